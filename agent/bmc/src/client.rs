@@ -1,0 +1,90 @@
+//! One client for every BMC: connect, poll a section, close.
+
+use crate::{Address, Bookmark, ConnectError, Fingerprint, PollStats, RungReport, Target};
+use crate::{ipmi, redfish};
+use outband_schemas::{Cause, Clock, Observation, Section};
+
+/// What one poll of one section brought. What could not be read is in there too, as gaps.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Polled {
+    /// What was seen.
+    pub observations: Vec<Observation>,
+    /// For [`Section::Log`]: how far the logs are read now. Store it together with the observations.
+    pub bookmark: Option<Bookmark>,
+}
+
+/// Why a whole section could not be polled. The session is gone: connect again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct PollError {
+    /// What kind of failure.
+    pub cause: Cause,
+    /// What happened, for people. Holds no secrets.
+    pub detail: String,
+}
+
+/// A BMC with an open session. [`Bmc::close`] it: leaked sessions lock a BMC's door.
+#[derive(Debug)]
+pub enum Bmc {
+    /// Over RMCP+.
+    Ipmi(Box<ipmi::transport::Client>),
+    /// Over HTTPS.
+    Redfish(Box<redfish::transport::Client>),
+}
+
+impl Bmc {
+    /// Climbs the ladder up to and including [`crate::Rung::Privilege`].
+    pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
+        match target.address {
+            Address::Ipmi { .. } => ipmi::transport::Client::connect(target).await.map(|c| Self::Ipmi(Box::new(c))),
+            Address::Redfish { .. } => {
+                redfish::transport::Client::connect(target).await.map(|c| Self::Redfish(Box::new(c)))
+            }
+        }
+    }
+
+    /// Polls one section. `bookmark` is the one of the last [`Section::Log`] poll that was stored, if any.
+    pub async fn poll(
+        &mut self,
+        section: Section,
+        bookmark: Option<&Bookmark>,
+        clock: &(impl Clock + Sync),
+    ) -> Result<Polled, PollError> {
+        match self {
+            Self::Ipmi(client) => client.poll(section, bookmark, clock).await,
+            Self::Redfish(client) => client.poll(section, bookmark, clock).await,
+        }
+    }
+
+    /// The rungs that held while connecting.
+    pub fn climbed(&self) -> &[RungReport] {
+        match self {
+            Self::Ipmi(client) => client.climbed(),
+            Self::Redfish(client) => client.climbed(),
+        }
+    }
+
+    /// The certificate that the BMC offered; `None` for IPMI.
+    pub fn certificate(&self) -> Option<Fingerprint> {
+        match self {
+            Self::Ipmi(_) => None,
+            Self::Redfish(client) => client.certificate(),
+        }
+    }
+
+    /// What was sent and received so far.
+    pub fn stats(&self) -> PollStats {
+        match self {
+            Self::Ipmi(client) => client.stats(),
+            Self::Redfish(client) => client.stats(),
+        }
+    }
+
+    /// Ends the session at the BMC. A failure is of no consequence to us, but the BMC keeps the session until it expires.
+    pub async fn close(self) -> Result<(), PollError> {
+        match self {
+            Self::Ipmi(client) => client.close().await,
+            Self::Redfish(client) => client.close().await,
+        }
+    }
+}

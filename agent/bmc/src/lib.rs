@@ -1,0 +1,16 @@
+//! A BMC, whatever it speaks, becomes [`Observation`](outband_schemas::Observation)s.
+//!
+//! [`ipmi`] and [`redfish`] are sans-IO: they are given bytes, time and randomness, and give back what to send and what was seen. Only with feature `io`
+//! is there a [`client`] that owns sockets.
+
+#[cfg(feature = "io")]
+pub mod client;
+pub mod ipmi;
+pub mod ladder;
+pub mod quirk;
+pub mod redfish;
+pub mod smart;
+pub mod target;
+
+pub use ladder::{ConnectError, Rung, RungReport};
+pub use target::{Address, Bookmark, CipherSuite, Credentials, Fingerprint, PollStats, Secret, Target, Trust};

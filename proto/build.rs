@@ -1,0 +1,24 @@
+//! Compiles the `.proto` files with protox, so that no `protoc` is needed.
+
+use prost::Message;
+use std::path::PathBuf;
+
+const FILES: [&str; 6] = [
+    "outband/agent/v1/agent.proto",
+    "outband/health/v1/health.proto",
+    "outband/ingest/v1/ingest.proto",
+    "outband/telemetry/v1/observation.proto",
+    "outband/telemetry/v1/telemetry.proto",
+    "outband/ticket/v1/ticket.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for file in FILES {
+        println!("cargo:rerun-if-changed={file}");
+    }
+    let descriptors = protox::compile(FILES, ["."])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("outband.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The wire. The `.proto` files are in `proto/outband/`; [`convert`] is the only place where wire and vocabulary meet.
+
+pub mod convert;
+
+/// The descriptors of every file, for server reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/outband.bin"));
+
+macro_rules! generated {
+    ($($(#[$doc:meta])* $module:ident = $package:literal,)*) => {$(
+        $(#[$doc])*
+        pub mod $module {
+            #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the .proto files hold the documentation")]
+            tonic::include_proto!($package);
+        }
+    )*};
+}
+
+generated! {
+    /// `outband.agent.v1`: agents as the collector sees them.
+    agent = "outband.agent.v1",
+    /// `outband.health.v1`: health of sites, servers and components.
+    health = "outband.health.v1",
+    /// `outband.ingest.v1`: the stream from an agent to the collector.
+    ingest = "outband.ingest.v1",
+    /// `outband.telemetry.v1`: observations, and the queries on them.
+    telemetry = "outband.telemetry.v1",
+    /// `outband.ticket.v1`: tickets and their clocks.
+    ticket = "outband.ticket.v1",
+}

@@ -1,0 +1,18 @@
+//! The vocabulary of Outband. Every crate speaks these types; none of them knows a socket, a disk or a clock.
+//!
+//! Read in this order: [`id`] (what things are called), [`time`], [`catalog`] (every kind of sensor), [`reading`],
+//! [`event`], [`observation`] (what an agent sends).
+
+pub mod catalog;
+pub mod event;
+pub mod id;
+pub mod observation;
+pub mod reading;
+pub mod time;
+
+pub use catalog::SensorKind;
+pub use event::{EventKind, LogEvent, Severity};
+pub use id::{AgentId, ComponentClass, ComponentId, IdError, ServerId, SiteId, Source, SpoolId, TargetId};
+pub use observation::{Gap, Identity, Inventory, Lane, Observation, ObservationSet, Part, Section};
+pub use reading::{Cause, Quality, Reading, State, Suspicion, Thresholds, Value};
+pub use time::{Clock, Timestamp};
