@@ -1,1 +1,1 @@
-//! Being written.
+//! SMART attributes of drives, normalised to the catalogue's kinds.

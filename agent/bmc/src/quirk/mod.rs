@@ -1,1 +1,1 @@
-//! Being written.
+//! Where a maker's BMC departs from its standard.

@@ -1,1 +1,4 @@
-//! Being written.
+//! Redfish: JSON documents of a BMC become observations.
+
+#[cfg(feature = "io")]
+pub mod transport;
