@@ -1,0 +1,155 @@
+//! The real programs as children: built when missing or stale, ended when their guard goes.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Why a program could not be built or run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It could not be started.
+    #[error("{program} could not be started: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Cargo refused.
+    #[error("cargo build of {packages} failed: {status}")]
+    Build {
+        /// The packages.
+        packages: String,
+        /// How cargo ended.
+        status: ExitStatus,
+    },
+    /// It could not be signalled or waited for.
+    #[error("{program} could not be ended: {source}")]
+    End {
+        /// The program.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The target folder's profile folder in which this very program stands, e.g. `target/release`.
+fn profile_dir() -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_default();
+    let dir = exe.parent().unwrap_or(Path::new("."));
+    // Test programs stand one deeper, in `deps`.
+    let dir = if dir.ends_with("deps") { dir.parent().unwrap_or(dir) } else { dir };
+    dir.to_owned()
+}
+
+/// Where the program of a package stands once it is built with the profile of this very program.
+pub fn program_path(name: &str) -> PathBuf {
+    profile_dir().join(name)
+}
+
+/// Builds the programs of `packages` (package, program) with the profile of this very program, so that none is stale. Cargo's own progress
+/// is shown when `show` is set.
+pub fn build(packages: &[(&str, &str)], show: bool) -> Result<(), ProcessError> {
+    let names = packages.iter().map(|(p, _)| *p).collect::<Vec<_>>().join(", ");
+    let dir = profile_dir();
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(crate::workspace_dir()).arg("build").stdin(Stdio::null());
+    cargo.args(packages.iter().flat_map(|(package, program)| ["-p", package, "--bin", program]));
+    // The folder of the profile `dev` is called `debug`; all others bear their profile's name.
+    match dir.file_name().and_then(|n| n.to_str()) {
+        Some("debug") | None => {}
+        Some(profile) => {
+            cargo.args(["--profile", profile]);
+        }
+    }
+    if let Some(target) = dir.parent() {
+        cargo.arg("--target-dir").arg(target);
+    }
+    if !show {
+        cargo.arg("--quiet");
+    }
+    // What cargo sets for the program that it runs must not reach the cargo that this program runs: it would rebuild everything.
+    for (key, _) in std::env::vars_os() {
+        if key.to_str().is_some_and(|k| k.starts_with("CARGO_PKG_") || k.starts_with("CARGO_MANIFEST")) {
+            cargo.env_remove(key);
+        }
+    }
+    let status = cargo.status().map_err(|source| ProcessError::Start { program: "cargo".to_owned(), source })?;
+    if status.success() { Ok(()) } else { Err(ProcessError::Build { packages: names, status }) }
+}
+
+/// The path of a program, built first where it is missing or stale. `outband-agent` and `outband-collector` are packages of the same name;
+/// `outband` is of `outband-cli`.
+pub fn bin(name: &str) -> Result<PathBuf, ProcessError> {
+    let package = if name == "outband" { "outband-cli" } else { name };
+    build(&[(package, name)], false)?;
+    Ok(program_path(name))
+}
+
+/// A running program that is killed when this goes out of scope.
+#[derive(Debug)]
+pub struct Child {
+    name: String,
+    child: std::process::Child,
+}
+
+impl Child {
+    /// Starts a program.
+    pub fn start(name: &str, command: &mut Command) -> Result<Self, ProcessError> {
+        let child = command.spawn().map_err(|source| ProcessError::Start { program: name.to_owned(), source })?;
+        Ok(Self { name: name.to_owned(), child })
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
+        self.child.try_wait().map_err(|source| self.end_error(source))
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        let pid = i32::try_from(self.child.id()).map_err(|e| self.end_error(io::Error::other(e)))?;
+        kill(Pid::from_raw(pid), signal).map_err(|e| self.end_error(e.into()))
+    }
+
+    /// Kills it as a power cut would: at once, with no chance to tidy up.
+    pub fn kill(&mut self) -> Result<ExitStatus, ProcessError> {
+        self.child.kill().map_err(|source| self.end_error(source))?;
+        self.child.wait().map_err(|source| self.end_error(source))
+    }
+
+    /// Asks it to end (SIGTERM) and waits; kills it once `patience` has passed.
+    pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus, ProcessError> {
+        if let Some(status) = self.ended()? {
+            return Ok(status);
+        }
+        self.signal(Signal::SIGTERM)?;
+        let end = Instant::now() + patience;
+        while Instant::now() < end {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.kill()
+    }
+
+    fn end_error(&self, source: io::Error) -> ProcessError {
+        ProcessError::End { program: self.name.clone(), source }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) && self.child.kill().is_ok() && self.child.wait().is_err() {
+            tracing::warn!(program = %self.name, "killed, and it did not end");
+        }
+    }
+}
