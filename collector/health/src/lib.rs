@@ -1,1 +1,13 @@
-//! Room of its own.
+//! Health, pure: what readings and events of one server mean. No clock, no socket, no disk, no dice: everything is a
+//! function of what went in and of the `now` that the caller passes.
+//!
+//! Read in this order: [`finding`] (what a rule says), [`window`] (what rules look at), [`rule`] (the rules, one file
+//! each), [`score`] (points and reasons), [`incident`] (findings that lasted).
+
+pub mod finding;
+pub mod incident;
+pub mod score;
+
+pub use finding::{Evidence, Fault, Finding, Level, RuleId};
+pub use incident::{Incident, IncidentChange, IncidentKey, Stage, What};
+pub use score::{Health, Penalty, Status};
