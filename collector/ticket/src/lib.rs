@@ -1,1 +1,15 @@
-//! Room of its own.
+//! Tickets, pure: a ticket is a fold over its log, its clocks are a fold over the same log, and business time is
+//! arithmetic. No clock, no socket, no disk: the time is an argument.
+//!
+//! Read in this order: [`ticket`] (what is kept), [`state`] (the one table of moves), [`priority`], [`calendar`]
+//! (business time), [`sla`] (the three clocks).
+
+pub mod priority;
+pub mod sla;
+pub mod state;
+pub mod ticket;
+
+pub use priority::{Impact, Priority, Redundancy};
+pub use sla::{Allowance, Hours, SlaClock, SlaPolicy, Target};
+pub use state::{Rejected, State, Verb, apply};
+pub use ticket::{Action, Command, Comment, Evidence, Rebase, Resolution, Ticket, TicketNumber, Transition};
