@@ -1,0 +1,154 @@
+//! The thread: takes what waits, groups the appends, answers.
+
+use super::{Error, Found, Held, Options, Reply, Request, Spooler};
+use outband_schemas::{Clock, SpoolId};
+use outband_spool::{self as spool, Opened, Spool};
+use tokio::sync::{mpsc, watch};
+
+/// So many requests may wait before askers have to.
+const WAITING: usize = 256;
+/// So many bytes of bodies go into one transaction at most, so that a peek need not wait long.
+const GROUP_BYTES: usize = 4 << 20;
+
+pub(super) fn start<C, N>(
+    options: Options,
+    clock: C,
+    mut new_id: N,
+) -> Result<(Spooler, Found, std::thread::JoinHandle<()>), Error>
+where
+    C: Clock + Send + 'static,
+    N: FnMut() -> u128 + Send + 'static,
+{
+    let Opened { spool, fresh, set_aside } =
+        Spool::open(options.path, options.spool, new_id(), clock.now().as_millis())?;
+    let (requests, inbox) = mpsc::channel(WAITING);
+    let (tell, held) = watch::channel(held(&spool));
+    let thread = Thread { spool: Some(spool), clock, new_id, tell };
+    let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || thread.run(inbox));
+    Ok((Spooler { requests, held }, Found { fresh, set_aside }, thread.map_err(Error::Thread)?))
+}
+
+fn held(spool: &Spool) -> Held {
+    Held { id: SpoolId::from_bits(spool.id()), lanes: spool.lanes() }
+}
+
+struct Thread<C, N> {
+    /// `None` once the file is damaged beyond replacing: every request is then answered with [`Error::Closed`].
+    spool: Option<Spool>,
+    clock: C,
+    new_id: N,
+    tell: watch::Sender<Held>,
+}
+
+/// Appends that go into one transaction.
+#[derive(Default)]
+struct Group {
+    appends: Vec<(spool::Lane, Vec<spool::Entry>, Vec<(String, Vec<u8>)>)>,
+    replies: Vec<Reply<()>>,
+    bytes: usize,
+}
+
+impl<C: Clock, N: FnMut() -> u128> Thread<C, N> {
+    fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+        let mut waiting: Option<Request> = None;
+        while let Some(request) = waiting.take().or_else(|| inbox.blocking_recv()) {
+            let mut group = Group::default();
+            let mut next = Some(request);
+            while let Some(Request::Append { lane, entries, bookmarks, reply }) = next {
+                group.bytes += entries.iter().map(|e| e.body.len()).sum::<usize>();
+                group.appends.push((lane, entries, bookmarks));
+                group.replies.push(reply);
+                next = if group.bytes < GROUP_BYTES { inbox.try_recv().ok() } else { None };
+            }
+            if !group.replies.is_empty() {
+                // What ended the group is served after it.
+                waiting = next;
+                self.append(group);
+            } else if let Some(request) = next {
+                self.serve(request);
+            }
+            self.publish();
+        }
+    }
+
+    fn publish(&self) {
+        if let Some(spool) = &self.spool {
+            let held = held(spool);
+            self.tell.send_if_modified(|known| std::mem::replace(known, held) != held);
+        }
+    }
+
+    fn append(&mut self, group: Group) {
+        let Group { appends, replies, .. } = group;
+        let together: Vec<_> = appends
+            .iter()
+            .map(|(lane, entries, bookmarks)| spool::Append { lane: *lane, entries, bookmarks })
+            .collect();
+        match self.with(|s, _| s.append_all(&together)) {
+            Ok(()) => replies.into_iter().for_each(|r| answer(r, Ok(()))),
+            // One that is too big must not hold up the others, and a replaced spool takes them as well.
+            Err(_) => {
+                for (append, reply) in together.iter().zip(replies) {
+                    answer(reply, self.with(|s, _| s.append_all(&[*append])));
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, request: Request) {
+        match request {
+            // Only `run` takes appends out of the queue, and it groups them.
+            Request::Append { lane, entries, bookmarks, reply } => {
+                answer(reply, self.with(|s, _| s.append(lane, &entries, &bookmarks).map(|_| ())));
+            }
+            Request::Bookmark { key, reply } => answer(reply, self.with(|s, _| s.bookmark(&key))),
+            Request::Peek { id, lane, after, max_bytes, reply } => {
+                answer(reply, self.of(id, |s, _| s.peek(lane, after, max_bytes)));
+            }
+            Request::Release { id, lane, through, reply } => {
+                answer(reply, self.of(id, |s, now_ms| s.release(lane, through, now_ms)));
+            }
+            Request::OrderSeen { id, reply } => answer(reply, self.with(|s, now_ms| s.order_seen(&id, now_ms))),
+            Request::Renew { id, reply } => {
+                let new_id = (self.new_id)();
+                answer(reply, self.of(id, |s, _| s.renew(new_id)));
+            }
+        }
+    }
+
+    /// Like [`Thread::with`], but only if the spool is still the one that the asker means.
+    fn of<T>(
+        &mut self,
+        id: SpoolId,
+        work: impl FnOnce(&mut Spool, i64) -> Result<T, spool::Error>,
+    ) -> Result<T, Error> {
+        match &self.spool {
+            Some(spool) if spool.id() != id.bits() => Err(Error::Replaced),
+            _ => self.with(work),
+        }
+    }
+
+    /// Does the work; where the file turns out damaged, begins a new one and says so.
+    fn with<T>(&mut self, work: impl FnOnce(&mut Spool, i64) -> Result<T, spool::Error>) -> Result<T, Error> {
+        let now_ms = self.clock.now().as_millis();
+        let mut spool = self.spool.take().ok_or(Error::Closed)?;
+        match work(&mut spool, now_ms) {
+            Err(spool::Error::Damaged { path, detail }) => {
+                tracing::error!(path = %path.display(), detail, "the spool is damaged; setting it aside and beginning a new one");
+                self.spool = Some(spool.set_aside((self.new_id)(), now_ms)?.spool);
+                Err(Error::Replaced)
+            }
+            done => {
+                self.spool = Some(spool);
+                Ok(done?)
+            }
+        }
+    }
+}
+
+/// Whoever asked may have been cancelled: then nobody wants the answer.
+fn answer<T>(reply: Reply<T>, result: Result<T, Error>) {
+    if reply.send(result).is_err() {
+        tracing::debug!("the asker of a spool request is gone");
+    }
+}
