@@ -1,2 +1,2 @@
-//! Shell.
+//! outband-agent.
 fn main() {}

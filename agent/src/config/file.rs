@@ -1,0 +1,146 @@
+//! The config file's shape, as written: every field optional and a plain text or number, so that one look finds all problems.
+//! What the values mean is checked in [`super::check`]. The JSON Schema of the file is made of these types.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// agent.toml
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// A CSV file with more targets: columns id, url, credentials and, if wanted, fingerprint, ca_file, cipher. Relative to this file.
+    pub targets_csv: Option<String>,
+    /// Who this agent is.
+    #[serde(default)]
+    #[schemars(required)]
+    pub agent: AgentTable,
+    /// Where it sends what it sees.
+    #[serde(default)]
+    #[schemars(required)]
+    pub collector: CollectorTable,
+    /// How often it polls; a target may have its own.
+    #[serde(default)]
+    pub cadence: CadenceTable,
+    /// Limits of polling.
+    #[serde(default)]
+    pub poll: PollTable,
+    /// The disk buffer that rides out a lost collector.
+    #[serde(default)]
+    pub spool: SpoolTable,
+    /// Named logins for BMCs.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, CredentialsTable>,
+    /// The BMCs.
+    #[serde(default)]
+    pub targets: Vec<TargetTable>,
+}
+
+/// `[agent]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentTable {
+    /// This agent's name, unique at the collector: letters, digits, `.`, `_`, `-`.
+    #[schemars(required)]
+    pub id: Option<String>,
+    /// The site that it watches: letters, digits, `.`, `_`, `-`.
+    #[schemars(required)]
+    pub site: Option<String>,
+    /// Where spool and pinned certificates are kept. Default: `$STATE_DIRECTORY`, else /var/lib/outband-agent.
+    pub data_dir: Option<String>,
+}
+
+/// `[collector]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CollectorTable {
+    /// `https://HOST:PORT`; several addresses are one collector, tried in turn.
+    #[schemars(required)]
+    pub endpoints: Option<Vec<String>>,
+    /// The collector's CA, PEM.
+    #[schemars(required)]
+    pub ca_file: Option<String>,
+    /// The file with this agent's token; mode 0600 or a systemd credential.
+    #[schemars(required)]
+    pub token_file: Option<String>,
+    /// The name in the collector's certificate, where it is not the host of the endpoint.
+    pub domain: Option<String>,
+}
+
+/// `[cadence]`, and `cadence` of a target
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CadenceTable {
+    /// Temperatures, fans, voltages, power, states. Default 60s.
+    pub sensors: Option<String>,
+    /// Drives with life and SMART figures. Default 10m.
+    pub drives: Option<String>,
+    /// New log entries. Default 30s.
+    pub log: Option<String>,
+    /// Identity, parts, firmware. Default 6h.
+    pub inventory: Option<String>,
+}
+
+/// `[poll]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PollTable {
+    /// How many BMCs are polled at the same time at most. Default 64.
+    pub at_once: Option<u16>,
+    /// How long one request to a BMC may take, retransmissions included. Default 10s.
+    pub request_deadline: Option<String>,
+    /// How long one poll of one section may take before it is given up. Default 3m.
+    pub poll_deadline: Option<String>,
+    /// How often the agent reads its own host. Default 60s.
+    pub host: Option<String>,
+}
+
+/// `[spool]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpoolTable {
+    /// How much disk it may take; when full, the oldest telemetry goes first. Default 2GiB.
+    pub quota: Option<String>,
+}
+
+/// `[credentials.NAME]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialsTable {
+    /// The BMC user.
+    #[schemars(required)]
+    pub user: Option<String>,
+    /// The file with the password; mode 0600 or a systemd credential.
+    pub password_file: Option<String>,
+    /// The environment variable with the password.
+    pub password_env: Option<String>,
+}
+
+/// `[[targets]]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetTable {
+    /// The BMC's name, unique within this agent: letters, digits, `.`, `_`, `-`. `agent` is taken.
+    #[schemars(required)]
+    pub id: Option<String>,
+    /// `ipmi://HOST[:PORT]` or `https://HOST[:PORT]`.
+    #[schemars(required)]
+    pub url: Option<String>,
+    /// The name of a `[credentials.NAME]`.
+    #[schemars(required)]
+    pub credentials: Option<String>,
+    /// IPMI cipher suite, 3 or 17. Default: 17, then 3.
+    pub cipher: Option<u8>,
+    /// Redfish: SHA-256 of the BMC's certificate, in hex. Default: pinned on first use.
+    pub fingerprint: Option<String>,
+    /// Redfish: the CA of the BMC's certificate, PEM.
+    pub ca_file: Option<String>,
+    /// Its own cadence; what is not set is taken from `[cadence]`.
+    #[serde(default)]
+    pub cadence: CadenceTable,
+}
+
+/// The JSON Schema of agent.toml.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(File)
+}

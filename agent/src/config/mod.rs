@@ -1,0 +1,177 @@
+//! The agent's config: TOML, checked as a whole before anything starts, every problem listed at once.
+//!
+//! [`file`] is the shape as written, [`Config`] what it means. Secrets are read while checking, so that a config that is good can run.
+
+mod check;
+pub mod file;
+mod parse;
+pub mod problem;
+pub mod secret;
+mod targets_csv;
+pub mod units;
+
+pub use problem::Problem;
+
+use outband_bmc::{Secret, Target};
+use outband_schemas::{AgentId, Section, SiteId, TargetId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The id under which the agent reports its own host; no target may have it.
+pub const HOST_TARGET: &str = "agent";
+
+/// A checked config.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This agent.
+    pub agent: AgentId,
+    /// Its site.
+    pub site: SiteId,
+    /// Where spool and pins are kept.
+    pub data_dir: PathBuf,
+    /// Where it sends what it sees.
+    pub collector: Collector,
+    /// The cadence of targets that have none of their own.
+    pub cadence: Cadence,
+    /// Limits of polling.
+    pub limits: Limits,
+    /// How often the agent reads its own host.
+    pub host_every: Duration,
+    /// The most bytes that the spool may take on disk.
+    pub spool_quota: u64,
+    /// The BMCs.
+    pub targets: BTreeMap<TargetId, TargetConfig>,
+}
+
+/// Where observations go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collector {
+    /// `https://HOST:PORT`, at least one; several are one collector's addresses.
+    pub endpoints: Vec<String>,
+    /// The collector's CA, PEM.
+    pub ca_pem: String,
+    /// This agent's token.
+    pub token: Secret,
+    /// The name in the collector's certificate, where it is not the endpoint's host.
+    pub domain: Option<String>,
+}
+
+/// Limits of polling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many BMCs are polled at the same time at most.
+    pub at_once: usize,
+    /// How long one poll of one section may take.
+    pub poll_deadline: Duration,
+}
+
+/// How often each section of a BMC is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cadence {
+    /// Temperatures, fans, voltages, power, states.
+    pub sensors: Duration,
+    /// Drives.
+    pub drives: Duration,
+    /// Log entries.
+    pub log: Duration,
+    /// Identity, parts, firmware.
+    pub inventory: Duration,
+}
+
+impl Default for Cadence {
+    fn default() -> Self {
+        let secs = Duration::from_secs;
+        Self { sensors: secs(60), drives: secs(600), log: secs(30), inventory: secs(6 * 3600) }
+    }
+}
+
+impl Cadence {
+    /// The cadence of a section; the agent's own host is polled as often as sensors.
+    pub fn of(&self, section: Section) -> Duration {
+        match section {
+            Section::Sensors | Section::Host => self.sensors,
+            Section::Drives => self.drives,
+            Section::Log => self.log,
+            Section::Inventory => self.inventory,
+        }
+    }
+}
+
+/// A BMC to be polled.
+#[derive(Debug, Clone)]
+pub struct TargetConfig {
+    /// Its name.
+    pub id: TargetId,
+    /// How to speak to it. [`outband_bmc::Trust::FirstUse`] means: by the pin that is kept, or pin on first use.
+    pub target: Target,
+    /// How often.
+    pub cadence: Cadence,
+}
+
+impl TargetConfig {
+    /// Whether both speak to the same BMC in the same way, so that an open session may stay.
+    pub fn same_bmc(&self, other: &TargetConfig) -> bool {
+        let (a, b) = (&self.target, &other.target);
+        self.id == other.id
+            && a.address == b.address
+            && a.credentials == b.credentials
+            && a.cipher == b.cipher
+            && a.trust == b.trust
+            && a.request_deadline == b.request_deadline
+    }
+}
+
+/// A config that cannot be used: every problem that was found, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Invalid {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.problems.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// What a config may draw on besides its own text.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// systemd's `$CREDENTIALS_DIRECTORY`.
+    pub credentials_dir: Option<PathBuf>,
+    /// systemd's `$STATE_DIRECTORY`.
+    pub state_dir: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub fn of_process() -> Self {
+        let state_dir = std::env::var_os("STATE_DIRECTORY").filter(|d| !d.is_empty()).map(PathBuf::from);
+        Self { credentials_dir: secret::credentials_dir(), state_dir }
+    }
+}
+
+/// Reads and checks the config at `path`, with the files that it names.
+pub fn load(path: &Path, around: &Surroundings) -> Result<Config, Invalid> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => read(path, &text, around),
+        Err(error) => {
+            let problem =
+                Problem { file: path.to_owned(), line: None, field: String::new(), message: error.to_string() };
+            Err(Invalid { problems: vec![problem] })
+        }
+    }
+}
+
+/// Checks `text` as the config that stands at `path`.
+pub fn read(path: &Path, text: &str, around: &Surroundings) -> Result<Config, Invalid> {
+    let mut problems = problem::Problems::new(path, text);
+    let file = parse::parse(text, &mut problems);
+    match check::check(path, file, around, &mut problems) {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(Invalid { problems: problems.into_sorted() }),
+    }
+}
