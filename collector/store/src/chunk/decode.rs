@@ -1,0 +1,106 @@
+//! Bytes to points. Never panics, whatever the bytes; never allocates more than their length allows.
+
+use super::bits::{BitReader, Xor, take_bytes, take_step, take_varint, unzigzag};
+use super::{ChunkError, Point, VERSION};
+use outband_schemas::{Cause, Quality, State, Suspicion, Timestamp, Value};
+
+/// The points in a chunk, in the order of their times.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Point>, ChunkError> {
+    let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(ChunkError::Short(bytes.len()))?;
+    let (found, computed) = (u32::from_le_bytes(*checksum), crc32c::crc32c(body));
+    if found != computed {
+        return Err(ChunkError::Checksum { found, computed });
+    }
+    let (version, mut rest) = body.split_first().ok_or(ChunkError::Short(bytes.len()))?;
+    if *version != VERSION {
+        return Err(ChunkError::Version(*version));
+    }
+    let count = take_varint(&mut rest)?;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    // Every point but the first has at least one bit of time, so a count beyond that is no count.
+    let count = usize::try_from(count)
+        .ok()
+        .filter(|c| *c <= rest.len().saturating_mul(8).saturating_add(1))
+        .ok_or(ChunkError::Malformed("more points than bits"))?;
+    let first = unzigzag(take_varint(&mut rest)?);
+    let classes = take_runs(&mut rest, count)?;
+    let words = take_words(&mut rest, classes.iter().filter(|c| **c & 3 == 2).count())?;
+    points(first, &classes, words, BitReader::new(rest))
+}
+
+fn take_runs(rest: &mut &[u8], count: usize) -> Result<Vec<u64>, ChunkError> {
+    let mut out = Vec::with_capacity(count);
+    while out.len() < count {
+        let value = take_varint(rest)?;
+        let length = take_varint(rest)?;
+        let left = count - out.len();
+        match usize::try_from(length) {
+            Ok(n) if (1..=left).contains(&n) => out.resize(out.len() + n, value),
+            _ => return Err(ChunkError::Malformed("a run is too long or empty")),
+        }
+    }
+    Ok(out)
+}
+
+fn take_words(rest: &mut &[u8], count: usize) -> Result<Vec<Value>, ChunkError> {
+    let mut distinct = Vec::new();
+    for _ in 0..take_varint(rest)? {
+        let (tag, after) = rest.split_first().ok_or(ChunkError::Malformed("a word ends early"))?;
+        *rest = after;
+        let length = take_varint(rest)?;
+        let text = std::str::from_utf8(take_bytes(rest, length)?)
+            .map_err(|_| ChunkError::Malformed("a word is not UTF-8"))?
+            .to_owned();
+        distinct.push(match tag {
+            0 => Value::Text(text),
+            n => {
+                let state = State::from_number(*n).ok_or(ChunkError::Malformed("a state is unknown"))?;
+                Value::State { state, text }
+            }
+        });
+    }
+    take_runs(rest, count)?
+        .into_iter()
+        .map(|index| {
+            let word = usize::try_from(index).ok().and_then(|i| distinct.get(i));
+            word.cloned().ok_or(ChunkError::Malformed("a word is missing"))
+        })
+        .collect()
+}
+
+fn points(first: i64, classes: &[u64], words: Vec<Value>, mut bits: BitReader<'_>) -> Result<Vec<Point>, ChunkError> {
+    let mut times = Vec::with_capacity(classes.len());
+    let (mut at, mut interval) = (first, 0i64);
+    times.push(at);
+    for _ in 1..classes.len() {
+        interval = interval.wrapping_add(take_step(&mut bits)?);
+        at = at.wrapping_add(interval);
+        times.push(at);
+    }
+    let mut xor = Xor::default();
+    let mut words = words.into_iter();
+    let mut out = Vec::with_capacity(classes.len());
+    for (class, at) in classes.iter().zip(times) {
+        let value = match class & 3 {
+            0 => None,
+            1 => Some(Value::Number(xor.take(&mut bits)?)),
+            2 => Some(words.next().ok_or(ChunkError::Malformed("a word is missing"))?),
+            _ => return Err(ChunkError::Malformed("a class is unknown")),
+        };
+        out.push(Point { at: Timestamp::from_millis(at), value, quality: quality(class >> 2)? });
+    }
+    Ok(out)
+}
+
+fn quality(code: u64) -> Result<Quality, ChunkError> {
+    let reason = u8::try_from(code >> 2).map_err(|_| ChunkError::Malformed("a quality is unknown"))?;
+    match (code & 3, reason) {
+        (0, 0) => Some(Quality::Good),
+        (1, n) => Suspicion::from_number(n).map(Quality::Suspect),
+        (2, n) => Cause::from_number(n).map(Quality::Unavailable),
+        _ => None,
+    }
+    .ok_or(ChunkError::Malformed("a quality is unknown"))
+}
