@@ -1,0 +1,276 @@
+//! One stream's protocol, sans-IO: it is given what came down and what the spool holds, and says what to do next.
+//!
+//! Rules that keep "exactly once" on this side:
+//!
+//! - What is sent follows the collector's mark without a hole: bodies in sequence, or a `Skipped` that reaches from the mark to them exactly.
+//! - An entry is released only after an Ack (or a Welcome) that covers it.
+//! - A mark below what was released means a collector restored from a backup: everything after the mark is sent again as far as it is still there.
+//! - A mark beyond what the spool ever gave a number means that this file lost commits: [`Error::MarkAhead`]; the spool then takes a new id, so that no
+//!   number means two things.
+//! - Events go first, and telemetry never fills the whole window.
+
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use crate::spooler::Held;
+use crate::uplink::Announce;
+use lane::Progress;
+use outband_proto::ingest::{
+    Ack, Hello, LaneState, Order, OrderResult, StreamRequest, StreamResponse, Welcome, go_away, stream_request,
+    stream_response,
+};
+use outband_schemas::Lane;
+use outband_spool::Peek;
+use std::collections::VecDeque;
+
+/// A batch has so many bytes of bodies at most, unless a single body is larger. Small enough that an event never waits long behind one.
+const BATCH_BYTES: u64 = 256 << 10;
+/// Taken where the collector names no window.
+const DEFAULT_WINDOW: u64 = 4 << 20;
+
+/// Why a stream has to end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The collector did what the protocol does not allow.
+    #[error("the collector broke the protocol: {0}")]
+    Protocol(String),
+    /// The collector has entries of this spool that the spool never had.
+    #[error("the collector has {} entries through {mark}, this spool gave numbers only below {next}", .lane.as_str())]
+    MarkAhead {
+        /// The lane.
+        lane: Lane,
+        /// The collector's mark.
+        mark: i64,
+        /// The spool's next number.
+        next: i64,
+    },
+    /// The collector ended it.
+    #[error("the collector ended the stream: {}{}{detail}", reason_words(*.reason), if .detail.is_empty() { "" } else { ": " })]
+    GoAway {
+        /// Its reason.
+        reason: go_away::Reason,
+        /// Its words.
+        detail: String,
+    },
+}
+
+fn reason_words(reason: go_away::Reason) -> &'static str {
+    match reason {
+        go_away::Reason::Fenced => "another stream of this agent took over",
+        go_away::Reason::Shutdown => "it is shutting down",
+        go_away::Reason::StoreUnavailable => "it cannot store now",
+        go_away::Reason::Protocol => "this agent broke the protocol",
+        go_away::Reason::Unspecified => "no reason given",
+    }
+}
+
+/// What the session wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Send this up.
+    Send(StreamRequest),
+    /// Read on in the spool, and give it to [`Session::handle_peek`].
+    Peek {
+        /// The lane.
+        lane: Lane,
+        /// After this number.
+        after: i64,
+        /// At most so many bytes of bodies.
+        max_bytes: usize,
+    },
+    /// Everything through this is stored at the collector.
+    Release {
+        /// The lane.
+        lane: Lane,
+        /// Through this number.
+        through: i64,
+    },
+    /// Remember the order on the disk, and give the answer to [`Session::handle_order_seen`].
+    RememberOrder(String),
+}
+
+/// One stream, from Hello to its end.
+#[derive(Debug)]
+pub struct Session {
+    held: Held,
+    welcomed: bool,
+    acked: bool,
+    window: u64,
+    lanes: [Progress; 2],
+    actions: VecDeque<Action>,
+}
+
+impl Session {
+    /// Begins with a Hello.
+    pub fn new(announce: &Announce, held: Held) -> Self {
+        let hello = Hello {
+            agent: announce.agent.to_string(),
+            spool_id: held.id.to_string(),
+            lanes: Lane::ALL
+                .into_iter()
+                .map(|lane| {
+                    let state = held.lanes.get(crate::spooler::lane_of(lane));
+                    LaneState { lane: wire(lane), oldest: state.oldest, next: state.next }
+                })
+                .collect(),
+            site: announce.site.as_ref().map(ToString::to_string).unwrap_or_default(),
+            version: announce.version.clone(),
+            targets: announce.targets.iter().map(ToString::to_string).collect(),
+            sensor_interval_ms: i64::try_from(announce.sensor_interval.as_millis()).unwrap_or(i64::MAX),
+        };
+        let mut session = Self {
+            held,
+            welcomed: false,
+            acked: false,
+            window: DEFAULT_WINDOW,
+            lanes: Lane::ALL.map(Progress::new),
+            actions: VecDeque::new(),
+        };
+        session.send(stream_request::Message::Hello(hello));
+        session
+    }
+
+    /// Whether the collector said Welcome.
+    pub fn is_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    /// Whether the collector acknowledged anything: the way is good.
+    pub fn is_acked(&self) -> bool {
+        self.acked
+    }
+
+    /// Bytes of bodies sent and not yet acknowledged.
+    pub fn in_flight(&self) -> u64 {
+        self.lanes.iter().map(Progress::in_flight).sum()
+    }
+
+    /// The spool holds something else now.
+    pub fn handle_held(&mut self, held: Held) {
+        self.held = held;
+    }
+
+    /// Something came down. After an error the stream must be closed.
+    pub fn handle_message(&mut self, message: StreamResponse) -> Result<(), Error> {
+        use stream_response::Message as M;
+        match message.message {
+            Some(M::Welcome(welcome)) => self.handle_welcome(&welcome),
+            Some(M::GoAway(g)) => Err(Error::GoAway { reason: g.reason(), detail: g.detail }),
+            Some(M::Ack(_) | M::Order(_)) if !self.welcomed => Err(protocol("something came before Welcome")),
+            Some(M::Ack(ack)) => self.handle_ack(&ack),
+            Some(M::Order(order)) => self.handle_order(order),
+            // A message of a later version.
+            None => Ok(()),
+        }
+    }
+
+    fn handle_welcome(&mut self, welcome: &Welcome) -> Result<(), Error> {
+        if self.welcomed {
+            return Err(protocol("a second Welcome"));
+        }
+        if let Some(window) = u64::try_from(welcome.window_bytes).ok().filter(|w| *w > 0) {
+            self.window = window;
+        }
+        for progress in &mut self.lanes {
+            let lane = progress.lane();
+            let mark = welcome.lanes.iter().find(|m| m.lane == wire(lane)).map_or(0, |m| m.committed);
+            let state = self.held.lanes.get(crate::spooler::lane_of(lane));
+            if mark < 0 {
+                return Err(protocol("a negative mark"));
+            }
+            if mark >= state.next {
+                return Err(Error::MarkAhead { lane, mark, next: state.next });
+            }
+            progress.resume(mark);
+            if mark > state.released {
+                self.actions.push_back(Action::Release { lane, through: mark });
+            } else if mark < state.released {
+                tracing::warn!(
+                    lane = lane.as_str(),
+                    mark,
+                    released = state.released,
+                    "the collector has less than it had: sending again what is still here"
+                );
+            }
+        }
+        self.welcomed = true;
+        Ok(())
+    }
+
+    fn handle_ack(&mut self, ack: &Ack) -> Result<(), Error> {
+        let progress = self.lanes.iter_mut().find(|p| wire(p.lane()) == ack.lane);
+        let progress = progress.ok_or_else(|| protocol("an Ack of no lane"))?;
+        if progress.acknowledge(ack.committed)? {
+            self.actions.push_back(Action::Release { lane: progress.lane(), through: ack.committed });
+        }
+        self.acked = true;
+        Ok(())
+    }
+
+    fn handle_order(&mut self, order: Order) -> Result<(), Error> {
+        if order.id.is_empty() || order.id.len() > 128 {
+            return Err(protocol("an order without a proper id"));
+        }
+        tracing::info!(id = order.id, kind = order.kind, target = order.target, "an order came");
+        self.actions.push_back(Action::RememberOrder(order.id));
+        Ok(())
+    }
+
+    /// The order is on the disk; `seen`: it was there before, so it has been answered.
+    pub fn handle_order_seen(&mut self, id: String, seen: bool) {
+        if !seen {
+            let detail = "not allowed by this agent's config".to_owned();
+            self.send(stream_request::Message::OrderResult(OrderResult { id, done: false, detail }));
+        }
+    }
+
+    /// What the spool answered to [`Action::Peek`].
+    pub fn handle_peek(&mut self, lane: Lane, peek: Peek) {
+        if let Some(progress) = self.lanes.iter_mut().find(|p| p.lane() == lane) {
+            progress.take_peek(peek);
+        }
+    }
+
+    /// What to do next; `None`: wait for a message, or for the spool to grow. One peek at a time is asked for.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        if !self.welcomed || self.lanes.iter().any(Progress::is_peeking) {
+            return None;
+        }
+        let in_flight = self.in_flight();
+        for i in 0..self.lanes.len() {
+            let lane = self.lanes[i].lane();
+            // The last quarter of the window is for events.
+            let limit = match lane {
+                Lane::Event => self.window,
+                Lane::Telemetry => self.window - self.window / 4,
+            };
+            let room = limit.saturating_sub(in_flight);
+            if let Some(batch) = self.lanes[i].take_batch(room, in_flight == 0) {
+                self.send(stream_request::Message::Batch(batch));
+                return self.actions.pop_front();
+            }
+            let next = self.held.lanes.get(crate::spooler::lane_of(lane)).next;
+            if let Some(after) = self.lanes[i].want_peek(next, room, in_flight == 0) {
+                let max_bytes = usize::try_from(room.clamp(1, BATCH_BYTES)).unwrap_or(usize::MAX);
+                return Some(Action::Peek { lane, after, max_bytes });
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, message: stream_request::Message) {
+        self.actions.push_back(Action::Send(StreamRequest { message: Some(message) }));
+    }
+}
+
+fn wire(lane: Lane) -> i32 {
+    outband_proto::ingest::Lane::from(lane).into()
+}
+
+fn protocol(what: &str) -> Error {
+    Error::Protocol(what.to_owned())
+}
