@@ -4,12 +4,14 @@
 //! Read in this order: [`ticket`] (what is kept), [`state`] (the one table of moves), [`priority`], [`calendar`]
 //! (business time), [`sla`] (the three clocks).
 
+pub mod calendar;
 pub mod priority;
 pub mod sla;
 pub mod state;
 pub mod ticket;
 
+pub use calendar::{Calendar, CalendarError, CalendarSpec, Span};
 pub use priority::{Impact, Priority, Redundancy};
 pub use sla::{Allowance, Hours, SlaClock, SlaPolicy, Target};
 pub use state::{Rejected, State, Verb, apply};
-pub use ticket::{Action, Command, Comment, Evidence, Rebase, Resolution, Ticket, TicketNumber, Transition};
+pub use ticket::{Action, Command, Comment, Evidence, Opening, Rebase, Resolution, Ticket, TicketNumber, Transition};

@@ -248,3 +248,113 @@ pub struct Transition {
     /// The state after.
     pub to: State,
 }
+
+/// What a new ticket is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Its number.
+    pub number: TicketNumber,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// One line.
+    pub title: String,
+    /// The site of the server, where it is known.
+    pub site: Option<SiteId>,
+    /// The server.
+    pub server: ServerId,
+    /// The place in it.
+    pub component: ComponentId,
+    /// What is wrong, e.g. `disk_failure`.
+    pub fault: String,
+    /// The rule that found it.
+    pub rule: String,
+    /// Whether a failure is predicted rather than seen.
+    pub predicted: bool,
+    /// Why, in words.
+    pub reason: String,
+    /// The facts, oldest first.
+    pub evidence: Vec<Evidence>,
+    /// When the condition began, as far as is known.
+    pub onset: Timestamp,
+    /// The serial of the part at fault, where it is known.
+    pub part_serial: Option<String>,
+}
+
+impl Ticket {
+    /// Opens a ticket: itself, and the first entry of its log.
+    pub fn open(opening: Opening, who: &str, at: Timestamp) -> (Ticket, Transition) {
+        let ticket = Ticket {
+            number: opening.number,
+            state: State::New,
+            priority: opening.priority,
+            title: opening.title,
+            site: opening.site,
+            server: opening.server,
+            component: opening.component,
+            fault: opening.fault,
+            rule: opening.rule,
+            predicted: opening.predicted,
+            reason: opening.reason,
+            evidence: opening.evidence,
+            onset: opening.onset,
+            created_at: at,
+            updated_at: at,
+            assignee: None,
+            root_cause: None,
+            resolution: None,
+            part_serial: opening.part_serial,
+            comments: Vec::new(),
+            transitions: 1,
+            revision: 1,
+        };
+        let transition = Transition {
+            seq: 1,
+            at,
+            who: who.to_owned(),
+            why: ticket.reason.clone(),
+            action: Action::Open { priority: ticket.priority },
+            from: None,
+            to: State::New,
+        };
+        (ticket, transition)
+    }
+
+    /// The ticket after an entry of its log. An entry that it already holds changes nothing.
+    #[must_use]
+    pub fn after(&self, transition: &Transition) -> Ticket {
+        let mut ticket = self.clone();
+        if transition.seq <= self.transitions {
+            return ticket;
+        }
+        ticket.state = transition.to;
+        ticket.transitions = transition.seq;
+        ticket.revision = self.revision.saturating_add(1);
+        ticket.updated_at = transition.at.max(self.updated_at);
+        match &transition.action {
+            Action::Open { priority } | Action::Prioritise { priority, .. } => ticket.priority = *priority,
+            Action::Assign { to } => ticket.assignee = Some(to.clone()),
+            // Whoever starts an unassigned ticket has it.
+            Action::Start => ticket.assignee = ticket.assignee.or_else(|| Some(transition.who.clone())),
+            Action::Locate { root_cause } => ticket.root_cause = Some(root_cause.clone()),
+            Action::Resolve { resolution } => ticket.resolution = Some(*resolution),
+            Action::Reopen => ticket.resolution = None,
+            Action::Escalate => ticket.predicted = false,
+            Action::WaitForCustomer
+            | Action::WaitForParts
+            | Action::Resume
+            | Action::Close
+            | Action::Breach { .. } => {}
+        }
+        ticket
+    }
+
+    /// The ticket with a remark more.
+    #[must_use]
+    pub fn with_comment(&self, comment: Comment) -> Ticket {
+        let mut ticket = self.clone();
+        ticket.revision = self.revision.saturating_add(1);
+        ticket.updated_at = comment.at.max(self.updated_at);
+        ticket.comments.push(comment);
+        ticket
+    }
+}
