@@ -1,0 +1,194 @@
+//! The config file: every field has a default, so that none is needed; unknown ones are refused; all problems are listed.
+
+pub mod load;
+pub mod sla;
+pub mod span;
+
+use load::Problem;
+use outband_store::Retention;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sla::Sla;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is wrong.
+    #[error("{path} cannot be used:{problems}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong with it.
+        problems: Problems,
+    },
+}
+
+/// Everything that is wrong with a config, one a line when printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|p| write!(f, "\n  {p}"))
+    }
+}
+
+/// The collector's config.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: Listen,
+    /// Where it keeps what it knows.
+    pub data: Data,
+    /// Its certificate.
+    pub tls: Tls,
+    /// How long things are kept.
+    #[schemars(schema_with = "retention_schema")]
+    pub retention: Retention,
+    /// What is promised, and when business hours are.
+    pub sla: Sla,
+}
+
+/// Where it listens. Whatever the address, nothing is answered without a token; the default is the loopback only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// For agents, e.g. `0.0.0.0:7442`. Port 0: any free port, which is then written to `run.json` in the data directory.
+    #[schemars(with = "String")]
+    pub agents: SocketAddr,
+    /// For operators.
+    #[schemars(with = "String")]
+    pub operators: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { agents: SocketAddr::from(([127, 0, 0, 1], 7442)), operators: SocketAddr::from(([127, 0, 0, 1], 7443)) }
+    }
+}
+
+/// Where it keeps what it knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Data {
+    /// The data directory. Left out: systemd's STATE_DIRECTORY, else `outband-collector` in XDG_STATE_HOME, else
+    /// `~/.local/state/outband-collector`.
+    pub dir: Option<PathBuf>,
+}
+
+/// Its certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Names and addresses by which agents and operators reach it; those of the loopback are always among them.
+    pub server_names: Vec<String>,
+}
+
+impl Config {
+    /// Reads a config file.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|problems| Error::Wrong { path: path.to_owned(), problems })
+    }
+
+    /// Reads a config from text, or says everything that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Problems> {
+        let (config, mut problems) = load::tolerant::<Self>(text);
+        if let Some(config) = &config {
+            problems.extend(config.problems());
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(Problems(problems)),
+        }
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.sla.problems();
+        let mut add = |at: &str, what: String| problems.push(Problem { at: at.to_owned(), what });
+        if self.listen.agents == self.listen.operators && self.listen.agents.port() != 0 {
+            add("listen.operators", format!("agents and operators cannot share {}", self.listen.agents));
+        }
+        if let Some(dir) = &self.data.dir
+            && !dir.is_absolute()
+        {
+            add("data.dir", format!("{} is not absolute; it would depend on where the collector is started", dir.display()));
+        }
+        for (i, name) in self.tls.server_names.iter().enumerate() {
+            if !is_server_name(name) {
+                add(&format!("tls.server_names[{i}]"), format!("{name:?} is neither a host name nor an IP address (no port, no scheme)"));
+            }
+        }
+        for (at, zero) in [
+            ("retention.raw_days", self.retention.raw_days == 0),
+            ("retention.event_days", self.retention.event_days == 0),
+        ] {
+            if zero {
+                add(at, "0 would keep nothing".to_owned());
+            }
+        }
+        problems
+    }
+
+    /// The JSON Schema of the file.
+    pub fn schema() -> schemars::Schema {
+        let mut schema = schemars::schema_for!(Config);
+        schema.insert("title".to_owned(), "Outband collector configuration".into());
+        schema
+    }
+}
+
+fn is_server_name(name: &str) -> bool {
+    let label = |l: &str| {
+        !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-') && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    name.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(label))
+}
+
+fn retention_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    foreign(&Retention::default(), "How long things are kept.")
+}
+
+/// The schema of a section whose type is a pure crate's, which knows nothing of JSON Schema: its fields, types and defaults are
+/// those of its default value.
+fn foreign<T: Serialize>(default: &T, description: &str) -> schemars::Schema {
+    let value = serde_json::to_value(default).unwrap_or_default();
+    let mut schema = describe(&value);
+    if let Some(map) = schema.as_object_mut() {
+        map.insert("description".to_owned(), description.into());
+    }
+    schemars::Schema::try_from(schema).unwrap_or_default()
+}
+
+fn describe(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::{Value, json};
+    match value {
+        Value::Object(fields) => {
+            let properties: serde_json::Map<_, _> = fields.iter().map(|(k, v)| (k.clone(), describe(v))).collect();
+            json!({ "type": "object", "additionalProperties": false, "properties": properties })
+        }
+        Value::Array(_) => json!({ "type": "array", "default": value }),
+        Value::String(_) => json!({ "type": "string", "default": value }),
+        Value::Bool(_) => json!({ "type": "boolean", "default": value }),
+        Value::Number(n) if n.is_f64() => json!({ "type": "number", "default": value }),
+        Value::Number(_) => json!({ "type": "integer", "minimum": 0, "default": value }),
+        Value::Null => json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Which agents are connected now. Kept in memory: a restarted collector has no connections.
+
+use outband_schemas::{AgentId, Timestamp};
+use outband_store::Epoch;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// The connected agents, shared between the ingest and the agent service.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    agents: Arc<Mutex<HashMap<AgentId, Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    epoch: Epoch,
+    since: Timestamp,
+    fence: CancellationToken,
+}
+
+/// One connection. Dropping it takes the agent off the list, unless a newer connection took its place.
+#[derive(Debug)]
+pub struct Connection {
+    registry: Registry,
+    agent: AgentId,
+    epoch: Epoch,
+    fence: CancellationToken,
+}
+
+impl Registry {
+    /// Notes a connection and fences the older one of the same agent. A connection that is itself the older one (its hello
+    /// was overtaken) comes out fenced.
+    pub fn connect(&self, agent: &AgentId, epoch: Epoch, since: Timestamp) -> Connection {
+        let fence = CancellationToken::new();
+        let mut agents = self.lock();
+        match agents.get(agent) {
+            Some(newer) if newer.epoch > epoch => fence.cancel(),
+            _ => {
+                let entry = Entry { epoch, since, fence: fence.clone() };
+                if let Some(older) = agents.insert(agent.clone(), entry) {
+                    older.fence.cancel();
+                }
+            }
+        }
+        drop(agents);
+        Connection { registry: self.clone(), agent: agent.clone(), epoch, fence }
+    }
+
+    /// Since when the agent is connected; `None` while it is not.
+    pub fn connected_since(&self, agent: &AgentId) -> Option<Timestamp> {
+        self.lock().get(agent).map(|e| e.since)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Entry>> {
+        // The map is whole after every statement, so a panic elsewhere leaves nothing half done.
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// Ends when a newer stream of the same agent takes over.
+    pub async fn fenced(&self) {
+        self.fence.cancelled().await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut agents = self.registry.lock();
+        if agents.get(&self.agent).is_some_and(|e| e.epoch == self.epoch) {
+            agents.remove(&self.agent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Timestamp = Timestamp::from_secs(100);
+
+    fn agent() -> AgentId {
+        AgentId::new("dc1").unwrap()
+    }
+
+    #[test]
+    fn a_newer_connection_fences_the_older_and_outlives_it() {
+        let registry = Registry::default();
+        let older = registry.connect(&agent(), Epoch(1), T);
+        let newer = registry.connect(&agent(), Epoch(2), Timestamp::from_secs(200));
+        assert!(older.fence.is_cancelled() && !newer.fence.is_cancelled());
+        drop(older);
+        assert_eq!(registry.connected_since(&agent()), Some(Timestamp::from_secs(200)));
+        drop(newer);
+        assert_eq!(registry.connected_since(&agent()), None);
+    }
+
+    #[test]
+    fn a_hello_that_was_overtaken_fences_itself() {
+        let registry = Registry::default();
+        let newer = registry.connect(&agent(), Epoch(2), T);
+        let overtaken = registry.connect(&agent(), Epoch(1), T);
+        assert!(overtaken.fence.is_cancelled() && !newer.fence.is_cancelled());
+    }
+}

@@ -1,0 +1,12 @@
+//! The collector: takes in what agents saw, keeps it, judges it, and answers operators.
+//!
+//! The judging itself is pure and lives elsewhere (`outband-health`, `outband-ticket`); here are the shells around it: the
+//! listeners, the loops, the clock, the disk.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod datadir;
+pub mod ingest;
+pub mod tls;
+pub mod token;
