@@ -251,3 +251,47 @@ pub fn apply(ticket: &Ticket, command: Command, at: Timestamp) -> Result<Transit
         to,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_move_stands_twice() {
+        let mut seen = BTreeSet::new();
+        for (from, verb, _) in MOVES {
+            assert!(seen.insert((*from, *verb)), "{from} {verb:?}");
+        }
+    }
+
+    #[test]
+    fn every_state_can_be_reached_and_only_closed_is_final() {
+        let mut reached = BTreeSet::from([State::New]);
+        for _ in State::ALL {
+            reached.extend(MOVES.iter().filter(|(f, ..)| reached.contains(f)).map(|m| m.2).collect::<Vec<_>>());
+        }
+        assert_eq!(reached.len(), State::ALL.len());
+        for state in State::ALL {
+            assert_eq!(allowed(state).is_empty(), state == State::Closed, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_can_be_done_instead() {
+        let no = Rejected::NoSuchMove { from: State::Resolved, verb: Verb::Start, allowed: allowed(State::Resolved) };
+        assert_eq!(no.to_string(), "a ticket that is resolved cannot start; it can close, reopen");
+        let never = Rejected::NoSuchMove { from: State::Closed, verb: Verb::Reopen, allowed: allowed(State::Closed) };
+        assert_eq!(never.to_string(), "a ticket that is closed cannot reopen; it can do nothing any more");
+    }
+
+    #[test]
+    fn numbers_and_words_read_back() {
+        for state in State::ALL {
+            assert_eq!(State::from_number(state.number()), Some(state));
+        }
+        for verb in Verb::ALL {
+            assert_eq!(Verb::from_word(verb.as_str()), Some(verb));
+        }
+    }
+}

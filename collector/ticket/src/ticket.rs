@@ -339,11 +339,8 @@ impl Ticket {
             Action::Resolve { resolution } => ticket.resolution = Some(*resolution),
             Action::Reopen => ticket.resolution = None,
             Action::Escalate => ticket.predicted = false,
-            Action::WaitForCustomer
-            | Action::WaitForParts
-            | Action::Resume
-            | Action::Close
-            | Action::Breach { .. } => {}
+            Action::WaitForCustomer | Action::WaitForParts | Action::Resume | Action::Close | Action::Breach { .. } => {
+            }
         }
         ticket
     }

@@ -4,7 +4,6 @@ use super::{Calendar, HORIZON_DAYS, Span, Window};
 use jiff::civil::{Date, DateTime, Time};
 use outband_schemas::Timestamp;
 
-
 /// An instant as the zone data knows it.
 pub(super) fn instant(at: Timestamp) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(at.as_millis()).ok()
@@ -31,7 +30,8 @@ impl Calendar {
     }
 
     fn edge(&self, date: Date, seconds: i32) -> Option<Timestamp> {
-        let (date, seconds) = if seconds >= 86_400 { (date.tomorrow().ok()?, seconds - 86_400) } else { (date, seconds) };
+        let (date, seconds) =
+            if seconds >= 86_400 { (date.tomorrow().ok()?, seconds - 86_400) } else { (date, seconds) };
         let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         // A window that ends at 24:00 of the next day would need another day; no more than that is possible.
         if h == 24 {
@@ -120,4 +120,3 @@ impl Iterator for Periods<'_> {
         }
     }
 }
-

@@ -89,8 +89,7 @@ impl TryFrom<&CalendarSpec> for Calendar {
     type Error = CalendarError;
 
     fn try_from(spec: &CalendarSpec) -> Result<Self, CalendarError> {
-        let zone =
-            TimeZone::get(&spec.tz).map_err(|source| CalendarError::Zone { name: spec.tz.clone(), source })?;
+        let zone = TimeZone::get(&spec.tz).map_err(|source| CalendarError::Zone { name: spec.tz.clone(), source })?;
         let w = &spec.week;
         let mut week: [Vec<Window>; 7] = std::array::from_fn(|_| Vec::new());
         for (slot, day) in week.iter_mut().zip([&w.mon, &w.tue, &w.wed, &w.thu, &w.fri, &w.sat, &w.sun]) {

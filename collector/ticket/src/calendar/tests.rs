@@ -18,7 +18,11 @@ fn span(v: &Value) -> Vec<Span> {
         .flatten()
         .map(|p| {
             let edge = |i: usize, key: &str| {
-                p.get(i).or_else(|| p.get(key)).and_then(Value::as_str).map(at).unwrap_or(Timestamp::from_millis(i64::MAX))
+                p.get(i)
+                    .or_else(|| p.get(key))
+                    .and_then(Value::as_str)
+                    .map(at)
+                    .unwrap_or(Timestamp::from_millis(i64::MAX))
             };
             (edge(0, "from"), edge(1, "to"))
         })
@@ -97,8 +101,7 @@ fn the_public_case_table_is_answered_as_it_stands() {
             let want: Vec<&str> = want.as_array().unwrap().iter().map(|v| v.as_str().unwrap_or_default()).collect();
             (Some(replay(&table["calendars"], case).join(",")), want.join(","))
         } else {
-            let calendar =
-                Calendar::try_from(&spec(&table["calendars"][case["calendar"].as_str().unwrap()])).unwrap();
+            let calendar = Calendar::try_from(&spec(&table["calendars"][case["calendar"].as_str().unwrap()])).unwrap();
             let want = match want {
                 Value::String(s) => at(s).to_string(),
                 Value::Null => String::new(),
