@@ -1,4 +1,6 @@
-//! Simulated BMCs that speak the real protocols on loopback.
+//! Simulated BMCs that speak the real protocols on loopback, and the servers that they watch.
 
 pub mod https;
+pub mod ipmi_bmc;
+pub mod machine;
 pub mod redfish_bmc;
