@@ -159,12 +159,15 @@ fn collector(
     if endpoints.is_empty() {
         place.add("endpoints", "is missing; e.g. endpoints = [\"https://collector.example:7443\"]");
     }
-    let ca = place.required("ca_file", table.ca_file, "collector-ca.pem");
-    let ca_pem = ca.and_then(|f| place.pem("ca_file", &secret::resolve(&f, dir, around.credentials_dir.as_deref())));
-    let token = place.required("token_file", table.token_file, "agent.token");
-    let token = token.and_then(|file| read_secret(&file, "token_file", dir, around, &mut place));
+    let credentials_dir = around.credentials_dir.as_deref();
+    let ca_file = place.required("ca_file", table.ca_file, "collector-ca.pem");
+    let ca_file = ca_file.map(|f| secret::resolve(&f, dir, credentials_dir));
+    let ca_file = ca_file.filter(|path| place.pem("ca_file", path).is_some());
+    let token_file = place.required("token_file", table.token_file, "agent.token");
+    let token_file = token_file.filter(|file| read_secret(file, "token_file", dir, around, &mut place).is_some());
+    let token_file = token_file.map(|f| secret::resolve(&f, dir, credentials_dir));
     good.then_some(())?;
-    Some(Collector { endpoints, ca_pem: ca_pem?, token: token?, domain: table.domain })
+    Some(Collector { endpoints, ca_file: ca_file?, token_file: token_file?, domain: table.domain })
 }
 
 fn endpoint_is_usable(text: &str) -> Result<(), String> {

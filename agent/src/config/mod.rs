@@ -12,7 +12,7 @@ pub mod units;
 
 pub use problem::Problem;
 
-use outband_bmc::{Secret, Target};
+use outband_bmc::Target;
 use outband_schemas::{AgentId, Section, SiteId, TargetId};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,10 +50,10 @@ pub struct Config {
 pub struct Collector {
     /// `https://HOST:PORT`, at least one; several are one collector's addresses.
     pub endpoints: Vec<String>,
-    /// The collector's CA, PEM.
-    pub ca_pem: String,
-    /// This agent's token.
-    pub token: Secret,
+    /// The collector's CA, PEM. Read again at every connect; it could be read when the config was checked.
+    pub ca_file: PathBuf,
+    /// This agent's token. Read again at every connect, like the CA.
+    pub token_file: PathBuf,
     /// The name in the collector's certificate, where it is not the endpoint's host.
     pub domain: Option<String>,
 }

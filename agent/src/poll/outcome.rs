@@ -1,0 +1,109 @@
+//! What came of a poll, as observation sets; and sets as spool entries.
+
+use super::schedule::Job;
+use crate::spooler::Body;
+use outband_bmc::client::PollError;
+use outband_bmc::{ConnectError, Fingerprint, Rung};
+use outband_proto::convert::encode_set;
+use outband_schemas::{
+    Cause, ComponentClass, ComponentId, Gap, Observation, ObservationSet, Section, Source, TargetId, Timestamp,
+};
+
+/// A set larger than this is sent in parts: a first look at a full log must fit the stream's messages.
+const MAX_BODY: usize = 256 * 1024;
+
+/// The gap that says that nothing of a section could be read: silence is data.
+pub fn silent(target: &TargetId, cause: Cause, detail: String, at: Timestamp, source: String) -> Observation {
+    Observation::Gap(Gap {
+        component: Some(ComponentId::lenient(ComponentClass::Bmc, target.as_str())),
+        cause,
+        detail,
+        observed_at: at,
+        source: Source(source),
+        span: None,
+    })
+}
+
+/// The gap that says that polls were left out because earlier ones took too long.
+pub fn overrun(job: &Job, first: Timestamp, now: Timestamp) -> Observation {
+    let (section, missed) = (job.section.as_str(), job.missed);
+    Observation::Gap(Gap {
+        component: None,
+        cause: Cause::Cancelled,
+        detail: format!("{missed} polls of {section} were left out: the BMC was still busy with earlier ones"),
+        observed_at: now,
+        source: Source(format!("agent:{section}")),
+        span: Some((first, now)),
+    })
+}
+
+/// Why a connect failed, in words, with what to do; never with secrets.
+pub fn connect_detail(target: &TargetId, error: &ConnectError, pinned: Option<Fingerprint>) -> String {
+    match (error.cause, pinned) {
+        (Cause::Certificate, Some(pin)) => format!(
+            "{error} (pinned: {pin}; if the change is right: outband-agent accept-cert --config agent.toml {target} NEW_FINGERPRINT)"
+        ),
+        _ => error.to_string(),
+    }
+}
+
+/// Whether the BMC refused the login, so that trying again may lock the account.
+pub fn is_login_refusal(error: &ConnectError) -> bool {
+    error.cause == Cause::Denied && matches!(error.rung, Rung::Login | Rung::Privilege)
+}
+
+/// Whether a poll that failed in an old session may succeed in a new one: sessions expire, BMCs restart.
+pub fn may_be_the_session(error: &PollError) -> bool {
+    !matches!(error.cause, Cause::NotSupported | Cause::Certificate | Cause::Cancelled)
+}
+
+/// A set as spool entries: one, or several where it is large.
+pub fn bodies(set: ObservationSet) -> Vec<Body> {
+    let mut done = Vec::new();
+    let mut open = vec![set];
+    while let Some(set) = open.pop() {
+        let bytes = encode_set(&set);
+        if bytes.len() <= MAX_BODY || set.observations.len() < 2 {
+            done.push(Body { bytes, at: set.polled_at });
+            continue;
+        }
+        let ObservationSet { target, section, polled_at, mut observations } = set;
+        let rest = observations.split_off(observations.len() / 2);
+        open.push(ObservationSet { target: target.clone(), section, polled_at, observations: rest });
+        open.push(ObservationSet { target, section, polled_at, observations });
+    }
+    done
+}
+
+/// An observation set of one poll.
+pub fn set(target: &TargetId, section: Section, at: Timestamp, observations: Vec<Observation>) -> ObservationSet {
+    ObservationSet { target: target.clone(), section, polled_at: at, observations }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outband_proto::convert::decode_set;
+
+    fn gap(n: usize) -> Observation {
+        let id = TargetId::new("t").unwrap();
+        silent(&id, Cause::Timeout, format!("{n:05} {}", "x".repeat(2000)), Timestamp::from_secs(1), String::new())
+    }
+
+    #[test]
+    fn a_large_set_is_parted_in_order_and_nothing_is_lost() {
+        let id = TargetId::new("t").unwrap();
+        let all: Vec<Observation> = (0..1000).map(gap).collect();
+        let bodies = bodies(set(&id, Section::Log, Timestamp::from_secs(1), all.clone()));
+        assert!(bodies.len() > 4 && bodies.iter().all(|b| b.bytes.len() <= MAX_BODY));
+        let back: Vec<Observation> =
+            bodies.iter().flat_map(|b| decode_set(&b.bytes).unwrap().set.observations).collect();
+        assert_eq!(back, all);
+    }
+
+    #[test]
+    fn an_empty_set_is_still_told() {
+        let id = TargetId::new("t").unwrap();
+        assert_eq!(bodies(set(&id, Section::Log, Timestamp::from_secs(1), Vec::new())).len(), 1);
+    }
+}
