@@ -9,6 +9,8 @@ const FORMAT: i64 = 1;
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// The WAL is folded into the file every so many pages.
 const CHECKPOINT_PAGES: i64 = 1000;
+/// How long an agent that is just ending may still hold the file.
+const LOCK_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 const SCHEMA: &str = "
 CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
@@ -101,6 +103,7 @@ impl Spool {
 }
 
 fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> {
+    connection.busy_timeout(LOCK_WITHIN)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     // Exclusive before WAL: SQLite then needs no shared memory file. Switching to WAL takes the lock.

@@ -31,7 +31,7 @@ pub struct Announce {
     /// The agent.
     pub agent: AgentId,
     /// Its site.
-    pub site: Option<SiteId>,
+    pub site: SiteId,
     /// Its version, for people.
     pub version: String,
     /// The targets that it polls.

@@ -114,7 +114,7 @@ impl Session {
                     LaneState { lane: wire(lane), oldest: state.oldest, next: state.next }
                 })
                 .collect(),
-            site: announce.site.as_ref().map(ToString::to_string).unwrap_or_default(),
+            site: announce.site.to_string(),
             version: announce.version.clone(),
             targets: announce.targets.iter().map(ToString::to_string).collect(),
             sensor_interval_ms: i64::try_from(announce.sensor_interval.as_millis()).unwrap_or(i64::MAX),
