@@ -6,10 +6,12 @@
 
 pub mod chunk;
 pub mod error;
+pub mod head;
 pub mod ingest;
 pub mod query;
 pub mod record;
 pub mod retention;
+pub mod sqlite;
 pub mod store;
 
 pub use error::StoreError;
@@ -22,4 +24,5 @@ pub use record::{
     ServerEvents, ServerGaps, ServerInventory, ServerReadings, ServerRecord, TicketRecord, TicketWrite,
 };
 pub use retention::Retention;
+pub use sqlite::SqliteStore;
 pub use store::{Sealed, Sequence, Store};

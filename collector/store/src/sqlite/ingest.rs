@@ -1,0 +1,266 @@
+//! What comes in: hello, mark, ingest log.
+
+use super::error::{During, damaged, from_json, parsed, to_json};
+use super::writer::{Memory, Staged};
+use crate::StoreError;
+use crate::ingest::{Admission, AgentHello, AgentRecord, Committed, Epoch, IncomingBatch, LaneRecord, LogRow, Skipped};
+use outband_schemas::{AgentId, Gap, Lane, Source, SpoolId, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+use std::time::Duration;
+
+/// Bodies of one answer of `log_after`, in bytes, at about which it ends.
+const LOG_BYTES: usize = 4 << 20;
+
+/// Admits a stream and fences the older ones.
+pub(super) fn hello(db: &Connection, hello: &AgentHello, at: Timestamp) -> Result<Admission, StoreError> {
+    let doing = "admitting an agent";
+    let targets = to_json(doing, &hello.targets)?;
+    let interval = i64::try_from(hello.sensor_interval.as_millis()).unwrap_or(i64::MAX);
+    let epoch = db
+        .query_row(
+            "INSERT INTO agent (name, site, version, targets, sensor_interval_ms, spool_id, epoch, hello_at, last_heard)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)
+             ON CONFLICT (name) DO UPDATE SET site = excluded.site, version = excluded.version, targets = excluded.targets,
+                sensor_interval_ms = excluded.sensor_interval_ms, spool_id = excluded.spool_id, epoch = epoch + 1,
+                hello_at = excluded.hello_at, last_heard = max(last_heard, excluded.last_heard)
+             RETURNING epoch",
+            (
+                hello.agent.as_str(),
+                hello.site.as_str(),
+                &hello.version,
+                targets,
+                interval,
+                hello.spool_id.to_string(),
+                at.as_millis(),
+            ),
+            |r| r.get(0),
+        )
+        .during(doing)?;
+    let mut marks = Vec::with_capacity(Lane::ALL.len());
+    for lane in Lane::ALL {
+        let next = hello.lanes.iter().find(|l| l.lane == lane).map_or(1, |l| l.next);
+        let committed = db
+            .query_row(
+                "INSERT INTO lane (agent, spool_id, lane, committed, announced) VALUES (?1, ?2, ?3, 0, ?4)
+                 ON CONFLICT (agent, spool_id, lane) DO UPDATE SET announced = max(announced, excluded.announced)
+                 RETURNING committed",
+                (hello.agent.as_str(), hello.spool_id.to_string(), lane.number(), next.saturating_sub(1).max(0)),
+                |r| r.get(0),
+            )
+            .during(doing)?;
+        marks.push((lane, committed));
+    }
+    Ok(Admission { epoch: Epoch(epoch), marks })
+}
+
+/// Notes that an agent is alive.
+pub(super) fn heard(db: &Connection, agent: &AgentId, at: Timestamp) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE agent SET last_heard = max(last_heard, ?2) WHERE name = ?1")
+        .and_then(|mut s| s.execute((agent.as_str(), at.as_millis())))
+        .during("noting an agent")?;
+    Ok(())
+}
+
+/// Stores a batch and moves the mark.
+pub(super) fn commit(
+    db: &Connection,
+    memory: &mut Memory,
+    batch: &IncomingBatch,
+    at: Timestamp,
+) -> Result<Committed, StoreError> {
+    let doing = "storing a batch";
+    let found: Option<(i64, i64, i64)> = db
+        .prepare_cached(
+            "SELECT l.id, l.committed, a.epoch FROM lane l JOIN agent a ON a.name = l.agent
+             WHERE l.agent = ?1 AND l.spool_id = ?2 AND l.lane = ?3",
+        )
+        .and_then(|mut s| {
+            s.query_row((batch.agent.as_str(), batch.spool_id.to_string(), batch.lane.number()), |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+            })
+            .optional()
+        })
+        .during(doing)?;
+    let Some((lane_id, mark, epoch)) = found else {
+        return Err(StoreError::NotFound { what: format!("spool {} of agent {}", batch.spool_id, batch.agent) });
+    };
+    if epoch != batch.epoch.0 {
+        return Err(StoreError::Fenced { agent: batch.agent.clone() });
+    }
+    let from = follow(batch, mark)?;
+    if let Some((skipped, first)) = from.skipped {
+        store_skip(db, batch, skipped, first)?;
+    }
+    let mut through = from.mark;
+    let mut stored = 0;
+    for (seq, body) in (batch.first_seq..).zip(&batch.bodies) {
+        if seq <= through {
+            refuse_other_body(db, lane_id, batch.lane, seq, body)?;
+            continue;
+        }
+        db.prepare_cached("INSERT INTO ingest_log (lane_id, seq, received_at, body) VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut s| s.execute((lane_id, seq, at.as_millis(), body)))
+            .during(doing)?;
+        through = seq;
+        stored += 1;
+    }
+    if through > mark {
+        db.prepare_cached("UPDATE lane SET committed = ?2, announced = max(announced, ?2) WHERE id = ?1")
+            .and_then(|mut s| s.execute((lane_id, through)))
+            .during(doing)?;
+    }
+    heard(db, &batch.agent, at)?;
+    if stored > 0 {
+        memory.staged.push(Staged::Logged);
+    }
+    Ok(Committed { through, stored })
+}
+
+struct Follows<'a> {
+    /// The mark once what was skipped is noted.
+    mark: i64,
+    /// What is missing for good, from which sequence on.
+    skipped: Option<(&'a Skipped, i64)>,
+}
+
+/// Whether the batch follows on the mark. A skip that begins before the mark counts from the mark: those entries did come.
+fn follow(batch: &IncomingBatch, mark: i64) -> Result<Follows<'_>, StoreError> {
+    let jump = || StoreError::Jump {
+        lane: batch.lane,
+        mark,
+        first_seq: batch.first_seq,
+        skipped: batch.skipped.as_ref().map(|s| (s.first, s.last)),
+    };
+    let next = mark.checked_add(1).ok_or_else(jump)?;
+    let end = i64::try_from(batch.bodies.len()).ok().and_then(|n| batch.first_seq.checked_add(n));
+    if batch.first_seq < 1 || end.is_none() {
+        return Err(jump());
+    }
+    match &batch.skipped {
+        Some(s) if s.first > s.last || s.first < 1 || s.last.checked_add(1) != Some(batch.first_seq) => Err(jump()),
+        Some(s) if s.first > next => Err(jump()),
+        Some(s) if s.last >= next => Ok(Follows { mark: s.last, skipped: Some((s, next)) }),
+        Some(_) => Ok(Follows { mark, skipped: None }),
+        None if batch.first_seq > next => Err(jump()),
+        None => Ok(Follows { mark, skipped: None }),
+    }
+}
+
+/// A body that came before must be the same as now, as far as it is still at hand.
+fn refuse_other_body(db: &Connection, lane_id: i64, lane: Lane, seq: i64, body: &[u8]) -> Result<(), StoreError> {
+    let same: Option<bool> = db
+        .prepare_cached("SELECT body = ?3 FROM ingest_log WHERE lane_id = ?1 AND seq = ?2")
+        .and_then(|mut s| s.query_row((lane_id, seq, body), |r| r.get(0)).optional())
+        .during("comparing a body")?;
+    if same == Some(false) { Err(StoreError::DifferentBody { lane, seq }) } else { Ok(()) }
+}
+
+fn store_skip(db: &Connection, batch: &IncomingBatch, skipped: &Skipped, first: i64) -> Result<(), StoreError> {
+    let doing = "storing what was skipped";
+    let gap = Gap {
+        component: None,
+        cause: skipped.cause,
+        detail: skipped.detail.clone(),
+        observed_at: skipped.to,
+        source: Source(format!("spool:{}/{}/{first}-{}", batch.spool_id, batch.lane.as_str(), skipped.last)),
+        span: Some((skipped.from, skipped.to)),
+    };
+    db.execute(
+        "INSERT INTO gap (agent, fingerprint, observed_at, last_observed, count, body) VALUES (?1, ?2, ?3, ?3, ?4, ?5)",
+        (
+            batch.agent.as_str(),
+            &gap.source.0,
+            gap.observed_at.as_millis(),
+            skipped.last - first + 1,
+            to_json(doing, &gap)?,
+        ),
+    )
+    .during(doing)?;
+    Ok(())
+}
+
+/// Rows of the ingest log, oldest first.
+pub(super) fn log_after(db: &Connection, after: i64, max_rows: usize) -> Result<Vec<LogRow>, StoreError> {
+    let doing = "reading the ingest log";
+    let mut query = db
+        .prepare_cached(
+            "SELECT g.id, l.agent, l.spool_id, l.lane, g.seq, g.received_at, g.body
+             FROM ingest_log g JOIN lane l ON l.id = g.lane_id WHERE g.id > ?1 ORDER BY g.id LIMIT ?2",
+        )
+        .during(doing)?;
+    let mut rows = query.query((after, i64::try_from(max_rows).unwrap_or(i64::MAX))).during(doing)?;
+    let (mut out, mut bytes) = (Vec::new(), 0);
+    while bytes < LOG_BYTES
+        && let Some(r) = rows.next().during(doing)?
+    {
+        let text = |i: usize| r.get_ref(i).and_then(|v| Ok(v.as_str()?)).during(doing);
+        let body: Vec<u8> = r.get(6).during(doing)?;
+        bytes += body.len();
+        out.push(LogRow {
+            id: r.get(0).during(doing)?,
+            agent: parsed::<AgentId>("an agent's name", text(1)?)?,
+            spool_id: parsed::<SpoolId>("a spool id", text(2)?)?,
+            lane: lane(r.get(3).during(doing)?)?,
+            seq: r.get(4).during(doing)?,
+            received_at: Timestamp::from_millis(r.get(5).during(doing)?),
+            body,
+        });
+    }
+    Ok(out)
+}
+
+fn lane(number: u8) -> Result<Lane, StoreError> {
+    Lane::from_number(number).ok_or_else(|| damaged("a lane", number))
+}
+
+/// All agents with both lanes of their current spool.
+pub(super) fn agents(db: &Connection) -> Result<Vec<AgentRecord>, StoreError> {
+    let doing = "reading the agents";
+    let mut query = db
+        .prepare_cached(
+            "SELECT name, site, version, targets, sensor_interval_ms, spool_id, epoch, hello_at, last_heard
+             FROM agent ORDER BY name",
+        )
+        .during(doing)?;
+    let mut rows = query.query([]).during(doing)?;
+    let mut out = Vec::new();
+    while let Some(r) = rows.next().during(doing)? {
+        let text = |i: usize| r.get::<_, String>(i).during(doing);
+        let millis = r.get::<_, i64>(4).during(doing)?;
+        let agent: AgentId = parsed("an agent's name", &text(0)?)?;
+        let spool_id: SpoolId = parsed("a spool id", &text(5)?)?;
+        out.push(AgentRecord {
+            lanes: lanes(db, &agent, spool_id)?,
+            agent,
+            site: parsed("a site", &text(1)?)?,
+            version: text(2)?,
+            targets: from_json("an agent's targets", &text(3)?)?,
+            sensor_interval: Duration::from_millis(u64::try_from(millis).unwrap_or(0)),
+            spool_id,
+            epoch: Epoch(r.get(6).during(doing)?),
+            hello_at: Timestamp::from_millis(r.get(7).during(doing)?),
+            last_heard: Timestamp::from_millis(r.get(8).during(doing)?),
+        });
+    }
+    Ok(out)
+}
+
+fn lanes(db: &Connection, agent: &AgentId, spool_id: SpoolId) -> Result<Vec<LaneRecord>, StoreError> {
+    let doing = "reading an agent's lanes";
+    let mut query = db
+        .prepare_cached(
+            "SELECT lane, committed, announced, newest_observed FROM lane WHERE agent = ?1 AND spool_id = ?2 ORDER BY lane",
+        )
+        .during(doing)?;
+    let mut rows = query.query((agent.as_str(), spool_id.to_string())).during(doing)?;
+    let mut out = Vec::new();
+    while let Some(r) = rows.next().during(doing)? {
+        out.push(LaneRecord {
+            lane: lane(r.get(0).during(doing)?)?,
+            committed: r.get(1).during(doing)?,
+            announced: r.get(2).during(doing)?,
+            newest_observed: r.get::<_, Option<i64>>(3).during(doing)?.map(Timestamp::from_millis),
+        });
+    }
+    Ok(out)
+}

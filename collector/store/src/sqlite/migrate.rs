@@ -1,0 +1,44 @@
+//! Brings a file to the newest schema: numbered files, forward only, each recorded with its checksum.
+
+use super::error::During;
+use crate::StoreError;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+/// The migrations, in their order. To change the schema, add a file; never edit one that was released.
+const MIGRATIONS: &[&str] = &[include_str!("../../../../schemas/sql/sqlite/0001_store.sql")];
+
+/// The newest schema that this version knows.
+pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
+
+/// Applies what is missing, each file in a transaction of its own. Refuses a file of a newer version, or one whose
+/// migrations were others.
+pub(super) fn migrate(db: &mut Connection) -> Result<(), StoreError> {
+    let doing = "migrating the store";
+    db.execute_batch(
+        "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER PRIMARY KEY, checksum TEXT NOT NULL) STRICT",
+    )
+    .during(doing)?;
+    let found: i64 =
+        db.query_row("SELECT coalesce(max(number), 0) FROM schema_version", [], |r| r.get(0)).during(doing)?;
+    if found > NEWEST {
+        return Err(StoreError::NewerSchema { found, known: NEWEST });
+    }
+    for (number, sql) in (1i64..).zip(MIGRATIONS) {
+        let known = format!("{:08x}", crc32c::crc32c(sql.as_bytes()));
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).during(doing)?;
+        let applied: Option<String> = tx
+            .query_row("SELECT checksum FROM schema_version WHERE number = ?1", [number], |r| r.get(0))
+            .optional()
+            .during(doing)?;
+        match applied {
+            Some(found) if found != known => return Err(StoreError::MigrationChanged { number, found, known }),
+            Some(_) => continue,
+            None => {}
+        }
+        tx.execute_batch(sql).during(doing)?;
+        tx.execute("INSERT INTO schema_version VALUES (?1, ?2)", (number, &known)).during(doing)?;
+        tx.commit().during(doing)?;
+        tracing::info!(number, "store migrated");
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The file: where it is, who may read it, how it is opened.
+
+use super::error::{During, damaged};
+use super::migrate::migrate;
+use crate::StoreError;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How the store is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The directory that holds `store.db`. Made, readable by its owner only, where it is not there.
+    pub data_dir: PathBuf,
+    /// How many queries run at once.
+    pub readers: usize,
+    /// How large the file may become, in bytes. At that size writes answer [`StoreError::Unavailable`].
+    pub max_bytes: Option<u64>,
+    /// A file up to this size, in bytes, is checked whole when it is opened (about a second for 256 MiB); of a larger one
+    /// damage shows when the damaged part is read.
+    pub check_up_to_bytes: u64,
+    /// With more points than this in memory, sealing does not wait for windows to finish.
+    pub max_head_points: usize,
+}
+
+impl Options {
+    /// The defaults, in this directory.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            readers: 8,
+            max_bytes: None,
+            check_up_to_bytes: 256 << 20,
+            max_head_points: 4_000_000,
+        }
+    }
+
+    /// Where the file is.
+    pub(super) fn file(&self) -> PathBuf {
+        self.data_dir.join("store.db")
+    }
+}
+
+fn unavailable(doing: &'static str) -> impl Fn(std::io::Error) -> StoreError {
+    move |e| StoreError::Unavailable { doing, source: e.into() }
+}
+
+/// Makes the directory and takes it for this process. The lock goes when the answer is dropped, or the process ends.
+pub(super) fn take_directory(dir: &Path) -> Result<File, StoreError> {
+    let doing = "making the data directory";
+    if !dir.exists() {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unavailable(doing))?;
+    }
+    let doing = "locking the data directory";
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(dir.join("store.lock"))
+        .map_err(unavailable(doing))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::Unavailable { doing, source: "another collector runs on this data directory".into() })
+        }
+        Err(TryLockError::Error(e)) => Err(unavailable(doing)(e)),
+    }
+}
+
+/// Opens the file for writing, checked and at the newest schema.
+pub(super) fn open_writer(options: &Options) -> Result<Connection, StoreError> {
+    let doing = "opening the store";
+    let path = options.file();
+    // SQLite gives its side files the permissions of the main one.
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(unavailable(doing))?;
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(unavailable(doing))?;
+    let size = file.metadata().map_err(unavailable(doing))?.len();
+    drop(file);
+
+    let mut db =
+        Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .during(doing)?;
+    common(&db)?;
+    let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |r| r.get(0)).during(doing)?;
+    if mode != "wal" {
+        return Err(damaged("journal mode", format!("asked for wal, got {mode}")));
+    }
+    db.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;
+         PRAGMA cell_size_check = ON;",
+    )
+    .during(doing)?;
+    if size <= options.check_up_to_bytes {
+        check(&db)?;
+    } else {
+        tracing::info!(size, "store is too large to be checked whole at start");
+    }
+    migrate(&mut db)?;
+    if let Some(max) = options.max_bytes {
+        let page: u64 = db.query_row("PRAGMA page_size", [], |r| r.get::<_, i64>(0)).during(doing)?.unsigned_abs();
+        let pages = i64::try_from(max / page.max(1)).unwrap_or(i64::MAX);
+        db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).during(doing)?;
+    }
+    Ok(db)
+}
+
+/// Opens the file for queries.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).during("opening the store for reading")?;
+    common(&db)?;
+    db.execute_batch("PRAGMA query_only = ON").during("opening the store for reading")?;
+    Ok(db)
+}
+
+fn common(db: &Connection) -> Result<(), StoreError> {
+    let doing = "setting up a connection";
+    db.busy_timeout(Duration::from_secs(5)).during(doing)?;
+    db.set_prepared_statement_cache_capacity(64);
+    db.execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;").during(doing)
+}
+
+fn check(db: &Connection) -> Result<(), StoreError> {
+    let found: String = db.query_row("PRAGMA quick_check(1)", [], |r| r.get(0)).during("checking the store")?;
+    if found == "ok" { Ok(()) } else { Err(damaged("the file", found)) }
+}
