@@ -36,7 +36,9 @@ pub enum Error {
         source: io::Error,
     },
     /// No place for it is known.
-    #[error("no data directory: set [data] dir in the config, or STATE_DIRECTORY, XDG_STATE_HOME or HOME in the environment")]
+    #[error(
+        "no data directory: set [data] dir in the config, or STATE_DIRECTORY, XDG_STATE_HOME or HOME in the environment"
+    )]
     NoPlace,
 }
 

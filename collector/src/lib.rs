@@ -8,5 +8,6 @@ pub mod clock;
 pub mod config;
 pub mod datadir;
 pub mod ingest;
+pub mod query;
 pub mod tls;
 pub mod token;

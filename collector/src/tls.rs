@@ -41,7 +41,9 @@ pub enum Error {
         source: rcgen::Error,
     },
     /// A certificate or key on disk cannot be used.
-    #[error("{file} cannot be used ({detail}); restore it from a backup, or remove ca.pem and ca.key together to start a new CA")]
+    #[error(
+        "{file} cannot be used ({detail}); restore it from a backup, or remove ca.pem and ca.key together to start a new CA"
+    )]
     Broken {
         /// The file.
         file: &'static str,
@@ -83,8 +85,8 @@ pub fn load_or_make(dir: &DataDir, names: &BTreeSet<String>, now: Timestamp) -> 
         return Ok(ServerIdentity { chain_pem: cert, key_pem: key, not_after });
     }
     let make = |source| Error::Make { what: "the server certificate", source };
-    let issuer =
-        Issuer::from_ca_cert_pem(&ca_pem, ca_key).map_err(|e| Error::Broken { file: CA_CERT, detail: e.to_string() })?;
+    let issuer = Issuer::from_ca_cert_pem(&ca_pem, ca_key)
+        .map_err(|e| Error::Broken { file: CA_CERT, detail: e.to_string() })?;
     let key = KeyPair::generate().map_err(make)?;
     let mut params = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>()).map_err(make)?;
     params.distinguished_name = named("Outband collector");
@@ -145,7 +147,8 @@ fn still_good(cert: &str, ca: &str, names: &BTreeSet<String>, now: Timestamp) ->
     let (_, ca) = parse_x509_pem(ca.as_bytes()).ok()?;
     let ca = ca.parse_x509().ok()?;
     let not_after = Timestamp::from_secs(cert.validity().not_after.timestamp());
-    let has: BTreeSet<String> = cert.subject_alternative_name().ok()??.value.general_names.iter().filter_map(text).collect();
+    let has: BTreeSet<String> =
+        cert.subject_alternative_name().ok()??.value.general_names.iter().filter_map(text).collect();
     let good = not_after > now.plus(RENEW_BEFORE) && cert.issuer() == ca.subject() && &has == names;
     good.then_some(not_after)
 }

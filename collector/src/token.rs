@@ -214,7 +214,8 @@ fn load_more(dir: &DataDir) -> Result<Vec<(Sha, Principal)>, Error> {
         }
         let text = more.read(file)?.unwrap_or_default();
         let digest = text.trim().strip_prefix("sha256:").and_then(unhex);
-        let digest = digest.ok_or_else(|| Error::Malformed { path: more.path(file), what: "digest (sha256:<64 hex digits>)" })?;
+        let digest = digest
+            .ok_or_else(|| Error::Malformed { path: more.path(file), what: "digest (sha256:<64 hex digits>)" })?;
         known.push((digest, Principal { role, name: name.to_owned(), shared: false }));
     }
     Ok(known)

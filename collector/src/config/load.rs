@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn every_unknown_field_and_every_bad_value_is_found_in_one_run() {
-        let mut found = problems("x = 1\n[a]\nnumber = 'one'\nnumbre = 1\n[b]\nlist = [1, 'two']\nnumber = 70000\n[c]\n");
+        let mut found =
+            problems("x = 1\n[a]\nnumber = 'one'\nnumbre = 1\n[b]\nlist = [1, 'two']\nnumber = 70000\n[c]\n");
         found.sort();
         assert_eq!(found, ["a.number", "a.numbre", "b.list[1]", "b.number", "c", "x"]);
     }

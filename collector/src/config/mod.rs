@@ -126,11 +126,17 @@ impl Config {
         if let Some(dir) = &self.data.dir
             && !dir.is_absolute()
         {
-            add("data.dir", format!("{} is not absolute; it would depend on where the collector is started", dir.display()));
+            add(
+                "data.dir",
+                format!("{} is not absolute; it would depend on where the collector is started", dir.display()),
+            );
         }
         for (i, name) in self.tls.server_names.iter().enumerate() {
             if !is_server_name(name) {
-                add(&format!("tls.server_names[{i}]"), format!("{name:?} is neither a host name nor an IP address (no port, no scheme)"));
+                add(
+                    &format!("tls.server_names[{i}]"),
+                    format!("{name:?} is neither a host name nor an IP address (no port, no scheme)"),
+                );
             }
         }
         for (at, zero) in [
@@ -154,7 +160,11 @@ impl Config {
 
 fn is_server_name(name: &str) -> bool {
     let label = |l: &str| {
-        !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-') && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     name.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(label))
 }

@@ -151,7 +151,11 @@ impl Default for Sla {
 impl Sla {
     /// The calendar of business hours.
     pub fn calendar(&self) -> Result<Calendar, outband_ticket::CalendarError> {
-        let mut spec = CalendarSpec { tz: self.timezone.clone(), week: outband_ticket::calendar::Week::default(), ..CalendarSpec::default() };
+        let mut spec = CalendarSpec {
+            tz: self.timezone.clone(),
+            week: outband_ticket::calendar::Week::default(),
+            ..CalendarSpec::default()
+        };
         for day in &self.workdays {
             let week = &mut spec.week;
             let slot = match day {
@@ -250,10 +254,9 @@ mod tests {
 
     #[test]
     fn a_promise_of_the_config_takes_the_place_of_the_built_in_one() {
-        let sla: Sla = toml::from_str(
-            "[targets.P3]\naround_the_clock = false\nrespond = '30m'\nrepair = '2 business days'\n",
-        )
-        .unwrap();
+        let sla: Sla =
+            toml::from_str("[targets.P3]\naround_the_clock = false\nrespond = '30m'\nrepair = '2 business days'\n")
+                .unwrap();
         let promise = sla.policy().promises[&Priority::P3];
         assert_eq!(promise.respond, Some(Allowance::Within(std::time::Duration::from_secs(1800))));
         assert_eq!(promise.repair, Some(Allowance::BusinessDays(2)));

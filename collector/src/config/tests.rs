@@ -45,7 +45,7 @@ fn the_schema_in_the_tree_is_that_of_the_code() {
         fs::write(SCHEMA, &schema).unwrap();
     }
     let kept = fs::read_to_string(SCHEMA).unwrap_or_default();
-    assert_eq!(kept, schema, "the config changed: renew schemas/json/collector.schema.json");
+    assert!(kept == schema, "the config changed: renew schemas/json/collector.schema.json");
 }
 
 #[test]

@@ -46,10 +46,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Ingest<S, C> {
 impl<S: Store, C: Clock + Send + Sync + 'static> IngestService for Ingest<S, C> {
     type StreamStream = ReceiverStream<Result<StreamResponse, Status>>;
 
-    async fn stream(
-        &self,
-        request: Request<Streaming<StreamRequest>>,
-    ) -> Result<Response<Self::StreamStream>, Status> {
+    async fn stream(&self, request: Request<Streaming<StreamRequest>>) -> Result<Response<Self::StreamStream>, Status> {
         let principal = auth::principal(&request)?;
         let (out, answers) = mpsc::channel(64);
         let link = Link {
@@ -113,7 +110,10 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
         self.out.send(last).await.unwrap_or_default();
     }
 
-    async fn serve(&self, mut messages: impl Stream<Item = Result<StreamRequest, Status>> + Unpin + Send) -> Result<(), End> {
+    async fn serve(
+        &self,
+        mut messages: impl Stream<Item = Result<StreamRequest, Status>> + Unpin + Send,
+    ) -> Result<(), End> {
         let mut session = Session::new(WINDOW);
         let first = tokio::select! {
             () = self.shutdown.cancelled() => return Err(Farewell::shutdown().into()),
@@ -128,7 +128,9 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
         let result = self.exchange(&mut session, &agent, &connection, messages).await;
         drop(connection);
         match &result {
-            Err(End::Farewell(farewell)) => tracing::info!(%agent, reason = ?farewell.reason, "stream ended: {}", farewell.detail),
+            Err(End::Farewell(farewell)) => {
+                tracing::info!(%agent, reason = ?farewell.reason, "stream ended: {}", farewell.detail)
+            }
             _ => tracing::info!(%agent, "agent disconnected"),
         }
         result

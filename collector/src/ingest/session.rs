@@ -141,10 +141,8 @@ impl Session {
             epoch: admission.epoch,
             submitted,
         });
-        let lanes = Lane::ALL.map(|lane| wire::LaneMark {
-            lane: wire::Lane::from(lane).into(),
-            committed: submitted[slot(lane)],
-        });
+        let lanes = Lane::ALL
+            .map(|lane| wire::LaneMark { lane: wire::Lane::from(lane).into(), committed: submitted[slot(lane)] });
         Ok(response(Down::Welcome(wire::Welcome {
             lanes: lanes.to_vec(),
             window_bytes: i64::try_from(self.window).unwrap_or(i64::MAX),
@@ -194,7 +192,9 @@ impl Open {
         let submitted = &mut self.submitted[slot(lane)];
         let begins = skipped.as_ref().map_or(first_seq, |s| s.first);
         if begins > *submitted + 1 {
-            return Err(bad(format!("it begins at {begins}, but {submitted} was the last before it and nothing says that those between will never come")));
+            return Err(bad(format!(
+                "it begins at {begins}, but {submitted} was the last before it and nothing says that those between will never come"
+            )));
         }
         *submitted = (*submitted).max(last);
         Ok(IncomingBatch {
@@ -256,7 +256,8 @@ fn read_hello(hello: wire::Hello) -> Result<AgentHello, HelloError> {
         }
         lanes.push(LaneState { lane, oldest, next });
     }
-    let interval = u64::try_from(hello.sensor_interval_ms).map_err(|_| HelloError::Interval(hello.sensor_interval_ms))?;
+    let interval =
+        u64::try_from(hello.sensor_interval_ms).map_err(|_| HelloError::Interval(hello.sensor_interval_ms))?;
     Ok(AgentHello {
         agent: AgentId::new(hello.agent)?,
         site: SiteId::new(hello.site)?,

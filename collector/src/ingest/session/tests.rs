@@ -60,7 +60,9 @@ fn welcome_says_where_each_lane_stands() {
     let mut session = Session::new(WINDOW);
     session.handle_message(up(Up::Hello(hello()))).unwrap();
     let admission = Admission { epoch: Epoch(1), marks: vec![(Lane::Telemetry, 41), (Lane::Event, 5)] };
-    let Some(Down::Welcome(welcome)) = session.handle_admission(&admission).unwrap().message else { panic!("no Welcome") };
+    let Some(Down::Welcome(welcome)) = session.handle_admission(&admission).unwrap().message else {
+        panic!("no Welcome")
+    };
     let marks: Vec<_> = welcome.lanes.iter().map(|l| (l.lane(), l.committed)).collect();
     assert_eq!(marks, [(wire::Lane::Event, 5), (wire::Lane::Telemetry, 41)]);
     assert_eq!(welcome.window_bytes, 1000);

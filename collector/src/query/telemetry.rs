@@ -1,0 +1,114 @@
+//! Readings and log entries, latest and past.
+
+use crate::query::page::Pager;
+use crate::query::problem::{invalid, not_found};
+use crate::query::{Desk, name};
+use outband_proto::telemetry::telemetry_service_server::TelemetryService;
+use outband_proto::telemetry::{
+    self as wire, ListEventsRequest, ListEventsResponse, ListGapsRequest, ListGapsResponse, ListLatestReadingsRequest,
+    ListLatestReadingsResponse, ListReadingsRequest, ListReadingsResponse, ServerEvent, ServerGap,
+};
+use outband_schemas::{Clock, Reading, ServerId, Severity, Timestamp};
+use outband_store::{EventFilter, GapFilter, HistoryFilter, HistoryPoint, Store};
+use tonic::{Request, Response, Status};
+
+impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    /// The server of a parent; `None` for `servers/-`. A server that turned out to be another is that other one.
+    pub(super) async fn parent(&self, parent: &str) -> Result<Option<ServerId>, Status> {
+        let Some(id) = name::read_parent(parent)? else { return Ok(None) };
+        let asked = id.clone();
+        let record = self.ask(move |store| store.server(&asked)).await?;
+        let record = record.ok_or_else(|| not_found("Server", parent, "`ListServers` shows those there are"))?;
+        Ok(Some(record.merged_into.unwrap_or(id)))
+    }
+}
+
+#[tonic::async_trait]
+impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C> {
+    async fn list_latest_readings(
+        &self,
+        request: Request<ListLatestReadingsRequest>,
+    ) -> Result<Response<ListLatestReadingsResponse>, Status> {
+        let r = request.into_inner();
+        let pager = Pager::new("ListLatestReadings", &(&r.parent, &r.component, &r.kind));
+        let page = pager.page(r.page_size, &r.page_token)?;
+        let filter = name::read_series(self.parent(&r.parent).await?, &r.component, &r.kind)?;
+        let listing = self.ask(move |store| store.latest(&filter, &page)).await?;
+        Ok(Response::new(ListLatestReadingsResponse {
+            next_page_token: pager.next(&listing),
+            readings: listing.rows.iter().map(|row| (&row.reading).into()).collect(),
+        }))
+    }
+
+    async fn list_readings(
+        &self,
+        request: Request<ListReadingsRequest>,
+    ) -> Result<Response<ListReadingsResponse>, Status> {
+        let r = request.into_inner();
+        let pager = Pager::new("ListReadings", &(&r.parent, &r.component, &r.kind, r.from_ms, r.to_ms));
+        let page = pager.page(r.page_size, &r.page_token)?;
+        let series = name::read_series(self.parent(&r.parent).await?, &r.component, &r.kind)?;
+        let to = if r.to_ms == 0 { self.now() } else { Timestamp::from_millis(r.to_ms) };
+        let from = Timestamp::from_millis(r.from_ms);
+        if from > to {
+            return Err(invalid("from_ms", format!("{from} is after to_ms, {to}")));
+        }
+        let filter = HistoryFilter { series, from, to };
+        let listing = self.ask(move |store| store.history(&filter, &page)).await?;
+        let next_page_token = pager.next(&listing);
+        let readings = listing.rows.into_iter().map(|point| wire::Reading::from(&reading(point))).collect();
+        Ok(Response::new(ListReadingsResponse { readings, next_page_token }))
+    }
+
+    async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsResponse>, Status> {
+        let r = request.into_inner();
+        let pager = Pager::new("ListEvents", &(&r.parent, r.min_severity));
+        let page = pager.page(r.page_size, &r.page_token)?;
+        let min_severity = match r.min_severity {
+            0 => None,
+            n => Some(u8::try_from(n).ok().and_then(Severity::from_number).ok_or_else(|| {
+                let known: Vec<_> = Severity::ALL.iter().map(|s| format!("{} {}", s.number(), s.as_str())).collect();
+                invalid("min_severity", format!("{n} is none of {}", known.join(", ")))
+            })?),
+        };
+        let filter = EventFilter { server: self.parent(&r.parent).await?, min_severity };
+        let listing = self.ask(move |store| store.events(&filter, &page)).await?;
+        let events = listing.rows.iter().map(|row| ServerEvent {
+            name: format!("{}/events/{}", name::server(&row.server), row.id),
+            event: Some((&row.event).into()),
+            received_at_ms: row.received_at.as_millis(),
+        });
+        Ok(Response::new(ListEventsResponse { events: events.collect(), next_page_token: pager.next(&listing) }))
+    }
+
+    async fn list_gaps(&self, request: Request<ListGapsRequest>) -> Result<Response<ListGapsResponse>, Status> {
+        let r = request.into_inner();
+        let pager = Pager::new("ListGaps", &r.parent);
+        let page = pager.page(r.page_size, &r.page_token)?;
+        let filter = GapFilter { server: self.parent(&r.parent).await?, agent: None };
+        let listing = self.ask(move |store| store.gaps(&filter, &page)).await?;
+        let gaps = listing.rows.iter().map(|row| ServerGap {
+            // A gap in an agent's stream is no server's: it may be any of them.
+            server: match (&row.server, &row.agent) {
+                (Some(server), _) => name::server(server),
+                (None, Some(agent)) => name::agent(agent),
+                (None, None) => String::new(),
+            },
+            gap: Some((&row.gap).into()),
+        });
+        Ok(Response::new(ListGapsResponse { gaps: gaps.collect(), next_page_token: pager.next(&listing) }))
+    }
+}
+
+fn reading(point: HistoryPoint) -> Reading {
+    Reading {
+        component: point.component,
+        kind: point.kind,
+        sensor: point.sensor,
+        value: point.value,
+        quality: point.quality,
+        observed_at: point.observed_at,
+        source: point.source,
+        thresholds: None,
+    }
+}
