@@ -3,6 +3,8 @@
 //! Appends that wait at the same moment are kept in one transaction: a disk that forces in 10 ms still takes thousands of polls a second.
 
 mod service;
+#[cfg(test)]
+mod tests;
 
 use outband_schemas::{Clock, Lane, SpoolId, Timestamp};
 use outband_spool as spool;

@@ -1,5 +1,8 @@
 //! The connection: TLS, the bearer token, keep-alive, and coming back after a failure.
 
+#[cfg(test)]
+mod tests;
+
 use super::backoff::Backoff;
 use super::session::{self, Action, Session};
 use super::{Link, Options, Settings};

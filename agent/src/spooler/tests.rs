@@ -1,0 +1,96 @@
+use super::*;
+use std::io::{Seek, SeekFrom, Write};
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(1_700_000_000)
+    }
+}
+
+fn start(dir: &tempfile::TempDir) -> (Spooler, std::thread::JoinHandle<()>) {
+    let options = Options { path: dir.path().join("spool.db"), spool: spool::Options::default() };
+    let mut ids = 0;
+    let (spooler, _, thread) = Spooler::start(options, Fixed, move || {
+        ids += 1;
+        ids
+    })
+    .unwrap();
+    (spooler, thread)
+}
+
+fn body(byte: u8, bytes: usize) -> Body {
+    Body { bytes: vec![byte; bytes], at: Fixed.now() }
+}
+
+#[tokio::test]
+async fn appends_of_many_tasks_are_all_kept_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spooler, thread) = start(&dir);
+    let tasks: Vec<_> = (0..200u8)
+        .map(|i| {
+            let spooler = spooler.clone();
+            tokio::spawn(async move {
+                let lane = if i % 4 == 0 { Lane::Event } else { Lane::Telemetry };
+                spooler.append(lane, vec![body(i, 10)], vec![(format!("k{i}"), vec![i])]).await
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let held = *spooler.held().borrow();
+    assert_eq!((held.lanes.event.next, held.lanes.telemetry.next), (51, 151));
+    for i in 0..200u8 {
+        assert_eq!(spooler.bookmark(format!("k{i}")).await.unwrap(), Some(vec![i]));
+    }
+    let mut seen: Vec<u8> = Vec::new();
+    for lane in Lane::ALL {
+        seen.extend(spooler.peek(held.id, lane, 0, 1 << 20).await.unwrap().bodies.iter().map(|b| b[0]));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..200).collect::<Vec<u8>>());
+    drop(spooler);
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn the_file_is_free_again_once_the_last_handle_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spooler, thread) = start(&dir);
+    spooler.append(Lane::Event, vec![body(1, 1)], Vec::new()).await.unwrap();
+    drop(spooler);
+    thread.join().unwrap();
+    let (spooler, _) = start(&dir);
+    assert_eq!(spooler.held().borrow().lanes.event.next, 2);
+}
+
+#[tokio::test]
+async fn a_file_that_turns_out_damaged_is_replaced_and_the_work_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spooler, _) = start(&dir);
+    let before = spooler.held().borrow().id;
+    for i in 0..10 {
+        let bodies = (0..1000).map(|_| body(i, 1000)).collect();
+        spooler.append(Lane::Telemetry, bodies, Vec::new()).await.unwrap();
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).open(dir.path().join("spool.db")).unwrap();
+    file.seek(SeekFrom::Start(4096 * 12)).unwrap();
+    file.write_all(&vec![0xa5; 4096 * 100]).unwrap();
+    drop(file);
+    let mut after = 0;
+    let error = loop {
+        match spooler.peek(before, Lane::Telemetry, after, 100_000).await {
+            Ok(peek) => after = peek.first_seq + peek.bodies.len() as i64 - 1,
+            Err(error) => break error,
+        }
+        assert!(after < 10_000, "the damage went unseen");
+    };
+    assert!(matches!(error, Error::Replaced), "{error}");
+    spooler.append(Lane::Telemetry, vec![body(1, 1)], Vec::new()).await.unwrap();
+    let held = *spooler.held().borrow();
+    assert_ne!(held.id, before);
+    assert_eq!(held.lanes.telemetry.next, 3, "number 1 stands for what was lost");
+    assert!(matches!(spooler.peek(before, Lane::Telemetry, 0, 1).await, Err(Error::Replaced)));
+}
