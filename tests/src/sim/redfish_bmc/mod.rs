@@ -1,10 +1,12 @@
 //! A simulated Redfish service: real HTTPS, sessions, and resources out of a captured tree.
 
 mod faults;
+mod server;
 mod sessions;
 mod tree;
 
 pub use faults::{Fault, Misdeed, Where};
+pub use server::RedfishServer;
 pub use sessions::Login;
 pub use tree::RedfishTree;
 
@@ -19,6 +21,11 @@ use std::time::Duration;
 pub trait Content: Send + Sync + 'static {
     /// The resource at a path, as JSON; `None`: there is none.
     fn get(&self, path: &str, query: Option<&str>) -> Option<Bytes>;
+
+    /// Whether it has stopped answering.
+    fn silent(&self) -> bool {
+        false
+    }
 
     /// Anything but a GET outside of sessions; `None`: not allowed.
     fn act(&self, _call: &Call) -> Option<Answer> {
@@ -115,6 +122,9 @@ struct Front<C> {
 
 impl<C: Content> Answers for Front<C> {
     async fn answer(&self, call: Call) -> Answer {
+        if self.content.silent() {
+            return Answer::Never;
+        }
         let query = call.query.as_ref().map(|q| format!("?{q}")).unwrap_or_default();
         locked(&self.shared.requests).push(format!("{} {}{query}", call.method, call.path));
         let misdeed = faults::strike(&mut locked(&self.shared.faults), &call.path);

@@ -1,0 +1,109 @@
+//! A Redfish service generated from a [`Machine`]: what a current BMC with both generations of thermal resources shows.
+
+mod chassis;
+mod entries;
+mod storage;
+mod system;
+
+use super::{Content, Options, Service, error};
+use crate::sim::https::{Answer, Call};
+use crate::sim::machine::{Machine, Shared};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::io;
+
+/// The service of one server.
+#[derive(Debug)]
+pub struct RedfishServer {
+    machine: Shared,
+}
+
+impl RedfishServer {
+    /// Serves a server over HTTPS on loopback until the handle is dropped. Needs a tokio runtime.
+    pub async fn serve(machine: Shared, options: Options) -> io::Result<Service> {
+        Service::start(Self { machine }, options).await
+    }
+}
+
+impl Content for RedfishServer {
+    fn get(&self, path: &str, query: Option<&str>) -> Option<Bytes> {
+        let machine = self.machine.now();
+        let rest = path.trim_end_matches('/').strip_prefix("/redfish")?;
+        if rest.is_empty() {
+            return Some(Bytes::from_static(b"{\"v1\":\"/redfish/v1/\"}"));
+        }
+        let segments: Vec<&str> = rest.strip_prefix("/v1")?.split('/').filter(|s| !s.is_empty()).collect();
+        let mut resource = resource(&machine, &segments, query)?;
+        if let Some(object) = resource.as_object_mut() {
+            object.insert("@odata.id".to_owned(), json!(path.trim_end_matches('/')));
+        }
+        Some(Bytes::from(resource.to_string()))
+    }
+
+    fn act(&self, call: &Call) -> Option<Answer> {
+        let clear = "/redfish/v1/Systems/1/LogServices/Sel/Actions/LogService.ClearLog";
+        if call.method != "POST" {
+            return None;
+        }
+        if call.path != clear {
+            return Some(error(404, "Base.1.8.ResourceMissingAtURI"));
+        }
+        let mut machine = self.machine.now();
+        let time = machine.bmc_time();
+        machine.log.clear(time);
+        Some(Answer::status(204, ""))
+    }
+
+    fn silent(&self) -> bool {
+        self.machine.now().silent
+    }
+}
+
+fn resource(machine: &Machine, segments: &[&str], query: Option<&str>) -> Option<Value> {
+    match segments {
+        [] => Some(root(machine)),
+        ["Systems", rest @ ..] => system::resource(machine, rest, query),
+        ["Chassis", rest @ ..] => chassis::resource(machine, rest),
+        ["Managers", rest @ ..] => system::manager(machine, rest),
+        ["UpdateService", rest @ ..] => system::firmware(machine, rest),
+        ["SessionService"] => Some(json!({
+            "@odata.type": "#SessionService.v1_1_8.SessionService", "Id": "SessionService", "Name": "Session Service",
+            "SessionTimeout": 1800, "ServiceEnabled": true, "Sessions": link("/SessionService/Sessions"),
+        })),
+        _ => None,
+    }
+}
+
+fn root(machine: &Machine) -> Value {
+    json!({
+        "@odata.type": "#ServiceRoot.v1_9_0.ServiceRoot", "Id": "RootService", "Name": "Root Service", "RedfishVersion": "1.11.0",
+        "UUID": machine.spec.uuid_text(), "Vendor": machine.spec.manufacturer, "Product": "Northgate BMC",
+        "Systems": link("/Systems"), "Chassis": link("/Chassis"), "Managers": link("/Managers"),
+        "UpdateService": link("/UpdateService"), "SessionService": link("/SessionService"),
+        "Links": {"Sessions": link("/SessionService/Sessions")},
+    })
+}
+
+/// A link to a resource below `/redfish/v1`.
+fn link(path: &str) -> Value {
+    json!({"@odata.id": format!("/redfish/v1{path}")})
+}
+
+/// A collection of links.
+fn collection(kind: &str, base: &str, members: impl IntoIterator<Item = String>) -> Value {
+    let members: Vec<Value> = members.into_iter().map(|m| link(&format!("{base}/{m}"))).collect();
+    json!({
+        "@odata.type": format!("#{kind}Collection.{kind}Collection"), "Name": format!("{kind} Collection"),
+        "Members@odata.count": members.len(), "Members": members,
+    })
+}
+
+/// A status: whether it is there, and how well it is.
+fn status(health: &str) -> Value {
+    json!({"State": "Enabled", "Health": health})
+}
+
+/// To one decimal, as BMCs give their readings.
+fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
