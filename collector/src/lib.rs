@@ -9,5 +9,6 @@ pub mod config;
 pub mod datadir;
 pub mod ingest;
 pub mod query;
+pub mod react;
 pub mod tls;
 pub mod token;

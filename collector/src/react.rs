@@ -1,0 +1,323 @@
+//! What a change of an incident does to its ticket. Pure: the loop in [`crate::assess`] stores the answer.
+
+use outband_health::{Fault, Incident, IncidentChange, Level, Stage, What};
+use outband_schemas::{SiteId, Timestamp};
+use outband_store::TicketWrite;
+use outband_ticket::{
+    Action, Command, Evidence, Impact, Opening, Priority, Rebase, Redundancy, Rejected, Resolution, State, Ticket,
+    TicketNumber, Transition, apply,
+};
+
+/// Who moves tickets when nobody does.
+pub const WHO: &str = "collector";
+
+/// So many facts a ticket holds at most: the oldest half shows how it began, the newest half how it is now.
+const FACTS: usize = 40;
+
+/// What the ticket needs to know beside the incident.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The site of the server, where it is known.
+    pub site: Option<SiteId>,
+    /// What people call the server: host name, serial or id.
+    pub server_name: String,
+    /// Whether another part can take over.
+    pub redundancy: Redundancy,
+}
+
+/// What to write for a change, if anything. `ticket` is the incident's ticket as it stands; `number` is asked only where a ticket is to be opened.
+pub fn react<E: From<Rejected>>(
+    change: &IncidentChange,
+    ticket: Option<&Ticket>,
+    context: &Context,
+    number: impl FnOnce() -> Result<TicketNumber, E>,
+    at: Timestamp,
+) -> Result<Option<TicketWrite>, E> {
+    let incident = &change.incident;
+    let live = ticket.filter(|t| t.state != State::Closed);
+    let Some(ticket) = live else {
+        return match &change.what {
+            What::Opened | What::Recurred => Ok(Some(open(incident, context, number()?, at))),
+            // The ticket is closed, or there never was one: nothing is left to move.
+            What::Noted
+            | What::Evidence
+            | What::Escalated
+            | What::Recovered
+            | What::Replaced { .. }
+            | What::Verified
+            | What::Dropped => Ok(None),
+        };
+    };
+    let mut pen = Pen::new(ticket, at);
+    match &change.what {
+        What::Noted | What::Dropped => return Ok(None),
+        What::Opened | What::Evidence => {}
+        What::Escalated => {
+            if ticket.predicted && !incident.predicted {
+                pen.act("the predicted failure was seen", Action::Escalate)?;
+            }
+            let priority = priority(incident, context);
+            if priority < ticket.priority {
+                pen.act(&incident.reason, Action::Prioritise { priority, rebase: Rebase::Change })?;
+            }
+        }
+        What::Recovered => {
+            if ticket.is_open() {
+                pen.act("it ended by itself", Action::Resolve { resolution: Resolution::Recovered })?;
+            }
+            // The clean polls that ended it have verified it, too.
+            if matches!(incident.stage, Stage::Ended { .. }) {
+                pen.act("clean polls verified it", Action::Close)?;
+            }
+        }
+        What::Replaced { old, new } => {
+            if ticket.is_open() {
+                let why = format!("part {old} was replaced by {new}");
+                pen.act(&why, Action::Resolve { resolution: Resolution::Repaired })?;
+            }
+        }
+        What::Verified => {
+            if ticket.state == State::Resolved {
+                pen.act("clean polls verified the repair", Action::Close)?;
+            }
+        }
+        What::Recurred => {
+            if ticket.state == State::Resolved {
+                pen.act(&incident.reason, Action::Reopen)?;
+            }
+        }
+    }
+    pen.tell(incident);
+    Ok(pen.done())
+}
+
+/// How urgent an incident is.
+pub fn priority(incident: &Incident, context: &Context) -> Priority {
+    let impact = match (incident.level, incident.predicted) {
+        (Level::Fatal, false) => Impact::ServiceDown,
+        (Level::Advice, _) => Impact::Advice,
+        (_, true) => Impact::FailurePredicted,
+        (Level::Warning | Level::Critical, false) => Impact::PartFailed,
+    };
+    Priority::of(impact, context.redundancy)
+}
+
+fn open(incident: &Incident, context: &Context, number: TicketNumber, at: Timestamp) -> TicketWrite {
+    let key = &incident.key;
+    let opening = Opening {
+        number,
+        priority: priority(incident, context),
+        title: title(incident, context),
+        site: context.site.clone(),
+        server: key.server.clone(),
+        component: key.component.clone(),
+        fault: key.fault.as_str().to_owned(),
+        rule: incident.rules.first().map_or_else(String::new, ToString::to_string),
+        predicted: incident.predicted,
+        reason: incident.reason.clone(),
+        evidence: facts(&[], incident),
+        onset: incident.onset,
+        part_serial: incident.part_serial.clone(),
+    };
+    let (ticket, transition) = Ticket::open(opening, WHO, at);
+    TicketWrite { ticket, expected_revision: None, transitions: vec![transition] }
+}
+
+fn title(incident: &Incident, context: &Context) -> String {
+    let what = match (incident.key.fault, incident.predicted) {
+        (Fault::DiskFailure, true) => "Disk failure predicted",
+        (Fault::DiskFailure, false) => "Disk failed",
+        (Fault::DiskWear, _) => "Disk is nearly worn out",
+        (Fault::FanFailure, true) => "Fan failure predicted",
+        (Fault::FanFailure, false) => "Fan failed",
+        (Fault::PsuFailure, true) => "Power supply failure predicted",
+        (Fault::PsuFailure, false) => "Power supply failed",
+        (Fault::PowerInputLost, _) => "Power supply has no input",
+        (Fault::RedundancyLost, _) => "Redundancy lost",
+        (Fault::Overheating, true) => "Will be too hot soon",
+        (Fault::Overheating, false) => "Too hot",
+        (Fault::VoltageOutOfRange, _) => "Voltage out of range",
+        (Fault::MemoryErrors, _) => "Memory errors",
+        (Fault::ProcessorErrors, _) => "Processor errors",
+        (Fault::BusErrors, _) => "Bus errors",
+        (Fault::ComponentFailure, _) => "Component not well",
+        (Fault::EventBurst, _) => "The same event again and again",
+        (Fault::BmcSilent, _) => "BMC gives no readings",
+        (Fault::AgentSilent, _) => "Agent is not heard",
+    };
+    format!("{what}: {} of {}", incident.key.component, context.server_name)
+}
+
+/// The known facts and the incident's, each once, oldest first.
+fn facts(known: &[Evidence], incident: &Incident) -> Vec<Evidence> {
+    let mut facts = known.to_vec();
+    for fact in &incident.evidence {
+        let fact = Evidence { observed_at: fact.observed_at, text: fact.text.clone() };
+        if !facts.contains(&fact) {
+            facts.push(fact);
+        }
+    }
+    facts.sort_by_key(|f| f.observed_at);
+    if facts.len() > FACTS {
+        facts.drain(FACTS / 2..facts.len() - FACTS / 2);
+    }
+    facts
+}
+
+/// Writes on one ticket, and knows what it looked like before.
+struct Pen<'a> {
+    before: &'a Ticket,
+    ticket: Ticket,
+    transitions: Vec<Transition>,
+    at: Timestamp,
+}
+
+impl<'a> Pen<'a> {
+    fn new(before: &'a Ticket, at: Timestamp) -> Self {
+        Self { before, ticket: before.clone(), transitions: Vec::new(), at }
+    }
+
+    fn act(&mut self, why: &str, action: Action) -> Result<(), Rejected> {
+        let command = Command { who: WHO.to_owned(), why: why.to_owned(), action };
+        let transition = apply(&self.ticket, command, self.at)?;
+        self.ticket = self.ticket.after(&transition);
+        self.transitions.push(transition);
+        Ok(())
+    }
+
+    fn tell(&mut self, incident: &Incident) {
+        let facts = facts(&self.ticket.evidence, incident);
+        if facts != self.ticket.evidence || incident.reason != self.ticket.reason {
+            self.ticket.evidence = facts;
+            self.ticket.reason.clone_from(&incident.reason);
+            self.ticket.updated_at = self.at.max(self.ticket.updated_at);
+            self.ticket.revision = self.ticket.revision.saturating_add(1);
+        }
+        if let (None, Some(serial)) = (&self.ticket.part_serial, &incident.part_serial) {
+            self.ticket.part_serial = Some(serial.clone());
+            self.ticket.revision = self.ticket.revision.saturating_add(1);
+        }
+    }
+
+    fn done(self) -> Option<TicketWrite> {
+        (self.ticket != *self.before).then(|| TicketWrite {
+            ticket: self.ticket,
+            expected_revision: Some(self.before.revision),
+            transitions: self.transitions,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outband_health::{Evidence as Fact, IncidentKey, RuleId};
+    use outband_schemas::{ComponentClass, ComponentId, ServerId};
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_700_000_000 + secs)
+    }
+
+    fn incident() -> Incident {
+        Incident {
+            key: IncidentKey {
+                server: ServerId::new("s1").unwrap(),
+                component: ComponentId::new(ComponentClass::Disk, "3").unwrap(),
+                fault: Fault::DiskFailure,
+            },
+            stage: Stage::Open,
+            predicted: true,
+            level: Level::Warning,
+            rules: vec![RuleId::new("disk.smart_growth")],
+            reason: "reallocated sectors grow".into(),
+            evidence: vec![Fact { observed_at: at(0), text: "8 -> 16".into() }],
+            onset: at(0),
+            noted_at: at(1),
+            newest: at(2),
+            hits: 3,
+            clean: 0,
+            clean_at: None,
+            part_serial: Some("D1".into()),
+            ticket: None,
+        }
+    }
+
+    fn context() -> Context {
+        Context { site: None, server_name: "web1".into(), redundancy: Redundancy::Unknown }
+    }
+
+    fn run(incident: Incident, what: What, ticket: Option<&Ticket>) -> Option<TicketWrite> {
+        let number = || Ok::<_, Rejected>(TicketNumber(7));
+        react(&IncidentChange { incident, what }, ticket, &context(), number, at(10)).unwrap()
+    }
+
+    fn opened() -> Ticket {
+        run(incident(), What::Opened, None).unwrap().ticket
+    }
+
+    #[test]
+    fn a_predicted_failure_opens_a_p3_ticket_with_its_reason() {
+        let ticket = opened();
+        assert_eq!((ticket.number, ticket.priority, ticket.predicted), (TicketNumber(7), Priority::P3, true));
+        assert_eq!(ticket.title, "Disk failure predicted: disk/3 of web1");
+        assert_eq!(ticket.reason, "reallocated sectors grow");
+    }
+
+    #[test]
+    fn later_evidence_is_appended_to_the_same_ticket_once() {
+        let mut more = incident();
+        more.evidence.push(Fact { observed_at: at(5), text: "16 -> 32".into() });
+        let ticket = opened();
+        let write = run(more.clone(), What::Evidence, Some(&ticket)).unwrap();
+        assert_eq!(write.expected_revision, Some(ticket.revision));
+        assert_eq!((write.ticket.evidence.len(), write.transitions.len()), (2, 0));
+        assert_eq!(run(more, What::Evidence, Some(&write.ticket)), None);
+    }
+
+    #[test]
+    fn an_open_ticket_is_never_opened_twice() {
+        assert_eq!(run(incident(), What::Opened, Some(&opened())), None);
+    }
+
+    #[test]
+    fn a_prediction_that_comes_true_escalates_its_ticket() {
+        let failed = Incident { predicted: false, level: Level::Critical, ..incident() };
+        let write = run(failed, What::Escalated, Some(&opened())).unwrap();
+        assert_eq!((write.ticket.predicted, write.ticket.priority), (false, Priority::P2));
+        assert_eq!(write.transitions.len(), 2);
+    }
+
+    #[test]
+    fn a_new_part_resolves_and_clean_polls_close() {
+        let replaced = What::Replaced { old: "D1".into(), new: "D2".into() };
+        let resolved = run(incident(), replaced, Some(&opened())).unwrap().ticket;
+        assert_eq!((resolved.state, resolved.resolution), (State::Resolved, Some(Resolution::Repaired)));
+        let closed = run(incident(), What::Verified, Some(&resolved)).unwrap().ticket;
+        assert_eq!(closed.state, State::Closed);
+    }
+
+    #[test]
+    fn a_finding_after_the_repair_reopens() {
+        let replaced = What::Replaced { old: "D1".into(), new: "D2".into() };
+        let resolved = run(incident(), replaced, Some(&opened())).unwrap().ticket;
+        assert_eq!(run(incident(), What::Recurred, Some(&resolved)).unwrap().ticket.state, State::Reopened);
+    }
+
+    #[test]
+    fn what_ended_by_itself_is_counted_as_recovered() {
+        let over = Incident { stage: Stage::Ended { at: at(9) }, ..incident() };
+        let ticket = run(over, What::Recovered, Some(&opened())).unwrap().ticket;
+        assert_eq!((ticket.state, ticket.resolution), (State::Closed, Some(Resolution::Recovered)));
+    }
+
+    #[test]
+    fn a_ticket_keeps_its_first_and_its_newest_facts() {
+        let mut long = incident();
+        long.evidence = (0..200).map(|i| Fact { observed_at: at(i), text: format!("fact {i}") }).collect();
+        let facts = facts(&[], &long);
+        assert_eq!(
+            (facts.len(), facts[0].text.as_str(), facts[FACTS - 1].text.as_str()),
+            (FACTS, "fact 0", "fact 199")
+        );
+    }
+}
