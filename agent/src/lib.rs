@@ -1,10 +1,18 @@
 //! The agent's shell: config, polling, and what leads from a BMC to the collector.
 //!
 //! Read in this order: [`config`], [`poll`] (what is due, and how a poll becomes a spool entry), [`spooler`] and [`uplink`]
-//! (from the spool to the collector), [`app`] (all of it, wired).
+//! (from the spool to the collector), [`app`] (all of it, wired). [`probe`] is the same poll for one BMC, printed.
 
+pub mod app;
+pub mod args;
+pub mod check;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod host;
+pub mod logging;
 pub mod poll;
+pub mod probe;
+pub mod service;
 pub mod spooler;
 pub mod uplink;

@@ -1,0 +1,117 @@
+//! The agent's own host, so that a starved or full machine is not taken for silent BMCs.
+
+pub use crate::config::HOST_TARGET as NAME;
+use outband_schemas::{
+    AgentId, Cause, ComponentClass, ComponentId, IdError, Observation, Quality, Reading, SensorKind, Source, TargetId,
+    Timestamp, Value,
+};
+use std::path::Path;
+use sysinfo::{Disks, System};
+
+/// The host could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refuses.
+    #[error("this host cannot be read: {0}")]
+    System(String),
+    /// A name is none.
+    #[error(transparent)]
+    Id(#[from] IdError),
+}
+
+/// Reads the host. Utilisation is between two reads, so one is kept.
+#[derive(Debug)]
+pub struct Host {
+    system: System,
+    target: TargetId,
+}
+
+impl Host {
+    /// Begins: the first [`Host::read`] covers the time since now.
+    pub fn new() -> Result<Self, Error> {
+        let mut system = System::new().map_err(|e| Error::System(format!("{e:?}")))?;
+        system.refresh_cpu_usage();
+        Ok(Self { system, target: TargetId::new(NAME)? })
+    }
+
+    /// The target under which the host is reported.
+    pub fn target(&self) -> &TargetId {
+        &self.target
+    }
+
+    /// What the host says now. Blocks for as long as the kernel takes to answer.
+    pub fn read(&mut self, agent: &AgentId, data_dir: &Path, at: Timestamp) -> Vec<Observation> {
+        self.system.refresh_cpu_usage();
+        self.system.refresh_memory();
+        let reader = Line { component: ComponentId::lenient(ComponentClass::Agent, agent.as_str()), at };
+        let total = self.system.total_memory();
+        let used = self.system.used_memory();
+        let load = System::load_average().ok();
+        let share = (total > 0).then(|| used as f64 * 100.0 / total as f64);
+        vec![
+            reader.number(SensorKind::Utilization, "cpu", Some(f64::from(self.system.global_cpu_usage()))),
+            reader.number(SensorKind::Utilization, "memory", share),
+            reader.number(SensorKind::MemoryUsed, "memory", Some(used as f64)),
+            reader.number(SensorKind::DiskFree, "data_dir", free_space(data_dir)),
+            reader.number(SensorKind::Uptime, "host", System::uptime().ok().map(|s| s as f64)),
+            reader.number(SensorKind::Quantity, "load1", load.as_ref().map(|l| l.one)),
+            reader.number(SensorKind::Quantity, "load5", load.as_ref().map(|l| l.five)),
+            reader.number(SensorKind::Quantity, "load15", load.as_ref().map(|l| l.fifteen)),
+        ]
+    }
+}
+
+struct Line {
+    component: ComponentId,
+    at: Timestamp,
+}
+
+impl Line {
+    fn number(&self, kind: SensorKind, sensor: &str, value: Option<f64>) -> Observation {
+        let value = value.filter(|v| v.is_finite());
+        Observation::Reading(Reading {
+            component: self.component.clone(),
+            kind,
+            sensor: sensor.to_owned(),
+            quality: if value.is_some() { Quality::Good } else { Quality::Unavailable(Cause::NoReading) },
+            value: value.map(Value::Number),
+            observed_at: self.at,
+            source: Source(format!("host:{sensor}")),
+            thresholds: None,
+        })
+    }
+}
+
+/// Bytes free on the file system that holds `path`: the one mounted deepest above it.
+fn free_space(path: &Path) -> Option<f64> {
+    let path = path.canonicalize().ok()?;
+    let disks = Disks::new_with_refreshed_list().ok()?;
+    disks
+        .iter()
+        .filter(|disk| path.starts_with(disk.mount_point()))
+        .max_by_key(|disk| disk.mount_point().as_os_str().len())
+        .map(|disk| disk.available_space() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_says_what_it_uses_in_the_units_of_the_catalogue() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut host = Host::new().unwrap();
+        let seen = host.read(&AgentId::new("a1").unwrap(), dir.path(), Timestamp::from_secs(5));
+        let value = |kind, name: &str| {
+            seen.iter().find_map(|o| match o {
+                Observation::Reading(r) if r.kind == kind && r.sensor == name => r.value.as_ref()?.as_number(),
+                _ => None,
+            })
+        };
+        let memory = value(SensorKind::MemoryUsed, "memory").unwrap();
+        assert!(memory > 1e6, "bytes, not kilobytes: {memory}");
+        assert!(value(SensorKind::Utilization, "memory").is_some_and(|p| p > 0.0 && p <= 100.0));
+        assert!(value(SensorKind::Uptime, "host").is_some_and(|s| s > 0.0));
+        assert!(seen.iter().all(|o| matches!(o, Observation::Reading(r) if r.component.to_string() == "agent/a1")));
+    }
+}

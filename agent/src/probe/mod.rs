@@ -1,0 +1,178 @@
+//! `outband-agent probe`: one full poll of one BMC, for people and scripts.
+
+mod lines;
+mod report;
+mod table;
+
+use crate::args::{ProbeArgs, ProbeOutput};
+use crate::clock::SystemClock;
+use crate::config::secret::{self, SecretError};
+use outband_bmc::client::Bmc;
+use outband_bmc::{Address, CipherSuite, ConnectError, Credentials, Fingerprint, Rung, RungReport, Target, Trust};
+use outband_schemas::{Cause, Clock, Observation, Section};
+use report::{Failure, Report};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// The order of a full poll: who it is, then what it says.
+const ORDER: [Section; 4] = [Section::Inventory, Section::Sensors, Section::Drives, Section::Log];
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why a probe could not begin. Holds no secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No password.
+    #[error("no password: {0}; give --password-file FILE (mode 0600), or set OUTBAND_PASSWORD")]
+    Password(SecretError),
+    /// The CA cannot be read.
+    #[error("--ca {path}: {source}")]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A flag that the protocol has no use for.
+    #[error("{0} is for {1} only")]
+    WrongProtocol(&'static str, &'static str),
+    /// The output is gone.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Probes, prints to `out` and, where the BMC could not be read, says on `err` which rung broke and what to do. Returns whether it was read.
+pub async fn run(args: &ProbeArgs, out: &mut impl Write, err: &mut impl Write) -> Result<bool, Error> {
+    let target = target(args)?;
+    let started = Instant::now();
+    let deadline = started + Duration::from_secs(args.deadline);
+    let mut report = Report::new(&target.address);
+    match timeout_at(deadline, connect(args, target)).await {
+        Ok(Ok(bmc)) => poll(bmc, args, deadline, &mut report).await,
+        Ok(Err(error)) => report.connect_failed(error, SystemClock.now()),
+        Err(_) => report.connect_failed(out_of_time(args.deadline), SystemClock.now()),
+    }
+    report.elapsed = started.elapsed();
+    match args.output {
+        ProbeOutput::Table => table::print(&report, out, err)?,
+        ProbeOutput::Json => lines::print(&report, out)?,
+    }
+    Ok(report.ok())
+}
+
+fn target(args: &ProbeArgs) -> Result<Target, Error> {
+    let redfish = matches!(args.address, Address::Redfish { .. });
+    if redfish && args.cipher.is_some() {
+        return Err(Error::WrongProtocol("--cipher", "ipmi:// addresses"));
+    }
+    if !redfish && (args.accept_new_cert || args.ca.is_some() || args.fingerprint.is_some()) {
+        return Err(Error::WrongProtocol("--accept-new-cert, --ca, --fingerprint", "https:// addresses"));
+    }
+    let password = match &args.password_file {
+        Some(file) => secret::from_file(file, secret::credentials_dir().as_deref()),
+        None => secret::from_env("OUTBAND_PASSWORD"),
+    };
+    let password = password.map_err(Error::Password)?;
+    let trust = match (&args.ca, args.fingerprint) {
+        (Some(path), _) => {
+            let read = std::fs::read_to_string(path);
+            Trust::Ca(read.map_err(|source| Error::Ca { path: path.clone(), source })?)
+        }
+        (None, Some(print)) => Trust::Pinned(print),
+        (None, None) => Trust::FirstUse,
+    };
+    Ok(Target {
+        address: args.address.clone(),
+        credentials: Credentials { user: args.user.clone(), password },
+        cipher: args.cipher.as_deref().and_then(|c| c.parse().ok()).and_then(CipherSuite::from_id),
+        trust,
+        request_deadline: Duration::from_secs(args.request_deadline),
+    })
+}
+
+/// Connects; to a certificate that nobody vouches for only where the operator said so.
+async fn connect(args: &ProbeArgs, mut target: Target) -> Result<Bmc, ConnectError> {
+    let unknown = matches!(target.address, Address::Redfish { .. }) && target.trust == Trust::FirstUse;
+    if unknown && !args.accept_new_cert {
+        // A pin that no certificate has: the handshake shows what is offered, and the password is not sent.
+        target.trust = Trust::Pinned(Fingerprint([0; 32]));
+        return match Bmc::connect(&target).await {
+            Ok(bmc) => Ok(bmc),
+            Err(error) if error.cause == Cause::Certificate => Err(unknown_certificate(args, error)),
+            Err(error) => Err(error),
+        };
+    }
+    Bmc::connect(&target).await
+}
+
+fn unknown_certificate(args: &ProbeArgs, mut error: ConnectError) -> ConnectError {
+    let offered = error.detail.split(|c: char| !c.is_ascii_hexdigit()).filter_map(|w| w.parse::<Fingerprint>().ok());
+    let mut offered = offered.filter(|print| *print != Fingerprint([0; 32]));
+    let (address, user) = (&args.address, &args.user);
+    let file = args.password_file.as_ref().map_or(String::new(), |f| format!(" --password-file {}", f.display()));
+    let command = format!("outband-agent probe {address} --user {user}{file}");
+    (error.detail, error.remedy) = match offered.next() {
+        Some(print) => (
+            format!("nobody vouches for the certificate that was offered, SHA-256 {print}"),
+            format!(
+                "compare it with the BMC's own page, then: {command} --fingerprint {print}   (or --accept-new-cert, or --ca FILE)"
+            ),
+        ),
+        None => (
+            "nobody vouches for the certificate that was offered".to_owned(),
+            format!("to see and accept it: {command} --accept-new-cert   (or --ca FILE, or --fingerprint HEX)"),
+        ),
+    };
+    error
+}
+
+async fn poll(mut bmc: Bmc, args: &ProbeArgs, deadline: Instant, report: &mut Report) {
+    report.climbed = bmc.climbed().to_vec();
+    report.certificate = bmc.certificate();
+    let wanted = ORDER.into_iter().filter(|s| args.sections.is_empty() || args.sections.contains(s));
+    for section in wanted {
+        let result = timeout_at(deadline, bmc.poll(section, None, &SystemClock)).await;
+        let failure = match result {
+            Ok(Ok(polled)) => {
+                report.add(section, polled.observations);
+                continue;
+            }
+            Ok(Err(error)) => Failure {
+                section: Some(section),
+                component: None,
+                cause: error.cause,
+                detail: error.detail,
+                source: String::new(),
+            },
+            Err(_) => Failure {
+                section: Some(section),
+                component: None,
+                cause: Cause::Timeout,
+                detail: format!("not finished within the {} s of --deadline", args.deadline),
+                source: String::new(),
+            },
+        };
+        report.section_failed(failure, SystemClock.now());
+    }
+    let readings =
+        report.observations.iter().filter(|(_, o)| matches!(o, Observation::Reading(r) if r.value.is_some())).count();
+    if readings > 0 {
+        let found = format!("{readings} readings with a value");
+        report.climbed.push(RungReport { rung: Rung::FirstReading, found });
+    }
+    report.stats = bmc.stats();
+    if let Ok(Err(error)) = timeout(CLOSE_WITHIN, bmc.close()).await {
+        tracing::warn!(%error, "the session could not be ended; the BMC ends it by itself");
+    }
+}
+
+fn out_of_time(seconds: u64) -> ConnectError {
+    ConnectError {
+        rung: Rung::Reach,
+        cause: Cause::Timeout,
+        detail: format!("no session within the {seconds} s of --deadline"),
+        remedy: "give it more time by --deadline, or look why the BMC is slow".to_owned(),
+        climbed: Vec::new(),
+    }
+}

@@ -1,0 +1,96 @@
+//! What a probe found, before it is printed.
+
+use outband_bmc::{Address, ConnectError, Fingerprint, PollStats, RungReport};
+use outband_schemas::{Cause, ComponentClass, ComponentId, Gap, Observation, Section, Source, Timestamp};
+use std::time::Duration;
+
+/// Everything that a probe found.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) address: String,
+    bmc: ComponentId,
+    pub(super) observations: Vec<(Section, Observation)>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) climbed: Vec<RungReport>,
+    pub(super) certificate: Option<Fingerprint>,
+    pub(super) stats: PollStats,
+    pub(super) elapsed: Duration,
+    /// Why there was no session.
+    pub(super) broken: Option<ConnectError>,
+    read: usize,
+}
+
+/// One thing that could not be read.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) section: Option<Section>,
+    pub(super) component: Option<ComponentId>,
+    pub(super) cause: Cause,
+    pub(super) detail: String,
+    pub(super) source: String,
+}
+
+impl Report {
+    pub(super) fn new(address: &Address) -> Self {
+        Self {
+            address: address.to_string(),
+            bmc: ComponentId::lenient(ComponentClass::Bmc, address.authority()),
+            observations: Vec::new(),
+            failures: Vec::new(),
+            climbed: Vec::new(),
+            certificate: None,
+            stats: PollStats::default(),
+            elapsed: Duration::ZERO,
+            broken: None,
+            read: 0,
+        }
+    }
+
+    /// Whether there was a session and at least one section could be read.
+    pub(super) fn ok(&self) -> bool {
+        self.broken.is_none() && self.read > 0
+    }
+
+    pub(super) fn add(&mut self, section: Section, observations: Vec<Observation>) {
+        self.read += 1;
+        for observation in observations {
+            if let Observation::Gap(gap) = &observation {
+                self.failures.push(Failure {
+                    section: Some(section),
+                    component: gap.component.clone(),
+                    cause: gap.cause,
+                    detail: gap.detail.clone(),
+                    source: gap.source.0.clone(),
+                });
+            }
+            self.observations.push((section, observation));
+        }
+    }
+
+    pub(super) fn section_failed(&mut self, failure: Failure, at: Timestamp) {
+        let gap = self.gap(&failure, at);
+        self.observations.push((failure.section.unwrap_or(Section::Sensors), gap));
+        self.failures.push(failure);
+    }
+
+    pub(super) fn connect_failed(&mut self, error: ConnectError, at: Timestamp) {
+        let (cause, detail) = (error.cause, format!("{}: {}; {}", error.rung, error.detail, error.remedy));
+        self.section_failed(
+            Failure { section: None, component: None, cause, detail, source: self.address.clone() },
+            at,
+        );
+        self.climbed.clone_from(&error.climbed);
+        self.broken = Some(error);
+    }
+
+    fn gap(&self, failure: &Failure, at: Timestamp) -> Observation {
+        Observation::Gap(Gap {
+            component: Some(failure.component.clone().unwrap_or_else(|| self.bmc.clone())),
+            cause: failure.cause,
+            detail: failure.detail.clone(),
+            observed_at: at,
+            source: Source(failure.source.clone()),
+            span: None,
+        })
+    }
+}
