@@ -1,0 +1,247 @@
+//! The collector as a whole: opens what is on disk, starts the loops and the listeners, ends them in order.
+
+use crate::auth::Gate;
+use crate::clock::{Finding, SteadyClock};
+use crate::config::{self, Config};
+use crate::datadir::{self, DataDir, RunInfo};
+use crate::ingest::{Ingest, Registry};
+use crate::query::pulse::Pulse;
+use crate::query::{Desk, Promises};
+use crate::serve::{self, Bound};
+use crate::token::{self, Role, Tokens};
+use crate::{tls, upkeep};
+use outband_schemas::Clock;
+use outband_store::sqlite::Options;
+use outband_store::{SqliteStore, Store, StoreError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How often the wall clock is compared with the steady one.
+const CLOCK_TICK: Duration = Duration::from_secs(5);
+/// How long streams and watches may take to end.
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// Why the collector does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The config.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The business hours of the config.
+    #[error("[sla]: {0}")]
+    Calendar(#[from] outband_ticket::CalendarError),
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] datadir::Error),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// The tokens.
+    #[error(transparent)]
+    Token(#[from] token::Error),
+    /// The store.
+    #[error("{path}: {source}")]
+    Store {
+        /// Its directory.
+        path: PathBuf,
+        /// What it says.
+        source: StoreError,
+    },
+    /// The listeners.
+    #[error(transparent)]
+    Serve(#[from] serve::Error),
+    /// The runtime or the signals.
+    #[error("cannot start: {0}")]
+    Process(std::io::Error),
+    /// A task panicked.
+    #[error("a part of the collector failed: {0}")]
+    Task(#[from] JoinError),
+    /// A part came to an end although nobody asked it to.
+    #[error("a part of the collector ended by itself; see the log above")]
+    Ended,
+}
+
+/// A running collector.
+#[derive(Debug)]
+pub struct Collector {
+    config: Config,
+    dir: DataDir,
+    store: SqliteStore,
+    gate: Gate,
+    desk: Desk<SqliteStore, SteadyClock>,
+    retention: upkeep::Terms,
+    info: RunInfo,
+    shutdown: CancellationToken,
+    tasks: JoinSet<Result<(), Error>>,
+}
+
+impl Collector {
+    /// Where this config has the data directory.
+    pub fn data_root(config: &Config) -> Result<PathBuf, Error> {
+        match &config.data.dir {
+            Some(dir) => Ok(dir.clone()),
+            None => Ok(DataDir::default_root(|key| std::env::var(key).ok())?),
+        }
+    }
+
+    /// Starts everything; when it returns, agents and operators are answered.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        // Fails only where a provider is in force already, which is then the same one.
+        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+        let dir = DataDir::open(Self::data_root(&config)?)?;
+        // The store first: it takes the directory for this process, so that no other makes keys in it at the same time.
+        let options = Options::new(dir.root());
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&options)).await?;
+        let store = opened.map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
+        let clock = Arc::new(SteadyClock::start());
+        let gate = Gate::new(Tokens::load_or_make(&dir)?);
+        let identity = tls::load_or_make(&dir, &tls::server_names(&config.tls.server_names), clock.now())?;
+
+        let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
+        let promises = Promises::try_from(&config.sla)?;
+        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse, promises, shutdown.clone());
+        let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
+        let retention = upkeep::Terms::new(config.retention);
+
+        let for_agents = Bound::bind(config.listen.agents, "agents").await?;
+        let for_operators = Bound::bind(config.listen.operators, "operators").await?;
+        let info =
+            RunInfo { agents_addr: for_agents.addr(), operators_addr: for_operators.addr(), pid: std::process::id() };
+        let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
+        tasks.spawn(watch_clock(clock.clone(), shutdown.clone()));
+        tasks.spawn(upkeep::run(store.clone(), clock, retention.clone(), shutdown.clone()));
+        {
+            let (identity, gate, shutdown) = (identity.clone(), gate.clone(), shutdown.clone());
+            tasks.spawn(async move { Ok(serve::agents(for_agents, &identity, &gate, ingest, shutdown).await?) });
+        }
+        {
+            let (gate, shutdown, desk) = (gate.clone(), shutdown.clone(), desk.clone());
+            tasks.spawn(async move { Ok(serve::operators(for_operators, &identity, &gate, desk, shutdown).await?) });
+        }
+        dir.write_run_info(&info)?;
+        announce(&dir, &info);
+        Ok(Self { config, dir, store, gate, desk, retention, info, shutdown, tasks })
+    }
+
+    /// Where agents connect.
+    pub fn agents_addr(&self) -> SocketAddr {
+        self.info.agents_addr
+    }
+
+    /// Where operators connect.
+    pub fn operators_addr(&self) -> SocketAddr {
+        self.info.operators_addr
+    }
+
+    /// The store, for whoever watches over it.
+    pub fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    /// Waits until a part ends by itself, which none should.
+    pub async fn failed(&mut self) -> Error {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Err(panic)) => panic.into(),
+            Some(Ok(Ok(()))) | None => Error::Ended,
+        }
+    }
+
+    /// Takes over another config and the tokens as they are on disk now. What needs a restart is named in the log and left
+    /// as it is.
+    pub fn reload(&mut self, config: Config) -> Result<(), Error> {
+        let promises = Promises::try_from(&config.sla)?;
+        let tokens = Tokens::load_or_make(&self.dir)?;
+        self.desk.promise(promises);
+        self.gate.replace(tokens);
+        self.retention.replace(config.retention);
+        for (section, changed) in [
+            ("listen", config.listen != self.config.listen),
+            ("data", config.data != self.config.data),
+            ("tls", config.tls != self.config.tls),
+        ] {
+            if changed {
+                tracing::warn!("[{section}] changed, which needs a restart; it stays as it was");
+            }
+        }
+        let kept = self.config.clone();
+        self.config = Config { listen: kept.listen, data: kept.data, tls: kept.tls, ..config };
+        Ok(())
+    }
+
+    /// Ends in order: agents are told, what the store already has is finished, the store is closed.
+    pub async fn stop(mut self) -> Result<(), Error> {
+        self.shutdown.cancel();
+        let drained = tokio::time::timeout(DRAIN, async {
+            while let Some(ended) = self.tasks.join_next().await {
+                match ended {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "a part failed while it ended"),
+                    Err(error) => tracing::error!(%error, "a part failed while it ended"),
+                }
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!(
+                "some connections did not end in time and are cut; agents send again what was not acknowledged"
+            );
+            self.tasks.shutdown().await;
+        }
+        self.dir.remove_run_info()?;
+        let path = self.dir.root().to_owned();
+        let store = self.store.clone();
+        let closed = tokio::task::spawn_blocking(move || store.close()).await?;
+        closed.map_err(|source| Error::Store { path, source })
+    }
+}
+
+/// Says where everything is: the first thing that somebody who starts a collector needs.
+fn announce(dir: &DataDir, info: &RunInfo) {
+    let path = |name: &str| dir.path(name).display().to_string();
+    tracing::info!("data directory: {}", dir.root().display());
+    tracing::info!(
+        "agents connect to {} with {} and the token in {}",
+        info.agents_addr,
+        path(tls::CA_CERT),
+        path(&Role::Agent.token_file())
+    );
+    tracing::info!(
+        "operators connect to {} with {} and the token in {}",
+        info.operators_addr,
+        path(tls::CA_CERT),
+        path(&Role::Operator.token_file())
+    );
+    tracing::info!(
+        "next: outband --server https://{} --ca {} --token-file {} servers",
+        info.operators_addr,
+        path(tls::CA_CERT),
+        path(&Role::Operator.token_file())
+    );
+}
+
+async fn watch_clock(clock: Arc<SteadyClock>, shutdown: CancellationToken) -> Result<(), Error> {
+    let mut ticks = tokio::time::interval(CLOCK_TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut held = false;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = ticks.tick() => match clock.tick() {
+                Finding::Steady => held = false,
+                // Once, not every few seconds for as long as it lasts.
+                Finding::Held(_) if held => {}
+                Finding::Held(step_ms) => {
+                    held = true;
+                    tracing::error!(step_ms, "the wall clock stepped and the system does not say that it is synchronised: SLA clocks go on as before; set it right, or restart the collector to accept it");
+                }
+                Finding::Adopted(step_ms) => {
+                    tracing::error!(step_ms, "the wall clock stepped and is synchronised: the collector follows it; clocks that were running may be off by as much");
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The two listeners: one for agents, one for operators. TLS and a token on both.
+
+use crate::auth::Gate;
+use crate::ingest::Ingest;
+use crate::ingest::service::MAX_MESSAGE;
+use crate::query::Desk;
+use crate::tls::ServerIdentity;
+use crate::token::Role;
+use outband_proto::DESCRIPTORS;
+use outband_proto::agent::agent_service_server::AgentServiceServer;
+use outband_proto::health::health_service_server::HealthServiceServer;
+use outband_proto::ingest::ingest_service_server::IngestServiceServer;
+use outband_proto::telemetry::telemetry_service_server::TelemetryServiceServer;
+use outband_proto::ticket::ticket_service_server::TicketServiceServer;
+use outband_schemas::Clock;
+use outband_store::Store;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
+
+/// How long a peer may take to shake hands.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often a quiet peer is asked whether it is still there, and how long it may take to answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(15));
+
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr} for {whom}: {source}")]
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// For whom.
+        whom: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The server failed.
+    #[error("serving {whom} failed: {source}")]
+    Serve {
+        /// Whom.
+        whom: &'static str,
+        /// The library's reason.
+        source: tonic::transport::Error,
+    },
+    /// The descriptors that reflection shows cannot be read.
+    #[error("server reflection cannot be built: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A bound listener, not yet served.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
+impl Bound {
+    /// Binds; port 0 becomes a free one.
+    pub async fn bind(addr: SocketAddr, whom: &'static str) -> Result<Self, Error> {
+        let fail = |source| Error::Bind { addr, whom, source };
+        let listener = TcpListener::bind(addr).await.map_err(fail)?;
+        let addr = listener.local_addr().map_err(fail)?;
+        Ok(Self { listener, addr })
+    }
+
+    /// The address with its real port.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+fn server(identity: &ServerIdentity, whom: &'static str) -> Result<Server, Error> {
+    let tls =
+        ServerTlsConfig::new().identity(Identity::from_pem(&identity.chain_pem, &identity.key_pem)).timeout(HANDSHAKE);
+    Server::builder()
+        .tls_config(tls)
+        .map(|s| s.http2_keepalive_interval(Some(KEEPALIVE.0)).http2_keepalive_timeout(Some(KEEPALIVE.1)))
+        .map_err(|source| Error::Serve { whom, source })
+}
+
+/// Serves agents until `shutdown` is cancelled and every stream has ended.
+pub async fn agents<S, C>(
+    bound: Bound,
+    identity: &ServerIdentity,
+    gate: &Gate,
+    ingest: Ingest<S, C>,
+    shutdown: CancellationToken,
+) -> Result<(), Error>
+where
+    S: Store,
+    C: Clock + Send + Sync + 'static,
+{
+    let whom = "agents";
+    let service = IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE);
+    server(identity, whom)?
+        .add_service(InterceptedService::new(service, gate.only(Role::Agent)))
+        .serve_with_incoming_shutdown(incoming(bound), shutdown.cancelled_owned())
+        .await
+        .map_err(|source| Error::Serve { whom, source })
+}
+
+/// Serves operators until `shutdown` is cancelled and every watch has ended.
+pub async fn operators<S, C>(
+    bound: Bound,
+    identity: &ServerIdentity,
+    gate: &Gate,
+    desk: Desk<S, C>,
+    shutdown: CancellationToken,
+) -> Result<(), Error>
+where
+    S: Store,
+    C: Clock + Send + Sync + 'static,
+{
+    let whom = "operators";
+    let guard = gate.only(Role::Operator);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+    // Open to all: a load balancer has no token, and learns nothing but that somebody serves.
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<HealthServiceServer<Desk<S, C>>>().await;
+    let ending = shutdown.clone();
+    let end = async move {
+        ending.cancelled().await;
+        reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    };
+    server(identity, whom)?
+        .add_service(health)
+        .add_service(InterceptedService::new(v1, guard.clone()))
+        .add_service(InterceptedService::new(v1alpha, guard.clone()))
+        .add_service(InterceptedService::new(HealthServiceServer::new(desk.clone()), guard.clone()))
+        .add_service(InterceptedService::new(TelemetryServiceServer::new(desk.clone()), guard.clone()))
+        .add_service(InterceptedService::new(TicketServiceServer::new(desk.clone()), guard.clone()))
+        .add_service(InterceptedService::new(AgentServiceServer::new(desk), guard))
+        .serve_with_incoming_shutdown(incoming(bound), end)
+        .await
+        .map_err(|source| Error::Serve { whom, source })
+}
+
+fn incoming(bound: Bound) -> TcpIncoming {
+    TcpIncoming::from(bound.listener).with_nodelay(Some(true))
+}

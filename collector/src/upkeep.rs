@@ -1,0 +1,71 @@
+//! Keeps the store in order: seals finished history, drops what is older than the retention.
+
+use crate::app::Error;
+use outband_schemas::{Clock, Timestamp};
+use outband_store::{Retention, Store, StoreError};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+const SEAL_EVERY: Duration = Duration::from_secs(60);
+const EXPIRE_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// How long things are kept, replaceable while the collector runs.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    retention: Arc<RwLock<Retention>>,
+}
+
+impl Terms {
+    /// With this retention.
+    pub fn new(retention: Retention) -> Self {
+        Self { retention: Arc::new(RwLock::new(retention)) }
+    }
+
+    /// Puts another retention in force.
+    pub fn replace(&self, retention: Retention) {
+        *self.retention.write().unwrap_or_else(PoisonError::into_inner) = retention;
+    }
+
+    fn now(&self) -> Retention {
+        *self.retention.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Works until `shutdown` is cancelled. A failure is logged and tried again: the store says itself when it is full.
+pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
+    store: S,
+    clock: Arc<C>,
+    terms: Terms,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let mut ticks = interval(SEAL_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut expired: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        let expire = expired.is_none_or(|at| at.elapsed() >= EXPIRE_EVERY).then(|| terms.now());
+        let (store, now) = (store.clone(), clock.now());
+        match tokio::task::spawn_blocking(move || work(&store, now, expire)).await? {
+            Ok(()) if expire.is_some() => expired = Some(Instant::now()),
+            Ok(()) => {}
+            Err(StoreError::Closed) => return Ok(()),
+            Err(error) => tracing::error!(%error, "upkeep of the store failed; it is tried again"),
+        }
+    }
+}
+
+fn work<S: Store>(store: &S, now: Timestamp, expire: Option<Retention>) -> Result<(), StoreError> {
+    let sealed = store.seal(now)?;
+    if sealed.chunks > 0 {
+        tracing::debug!(chunks = sealed.chunks, points = sealed.points, bytes = sealed.bytes, "sealed history");
+    }
+    match expire {
+        Some(retention) => store.expire(now, &retention),
+        None => Ok(()),
+    }
+}
