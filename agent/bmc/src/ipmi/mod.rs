@@ -1,6 +1,27 @@
 //! IPMI 2.0 over LAN: an RMCP+ session, the sensor repository, readings, the event log, FRU data.
 //!
-//! Everything but [`transport`] is sans-IO.
+//! Read in this order: [`message`] (the bytes), `crypto`, [`session`] (when to send what), [`poll`] (what a section's poll asks for), [`repository`] and [`sdr`],
+//! [`sensor`] with [`convert`] and [`states`], `log` with [`sel`], `inventory` with [`fru`], [`place`] (which component it all belongs to). Everything but
+//! [`transport`] is sans-IO.
 
+pub mod convert;
+mod crypto;
+pub mod fru;
+mod handshake;
+mod inventory;
+mod log;
+pub mod message;
+pub mod place;
+pub mod poll;
+mod refusal;
+pub mod repository;
+pub mod sdr;
+pub mod sel;
+pub mod sensor;
+pub mod session;
+pub mod states;
+mod timing;
 #[cfg(feature = "io")]
 pub mod transport;
+
+pub use handshake::Privilege;

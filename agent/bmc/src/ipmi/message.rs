@@ -1,0 +1,211 @@
+//! The bytes of RMCP, the two session wrappers and IPMI messages (IPMI 2.0 §13.1 to §13.8).
+
+use super::crypto::{Keys, same};
+use ipmi_rs_core::connection::NetFn;
+
+/// RMCP version 1.0, no acknowledge wanted, class IPMI.
+const RMCP_IPMI: [u8; 4] = [6, 0, 0xFF, 7];
+const AUTH_NONE: u8 = 0;
+const AUTH_RMCP_PLUS: u8 = 6;
+const BMC_ADDRESS: u8 = 0x20;
+const CONSOLE_ADDRESS: u8 = 0x81;
+
+/// Payload types of RMCP+ (§13.27.3).
+pub(super) mod payload {
+    pub(in super::super) const IPMI: u8 = 0x00;
+    pub(in super::super) const OPEN_REQUEST: u8 = 0x10;
+    pub(in super::super) const OPEN_RESPONSE: u8 = 0x11;
+    pub(in super::super) const RAKP1: u8 = 0x12;
+    pub(in super::super) const RAKP2: u8 = 0x13;
+    pub(in super::super) const RAKP3: u8 = 0x14;
+    pub(in super::super) const RAKP4: u8 = 0x15;
+}
+
+/// A command for the BMC.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The function that the command belongs to.
+    pub netfn: NetFn,
+    /// The logical unit, 0 to 3.
+    pub lun: u8,
+    /// The command.
+    pub command: u8,
+    /// Its data.
+    pub data: Vec<u8>,
+}
+
+impl Request {
+    /// A command for logical unit 0.
+    pub fn new(netfn: NetFn, command: u8, data: impl Into<Vec<u8>>) -> Self {
+        Self { netfn, lun: 0, command, data: data.into() }
+    }
+}
+
+/// What the BMC answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The completion code; 0 is success (§5.2).
+    pub completion: u8,
+    /// The data after it.
+    pub data: Vec<u8>,
+}
+
+/// An IPMI message from the BMC, with all that it is matched by.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Answer {
+    pub(super) netfn: NetFn,
+    pub(super) command: u8,
+    pub(super) rq_seq: u8,
+    pub(super) checksums_hold: bool,
+    pub(super) response: Response,
+}
+
+/// A datagram, taken apart. Nothing in it is believed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Packet<'a> {
+    /// The answer to a presence ping, and whether it claims IPMI.
+    Pong { ipmi: bool },
+    /// Outside any session, in the wrapper of IPMI 1.5.
+    V15(&'a [u8]),
+    /// In the wrapper of RMCP+.
+    Plus(Plus<'a>),
+}
+
+/// A packet in the wrapper of RMCP+.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plus<'a> {
+    pub(super) kind: u8,
+    pub(super) encrypted: bool,
+    pub(super) authenticated: bool,
+    pub(super) session: u32,
+    pub(super) sequence: u32,
+    pub(super) payload: &'a [u8],
+    /// From the authentication type on: what the code is over, with the code at its end.
+    wrapper: &'a [u8],
+}
+
+impl Plus<'_> {
+    /// Whether the code at the end of the packet is the right one.
+    pub(super) fn is_authentic(&self, keys: &Keys) -> bool {
+        let len = keys.hash().code_len();
+        self.authenticated
+            && self
+                .wrapper
+                .split_at_checked(self.wrapper.len().saturating_sub(len))
+                .is_some_and(|(signed, code)| code.len() == len && same(&keys.code(signed), code))
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0u8, |sum, b| sum.wrapping_add(*b)).wrapping_neg()
+}
+
+fn le32(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|b| u32::from_le_bytes(*b))
+}
+
+/// Takes a datagram apart; `None` where it is none of ours.
+pub(super) fn parse(datagram: &[u8]) -> Option<Packet<'_>> {
+    let (rmcp, rest) = datagram.split_first_chunk::<4>()?;
+    if rmcp[0] != 6 {
+        return None;
+    }
+    match rmcp[3] & 0x1F {
+        6 => {
+            // ASF: IANA number 4542, then the type; 0x40 is a pong (ASF 2.0 §3.2.4.3).
+            let is_pong = rest.first_chunk() == Some(&4542u32.to_be_bytes()) && rest.get(4) == Some(&0x40);
+            is_pong.then(|| Packet::Pong { ipmi: rest.get(16).is_some_and(|b| b & 0x80 != 0) })
+        }
+        7 => match *rest.first()? {
+            AUTH_NONE => {
+                let len = usize::from(*rest.get(9)?);
+                Some(Packet::V15(rest.get(10..10 + len)?))
+            }
+            AUTH_RMCP_PLUS => {
+                let flags = *rest.get(1)?;
+                let len = usize::from(u16::from_le_bytes(*rest.get(10..12)?.first_chunk()?));
+                Some(Packet::Plus(Plus {
+                    kind: flags & 0x3F,
+                    encrypted: flags & 0x80 != 0,
+                    authenticated: flags & 0x40 != 0,
+                    session: le32(rest.get(2..6)?)?,
+                    sequence: le32(rest.get(6..10)?)?,
+                    payload: rest.get(12..12 + len)?,
+                    wrapper: rest,
+                }))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A presence ping (ASF 2.0 §3.2.4.2).
+pub(super) fn ping(tag: u8) -> Vec<u8> {
+    vec![6, 0, 0xFF, 6, 0, 0, 0x11, 0xBE, 0x80, tag, 0, 0]
+}
+
+/// The IPMI message of a request (§13.8).
+pub(super) fn encode(request: &Request, rq_seq: u8) -> Vec<u8> {
+    let mut out = vec![BMC_ADDRESS, (request.netfn.request_value() << 2) | (request.lun & 3)];
+    out.push(checksum(&out));
+    out.extend([CONSOLE_ADDRESS, rq_seq << 2, request.command]);
+    out.extend(&request.data);
+    out.push(checksum(&out[3..]));
+    out
+}
+
+/// Reads an IPMI message; `None` where it is too short or a request.
+pub(super) fn decode(message: &[u8]) -> Option<Answer> {
+    let (&last, body) = message.split_last()?;
+    let (&[to, netfn_lun, first_sum, from, seq_lun, command, completion], data) = body.split_first_chunk::<7>()?;
+    if to != CONSOLE_ADDRESS || !NetFn::is_response_value(netfn_lun >> 2) {
+        return None;
+    }
+    let second = checksum(&body[3..]);
+    Some(Answer {
+        netfn: NetFn::from(netfn_lun >> 2),
+        command,
+        rq_seq: seq_lun >> 2,
+        checksums_hold: from == BMC_ADDRESS && checksum(&[to, netfn_lun]) == first_sum && second == last,
+        response: Response { completion, data: data.to_vec() },
+    })
+}
+
+/// Wraps a message outside any session as IPMI 1.5 does (§13.6).
+pub(super) fn wrap_v15(message: &[u8]) -> Vec<u8> {
+    let mut out = RMCP_IPMI.to_vec();
+    out.push(AUTH_NONE);
+    out.extend([0; 8]);
+    out.push(u8::try_from(message.len()).unwrap_or(u8::MAX));
+    out.extend(message);
+    out
+}
+
+/// Wraps a payload in RMCP+ outside any session.
+pub(super) fn wrap_plain(kind: u8, body: &[u8]) -> Vec<u8> {
+    wrap(kind, 0, 0, body)
+}
+
+fn wrap(flags: u8, session: u32, sequence: u32, body: &[u8]) -> Vec<u8> {
+    let mut out = RMCP_IPMI.to_vec();
+    out.extend([AUTH_RMCP_PLUS, flags]);
+    out.extend(session.to_le_bytes());
+    out.extend(sequence.to_le_bytes());
+    out.extend(u16::try_from(body.len()).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend(body);
+    out
+}
+
+/// Encrypts and signs a payload of an open session (§13.6, table 13-8).
+pub(super) fn wrap_sealed(keys: &Keys, session: u32, sequence: u32, iv: [u8; 16], body: &[u8]) -> Vec<u8> {
+    let mut out = wrap(0xC0 | payload::IPMI, session, sequence, &keys.seal(iv, body));
+    let signed_from = RMCP_IPMI.len();
+    let padding = (4 - (out.len() - signed_from + 2) % 4) % 4;
+    out.extend(std::iter::repeat_n(0xFF, padding));
+    out.push(u8::try_from(padding).unwrap_or(0));
+    out.push(7);
+    let code = keys.code(&out[signed_from..]);
+    out.extend(code);
+    out
+}

@@ -1,0 +1,220 @@
+//! The polls of whole sections, written as straight-line code over [`Ask`]: nothing here knows a socket, and a test answers from a table.
+
+use super::message::{Request, Response};
+use super::repository::{self, Repository, Stamp};
+use super::session::RequestError;
+use super::{convert, inventory, log, sensor};
+use crate::Bookmark;
+use ipmi_rs_core::connection::NetFn;
+use outband_schemas::{Cause, Clock, ComponentClass, ComponentId, Gap, Observation, Section, Source, Timestamp};
+use std::future::Future;
+
+/// The BMC's own slave address; sensors of other owners are behind a bridge.
+pub(super) const BMC: u8 = 0x20;
+/// After so many requests without any answer the rest of a poll is given up.
+const MAX_TIMEOUTS: u32 = 2;
+
+/// Whoever can put a request to a BMC.
+pub trait Ask {
+    /// Puts one request and waits for its answer.
+    fn ask(&mut self, request: Request) -> impl Future<Output = Result<Response, RequestError>> + Send;
+}
+
+impl RequestError {
+    /// What kind of failure, for gaps and readings.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Timeout(_) => Cause::Timeout,
+            Self::Busy => Cause::Busy,
+            Self::Denied => Cause::Denied,
+            Self::Lost(error) => error.cause,
+        }
+    }
+}
+
+/// Why a whole section could not be polled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Failure {
+    /// What kind of failure.
+    pub cause: Cause,
+    /// What happened, for people.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A request that the whole section depends on was not answered.
+    pub(super) fn unanswered(what: &str, error: &RequestError) -> Self {
+        Self { cause: error.cause(), detail: format!("{what}: {error}") }
+    }
+
+    /// A request that the whole section depends on was refused.
+    pub(super) fn refused(what: &str, completion: u8) -> Self {
+        Self { cause: sensor::refused(completion), detail: format!("{what}: completion code {completion:#04x}") }
+    }
+
+    /// A request that the whole section depends on has an answer that makes no sense.
+    pub(super) fn malformed(what: &str) -> Self {
+        Self { cause: Cause::Malformed, detail: format!("{what}: the answer is too short") }
+    }
+}
+
+/// What one poll of one section brought.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// What was seen.
+    pub observations: Vec<Observation>,
+    /// For [`Section::Log`]: how far the log is read now.
+    pub bookmark: Option<Bookmark>,
+}
+
+/// A request whose data a section cannot do without.
+pub(super) async fn require(ask: &mut impl Ask, what: &str, request: Request) -> Result<Vec<u8>, Failure> {
+    match ask.ask(request).await {
+        Ok(Response { completion: 0, data }) => Ok(data),
+        Ok(Response { completion, .. }) => Err(Failure::refused(what, completion)),
+        Err(error) => Err(Failure::unanswered(what, &error)),
+    }
+}
+
+/// A gap of one thing in a section that is otherwise there.
+pub(super) fn gap(place: &str, failure: Failure, source: &str, at: Timestamp) -> Observation {
+    Observation::Gap(Gap {
+        component: Some(ComponentId::lenient(ComponentClass::Bmc, place)),
+        cause: failure.cause,
+        detail: failure.detail,
+        observed_at: at,
+        source: Source(source.to_owned()),
+        span: None,
+    })
+}
+
+/// Polls sections of one BMC and remembers its sensor repository between polls.
+#[derive(Debug, Default)]
+pub struct Poller {
+    repository: Option<Repository>,
+}
+
+impl Poller {
+    /// Polls one section.
+    pub async fn poll(
+        &mut self,
+        ask: &mut (impl Ask + Send),
+        section: Section,
+        bookmark: Option<&Bookmark>,
+        clock: &(impl Clock + Sync),
+    ) -> Result<Outcome, Failure> {
+        match section {
+            Section::Sensors => self.sensors(ask, clock).await,
+            Section::Log => {
+                // Events name sensors; without the repository they still come, with numbers instead of names.
+                let unread = self.refresh(ask).await.err();
+                let mut outcome = log::poll(ask, self.repository.as_ref(), bookmark, clock).await?;
+                if let Some(failure) = unread {
+                    outcome.observations.push(gap("SDR repository", failure, "sdr", clock.now()));
+                }
+                Ok(outcome)
+            }
+            Section::Inventory => {
+                let unread = self.refresh(ask).await.err();
+                let mut outcome = inventory::poll(ask, self.repository.as_ref(), clock).await?;
+                if let Some(failure) = unread {
+                    outcome.observations.push(gap("SDR repository", failure, "sdr", clock.now()));
+                }
+                Ok(outcome)
+            }
+            // Drive slots are discrete sensors, and IPMI knows no more of a drive.
+            Section::Drives | Section::Host => Ok(Outcome::default()),
+        }
+    }
+
+    /// Reads the repository, unless the one at hand is still the BMC's.
+    async fn refresh(&mut self, ask: &mut (impl Ask + Send)) -> Result<(), Failure> {
+        let stamp = Stamp::read(ask).await?;
+        if self.repository.as_ref().is_some_and(|r| r.stamp == stamp && r.is_complete()) {
+            return Ok(());
+        }
+        self.repository = Some(repository::read(ask, stamp).await?);
+        Ok(())
+    }
+
+    async fn sensors(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Result<Outcome, Failure> {
+        self.refresh(ask).await?;
+        let Some(repository) = &self.repository else { return Ok(Outcome::default()) };
+        let mut observations = Vec::with_capacity(repository.sensors.len());
+        for failure in &repository.unread {
+            observations.push(gap("SDR repository", failure.clone(), "sdr", clock.now()));
+        }
+        let mut timeouts = 0;
+        let mut given_up: Option<RequestError> = None;
+        let mut answered = false;
+        for named in &repository.sensors {
+            let sensor = &named.sensor;
+            let raw = if sensor.key.owner != BMC || sensor.key.channel != 0 {
+                Err(Cause::NotReadable)
+            } else if let Some(error) = &given_up {
+                Err(error.cause())
+            } else {
+                let mut request = Request::new(NetFn::SensorEvent, 0x2D, [sensor.key.number]);
+                request.lun = sensor.key.lun;
+                let answer = ask.ask(request).await;
+                match &answer {
+                    Err(error @ RequestError::Timeout(_)) => {
+                        timeouts += 1;
+                        if timeouts >= MAX_TIMEOUTS {
+                            given_up = Some(error.clone());
+                        }
+                    }
+                    Err(error @ RequestError::Lost(_)) => given_up = Some(error.clone()),
+                    Ok(_) | Err(_) => {
+                        answered = true;
+                        timeouts = 0;
+                    }
+                }
+                sensor::raw(&answer)
+            };
+            let factors = match (&sensor.analog, raw) {
+                (Some(analog), Ok(raw)) if convert::depends_on_reading(analog) => {
+                    factors_at(ask, sensor.key.number, sensor.key.lun, raw.value).await
+                }
+                _ => Ok(None),
+            };
+            let (raw, factors) = match factors {
+                Ok(factors) => (raw, factors),
+                Err(cause) => (Err(cause), None),
+            };
+            let readings = sensor::readings(sensor, &named.name, raw, factors, named.thresholds, clock.now());
+            observations.extend(readings.into_iter().map(Observation::Reading));
+        }
+        match given_up {
+            Some(error) if !answered => Err(Failure::unanswered("Get Sensor Reading", &error)),
+            Some(error) => {
+                let failure = Failure {
+                    cause: error.cause(),
+                    detail: format!("the poll ended before its last sensor: {error}"),
+                };
+                observations.push(gap("sensors", failure, "ipmi", clock.now()));
+                Ok(Outcome { observations, bookmark: None })
+            }
+            None => Ok(Outcome { observations, bookmark: None }),
+        }
+    }
+}
+
+/// Get Sensor Reading Factors (§35.5), for a sensor whose factors depend on its reading.
+async fn factors_at(
+    ask: &mut (impl Ask + Send),
+    number: u8,
+    lun: u8,
+    raw: u8,
+) -> Result<Option<super::sdr::Factors>, Cause> {
+    let request = Request { lun, ..Request::new(NetFn::SensorEvent, 0x23, [number, raw]) };
+    match ask.ask(request).await {
+        Ok(Response { completion: 0, data }) => match data.get(1..).and_then(|f| f.first_chunk()) {
+            Some(factors) => Ok(Some(super::sdr::Factors::parse(factors))),
+            None => Err(Cause::Malformed),
+        },
+        Ok(Response { completion, .. }) => Err(sensor::refused(completion)),
+        Err(error) => Err(error.cause()),
+    }
+}

@@ -1,0 +1,285 @@
+//! The system event log: its records (IPMI 2.0 §32), what they mean, and how far they have been read.
+
+use super::{place, sdr, states};
+use crate::Bookmark;
+use ipmi_rs_core::storage::sdr::SensorType;
+use outband_schemas::{ComponentClass, ComponentId, EventKind, LogEvent, Severity, Source, State, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+
+/// Length of a record.
+pub const RECORD_LEN: usize = 16;
+
+/// The log's own name in events.
+pub const LOG: &str = "sel";
+
+/// A record of the log as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RawRecord(pub [u8; RECORD_LEN]);
+
+impl RawRecord {
+    /// The record's own id, which need not be the one that it was asked for by.
+    pub fn id(self) -> u16 {
+        u16::from_le_bytes([self.0[0], self.0[1]])
+    }
+
+    /// All of it in hex.
+    pub fn hex(self) -> String {
+        hex(&self.0)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+        // Writing to a string cannot fail.
+        write!(out, "{b:02x}").ok();
+        out
+    })
+}
+
+/// Answer to Get SEL Info (§31.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Info {
+    /// Number of records.
+    pub entries: u16,
+    /// When the last record was added, in the BMC's time.
+    pub added: u32,
+    /// When the log was last cleared or a record deleted, in the BMC's time.
+    pub erased: u32,
+    /// Whether records were dropped since the log is full.
+    pub overflow: bool,
+}
+
+impl Info {
+    /// Takes the answer apart.
+    pub fn parse(data: &[u8]) -> Option<Self> {
+        let data: &[u8; 14] = data.first_chunk()?;
+        let le32 = |at: usize| u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
+        Some(Self {
+            entries: u16::from_le_bytes([data[1], data[2]]),
+            added: le32(5),
+            erased: le32(9),
+            overflow: data[13] & 0x80 != 0,
+        })
+    }
+}
+
+/// How far the log has been read. After a clear ids begin anew, so the last record is recognised by its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Id of the last record read; `None` where the log was empty.
+    pub last_id: Option<u16>,
+    /// That record in hex.
+    pub last_record: String,
+    /// When the log had last been erased.
+    pub erased: u32,
+}
+
+impl Cursor {
+    /// Reads a bookmark. One that another version or another protocol wrote is as good as none.
+    pub fn read(bookmark: &Bookmark) -> Option<Self> {
+        serde_json::from_str(&bookmark.0).ok()
+    }
+
+    /// Writes a bookmark.
+    pub fn write(&self) -> Bookmark {
+        Bookmark(serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// Whether the record now found under the last id is the one that was read: then reading goes on after it. Identical bytes prove it, unless the log was
+    /// erased since and the record has no real time that would tell it from an older twin.
+    pub fn is_still(&self, found: RawRecord, info: Info) -> bool {
+        self.last_record == found.hex() && (self.erased == info.erased || time(found).is_some())
+    }
+}
+
+/// The time of a record with a time stamp. `None` where there is none, or it counts from the BMC's start (§37.1).
+pub fn time(record: RawRecord) -> Option<Timestamp> {
+    let bytes = record.0;
+    let has_stamp = bytes[2] < 0xE0;
+    let secs = u32::from_le_bytes([bytes[3], bytes[4], bytes[5], bytes[6]]);
+    (has_stamp && is_real_time(secs)).then(|| Timestamp::from_secs(i64::from(secs)))
+}
+
+/// Up to 20000000h a stamp counts from the BMC's start; all ones means "unspecified" (§37.1).
+pub fn is_real_time(secs: u32) -> bool {
+    secs > 0x2000_0000 && secs != u32::MAX
+}
+
+/// A sensor as far as an event needs to know it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// Its name.
+    pub name: String,
+    /// Its place.
+    pub component: ComponentId,
+    /// The record, where its numbers can be converted.
+    pub sensor: Option<sdr::Sensor>,
+}
+
+/// Makes an event of a record. `known` finds the sensor of a generator (owner and logical unit) and number.
+pub fn event(record: RawRecord, known: impl Fn(u8, u8, u8) -> Option<Known>, at: Timestamp) -> LogEvent {
+    let bytes = record.0;
+    let base = LogEvent {
+        component: ComponentId::lenient(ComponentClass::Server, "system"),
+        log: LOG.to_owned(),
+        id: record.id().to_string(),
+        kind: EventKind::Other,
+        severity: Severity::Unknown,
+        deasserted: false,
+        message: String::new(),
+        code: String::new(),
+        bmc_time: time(record),
+        observed_at: at,
+        source: Source(format!("sel:{}", record.id())),
+        raw: record.hex(),
+    };
+    match bytes[2] {
+        0xC0..=0xDF => LogEvent {
+            message: format!(
+                "OEM record {:02x} | manufacturer {:06x} | {}",
+                bytes[2],
+                u32::from_le_bytes([bytes[7], bytes[8], bytes[9], 0]),
+                hex(&bytes[10..])
+            ),
+            code: hex(&bytes[7..]),
+            ..base
+        },
+        0xE0..=0xFF => LogEvent {
+            message: format!("OEM record {:02x} | {}", bytes[2], hex(&bytes[3..])),
+            code: hex(&bytes[3..]),
+            ..base
+        },
+        // Type 02h; other values below C0h are reserved, and BMCs that use them mean the same.
+        _ => system_event(bytes, base, known),
+    }
+}
+
+fn system_event(
+    bytes: [u8; RECORD_LEN],
+    base: LogEvent,
+    known: impl Fn(u8, u8, u8) -> Option<Known>,
+) -> LogEvent {
+    let [generator, channel_lun, _revision, sensor_type, number, dir_type, data1, data2, data3] =
+        [bytes[7], bytes[8], bytes[9], bytes[10], bytes[11], bytes[12], bytes[13], bytes[14], bytes[15]];
+    let (deasserted, event_type, offset) = (dir_type & 0x80 != 0, dir_type & 0x7F, data1 & 0x0F);
+    let sensor = known(generator, channel_lun & 3, number);
+    let meaning = states::meaning(event_type, sensor_type, offset);
+    let state = meaning.map_or(State::Unknown, |(_, state)| state);
+    let kind = kind(event_type, sensor_type, offset);
+    let name = match &sensor {
+        Some(sensor) if !sensor.name.is_empty() => sensor.name.clone(),
+        _ => format!("{} #{number:#04x}", SensorType::from(sensor_type)),
+    };
+    let mut message = format!("{name}: {}", meaning.map_or_else(|| format!("state {offset}"), |(text, _)| text.to_owned()));
+    if event_type == states::THRESHOLD {
+        message.push_str(&threshold_detail(sensor.as_ref(), data1, data2, data3));
+    } else if data1 & 0xF0 != 0 {
+        // What these bytes mean differs by type and vendor; whoever reads the ticket may know.
+        message.push_str(&format!(" (event data {data1:02x} {data2:02x} {data3:02x})"));
+    }
+    if deasserted {
+        message.push_str(", deasserted");
+    }
+    LogEvent {
+        component: sensor.map_or_else(|| place_by_type(sensor_type, event_type, number), |s| s.component),
+        kind,
+        severity: severity(state, deasserted),
+        deasserted,
+        message,
+        code: hex(&bytes[10..]),
+        ..base
+    }
+}
+
+/// Where an event belongs whose sensor has no record.
+fn place_by_type(sensor_type: u8, event_type: u8, number: u8) -> ComponentId {
+    let nowhere = sdr::Entity { id: 0, instance: 0 };
+    place::of_sensor(nowhere, sensor_type, event_type, &format!("sensor {number:#04x}"))
+}
+
+fn severity(state: State, deasserted: bool) -> Severity {
+    match state {
+        // The end of a bad thing is no bad thing.
+        State::Warning | State::Critical if deasserted => Severity::Ok,
+        State::Critical => Severity::Critical,
+        State::Warning => Severity::Warning,
+        State::Ok => Severity::Ok,
+        State::Absent | State::Unknown => Severity::Unknown,
+    }
+}
+
+/// "reading 92 > threshold 80", where the record carries them (§29.7).
+fn threshold_detail(sensor: Option<&Known>, data1: u8, data2: u8, data3: u8) -> String {
+    let number = |raw: u8| {
+        sensor
+            .and_then(|s| s.sensor.as_ref())
+            .and_then(|s| s.analog.as_ref())
+            .and_then(|a| super::convert::value(a, a.factors, raw))
+            .map_or_else(|| format!("raw {raw:#04x}"), |v| format!("{v}"))
+    };
+    let mut out = String::new();
+    if data1 & 0xC0 == 0x40 {
+        out.push_str(&format!(", reading {}", number(data2)));
+    }
+    if data1 & 0x30 == 0x10 {
+        out.push_str(&format!(", threshold {}", number(data3)));
+    }
+    out
+}
+
+/// What an event means to rules.
+fn kind(event_type: u8, sensor_type: u8, offset: u8) -> EventKind {
+    match event_type {
+        states::SENSOR_SPECIFIC => specific_kind(sensor_type, offset),
+        0x0B => EventKind::RedundancyLost,
+        0x04 => match sensor_type {
+            0x08 => EventKind::PowerSupplyPredictedFailure,
+            0x0D => EventKind::DrivePredictedFailure,
+            0x04 => EventKind::FanLimit,
+            _ => EventKind::Other,
+        },
+        0x08 => match sensor_type {
+            0x08 => EventKind::PowerSupplyPresence,
+            0x0D => EventKind::DrivePresence,
+            _ => EventKind::Other,
+        },
+        states::THRESHOLD | 0x03 | 0x05..=0x07 => match sensor_type {
+            0x01 => EventKind::TemperatureLimit,
+            0x02 => EventKind::VoltageLimit,
+            0x04 => EventKind::FanLimit,
+            0x07 => EventKind::ProcessorError,
+            0x08 if event_type == 0x07 => EventKind::PowerSupplyFailed,
+            0x0D if event_type == 0x07 => EventKind::DriveFailed,
+            _ => EventKind::Other,
+        },
+        _ => EventKind::Other,
+    }
+}
+
+fn specific_kind(sensor_type: u8, offset: u8) -> EventKind {
+    match (sensor_type, offset) {
+        (0x05, _) => EventKind::Intrusion,
+        (0x06 | 0x2A, _) => EventKind::Audit,
+        (0x07, 0..=6 | 10..=12) => EventKind::ProcessorError,
+        (0x08, 0) => EventKind::PowerSupplyPresence,
+        (0x08, 1) => EventKind::PowerSupplyFailed,
+        (0x08, 2) => EventKind::PowerSupplyPredictedFailure,
+        (0x08, 3..=5) => EventKind::PowerSupplyInputLost,
+        (0x09, 0 | 1 | 4) => EventKind::PowerChange,
+        (0x0C, 0) => EventKind::MemoryCorrectable,
+        (0x0C, 1 | 2) => EventKind::MemoryUncorrectable,
+        (0x0C, 5) | (0x10, 0) => EventKind::MemoryLoggingLimit,
+        (0x0D, 0) => EventKind::DrivePresence,
+        (0x0D, 1) => EventKind::DriveFailed,
+        (0x0D, 2) => EventKind::DrivePredictedFailure,
+        (0x10, 2) => EventKind::LogCleared,
+        (0x10, 4 | 5) => EventKind::LogFull,
+        (0x11 | 0x23, _) => EventKind::Watchdog,
+        (0x13, _) => EventKind::BusError,
+        (0x14 | 0x1D | 0x22, _) => EventKind::PowerChange,
+        (0x1F | 0x20, _) => EventKind::OsChange,
+        (0x2B, _) | (0x12, 0) => EventKind::Change,
+        _ => EventKind::Other,
+    }
+}

@@ -1,0 +1,860 @@
+//! An RMCP+ session without a socket: it is given datagrams and the time, and says what to send and when to be woken.
+//!
+//! One request is in flight at a time, since there are BMCs that crash under more. An answer is taken only when session, sequence number, function, command and
+//! request number all fit, so a late answer is never taken for another request's.
+
+use super::crypto::{Exchange, Hash, Keys, same};
+use super::handshake::{self, Capabilities, Malformed, Opened, Privilege, Status};
+use super::message::{self, Answer, Packet, Plus, Request, Response, payload};
+use super::refusal;
+use super::timing::{Awaiting, RequestNumbers, RoundTrip};
+use crate::{CipherSuite, ConnectError, Rung, RungReport, Secret};
+use ipmi_rs_core::connection::NetFn;
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// An idle session may have expired at the BMC after this time (§6.12.15 gives 60 s ± 3 s; some BMCs wait less).
+const MAY_HAVE_EXPIRED: Duration = Duration::from_secs(20);
+/// How long a close may take before the BMC is left to expire the session itself.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+/// How long the list of cipher suites is waited for: some BMCs never send one.
+const SUITES_DEADLINE: Duration = Duration::from_millis(800);
+/// How many handshakes are begun before a login is given up.
+const MAX_HANDSHAKES: u32 = 8;
+
+/// Who logs in and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The user's name, at most 16 bytes.
+    pub user: String,
+    /// The password, at most 20 bytes.
+    pub password: Secret,
+    /// The suite to use; `None`: 17, then 3.
+    pub cipher: Option<CipherSuite>,
+    /// How long one request may take, retransmissions included.
+    pub request_deadline: Duration,
+}
+
+/// Names a request, so that its answer can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(u64);
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No answer, not even in a new session.
+    #[error("no answer within {:.1} s", .0.as_secs_f64())]
+    Timeout(Duration),
+    /// The BMC said "node busy" until the deadline.
+    #[error("the BMC is busy (0xc0)")]
+    Busy,
+    /// The privilege is too low, and no higher one could be had.
+    #[error("the user's privilege is too low (0xd4)")]
+    Denied,
+    /// The session is gone and could not be opened again.
+    #[error("the session is lost: {0}")]
+    Lost(ConnectError),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A rung of the ladder holds.
+    Climbed(RungReport),
+    /// The session is open; the whole ladder up to the privilege holds.
+    Up,
+    /// The first login failed. Nothing more will happen.
+    Refused(ConnectError),
+    /// A request is done.
+    Answered(RequestId, Result<Response, RequestError>),
+    /// The session is closed. Nothing more will happen.
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Capabilities { ask_for_rmcp_plus: bool },
+    Suites { portion: u8 },
+    Open,
+    Rakp1,
+    Rakp3,
+    Privilege,
+    Request,
+    Close,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Connecting,
+    Up,
+    Closing,
+    Dead,
+}
+
+/// Why a handshake is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    FirstLogin,
+    /// The session seems to have expired.
+    Renew,
+    /// A command was refused at this privilege.
+    Raise { from: Privilege },
+}
+
+/// An open session.
+struct Open {
+    keys: Keys,
+    console_session: u32,
+    bmc_session: u32,
+    sent: u32,
+    /// The highest sequence number received. With one request in flight whatever is not higher is late or a repetition.
+    received: u32,
+}
+
+/// A session with one BMC.
+pub struct Session {
+    config: Config,
+    random: StdRng,
+    state: State,
+    purpose: Purpose,
+    awaiting: Option<Awaiting<Step>>,
+    queue: VecDeque<(RequestId, Request)>,
+    outbox: VecDeque<Vec<u8>>,
+    events: VecDeque<Event>,
+    next_id: u64,
+    next_tag: u8,
+    numbers: RequestNumbers,
+    round_trip: RoundTrip,
+    last_heard: Option<Instant>,
+    ponged: Option<bool>,
+    bmc_key: bool,
+    suite_records: Vec<u8>,
+    offered: Option<Vec<u8>>,
+    suites: Vec<CipherSuite>,
+    tried: Vec<CipherSuite>,
+    privilege: Privilege,
+    ceiling: Privilege,
+    handshakes: u32,
+    /// The error to report if what is tried instead fails too.
+    kept: Option<ConnectError>,
+    climbed: Vec<RungReport>,
+    exchange: Option<Exchange>,
+    open: Option<Open>,
+    /// Whether the request at the head of the queue has been through a renewed session already.
+    renewed_for_head: bool,
+    ignored: u64,
+    logins: u64,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("user", &self.config.user)
+            .field("state", &self.state)
+            .field("suites", &self.suites)
+            .field("privilege", &self.privilege)
+            .field("awaiting", &self.awaiting)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Begins to log in. `random` must be cryptographically strong: nonces and session ids come from it.
+    pub fn connect(config: Config, random: StdRng, now: Instant) -> Self {
+        let suites = config.cipher.map_or_else(|| vec![CipherSuite::Seventeen, CipherSuite::Three], |s| vec![s]);
+        let mut session = Self {
+            config,
+            random,
+            state: State::Connecting,
+            purpose: Purpose::FirstLogin,
+            awaiting: None,
+            queue: VecDeque::new(),
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            next_id: 0,
+            next_tag: 0,
+            numbers: RequestNumbers::default(),
+            round_trip: RoundTrip::default(),
+            last_heard: None,
+            ponged: None,
+            bmc_key: false,
+            suite_records: Vec::new(),
+            offered: None,
+            suites,
+            tried: Vec::new(),
+            privilege: Privilege::User,
+            ceiling: Privilege::Administrator,
+            handshakes: 0,
+            kept: None,
+            climbed: Vec::new(),
+            exchange: None,
+            open: None,
+            renewed_for_head: false,
+            ignored: 0,
+            logins: 0,
+        };
+        let (user_len, password_len) = (session.config.user.len(), session.config.password.expose().len());
+        if password_len > 20 {
+            session.refuse(refusal::password_too_long(password_len), now);
+        } else if user_len > 16 {
+            session.refuse(refusal::user_too_long(user_len), now);
+        } else {
+            session.begin(Step::Capabilities { ask_for_rmcp_plus: true }, now);
+        }
+        session
+    }
+
+    /// Queues a request; its answer comes as [`Event::Answered`].
+    pub fn request(&mut self, request: Request, now: Instant) -> RequestId {
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        if matches!(self.state, State::Dead | State::Closing) {
+            let gone = refusal::silent_at("the session's end", Duration::ZERO);
+            let error = self.kept.clone().unwrap_or(gone);
+            self.events.push_back(Event::Answered(id, Err(RequestError::Lost(error))));
+        } else {
+            self.queue.push_back((id, request));
+            self.start_next(now);
+        }
+        id
+    }
+
+    /// Ends the session at the BMC; ends with [`Event::Closed`].
+    pub fn close(&mut self, now: Instant) {
+        if self.open.is_some() && self.state == State::Up {
+            self.state = State::Closing;
+            self.begin(Step::Close, now);
+        } else {
+            self.state = State::Dead;
+            self.awaiting = None;
+            self.events.push_back(Event::Closed);
+        }
+    }
+
+    /// The datagram that closes the open session at once, for a shell that cannot wait for an answer.
+    pub fn abandon(&mut self) -> Option<Vec<u8>> {
+        let datagram = self.close_datagram();
+        self.open = None;
+        self.state = State::Dead;
+        self.awaiting = None;
+        datagram
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.outbox.pop_front()
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.awaiting.as_ref().map(Awaiting::wake_at)
+    }
+
+    /// What happened next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// How many datagrams were not what was waited for, and were not believed.
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// How many sessions were opened.
+    pub fn logins(&self) -> u64 {
+        self.logins
+    }
+
+    /// The network says that nobody is there (an ICMP message). Only a first login believes it at once: a BMC that restarts is "unreachable" for a while.
+    pub fn handle_unreachable(&mut self, detail: &str, now: Instant) {
+        let first_word = matches!(self.awaiting.as_ref().map(|a| a.step), Some(Step::Capabilities { .. }));
+        if first_word && self.last_heard.is_none() {
+            self.refuse(refusal::unreachable(detail), now);
+        }
+    }
+
+    /// Takes a datagram that came from the BMC's address.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        let taken = match message::parse(datagram) {
+            Some(Packet::Pong { ipmi }) => {
+                self.ponged = Some(ipmi);
+                true
+            }
+            Some(Packet::V15(body)) => self.take_outside_session(body, now),
+            Some(Packet::Plus(packet)) => self.take_plus(&packet, now),
+            None => false,
+        };
+        if taken {
+            self.last_heard = Some(now);
+        } else {
+            self.ignored += 1;
+            tracing::debug!(bytes = datagram.len(), "datagram ignored: not what was waited for");
+        }
+    }
+
+    /// Does what is due by now.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(awaiting) = &self.awaiting else { return };
+        if awaiting.is_over(now) {
+            self.expire(now);
+        } else if awaiting.wants_transmission(now) {
+            let expired = awaiting.step == Step::Request
+                && awaiting.transmissions >= 2
+                && !self.renewed_for_head
+                && self.last_heard.is_none_or(|t| now.duration_since(t) >= MAY_HAVE_EXPIRED);
+            if expired {
+                self.log_in_again(Purpose::Renew, now);
+            } else {
+                self.transmit(now);
+            }
+        }
+    }
+
+    fn start_next(&mut self, now: Instant) {
+        if self.state == State::Up && self.awaiting.is_none() && !self.queue.is_empty() {
+            self.begin(Step::Request, now);
+        }
+    }
+
+    fn begin(&mut self, step: Step, now: Instant) {
+        let whole = self.config.request_deadline;
+        let deadline = match step {
+            Step::Suites { .. } => whole.min(SUITES_DEADLINE),
+            Step::Close => whole.min(CLOSE_DEADLINE),
+            _ => whole,
+        };
+        if step == Step::Open {
+            self.handshakes += 1;
+            self.exchange = None;
+        }
+        self.awaiting = Some(Awaiting::new(step, now, deadline, self.round_trip.timeout()));
+        self.transmit(now);
+    }
+
+    /// Sends what is awaited once more, or for the first time.
+    fn transmit(&mut self, now: Instant) {
+        let Some(mut awaiting) = self.awaiting.take() else { return };
+        let is_ipmi = !matches!(awaiting.step, Step::Open | Step::Rakp1 | Step::Rakp3);
+        if is_ipmi {
+            if awaiting.transmissions == 0 || awaiting.wants_new_number {
+                awaiting.token = self.numbers.next(now);
+            }
+        } else {
+            // A BMC may make a new random number for a repeated message: only the answer to the last one counts.
+            self.next_tag = self.next_tag.wrapping_add(1);
+            awaiting.token = self.next_tag;
+        }
+        let token = awaiting.token;
+        let datagram = match awaiting.step {
+            Step::Capabilities { ask_for_rmcp_plus } => {
+                if awaiting.transmissions > 0 {
+                    self.outbox.push_back(message::ping(token));
+                }
+                let request = handshake::capabilities_request(ask_for_rmcp_plus, self.privilege);
+                Some(message::wrap_v15(&message::encode(&request, token)))
+            }
+            Step::Suites { portion } => {
+                let request = handshake::suites_request(portion);
+                Some(message::wrap_plain(payload::IPMI, &message::encode(&request, token)))
+            }
+            Step::Open => self.open_datagram(token),
+            Step::Rakp1 => self.rakp1_datagram(token),
+            Step::Rakp3 => self.exchange.as_ref().map(|e| {
+                message::wrap_plain(payload::RAKP3, &handshake::rakp3(token, 0, e.bmc_session, &e.rakp3_code()))
+            }),
+            Step::Privilege => self.sealed(&handshake::privilege_request(self.privilege), token),
+            Step::Request => match self.queue.front().map(|(_, request)| request.clone()) {
+                Some(request) => self.sealed(&request, token),
+                None => None,
+            },
+            Step::Close => match self.open.as_ref().map(|o| o.bmc_session) {
+                Some(bmc_session) => self.sealed(&handshake::close_request(bmc_session), token),
+                None => None,
+            },
+        };
+        self.outbox.extend(datagram);
+        awaiting.sent(now);
+        self.awaiting = Some(awaiting);
+    }
+
+    fn open_datagram(&mut self, tag: u8) -> Option<Vec<u8>> {
+        let suite = *self.suites.first()?;
+        let console_session = loop {
+            match self.random.next_u32() {
+                0 => {}
+                id => break id,
+            }
+        };
+        self.exchange = Some(Exchange {
+            hash: Hash::of(suite),
+            console_session,
+            bmc_session: 0,
+            console_random: [0; 16],
+            bmc_random: [0; 16],
+            guid: [0; 16],
+            role: self.privilege.role(),
+            user: self.config.user.clone().into_bytes(),
+            password: self.config.password.expose().as_bytes().to_vec(),
+        });
+        let body = handshake::open_request(tag, self.privilege, console_session, suite);
+        Some(message::wrap_plain(payload::OPEN_REQUEST, &body))
+    }
+
+    fn rakp1_datagram(&mut self, tag: u8) -> Option<Vec<u8>> {
+        let exchange = self.exchange.as_mut()?;
+        self.random.fill_bytes(&mut exchange.console_random);
+        let body =
+            handshake::rakp1(tag, exchange.bmc_session, &exchange.console_random, exchange.role, &exchange.user);
+        Some(message::wrap_plain(payload::RAKP1, &body))
+    }
+
+    fn sealed(&mut self, request: &Request, rq_seq: u8) -> Option<Vec<u8>> {
+        let open = self.open.as_mut()?;
+        let mut iv = [0; 16];
+        self.random.fill_bytes(&mut iv);
+        // A repetition has a sequence number of its own, else the BMC takes it for a replay.
+        open.sent = open.sent.checked_add(1).unwrap_or(1);
+        Some(message::wrap_sealed(&open.keys, open.bmc_session, open.sent, iv, &message::encode(request, rq_seq)))
+    }
+
+    fn close_datagram(&mut self) -> Option<Vec<u8>> {
+        let bmc_session = self.open.as_ref()?.bmc_session;
+        let number = self.numbers.any();
+        self.sealed(&handshake::close_request(bmc_session), number)
+    }
+
+    /// An IPMI message outside a session: only the two queries before the handshake have one.
+    fn take_outside_session(&mut self, body: &[u8], now: Instant) -> bool {
+        let Some(answer) = message::decode(body).filter(|a| a.checksums_hold && a.netfn == NetFn::App) else {
+            return false;
+        };
+        let Some(awaiting) = self.awaiting.as_ref().filter(|a| a.token == answer.rq_seq) else { return false };
+        let Response { completion, data } = answer.response;
+        match awaiting.step {
+            Step::Capabilities { ask_for_rmcp_plus } if answer.command == 0x38 => {
+                self.finish_awaiting(now);
+                if self.ponged.is_none() {
+                    self.ponged = Some(true);
+                }
+                self.took_capabilities(ask_for_rmcp_plus, completion, &data, now);
+                true
+            }
+            Step::Suites { portion } if answer.command == 0x54 => {
+                self.finish_awaiting(now);
+                self.took_suites(portion, completion, &data, now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn took_capabilities(&mut self, asked_for_rmcp_plus: bool, completion: u8, data: &[u8], now: Instant) {
+        if self.purpose == Purpose::FirstLogin && self.climbed.is_empty() {
+            self.climb(Rung::Reach, "the BMC answers".to_owned());
+        }
+        match (completion, Capabilities::parse(data)) {
+            (0, Ok(found)) if found.rmcp_plus => {
+                self.bmc_key = found.bmc_key;
+                self.climb(Rung::Protocol, "RMCP+ (IPMI 2.0)".to_owned());
+                self.begin(Step::Suites { portion: 0 }, now);
+            }
+            (0, Ok(_)) => self.refuse(refusal::ipmi_1_5(), now),
+            (0, Err(Malformed)) => self.refuse(refusal::malformed("answer to Get Channel Authentication Capabilities"), now),
+            // IPMI 1.5 knows no bit 7 in the channel number.
+            (0xCC | 0xC9, _) if asked_for_rmcp_plus => {
+                self.begin(Step::Capabilities { ask_for_rmcp_plus: false }, now);
+            }
+            (code, _) => self.refuse(refusal::odd_capabilities(code), now),
+        }
+    }
+
+    fn took_suites(&mut self, portion: u8, completion: u8, data: &[u8], now: Instant) {
+        let records = if completion == 0 { data.get(1..).unwrap_or_default() } else { &[] };
+        self.suite_records.extend(records);
+        // The list comes in portions of 16 bytes; a shorter one is the last (§22.15).
+        if records.len() == 16 && portion < 0x3F {
+            self.begin(Step::Suites { portion: portion + 1 }, now);
+        } else {
+            self.suites_known(now);
+        }
+    }
+
+    fn suites_known(&mut self, now: Instant) {
+        let ids = handshake::suite_ids(&self.suite_records);
+        if !ids.is_empty() {
+            if self.config.cipher.is_none() && self.suites.iter().any(|s| ids.contains(&s.id())) {
+                self.suites.retain(|s| ids.contains(&s.id()));
+            }
+            self.offered = Some(ids);
+        }
+        self.begin(Step::Open, now);
+    }
+
+    fn take_plus(&mut self, packet: &Plus<'_>, now: Instant) -> bool {
+        let Some(awaiting) = &self.awaiting else { return false };
+        let expected = match awaiting.step {
+            Step::Open => payload::OPEN_RESPONSE,
+            Step::Rakp1 => payload::RAKP2,
+            Step::Rakp3 => payload::RAKP4,
+            _ => payload::IPMI,
+        };
+        if packet.kind != expected {
+            return false;
+        }
+        if expected == payload::IPMI {
+            return match packet.session {
+                0 => self.take_outside_session(packet.payload, now),
+                _ => self.take_inside_session(packet, now),
+            };
+        }
+        let for_us = packet.session == 0
+            && packet.payload.first() == Some(&awaiting.token)
+            && packet.payload.get(4..8).is_none_or(|id| {
+                // A refusal need not repeat our session id; zeros stand for "none".
+                id == [0; 4]
+                    || self.exchange.as_ref().is_some_and(|e| e.console_session.to_le_bytes() == *id)
+            });
+        if !for_us {
+            return false;
+        }
+        let step = awaiting.step;
+        self.finish_awaiting(now);
+        let done = match step {
+            Step::Open => self.took_opened(packet.payload, now),
+            Step::Rakp1 => self.took_rakp2(packet.payload, now),
+            _ => self.took_rakp4(packet.payload, now),
+        };
+        if let Err(Malformed) = done {
+            self.refuse(refusal::malformed("answer in the session's handshake"), now);
+        }
+        true
+    }
+
+    fn took_opened(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
+        let Some(&suite) = self.suites.first() else { return Err(Malformed) };
+        match handshake::parse_opened(body, suite)? {
+            Opened::Open(bmc_session) => {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.bmc_session = bmc_session;
+                }
+                self.begin(Step::Rakp1, now);
+            }
+            Opened::OtherAlgorithms => self.next_suite("it chose other algorithms", now),
+            Opened::Refused(status) if status.is_about_algorithms() => self.next_suite(status.text(), now),
+            Opened::Refused(status) => self.status_refused("Open Session", status, now),
+        }
+        Ok(())
+    }
+
+    fn took_rakp2(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
+        let Some(exchange) = &mut self.exchange else { return Err(Malformed) };
+        match handshake::parse_rakp2(body, exchange.hash)? {
+            Ok(rakp2) => {
+                exchange.bmc_random = rakp2.random;
+                exchange.guid = rakp2.guid;
+                if same(&exchange.rakp2_code(), &rakp2.code) {
+                    self.begin(Step::Rakp3, now);
+                } else {
+                    // Lets the BMC free the half-open session.
+                    let bmc_session = exchange.bmc_session;
+                    self.next_tag = self.next_tag.wrapping_add(1);
+                    let farewell = handshake::rakp3(self.next_tag, Status::INVALID_CODE.0, bmc_session, &[]);
+                    self.outbox.push_back(message::wrap_plain(payload::RAKP3, &farewell));
+                    let error = self.wrong_password("the BMC's key exchange code (RAKP message 2) does not fit it");
+                    self.try_other_suite_or_refuse(error, now);
+                }
+            }
+            Err(status) => self.status_refused("RAKP message 1", status, now),
+        }
+        Ok(())
+    }
+
+    fn took_rakp4(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
+        let Some(exchange) = &self.exchange else { return Err(Malformed) };
+        match handshake::parse_rakp4(body, exchange.hash)? {
+            Ok(code) => {
+                let session_key = exchange.session_key();
+                if same(&exchange.rakp4_code(&session_key), &code) {
+                    self.open = Some(Open {
+                        keys: Keys::derive(exchange.hash, &session_key),
+                        console_session: exchange.console_session,
+                        bmc_session: exchange.bmc_session,
+                        sent: 0,
+                        received: 0,
+                    });
+                    self.exchange = None;
+                    self.opened(now);
+                } else {
+                    let how = "the user's key holds, but the session key (RAKP message 4) does not";
+                    let error = self.wrong_password(how);
+                    self.try_other_suite_or_refuse(error, now);
+                }
+            }
+            Err(status) => self.status_refused("RAKP message 3", status, now),
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, now: Instant) {
+        self.logins += 1;
+        if self.purpose == Purpose::FirstLogin {
+            let suite = self.suites.first().map_or(0, |s| s.id());
+            let offered = match &self.offered {
+                Some(ids) => format!("offered: {}", ids.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
+                None => "the BMC lists none".to_owned(),
+            };
+            self.climb(Rung::Security, format!("cipher suite {suite} ({offered})"));
+            self.climb(Rung::Login, format!("user {}", self.config.user));
+        }
+        self.begin(Step::Privilege, now);
+    }
+
+    fn take_inside_session(&mut self, packet: &Plus<'_>, now: Instant) -> bool {
+        let Some(open) = &mut self.open else { return false };
+        let fits = packet.session == open.console_session
+            && packet.encrypted
+            && packet.sequence > open.received
+            && packet.is_authentic(&open.keys);
+        if !fits {
+            return false;
+        }
+        open.received = packet.sequence;
+        // The packet is authentic, so the message's own checksums, which some BMCs get wrong, add nothing.
+        let Some(answer) = open.keys.open(packet.payload).and_then(|plain| message::decode(&plain)) else {
+            return false;
+        };
+        self.take_answer(answer, now)
+    }
+
+    fn take_answer(&mut self, answer: Answer, now: Instant) -> bool {
+        let Some(awaiting) = self.awaiting.as_ref().filter(|a| a.token == answer.rq_seq) else { return false };
+        let asked = match awaiting.step {
+            Step::Privilege => Some((NetFn::App, 0x3B)),
+            Step::Close => Some((NetFn::App, 0x3C)),
+            Step::Request => self.queue.front().map(|(_, r)| (r.netfn, r.command)),
+            _ => None,
+        };
+        // Functions beyond those that have a name come back as their answer's number.
+        let fits = asked.is_some_and(|(netfn, command)| {
+            netfn.request_value() == answer.netfn.request_value() && command == answer.command
+        });
+        if !fits {
+            return false;
+        }
+        let step = awaiting.step;
+        match (step, answer.response.completion) {
+            (Step::Privilege | Step::Request, 0xC0) => {
+                if let Some(awaiting) = &mut self.awaiting {
+                    awaiting.answered_busy(now);
+                }
+            }
+            (Step::Privilege, 0) => {
+                self.finish_awaiting(now);
+                self.came_up(now);
+            }
+            (Step::Privilege, code) => {
+                self.finish_awaiting(now);
+                let how = format!("Set Session Privilege Level is answered with completion code {code:#04x}");
+                self.privilege_refused(&how, now);
+            }
+            (Step::Request, 0xD4) => {
+                self.finish_awaiting(now);
+                match self.privilege.raised().filter(|p| *p <= self.ceiling) {
+                    Some(higher) => {
+                        let from = self.privilege;
+                        self.privilege = higher;
+                        self.log_in_again(Purpose::Raise { from }, now);
+                    }
+                    None => self.answer_head(Err(RequestError::Denied), now),
+                }
+            }
+            (Step::Request, _) => {
+                self.finish_awaiting(now);
+                self.answer_head(Ok(answer.response), now);
+            }
+            _ => {
+                self.finish_awaiting(now);
+                self.open = None;
+                self.state = State::Dead;
+                self.events.push_back(Event::Closed);
+            }
+        }
+        true
+    }
+
+    fn came_up(&mut self, now: Instant) {
+        if self.purpose == Purpose::FirstLogin {
+            self.climb(Rung::Privilege, self.privilege.name().to_owned());
+            self.events.push_back(Event::Up);
+        }
+        self.state = State::Up;
+        self.handshakes = 0;
+        self.kept = None;
+        self.start_next(now);
+    }
+
+    fn answer_head(&mut self, result: Result<Response, RequestError>, now: Instant) {
+        if let Some((id, _)) = self.queue.pop_front() {
+            self.events.push_back(Event::Answered(id, result));
+        }
+        self.renewed_for_head = false;
+        self.start_next(now);
+    }
+
+    fn finish_awaiting(&mut self, now: Instant) {
+        if let Some(done) = self.awaiting.take() {
+            if let Some(sample) = done.sample(now) {
+                self.round_trip.learn(sample);
+            }
+            if !matches!(done.step, Step::Open | Step::Rakp1 | Step::Rakp3) {
+                self.numbers.done(done.token, done.owed_answers(), now);
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let Some(over) = self.awaiting.take() else { return };
+        let waited = now.duration_since(over.begun);
+        if !matches!(over.step, Step::Open | Step::Rakp1 | Step::Rakp3) {
+            self.numbers.done(over.token, over.transmissions, now);
+        }
+        match over.step {
+            Step::Capabilities { .. } => {
+                let error = match self.ponged {
+                    Some(claims_ipmi) => refusal::no_ipmi(waited, claims_ipmi),
+                    None => refusal::no_answer(waited),
+                };
+                self.refuse(error, now);
+            }
+            Step::Suites { .. } => self.suites_known(now),
+            Step::Open => self.try_other_suite_or_refuse(refusal::silent_at("Open Session", waited), now),
+            Step::Rakp1 => self.try_other_suite_or_refuse(refusal::silent_at("RAKP message 1", waited), now),
+            Step::Rakp3 => self.try_other_suite_or_refuse(refusal::silent_at("RAKP message 3", waited), now),
+            Step::Privilege => self.refuse(refusal::silent_at("Set Session Privilege Level", waited), now),
+            Step::Request if over.was_busy => self.answer_head(Err(RequestError::Busy), now),
+            Step::Request if !self.renewed_for_head => self.log_in_again(Purpose::Renew, now),
+            Step::Request => self.answer_head(Err(RequestError::Timeout(waited)), now),
+            Step::Close => {
+                self.open = None;
+                self.state = State::Dead;
+                self.events.push_back(Event::Closed);
+            }
+        }
+    }
+
+    /// Opens a new session for the request at the head of the queue, which stays there.
+    fn log_in_again(&mut self, purpose: Purpose, now: Instant) {
+        tracing::debug!(?purpose, "logging in again");
+        let farewell = self.close_datagram();
+        self.outbox.extend(farewell);
+        self.open = None;
+        self.awaiting = None;
+        self.state = State::Connecting;
+        self.purpose = purpose;
+        self.renewed_for_head = true;
+        // What worked once is what works.
+        self.suites.truncate(1);
+        self.begin(Step::Open, now);
+    }
+
+    fn next_suite(&mut self, reason: &str, now: Instant) {
+        if !self.suites.is_empty() {
+            self.tried.push(self.suites.remove(0));
+        }
+        if self.suites.is_empty() {
+            let error = refusal::suite_refused(&self.tried, self.offered.as_deref(), reason);
+            self.suites.extend(self.tried.last());
+            self.refuse(error, now);
+        } else {
+            self.begin(Step::Open, now);
+        }
+    }
+
+    /// For what a broken implementation of one suite can look like too.
+    fn try_other_suite_or_refuse(&mut self, error: ConnectError, now: Instant) {
+        if self.suites.len() > 1 {
+            self.kept.get_or_insert(error);
+            self.tried.push(self.suites.remove(0));
+            self.begin(Step::Open, now);
+        } else {
+            self.refuse(error, now);
+        }
+    }
+
+    fn status_refused(&mut self, step: &str, status: Status, now: Instant) {
+        match status {
+            Status::NO_RESOURCES | Status::NO_RESOURCES_FOR_ROLE => self.refuse(refusal::out_of_sessions(status), now),
+            Status::UNAUTHORIZED_NAME | Status::INVALID_NAME_LENGTH => {
+                self.refuse(refusal::unknown_user(&self.config.user, status), now);
+            }
+            Status::INVALID_ROLE | Status::UNAUTHORIZED_ROLE => {
+                let how = format!("{step} is answered with {} (status {:#04x})", status.text(), status.0);
+                self.privilege_refused(&how, now);
+            }
+            Status::INVALID_CODE => {
+                let error = self.wrong_password("the BMC refuses its code (RAKP message 4, status 0x0f)");
+                self.try_other_suite_or_refuse(error, now);
+            }
+            // A lost answer and a repeated message leave some BMCs with a session that they no longer know.
+            Status::INVALID_SESSION if self.handshakes < MAX_HANDSHAKES => self.begin(Step::Open, now),
+            other => self.refuse(refusal::login_refused(step, other), now),
+        }
+    }
+
+    /// Some BMCs match a user only at the very privilege that he has, so a refused one is followed by the next higher.
+    fn privilege_refused(&mut self, how: &str, now: Instant) {
+        let error = refusal::privilege_too_low(&self.config.user, self.privilege, how);
+        let farewell = self.close_datagram();
+        self.outbox.extend(farewell);
+        self.open = None;
+        match self.privilege.raised() {
+            Some(higher) if self.purpose == Purpose::FirstLogin && self.handshakes < MAX_HANDSHAKES => {
+                self.kept.get_or_insert(error);
+                self.privilege = higher;
+                self.begin(Step::Open, now);
+            }
+            _ => self.refuse(error, now),
+        }
+    }
+
+    fn wrong_password(&self, how: &str) -> ConnectError {
+        refusal::wrong_password(how, self.config.password.expose().len(), self.bmc_key)
+    }
+
+    fn climb(&mut self, rung: Rung, found: String) {
+        let report = RungReport { rung, found };
+        self.climbed.push(report.clone());
+        self.events.push_back(Event::Climbed(report));
+    }
+
+    /// A handshake failed.
+    fn refuse(&mut self, error: ConnectError, now: Instant) {
+        self.awaiting = None;
+        self.exchange = None;
+        self.open = None;
+        if let Purpose::Raise { from } = self.purpose
+            && self.handshakes < MAX_HANDSHAKES
+        {
+            tracing::debug!(%error, "a higher privilege cannot be had");
+            self.ceiling = from;
+            self.privilege = from;
+            self.purpose = Purpose::Renew;
+            self.answer_head(Err(RequestError::Denied), now);
+            self.begin(Step::Open, now);
+            return;
+        }
+        let mut error = self.kept.take().unwrap_or(error);
+        error.climbed.clone_from(&self.climbed);
+        self.state = State::Dead;
+        self.kept = Some(error.clone());
+        for (id, _) in self.queue.drain(..) {
+            self.events.push_back(Event::Answered(id, Err(RequestError::Lost(error.clone()))));
+        }
+        if self.purpose == Purpose::FirstLogin {
+            self.events.push_back(Event::Refused(error));
+        }
+    }
+}
