@@ -33,7 +33,11 @@ fn systemd_finds_nothing_to_complain_about_in_the_units() {
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
     for service in SERVICES {
-        let out = Command::new("systemd-analyze").arg("verify").arg(unit(dir.path(), service)).output().expect("systemd-analyze");
+        let out = Command::new("systemd-analyze")
+            .arg("verify")
+            .arg(unit(dir.path(), service))
+            .output()
+            .expect("systemd-analyze");
         let said = String::from_utf8_lossy(&out.stderr);
         // `verify` also reads the machine's other units: only what it says of ours counts.
         let ours: Vec<&str> = said.lines().filter(|l| l.contains(service)).collect();

@@ -62,7 +62,8 @@ fn imports() -> BTreeMap<String, BTreeMap<String, bool>> {
 
 #[test]
 fn our_crates_import_each_other_only_along_the_known_edges() {
-    let allowed: BTreeMap<&str, BTreeSet<&str>> = EDGES.iter().map(|(c, to)| (*c, to.iter().copied().collect())).collect();
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        EDGES.iter().map(|(c, to)| (*c, to.iter().copied().collect())).collect();
     for (name, imports) in imports().iter().filter(|(name, _)| *name != TESTS) {
         let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the list of rooms"));
         for import in imports.keys().filter(|i| i.starts_with("outband-")) {
@@ -75,7 +76,10 @@ fn our_crates_import_each_other_only_along_the_known_edges() {
 fn sockets_databases_and_the_wire_are_imported_only_where_they_belong() {
     for (name, imports) in imports().iter().filter(|(name, _)| *name != TESTS) {
         for (outside, rooms) in OUTSIDE {
-            assert!(!imports.contains_key(*outside) || rooms.contains(&name.as_str()), "{name} must not import {outside}");
+            assert!(
+                !imports.contains_key(*outside) || rooms.contains(&name.as_str()),
+                "{name} must not import {outside}"
+            );
         }
     }
 }
@@ -84,7 +88,11 @@ fn sockets_databases_and_the_wire_are_imported_only_where_they_belong() {
 fn the_bmc_crate_is_pure_unless_its_io_feature_is_on() {
     let imports = imports();
     for outside in ["tokio", "reqwest", "rustls"] {
-        assert_eq!(imports["outband-bmc"].get(outside), Some(&true), "outband-bmc must import {outside} only with feature io");
+        assert_eq!(
+            imports["outband-bmc"].get(outside),
+            Some(&true),
+            "outband-bmc must import {outside} only with feature io"
+        );
     }
 }
 
@@ -102,8 +110,23 @@ fn pure_crates_import_nothing_that_reaches_out() {
 fn the_top_level_holds_only_the_known_rooms() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let rooms: BTreeSet<&str> = [
-        "Cargo.toml", "Cargo.lock", "agent", "collector", "proto", "schemas", "tests", "deploy", "README.md", "LICENSE", "LICENSE-MIT",
-        "LICENSE-APACHE", "rust-toolchain.toml", "rustfmt.toml", "deny.toml", "clippy.toml", "target",
+        "Cargo.toml",
+        "Cargo.lock",
+        "agent",
+        "collector",
+        "proto",
+        "schemas",
+        "tests",
+        "deploy",
+        "README.md",
+        "LICENSE",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "rust-toolchain.toml",
+        "rustfmt.toml",
+        "deny.toml",
+        "clippy.toml",
+        "target",
     ]
     .into();
     for entry in std::fs::read_dir(root).expect("the workspace root") {
@@ -120,6 +143,10 @@ fn each_pure_crate_forbids_clocks_and_dice_by_lint() {
         for banned in ["std::time::SystemTime::now", "std::time::Instant::now"] {
             assert!(text.contains(banned), "{path} does not forbid {banned}");
         }
-        assert_eq!(text.matches("path =").count(), text.matches("reason =").count(), "{path}: each ban needs its reason");
+        assert_eq!(
+            text.matches("path =").count(),
+            text.matches("reason =").count(),
+            "{path}: each ban needs its reason"
+        );
     }
 }

@@ -58,7 +58,9 @@ fn redfishtool_walks_systems_and_chassis_in_a_session_that_it_ends() {
     assert!((inlet - machine.now().thermal.inlet).abs() < 2.0, "{inlet}");
     let Some(output) = redfishtool(&service, PASSWORD, &["Chassis", "-I", "1", "Power"]) else { return };
     assert_eq!(parsed(&output)["PowerSupplies"].as_array().unwrap().len(), 2);
-    let Some(output) = redfishtool(&service, PASSWORD, &["Systems", "-I", "1", "-E", "Logs"]) else { return };
+    let Some(output) = redfishtool(&service, PASSWORD, &["Systems", "-I", "1", "-i", "Sel", "-E", "Logs"]) else {
+        return;
+    };
     assert!(String::from_utf8_lossy(&output.stdout).contains("System power-up."), "{output:?}");
     assert_eq!(service.open_sessions(), 0);
 }
