@@ -3,12 +3,17 @@
 //! The judging itself is pure and lives elsewhere (`outband-health`, `outband-ticket`); here are the shells around it: the
 //! listeners, the loops, the clock, the disk.
 
+pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod datadir;
 pub mod ingest;
 pub mod query;
 pub mod react;
+pub mod run;
+pub mod serve;
 pub mod tls;
 pub mod token;
+pub mod upkeep;
