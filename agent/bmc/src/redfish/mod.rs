@@ -1,4 +1,25 @@
 //! Redfish: JSON documents of a BMC become observations.
+//!
+//! A [`walk::Walk`] knows what to ask next ([`route`]) and collects what comes; when it is finished, the rooms `chassis`, `thermal`, `power`, `storage`,
+//! `log` and `inventory` turn the resources into observations. Every field goes through [`lenient`]. [`transport`] is the shell with the sockets.
 
+mod chassis;
+#[cfg(feature = "io")]
+mod http;
+mod inventory;
+#[cfg(feature = "io")]
+mod ladder;
+pub mod lenient;
+mod log;
+mod meaning;
+pub mod memory;
+mod power;
+mod report;
+pub mod route;
+mod storage;
+mod thermal;
+#[cfg(feature = "io")]
+mod tls;
 #[cfg(feature = "io")]
 pub mod transport;
+pub mod walk;

@@ -1,0 +1,125 @@
+//! Section sensors: for each chassis the better of the two generations of resources, so that each physical sensor is reported once.
+
+use super::lenient::Number;
+use super::memory::Generation;
+use super::report::{Report, Seen, Status, name, place_name, state};
+use super::route::Role;
+use super::walk::Node;
+use super::{power, thermal};
+use outband_schemas::{ComponentClass, ComponentId, SensorKind, Thresholds};
+
+/// A sensor before it has a place.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) class: ComponentClass,
+    pub(super) name: String,
+    pub(super) slot: String,
+    pub(super) kind: SensorKind,
+    pub(super) number: Option<Number>,
+    pub(super) thresholds: Thresholds,
+    pub(super) status: Status,
+    pub(super) seen: Seen,
+}
+
+impl Item {
+    fn readable(&self) -> bool {
+        self.number.is_some() && !self.status.is_absent()
+    }
+}
+
+fn readable(items: &[Item]) -> usize {
+    items.iter().filter(|i| i.readable()).count()
+}
+
+pub(super) fn report(report: &mut Report<'_>) {
+    for (role, class) in [(Role::System, ComponentClass::Server), (Role::Chassis, ComponentClass::Chassis)] {
+        for node in report.of(role) {
+            let id = name(&node.body, &["Id", "Name"]).unwrap_or_else(|| node.tail().to_owned());
+            let component = report.memory.part(class, &id, &node.uri);
+            let seen = Seen { uri: node.uri.clone(), at: node.at };
+            report.push(state(&component, "health", &Status::of(&node.body), &seen));
+            report.push(power::power_state(&component, node));
+        }
+    }
+    let mut chassis: Vec<&Node> = report.of(Role::Chassis).collect();
+    chassis.sort_by_key(|n| report.memory.rank(&n.uri));
+    for node in chassis {
+        one_chassis(report, node);
+    }
+}
+
+fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
+    let owner = chassis.uri.as_str();
+    let old_temperatures: Vec<Item> = report.below(Role::Thermal, owner).flat_map(thermal::temperatures).collect();
+    let old_fans: Vec<Item> = report.below(Role::Thermal, owner).flat_map(thermal::fans).collect();
+    let old_voltages: Vec<Item> = report.below(Role::Power, owner).flat_map(power::voltages).collect();
+    let fan_nodes: Vec<&Node> = report.below(Role::Fan, owner).collect();
+    let mut sensors: Vec<Item> = Vec::new();
+    for node in report.below(Role::Sensor, owner) {
+        let known =
+            |n: &str| [&old_temperatures, &old_fans, &old_voltages].iter().any(|l| l.iter().any(|i| i.name == n));
+        sensors.extend(thermal::sensor(node).filter(|i| i.kind != SensorKind::Quantity || !known(&i.name)));
+    }
+    let take = |from: &mut Vec<Item>, kinds: &[SensorKind]| -> Vec<Item> {
+        from.extract_if(.., |i| kinds.contains(&i.kind)).collect()
+    };
+    let new_temperatures = take(&mut sensors, &[SensorKind::Temperature, SensorKind::ThermalMargin]);
+    let tachometers = take(&mut sensors, &[SensorKind::FanSpeed, SensorKind::FanDuty]);
+    let new_voltages = take(&mut sensors, &[SensorKind::Voltage]);
+
+    let chosen =
+        |report: &mut Report<'_>, what, old: &[Item], new: usize| report.memory.choose(owner, what, readable(old), new);
+    match chosen(report, "temperature", &old_temperatures, readable(&new_temperatures)) {
+        Generation::Old => emit(report, owner, old_temperatures),
+        Generation::New => emit(report, owner, new_temperatures),
+    }
+    match chosen(report, "voltage", &old_voltages, readable(&new_voltages)) {
+        Generation::Old => emit(report, owner, old_voltages),
+        Generation::New => emit(report, owner, new_voltages),
+    }
+    let speeds = tachometers.iter().filter(|i| i.kind == SensorKind::FanSpeed && i.readable()).count();
+    let fan_resources = fan_nodes.iter().filter(|n| thermal::fan_reads(n)).count();
+    match chosen(report, "fan", &old_fans, readable(&tachometers).max(fan_resources)) {
+        Generation::Old => thermal::emit_fans(report, owner, old_fans),
+        Generation::New if fan_resources >= speeds.max(1) => {
+            thermal::emit_fan_resources(report, owner, &fan_nodes, tachometers)
+        }
+        Generation::New => thermal::emit_fans(report, owner, tachometers),
+    }
+    let others = sensors.len();
+    report.memory.choose(owner, "other", 0, others);
+    emit(report, owner, sensors);
+    power::report(report, owner);
+    thermal::redundancy(report, owner);
+}
+
+/// Gives each item its place and reports it.
+pub(super) fn emit(report: &mut Report<'_>, chassis: &str, items: Vec<Item>) {
+    for item in items {
+        let slot = report.within(chassis, &item.slot);
+        let component = match psu_number(&item) {
+            Some(n) => report.memory.sensor(
+                ComponentClass::PowerSupply,
+                &report.within(chassis, &n),
+                item.kind,
+                &item.seen.uri,
+            ),
+            None => report.memory.sensor(item.class, &slot, item.kind, &item.seen.uri),
+        };
+        push(report, &component, item);
+    }
+}
+
+/// Reports an item that has its place.
+pub(super) fn push(report: &mut Report<'_>, component: &ComponentId, item: Item) {
+    let mut figure = super::report::Figure::new(item.kind, item.name, item.number);
+    figure.thresholds = item.thresholds;
+    let reading = super::report::analog(component, figure, &item.status, &item.seen);
+    report.push(reading);
+}
+
+/// `P/S 1` and `PS1` are the power supply in bay 1, whose own resource is named by that number too.
+fn psu_number(item: &Item) -> Option<String> {
+    let slot = item.slot.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('-');
+    power::generic_number(&place_name(slot))
+}

@@ -1,0 +1,289 @@
+//! HTTP requests to one BMC: deadlines, bounded retries, counted bytes, capped bodies.
+
+use super::tls::{self, Shown, TlsError, Verifier};
+use super::walk::Answer;
+use crate::{Credentials, Fingerprint, PollStats, Target};
+use outband_schemas::Cause;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use std::error::Error as _;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often a busy BMC (429, 503) is asked again.
+const BUSY_RETRIES: u32 = 2;
+/// How long to wait before that, where the BMC does not say.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
+/// A BMC that wants to be left alone for longer is: its resource becomes a gap of this poll.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The largest body accepted outside of a walk.
+const SMALL_BODY: usize = 4 << 20;
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// A method that we use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Post,
+    Delete,
+}
+
+/// The client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(#[from] reqwest::Error),
+}
+
+/// An answer, with what of its header matters.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    pub(super) headers: HeaderMap,
+    /// The token that the request carried.
+    pub(super) token: Option<HeaderValue>,
+    /// Whether TLS failed, as opposed to TCP or HTTP.
+    pub(super) tls_failure: bool,
+}
+
+/// Requests to one BMC. Cheap to clone; clones share connections and counters.
+#[derive(Clone)]
+pub(super) struct Http {
+    client: reqwest::Client,
+    base: String,
+    token: Option<HeaderValue>,
+    basic: Option<Arc<Credentials>>,
+    pub(super) credentials: Arc<Credentials>,
+    deadline: Duration,
+    counters: Arc<Counters>,
+    verifier: Arc<Verifier>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http")
+            .field("base", &self.base)
+            .field("has_token", &self.token.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    pub(super) fn new(target: &Target) -> Result<Self, HttpError> {
+        let (config, verifier) = tls::config(&target.trust)?;
+        let base = format!("https://{}", target.address.authority());
+        // A token must not follow a redirect to another host.
+        let own = base.clone();
+        let redirects = reqwest::redirect::Policy::custom(move |attempt| {
+            let same = attempt
+                .url()
+                .as_str()
+                .strip_prefix(own.trim_end_matches(":443"))
+                .is_some_and(|rest| rest.starts_with('/') || rest.starts_with(":443/"));
+            if same && attempt.previous().len() < 4 { attempt.follow() } else { attempt.stop() }
+        });
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(config)
+            .no_proxy()
+            .http1_only()
+            .pool_max_idle_per_host(2)
+            .redirect(redirects)
+            .user_agent(concat!("outband-agent/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            client,
+            base,
+            token: None,
+            basic: None,
+            credentials: Arc::new(target.credentials.clone()),
+            deadline: target.request_deadline,
+            counters: Arc::default(),
+            verifier,
+        })
+    }
+
+    pub(super) fn token(&self) -> Option<HeaderValue> {
+        self.token.clone()
+    }
+
+    pub(super) fn set_token(&mut self, token: Option<HeaderValue>) {
+        self.token = token.map(|mut t| {
+            t.set_sensitive(true);
+            t
+        });
+        self.basic = None;
+    }
+
+    pub(super) fn use_basic(&mut self) {
+        self.token = None;
+        self.basic = Some(self.credentials.clone());
+    }
+
+    pub(super) fn shown(&self) -> Shown {
+        self.verifier.shown()
+    }
+
+    pub(super) fn certificate(&self) -> Option<Fingerprint> {
+        self.verifier.shown().certificate
+    }
+
+    pub(super) fn stats(&self) -> PollStats {
+        let count = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        PollStats {
+            requests: count(&self.counters.requests),
+            bytes_sent: count(&self.counters.sent),
+            bytes_received: count(&self.counters.received),
+            connections: self.verifier.shown().handshakes,
+            ..PollStats::default()
+        }
+    }
+
+    /// GETs, asking a busy BMC again a few times.
+    pub(super) async fn get(&self, uri: &str, max_body: usize) -> Reply {
+        let mut busy = 0;
+        let mut broken = false;
+        loop {
+            let reply = self.once(Method::Get, uri, None, max_body).await;
+            match &reply.answer {
+                Answer::Http { status: 429 | 503, .. } if busy < BUSY_RETRIES => {
+                    let asked = reply
+                        .headers
+                        .get(RETRY_AFTER)
+                        .and_then(|v| v.to_str().ok())
+                        .and_then(|v| v.trim().parse().ok());
+                    let pause = asked.map_or(BUSY_PAUSE, Duration::from_secs);
+                    if pause > LONGEST_PAUSE {
+                        return reply;
+                    }
+                    busy += 1;
+                    tokio::time::sleep(pause).await;
+                }
+                // BMCs drop idle connections without a word; a GET may be repeated.
+                Answer::Failed { cause: Cause::Unreachable, .. } if !broken && !reply.tls_failure => broken = true,
+                _ => return reply,
+            }
+        }
+    }
+
+    /// One request, once.
+    pub(super) async fn send(&self, method: Method, uri: &str, body: Option<Vec<u8>>) -> Reply {
+        self.once(method, uri, body, SMALL_BODY).await
+    }
+
+    async fn once(&self, method: Method, uri: &str, body: Option<Vec<u8>>, max_body: usize) -> Reply {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let request = self.request(method, uri, body);
+        let mut reply = Reply {
+            answer: Answer::Failed { cause: Cause::Timeout, detail: format!("no answer within {:?}", self.deadline) },
+            headers: HeaderMap::new(),
+            token: self.token.clone(),
+            tls_failure: false,
+        };
+        // `Err` is the deadline: the reply already says so.
+        if let Ok(result) = tokio::time::timeout(self.deadline, self.exchange(request, max_body)).await {
+            match result {
+                Ok((status, headers, body)) => {
+                    reply.answer = Answer::Http { status, body };
+                    reply.headers = headers;
+                }
+                Err(Broken::TooLarge) => {
+                    let detail = format!("the body is larger than {max_body} bytes");
+                    reply.answer = Answer::Failed { cause: Cause::Malformed, detail };
+                }
+                Err(Broken::Io(error)) => {
+                    reply.tls_failure = is_tls(&error);
+                    let cause = if reply.tls_failure { Cause::Certificate } else { Cause::Unreachable };
+                    reply.answer = Answer::Failed { cause, detail: reason(error) };
+                }
+            }
+        }
+        reply
+    }
+
+    fn request(&self, method: Method, uri: &str, body: Option<Vec<u8>>) -> reqwest::RequestBuilder {
+        let url = format!("{}{uri}", self.base);
+        let mut request = match method {
+            Method::Get => self.client.get(url),
+            Method::Post => self.client.post(url),
+            Method::Delete => self.client.delete(url),
+        };
+        request = request.header(ACCEPT, "application/json").header(HeaderName::from_static("odata-version"), "4.0");
+        if let Some(token) = &self.token {
+            request = request.header(HeaderName::from_static("x-auth-token"), token.clone());
+        }
+        if let Some(basic) = &self.basic {
+            request = request.basic_auth(&basic.user, Some(basic.password.expose()));
+        }
+        if let Some(body) = body {
+            self.counters.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
+            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
+        }
+        request
+    }
+
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+        max_body: usize,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), Broken> {
+        let mut response = request.send().await.map_err(Broken::Io)?;
+        let status = response.status().as_u16();
+        let headers: HeaderMap = [RETRY_AFTER, LOCATION, HeaderName::from_static("x-auth-token")]
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), response.headers().get(&name)?.clone())))
+            .collect();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(Broken::Io)? {
+            self.counters.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            if body.len() + chunk.len() > max_body {
+                return Err(Broken::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((status, headers, body))
+    }
+}
+
+enum Broken {
+    TooLarge,
+    Io(reqwest::Error),
+}
+
+/// The innermost reason, without the URL.
+fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(inner) = next {
+        let said = inner.to_string();
+        if !words.iter().any(|w| w.contains(&said)) {
+            words.push(said);
+        }
+        next = inner.source();
+    }
+    words.last().cloned().unwrap_or_default()
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(inner) = next {
+        if inner.downcast_ref::<rustls::Error>().is_some() {
+            return true;
+        }
+        let io = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if io.is_some_and(|e| e.downcast_ref::<rustls::Error>().is_some()) {
+            return true;
+        }
+        next = inner.source();
+    }
+    false
+}

@@ -1,0 +1,378 @@
+//! The rungs of a Redfish connection: reach, protocol, TLS, login, privilege; and what to do when one breaks.
+
+use super::http::{Http, HttpError, Method, Reply};
+use super::lenient::{self, link, text};
+use super::transport::Login;
+use super::walk::Answer;
+use crate::{ConnectError, Rung, RungReport, Target, Trust};
+use outband_schemas::Cause;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// A climbed ladder.
+pub(super) struct Climbed {
+    pub(super) http: Http,
+    pub(super) root: Value,
+    pub(super) login: Login,
+    pub(super) reports: Vec<RungReport>,
+}
+
+/// A broken rung, without the rungs below it.
+pub(super) struct Broken {
+    rung: Rung,
+    cause: Cause,
+    detail: String,
+    remedy: &'static str,
+}
+
+fn broken(rung: Rung, cause: Cause, detail: impl Into<String>, remedy: &'static str) -> Broken {
+    Broken { rung, cause, detail: detail.into(), remedy }
+}
+
+pub(super) async fn climb(target: &Target) -> Result<Climbed, ConnectError> {
+    let mut reports = Vec::new();
+    match climb_noting(target, &mut reports).await {
+        Ok((http, root, login)) => Ok(Climbed { http, root, login, reports }),
+        Err(Broken { rung, cause, detail, remedy }) => {
+            Err(ConnectError { rung, cause, detail, remedy: remedy.to_owned(), climbed: reports })
+        }
+    }
+}
+
+async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<(Http, Value, Login), Broken> {
+    let mut held = |rung, found: String| reports.push(RungReport { rung, found });
+    held(Rung::Reach, reach(target).await?);
+    let mut http = Http::new(target).map_err(|e| match e {
+        HttpError::Tls(e) => broken(
+            Rung::Security,
+            Cause::Certificate,
+            e.to_string(),
+            "mend the CA file, or pin the certificate instead",
+        ),
+        HttpError::Setup(e) => broken(
+            Rung::Reach,
+            Cause::Unreachable,
+            e.to_string(),
+            "this is a fault of the agent's set-up, not of the BMC",
+        ),
+    })?;
+    let (mut root, found) = root(&http).await?;
+    held(Rung::Protocol, found);
+    held(Rung::Security, security(&http, &target.trust));
+    let login = log_in(&mut http, &root).await?;
+    held(
+        Rung::Login,
+        match &login {
+            Login::Session { .. } => format!("session for {}", target.credentials.user),
+            Login::Basic { why } => format!("user and password with every request ({why})"),
+        },
+    );
+    if root.get("Systems").is_none() && root.get("Chassis").is_none() {
+        // Some show the rest of the root only to those who logged in.
+        if let Answer::Http { status: 200..=299, body } = http.send(Method::Get, "/redfish/v1/", None).await.answer {
+            root = lenient::parse(&body).unwrap_or(root);
+        }
+    }
+    held(
+        Rung::Privilege,
+        match privilege(&http, &root).await {
+            Ok(found) => found,
+            Err(e) => {
+                // The session is ours, and nobody else will end it.
+                if let Login::Session { uri: Some(uri) } = &login {
+                    drop(http.send(Method::Delete, uri, None).await);
+                }
+                return Err(e);
+            }
+        },
+    );
+    Ok((http, root, login))
+}
+
+async fn reach(target: &Target) -> Result<String, Broken> {
+    let authority = target.address.authority();
+    let unreachable = |detail: String, remedy| broken(Rung::Reach, Cause::Unreachable, detail, remedy);
+    let resolved = tokio::time::timeout(target.request_deadline, tokio::net::lookup_host(&authority)).await;
+    let addresses: Vec<_> = match resolved {
+        Ok(Ok(found)) => found.collect(),
+        Ok(Err(e)) => {
+            return Err(unreachable(
+                format!("the name in {authority} does not resolve: {e}"),
+                "check the name, or give the address",
+            ));
+        }
+        Err(_) => {
+            return Err(unreachable(
+                format!("the name in {authority} was not resolved in time"),
+                "check the agent's DNS servers",
+            ));
+        }
+    };
+    let attempt = async {
+        let mut last = None;
+        for address in &addresses {
+            match TcpStream::connect(address).await {
+                Ok(_) => return Ok(*address),
+                Err(e) => last = Some(e),
+            }
+        }
+        Err(last.map_or_else(|| "the name has no address".to_owned(), |e| e.to_string()))
+    };
+    match tokio::time::timeout(target.request_deadline, attempt).await {
+        Ok(Ok(address)) => Ok(format!("{address} accepts connections")),
+        Ok(Err(e)) if e.contains("refused") => Err(unreachable(
+            format!("{authority} refused the connection"),
+            "the host is there but its web service is not: check the port, and whether the BMC's HTTPS is enabled",
+        )),
+        Ok(Err(e)) => Err(unreachable(format!("{authority}: {e}"), "check the route to the management network")),
+        Err(_) => Err(broken(
+            Rung::Reach,
+            Cause::Timeout,
+            format!("{authority} did not answer within {:?}", target.request_deadline),
+            "check address, route and firewall; a BMC that restarts is back after some minutes",
+        )),
+    }
+}
+
+async fn root(http: &Http) -> Result<(Value, String), Broken> {
+    let reply = http.get("/redfish/v1/", 4 << 20).await;
+    if reply.tls_failure {
+        return Err(tls_broken(http, &reply));
+    }
+    let not_redfish = |detail: String, remedy| broken(Rung::Protocol, Cause::NotSupported, detail, remedy);
+    let body = match reply.answer {
+        Answer::Http { status: 200..=299, body } => body,
+        // A root behind a login is against the specification but still a root; the login will show.
+        Answer::Http { status: 401, .. } => {
+            return Ok((serde_json::json!({}), "a service root that wants a login first".to_owned()));
+        }
+        Answer::Http { status: 429 | 503, .. } => {
+            return Err(broken(
+                Rung::Protocol,
+                Cause::Busy,
+                "the web service answers that it is busy",
+                "wait: a BMC that restarts is back after some minutes",
+            ));
+        }
+        Answer::Http { status, .. } => {
+            return Err(not_redfish(
+                format!("/redfish/v1/ answered HTTP {status}"),
+                "this is a web server but no Redfish service: check the port, or use ipmi://",
+            ));
+        }
+        Answer::Failed { cause: Cause::Timeout, detail } => {
+            return Err(broken(
+                Rung::Protocol,
+                Cause::Timeout,
+                format!("the web service accepted the connection and fell silent: {detail}"),
+                "raise the request deadline, or restart the BMC",
+            ));
+        }
+        Answer::Failed { cause, detail } => {
+            return Err(broken(
+                Rung::Protocol,
+                cause,
+                format!("no HTTP answer: {detail}"),
+                "check that the port is the BMC's HTTPS port",
+            ));
+        }
+    };
+    let root = lenient::parse(&body).map_err(|e| {
+        not_redfish(format!("/redfish/v1/: {e}"), "this is a web server but no Redfish service: check the port")
+    })?;
+    let is_root = root.get("RedfishVersion").is_some()
+        || ["Systems", "Chassis", "Managers"].iter().any(|f| link(&root, f).is_some())
+        || text(&root, "@odata.type").or_else(|| text(&root, "Type")).is_some_and(|t| t.contains("ServiceRoot"));
+    if !is_root {
+        let said = lenient::error_of(&root).map(|e| format!(" ({e})")).unwrap_or_default();
+        return Err(not_redfish(
+            format!("/redfish/v1/ is JSON but no service root{said}"),
+            "check the port; update the BMC's firmware if its Redfish is switched off by age",
+        ));
+    }
+    let version = text(&root, "RedfishVersion").map_or_else(|| "Redfish".to_owned(), |v| format!("Redfish {v}"));
+    let maker: Vec<String> = ["Vendor", "Product"].iter().filter_map(|f| text(&root, f)).collect();
+    Ok((root, if maker.is_empty() { version } else { format!("{version}, {}", maker.join(" ")) }))
+}
+
+fn tls_broken(http: &Http, reply: &Reply) -> Broken {
+    if let Some((pinned, offered)) = http.shown().changed {
+        return broken(
+            Rung::Security,
+            Cause::Certificate,
+            format!("the certificate has changed: pinned {pinned}, now offered {offered}"),
+            "if the BMC or its certificate was replaced, accept the new one (--accept-new-cert); if not, somebody stands between",
+        );
+    }
+    let detail = match &reply.answer {
+        Answer::Failed { detail, .. } => detail.clone(),
+        Answer::Http { .. } => String::new(),
+    };
+    let lower = detail.to_ascii_lowercase();
+    if lower.contains("invalid certificate") || lower.contains("unknownissuer") || lower.contains("not valid for") {
+        return broken(
+            Rung::Security,
+            Cause::Certificate,
+            format!("the certificate is not trusted: {detail}"),
+            "give the CA that signed it, check the name it is made out to, or pin it instead",
+        );
+    }
+    if lower.contains("corrupt message") || lower.contains("invalidcontenttype") {
+        return broken(
+            Rung::Protocol,
+            Cause::NotSupported,
+            format!("what answers does not speak TLS: {detail}"),
+            "check that the port is the BMC's HTTPS port",
+        );
+    }
+    broken(
+        Rung::Security,
+        Cause::Certificate,
+        format!("no TLS handshake (TLS 1.2 and 1.3 were offered): {detail}"),
+        "a BMC that has only TLS 1.0 or 1.1 needs new firmware; until then use ipmi://",
+    )
+}
+
+fn security(http: &Http, trust: &Trust) -> String {
+    let shown = http.shown();
+    let version = shown.version.unwrap_or("TLS");
+    let print = shown.certificate.map(|c| c.to_string()).unwrap_or_default();
+    let how = match trust {
+        Trust::Pinned(_) => "as pinned",
+        Trust::FirstUse => "seen for the first time: pin it",
+        Trust::Ca(_) => "vouched for by the CA",
+    };
+    format!("{version}, certificate {print}, {how}")
+}
+
+/// Opens a session, or falls back to user and password with every request where the BMC has no sessions.
+pub(super) async fn log_in(http: &mut Http, root: &Value) -> Result<Login, Broken> {
+    let by_service = "/redfish/v1/SessionService/Sessions".to_owned();
+    // iDRAC 8 answers 405 on the one path, others 404 on the other.
+    let mut uris = vec![
+        link(root, "Sessions").unwrap_or_else(|| by_service.clone()),
+        by_service,
+        "/redfish/v1/Sessions".to_owned(),
+    ];
+    uris.iter_mut().for_each(|u| *u = u.trim_end_matches('/').to_owned());
+    uris.dedup();
+    let credentials = http.credentials.clone();
+    let body = serde_json::json!({"UserName": credentials.user, "Password": credentials.password.expose()}).to_string();
+    http.set_token(None);
+    let mut why = "the BMC offers no sessions".to_owned();
+    for uri in uris {
+        let reply = http.send(Method::Post, &uri, Some(body.clone().into_bytes())).await;
+        let (status, said) = match &reply.answer {
+            Answer::Http { status, body } => (*status, lenient::parse(body).ok()),
+            Answer::Failed { cause, detail } => {
+                return Err(broken(
+                    Rung::Login,
+                    *cause,
+                    format!("no answer to the login: {detail}"),
+                    "try again; restart the BMC if it stays so",
+                ));
+            }
+        };
+        let error = said.as_ref().and_then(lenient::error_of).map(|e| format!(": {e}")).unwrap_or_default();
+        let no_room = ["SessionLimit", "RAC0218", "maximum number of user sessions", "NoSpaceforSession"]
+            .iter()
+            .any(|w| error.contains(w));
+        match status {
+            200..=299 => match reply.headers.get("x-auth-token") {
+                Some(token) => {
+                    http.set_token(Some(token.clone()));
+                    let location = reply.headers.get("location").and_then(|l| l.to_str().ok()).map(path_of);
+                    let uri = location.flatten().or_else(|| said.as_ref().and_then(lenient::target));
+                    return Ok(Login::Session { uri });
+                }
+                None => why = format!("the login at {uri} gave no token"),
+            },
+            _ if no_room => {
+                return Err(broken(
+                    Rung::Login,
+                    Cause::Busy,
+                    format!("the BMC is out of sessions (HTTP {status}{error})"),
+                    "end stale sessions in the BMC's web interface, or wait until they expire",
+                ));
+            }
+            404 | 405 | 501 => why = format!("HTTP {status} at {uri}"),
+            400 | 401 | 403 => {
+                return Err(broken(
+                    Rung::Login,
+                    Cause::Denied,
+                    format!("the BMC refused user {:?} (HTTP {status}{error})", credentials.user),
+                    "check user and password; the user may be locked after failed attempts, or not allowed to use Redfish",
+                ));
+            }
+            429 | 503 => {
+                return Err(broken(
+                    Rung::Login,
+                    Cause::Busy,
+                    format!("the BMC is too busy to log in (HTTP {status}{error})"),
+                    "it is out of sessions, or restarting: end stale sessions or wait",
+                ));
+            }
+            _ => why = format!("HTTP {status} at {uri}{error}"),
+        }
+    }
+    http.use_basic();
+    Ok(Login::Basic { why })
+}
+
+/// The path of a `Location`, which may be a whole URL.
+fn path_of(location: &str) -> Option<String> {
+    if location.starts_with('/') {
+        return Some(location.to_owned());
+    }
+    url::Url::parse(location).ok().map(|u| u.path().to_owned())
+}
+
+async fn privilege(http: &Http, root: &Value) -> Result<String, Broken> {
+    for field in ["Chassis", "Systems", "Managers"] {
+        let Some(uri) = link(root, field) else { continue };
+        let reply = http.get(&uri, 4 << 20).await;
+        match reply.answer {
+            Answer::Http { status: 200..=299, .. } => return Ok(format!("{field} can be read")),
+            Answer::Http { status: 401, .. } => {
+                return Err(broken(
+                    Rung::Login,
+                    Cause::Denied,
+                    "the BMC refused user and password",
+                    "check user and password",
+                ));
+            }
+            Answer::Http { status: 403, body } => {
+                let said = lenient::parse(&body).ok().and_then(|b| lenient::error_of(&b)).unwrap_or_default();
+                return Err(broken(
+                    Rung::Privilege,
+                    Cause::Denied,
+                    format!("{uri} may not be read: {said}"),
+                    "give the user a role with the privilege Login, e.g. ReadOnly",
+                ));
+            }
+            // Whatever else is wrong there is a matter of polls, which tell of it.
+            Answer::Http { .. } => {}
+            Answer::Failed { cause, detail } => {
+                return Err(broken(
+                    Rung::Privilege,
+                    cause,
+                    format!("no answer from {uri}: {detail}"),
+                    "raise the request deadline, or restart the BMC",
+                ));
+            }
+        }
+    }
+    Ok("nothing that needs one".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_may_be_a_path_or_a_whole_url() {
+        assert_eq!(path_of("/redfish/v1/Sessions/1").as_deref(), Some("/redfish/v1/Sessions/1"));
+        assert_eq!(path_of("https://bmc/redfish/v1/Sessions/1").as_deref(), Some("/redfish/v1/Sessions/1"));
+        assert_eq!(path_of("nonsense"), None);
+    }
+}

@@ -1,0 +1,282 @@
+//! Temperatures and fans: `Thermal`, `ThermalSubsystem` and `Sensors`.
+
+use super::chassis::{Item, push};
+use super::lenient::{Number, link, list, number, text};
+use super::report::{
+    Figure, Report, Seen, Status, analog, class_of, name, new_thresholds, old_thresholds, place_name, state,
+    without_zero_uppers,
+};
+use super::route::Role;
+use super::walk::Node;
+use outband_schemas::{ComponentClass, SensorKind};
+use serde_json::Value;
+
+fn pointer(node: &Node, array: &str, index: usize) -> Seen {
+    Seen { uri: format!("{}#/{array}/{index}", node.uri), at: node.at }
+}
+
+/// `Thermal.Temperatures`.
+pub(super) fn temperatures(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
+    list(&node.body, "Temperatures").iter().enumerate().filter(|(_, t)| t.is_object()).map(|(index, t)| {
+        let name = name(t, &["Name", "MemberId", "Number"]).unwrap_or_else(|| format!("Temperature {index}"));
+        Item {
+            class: class_of(t, &name),
+            slot: place_name(&name),
+            kind: temperature_kind(&name),
+            number: number(t, "ReadingCelsius").or_else(|| number(t, "CurrentReading")),
+            thresholds: without_zero_uppers(old_thresholds(t)),
+            status: Status::of(t),
+            seen: pointer(node, "Temperatures", index),
+            name,
+        }
+    })
+}
+
+/// Digital thermal sensors count down to throttling: theirs is no temperature.
+fn temperature_kind(name: &str) -> SensorKind {
+    let name = name.to_ascii_lowercase();
+    let margin = name.contains("margin") || name.split([' ', '_', '-']).any(|w| w == "dts");
+    if margin { SensorKind::ThermalMargin } else { SensorKind::Temperature }
+}
+
+/// `Thermal.Fans`.
+pub(super) fn fans(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
+    list(&node.body, "Fans").iter().enumerate().filter(|(_, f)| f.is_object()).map(|(index, f)| {
+        let name = name(f, &["Name", "FanName", "MemberId"]).unwrap_or_else(|| format!("Fan {index}"));
+        let units = ["ReadingUnits", "Units"].iter().find_map(|u| text(f, u)).unwrap_or_default().to_ascii_lowercase();
+        let reading = ["Reading", "ReadingRPM", "CurrentReading"].iter().find_map(|r| number(f, r));
+        Item {
+            class: ComponentClass::Fan,
+            slot: place_name(&name),
+            kind: if units.contains("percent") || units == "%" { SensorKind::FanDuty } else { SensorKind::FanSpeed },
+            number: reading,
+            thresholds: old_thresholds(f),
+            status: Status::of(f),
+            seen: pointer(node, "Fans", index),
+            name,
+        }
+    })
+}
+
+/// A `Sensor`: its kind by its unit, or else by its type. `None` where it is a discrete one, without any figure to come.
+pub(super) fn sensor(node: &Node) -> Option<Item> {
+    let s = &node.body;
+    let name = name(s, &["Name", "Id"]).unwrap_or_else(|| node.tail().to_owned());
+    let units = text(s, "ReadingUnits").unwrap_or_default();
+    let reading_type = text(s, "ReadingType");
+    let (kind, factor) = kind_of(&units, reading_type.as_deref(), &name)?;
+    let unit_missing = units.is_empty() && kind != SensorKind::Quantity;
+    let reading = number(s, "Reading").map(|n| Number { value: n.value * factor, coerced: n.coerced || unit_missing });
+    let limits = new_thresholds(s);
+    let class = match kind {
+        SensorKind::FanSpeed | SensorKind::FanDuty => ComponentClass::Fan,
+        _ => class_of(s, &name),
+    };
+    let is_heat = matches!(kind, SensorKind::Temperature | SensorKind::ThermalMargin);
+    Some(Item {
+        class,
+        slot: place_name(&name),
+        kind,
+        number: reading,
+        thresholds: if is_heat { without_zero_uppers(limits) } else { scaled(limits, factor) },
+        status: Status::of(s),
+        seen: Seen { uri: node.uri.clone(), at: node.at },
+        name,
+    })
+}
+
+fn scaled(mut limits: outband_schemas::Thresholds, factor: f64) -> outband_schemas::Thresholds {
+    let all = [
+        &mut limits.lower_non_recoverable,
+        &mut limits.lower_critical,
+        &mut limits.lower_non_critical,
+        &mut limits.upper_non_critical,
+        &mut limits.upper_critical,
+        &mut limits.upper_non_recoverable,
+    ];
+    for limit in all {
+        *limit = limit.map(|l| l * factor);
+    }
+    limits
+}
+
+/// The kind and the factor to its unit (UCUM, and the spellings found in the field). The unit goes first: there are fans of type `AirFlow` in `RPM`.
+fn kind_of(units: &str, reading_type: Option<&str>, name: &str) -> Option<(SensorKind, f64)> {
+    let by_unit = match units.trim().to_ascii_lowercase().as_str() {
+        "cel" | "c" | "celsius" | "degc" | "degrees c" => Some((temperature_kind(name), 1.0)),
+        "rpm" | "{rev}/min" | "rev/min" => Some((SensorKind::FanSpeed, 1.0)),
+        "v" | "volts" => Some((SensorKind::Voltage, 1.0)),
+        "mv" => Some((SensorKind::Voltage, 0.001)),
+        "a" | "amps" => Some((SensorKind::Current, 1.0)),
+        "ma" => Some((SensorKind::Current, 0.001)),
+        "w" | "watts" => Some((SensorKind::Power, 1.0)),
+        "mw" => Some((SensorKind::Power, 0.001)),
+        "kw" => Some((SensorKind::Power, 1000.0)),
+        "j" | "joules" => Some((SensorKind::Energy, 1.0)),
+        "kw.h" | "kwh" => Some((SensorKind::Energy, 3.6e6)),
+        "w.h" | "wh" => Some((SensorKind::Energy, 3600.0)),
+        "hz" => Some((SensorKind::Frequency, 1.0)),
+        "mhz" => Some((SensorKind::Frequency, 1e6)),
+        "[cft_i]/min" | "cfm" => Some((SensorKind::Airflow, 1.0)),
+        _ => None,
+    };
+    if by_unit.is_some() {
+        return by_unit;
+    }
+    let percent = matches!(units, "%" | "Percent");
+    Some(match reading_type {
+        Some("Temperature") => (temperature_kind(name), 1.0),
+        Some("Rotational") if percent => (SensorKind::FanDuty, 1.0),
+        Some("Rotational") => (SensorKind::FanSpeed, 1.0),
+        Some("Voltage") => (SensorKind::Voltage, 1.0),
+        Some("Current") => (SensorKind::Current, 1.0),
+        Some("Power") => (SensorKind::Power, 1.0),
+        Some("EnergyJoules") => (SensorKind::Energy, 1.0),
+        Some("EnergykWh") => (SensorKind::Energy, 3.6e6),
+        Some("EnergyWh") => (SensorKind::Energy, 3600.0),
+        Some("Humidity") => (SensorKind::Humidity, 1.0),
+        Some("Frequency") => (SensorKind::Frequency, 1.0),
+        Some("Percent") if name.to_ascii_lowercase().contains("fan") => (SensorKind::FanDuty, 1.0),
+        Some("Percent") => (SensorKind::Utilization, 1.0),
+        Some(_) => (SensorKind::Quantity, 1.0),
+        None if percent => (SensorKind::Utilization, 1.0),
+        None => (SensorKind::Quantity, 1.0),
+    })
+}
+
+/// Fans whose items hold all there is to know: a state and a figure each.
+pub(super) fn emit_fans(report: &mut Report<'_>, chassis: &str, items: Vec<Item>) {
+    for item in items {
+        let slot = report.within(chassis, &item.slot);
+        let component = report.memory.sensor(ComponentClass::Fan, &slot, item.kind, &item.seen.uri);
+        report.memory.place(&component, &item.seen.uri);
+        report.push(state(&component, "health", &item.status, &item.seen));
+        push(report, &component, item);
+    }
+}
+
+fn speed(fan: &Value) -> (Option<Number>, Option<Number>) {
+    let speed = fan.get("SpeedPercent").unwrap_or(&Value::Null);
+    let rpm = number(speed, "SpeedRPM");
+    // XCC repeats the RPM where the percentage belongs.
+    let percent = number(speed, "Reading").filter(|p| Some(p.value) != rpm.map(|r| r.value) || p.value == 0.0);
+    (percent, rpm)
+}
+
+/// Whether a `Fan` resource gives a figure.
+pub(super) fn fan_reads(node: &Node) -> bool {
+    let (percent, rpm) = speed(&node.body);
+    (percent.is_some() || rpm.is_some()) && !Status::of(&node.body).is_absent()
+}
+
+/// `ThermalSubsystem/Fans`, with the tachometers that they name as their sources.
+pub(super) fn emit_fan_resources(report: &mut Report<'_>, chassis: &str, fans: &[&Node], mut tachometers: Vec<Item>) {
+    for node in fans {
+        let (status, seen) = (Status::of(&node.body), Seen { uri: node.uri.clone(), at: node.at });
+        let wished = name(&node.body, &["Name", "Id"]).unwrap_or_else(|| node.tail().to_owned());
+        let slot = report.within(chassis, &place_name(&wished));
+        let component = report.memory.part(ComponentClass::Fan, &slot, &node.uri);
+        report.push(state(&component, "health", &status, &seen));
+        let (percent, rpm) = speed(&node.body);
+        let source = node.body.get("SpeedPercent").and_then(|s| link(s, "DataSourceUri"));
+        let own: Vec<Item> = tachometers.extract_if(.., |t| Some(&t.seen.uri) == source.as_ref()).collect();
+        let has_rpm = own.iter().any(|t| t.kind == SensorKind::FanSpeed);
+        if percent.is_some() || rpm.is_none() && !has_rpm {
+            report.push(analog(&component, Figure::new(SensorKind::FanDuty, wished.clone(), percent), &status, &seen));
+        }
+        if rpm.is_some() && !has_rpm {
+            report.push(analog(&component, Figure::new(SensorKind::FanSpeed, wished, rpm), &status, &seen));
+        }
+        for tachometer in own.into_iter().filter(|t| t.kind == SensorKind::FanSpeed) {
+            push(report, &component, tachometer);
+        }
+    }
+}
+
+/// Redundancy of fans and power supplies, where the BMC tells of it.
+pub(super) fn redundancy(report: &mut Report<'_>, chassis: &str) {
+    let groups = [
+        (Role::Thermal, "Redundancy"),
+        (Role::Power, "Redundancy"),
+        (Role::ThermalSubsystem, "FanRedundancy"),
+        (Role::PowerSubsystem, "PowerSupplyRedundancy"),
+    ];
+    let nodes = report.nodes;
+    for (role, field) in groups {
+        for node in nodes.iter().filter(|n| n.role == role && n.owner == chassis) {
+            for (index, group) in list(&node.body, field).iter().enumerate().filter(|(_, g)| g.is_object()) {
+                let fallback = if matches!(role, Role::Thermal | Role::ThermalSubsystem) {
+                    "Fan Redundancy"
+                } else {
+                    "PSU Redundancy"
+                };
+                let wished = report.within(chassis, &name(group, &["Name"]).unwrap_or_else(|| fallback.to_owned()));
+                let seen = pointer(node, field, index);
+                let component = report.memory.sensor(ComponentClass::Chassis, &wished, SensorKind::State, &seen.uri);
+                report.push(state(&component, "redundancy", &Status::of(group), &seen));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outband_schemas::Timestamp;
+    use serde_json::json;
+
+    fn node(role: Role, body: Value) -> Node {
+        let uri = "/redfish/v1/Chassis/1/T".to_owned();
+        Node { uri, role, owner: String::new(), parent: String::new(), body, at: Timestamp::from_secs(1) }
+    }
+
+    #[test]
+    fn one_bad_element_loses_only_itself() {
+        let thermal = node(
+            Role::Thermal,
+            json!({"Temperatures": [null, 7, {"Name": "A", "ReadingCelsius": "46 degrees C"}, {"Name": "B", "ReadingCelsius": {}}]}),
+        );
+        let items: Vec<Item> = temperatures(&thermal).collect();
+        assert_eq!(items.len(), 2);
+        assert_eq!(items[0].number, Some(Number { value: 46.0, coerced: true }));
+        assert_eq!(items[1].number, None);
+    }
+
+    #[test]
+    fn a_fan_is_in_percent_or_rpm_as_it_says_and_ilo_4_is_understood() {
+        let thermal = node(
+            Role::Thermal,
+            json!({"Fans": [
+            {"Name": "Fan 1", "Reading": 32, "ReadingUnits": "Percent"},
+            {"Name": "Fan 2", "Reading": 6431, "ReadingUnits": "RPM"},
+            {"FanName": "Fan 3", "CurrentReading": 13, "Units": "Percent"}]}),
+        );
+        let kinds: Vec<(String, SensorKind)> = fans(&thermal).map(|f| (f.slot, f.kind)).collect();
+        assert_eq!(
+            kinds,
+            [
+                ("Fan 1".into(), SensorKind::FanDuty),
+                ("Fan 2".into(), SensorKind::FanSpeed),
+                ("Fan 3".into(), SensorKind::FanDuty)
+            ]
+        );
+    }
+
+    #[test]
+    fn the_unit_decides_the_kind_before_the_type_does() {
+        assert_eq!(kind_of("RPM", Some("AirFlow"), "Fan").unwrap().0, SensorKind::FanSpeed);
+        assert_eq!(kind_of("Watts", Some("Current"), "x").unwrap().0, SensorKind::Power);
+        assert_eq!(kind_of("mV", Some("Voltage"), "x"), Some((SensorKind::Voltage, 0.001)));
+        assert_eq!(kind_of("", Some("Temperature"), "CPU1 DTS").unwrap().0, SensorKind::ThermalMargin);
+    }
+
+    #[test]
+    fn a_sensor_without_a_unit_is_doubted() {
+        let item = sensor(&node(
+            Role::Sensor,
+            json!({"Name": "PCIe 5 OverTemp", "ReadingType": "Temperature", "ReadingUnits": "", "Reading": 0}),
+        ))
+        .unwrap();
+        assert_eq!(item.number, Some(Number { value: 0.0, coerced: true }));
+    }
+}

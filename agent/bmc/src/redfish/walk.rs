@@ -1,0 +1,458 @@
+//! Which URIs to GET for a section, in what order, and what became of each. Sans-IO: it is given bodies and gives back what to ask next.
+
+use super::lenient::{self, BodyError};
+use super::memory::{Expand, Memory};
+use super::route::{self, Next, Role};
+use super::{log, report};
+use crate::Bookmark;
+use crate::quirk::Platform;
+use outband_schemas::{Cause, Gap, Observation, Section, Source, Timestamp};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+/// How much one walk may ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests.
+    pub requests: usize,
+    /// Bytes of one body.
+    pub body: usize,
+    /// Failures to reach the BMC at all, one after another, after which the walk gives up.
+    pub unreachable_in_a_row: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests: 20_000, body: 32 << 20, unreachable_in_a_row: 3 }
+    }
+}
+
+/// A request to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Get {
+    /// Path and query.
+    pub uri: String,
+    ticket: u64,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// An HTTP answer.
+    Http {
+        /// The status code.
+        status: u16,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// No answer.
+    Failed {
+        /// What kind of failure.
+        cause: Cause,
+        /// What happened, for people.
+        detail: String,
+    },
+}
+
+/// A resource as it was read.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its URI, without trailing slash; members that have none of their own get their collection's with a JSON pointer.
+    pub uri: String,
+    /// What it is.
+    pub role: Role,
+    /// The URI of the chassis, system, manager or log service that it belongs to.
+    pub owner: String,
+    /// The resource or collection that led to it.
+    pub parent: String,
+    /// The resource.
+    pub body: Value,
+    /// When it was read.
+    pub at: Timestamp,
+}
+
+impl Node {
+    /// The last segment of the URI.
+    pub fn tail(&self) -> &str {
+        tail(&self.uri)
+    }
+}
+
+/// The last segment of a URI.
+pub fn tail(uri: &str) -> &str {
+    uri.trim_end_matches('/').rsplit('/').next().unwrap_or(uri)
+}
+
+#[derive(Debug, Clone)]
+struct Pending {
+    uri: String,
+    role: Role,
+    collection: bool,
+    expanded: bool,
+    owner: String,
+    parent: String,
+}
+
+/// Something that should have been read and was not.
+#[derive(Debug, Clone)]
+pub(super) struct Loss {
+    uri: String,
+    pub(super) owner: String,
+    parent: String,
+    role: Role,
+    cause: Cause,
+    detail: String,
+    at: Timestamp,
+}
+
+/// What a walk saw.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was seen, gaps included.
+    pub observations: Vec<Observation>,
+    /// For [`Section::Log`]: how far the logs are read now.
+    pub bookmark: Option<Bookmark>,
+    /// What is worth remembering until the next walk.
+    pub memory: Memory,
+    /// Why nothing at all was read, where that is so: the section failed.
+    pub failed: Option<(Cause, String)>,
+}
+
+/// One poll of one section.
+#[derive(Debug)]
+pub struct Walk {
+    section: Section,
+    limits: Limits,
+    memory: Memory,
+    log: log::Reader,
+    queue: VecDeque<Pending>,
+    in_flight: BTreeMap<u64, Pending>,
+    seen: HashSet<String>,
+    nodes: Vec<Node>,
+    losses: Vec<Loss>,
+    next_ticket: u64,
+    answered: usize,
+    unreachable_in_a_row: usize,
+    gave_up: bool,
+    platform: Platform,
+}
+
+impl Walk {
+    /// Begins at a service root that was read at `at`.
+    pub fn new(
+        section: Section,
+        root: &Value,
+        memory: Memory,
+        bookmark: Option<&Bookmark>,
+        limits: Limits,
+        at: Timestamp,
+    ) -> Self {
+        let mut walk = Self {
+            section,
+            limits,
+            memory,
+            log: log::Reader::new(bookmark),
+            queue: VecDeque::new(),
+            in_flight: BTreeMap::new(),
+            seen: HashSet::new(),
+            nodes: Vec::new(),
+            losses: Vec::new(),
+            next_ticket: 0,
+            answered: 0,
+            unreachable_in_a_row: 0,
+            gave_up: false,
+            platform: Platform::of(root),
+        };
+        walk.memory.learn_features(root);
+        walk.arrived(Node {
+            uri: "/redfish/v1".to_owned(),
+            role: Role::Root,
+            owner: String::new(),
+            parent: String::new(),
+            body: root.clone(),
+            at,
+        });
+        walk
+    }
+
+    /// The next request, if there is one to make now. `None` with nothing in flight means that the walk is done.
+    pub fn poll_get(&mut self) -> Option<Get> {
+        if self.gave_up {
+            return None;
+        }
+        let pending = self.queue.pop_front()?;
+        if usize::try_from(self.next_ticket).unwrap_or(usize::MAX) >= self.limits.requests {
+            self.gave_up = true;
+            self.queue.push_front(pending);
+            return None;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let uri = if pending.expanded {
+            format!("{}{}", pending.uri, self.memory.expand.query())
+        } else {
+            pending.uri.clone()
+        };
+        self.in_flight.insert(ticket, pending);
+        Some(Get { uri, ticket })
+    }
+
+    /// The largest body to accept, in bytes.
+    pub fn max_body(&self) -> usize {
+        self.limits.body
+    }
+
+    /// Takes what became of a request.
+    pub fn handle_body(&mut self, get: &Get, answer: Answer, at: Timestamp) {
+        let Some(pending) = self.in_flight.remove(&get.ticket) else { return };
+        let (cause, detail) = match answer {
+            Answer::Http { status: 200..=299, body } => {
+                self.answered += 1;
+                self.unreachable_in_a_row = 0;
+                match lenient::parse(&body) {
+                    Ok(body) => match lenient::error_of(&body) {
+                        None => return self.take(pending, body, at),
+                        Some(said) => (Cause::BmcError, format!("an error served as a resource: {said}")),
+                    },
+                    Err(error @ BodyError::Html) => (Cause::BmcError, error.to_string()),
+                    Err(error) => (Cause::Malformed, error.to_string()),
+                }
+            }
+            Answer::Http { status, body } => {
+                self.answered += 1;
+                self.unreachable_in_a_row = 0;
+                http_failure(status, &body)
+            }
+            Answer::Failed { cause, detail } => {
+                self.unreachable_in_a_row += usize::from(matches!(cause, Cause::Unreachable | Cause::Timeout));
+                (cause, detail)
+            }
+        };
+        if pending.expanded && !matches!(cause, Cause::Unreachable) {
+            // The collection may well be there: ask again without the query.
+            self.memory.expand_failed();
+            return self.queue.push_front(Pending { expanded: false, ..pending });
+        }
+        self.lost(pending, cause, detail, at);
+        if self.unreachable_in_a_row >= self.limits.unreachable_in_a_row {
+            self.gave_up = true;
+        }
+    }
+
+    fn lost(&mut self, pending: Pending, cause: Cause, detail: String, at: Timestamp) {
+        let Pending { uri, role, owner, parent, .. } = pending;
+        if route::optional(role) && matches!(cause, Cause::NotSupported) {
+            return;
+        }
+        self.losses.push(Loss { uri, owner, parent, role, cause, detail, at });
+    }
+
+    fn take(&mut self, pending: Pending, body: Value, at: Timestamp) {
+        if !pending.collection {
+            let uri = pending.uri.trim_end_matches('/').to_owned();
+            return self.arrived(Node {
+                uri,
+                role: pending.role,
+                owner: pending.owner,
+                parent: pending.parent,
+                body,
+                at,
+            });
+        }
+        let next_page = next_link(&body);
+        let members = members(body);
+        let enough = pending.role == Role::LogEntry && self.log.enough(&pending.owner, &members);
+        for (index, member) in members.into_iter().enumerate() {
+            self.member(&pending, index, member, at);
+        }
+        if let Some(uri) = next_page.filter(|_| !enough) {
+            if self.seen.insert(page_key(&uri)) {
+                self.queue.push_front(Pending { uri, expanded: false, ..pending });
+            }
+        }
+    }
+
+    fn member(&mut self, from: &Pending, index: usize, member: Value, at: Timestamp) {
+        let link = lenient::target(&member);
+        if let (Role::Chassis, Some(uri)) = (from.role, &link) {
+            self.memory.list_chassis(uri.trim_end_matches('/'));
+        }
+        let whole = lenient::is_inline(&member)
+            && (link.is_none()
+                || ["Id", "MemberId", "@odata.type", "Created"].iter().any(|f| member.get(*f).is_some()));
+        let collection_uri = from.uri.split('?').next().unwrap_or(&from.uri).trim_end_matches('/').to_owned();
+        match link {
+            Some(uri) if !whole => {
+                let wanted = match from.role {
+                    Role::LogEntry => self.log.wants(&from.owner, tail(&uri)),
+                    Role::SmartReport => tail(&uri).to_ascii_uppercase().contains("SMART"),
+                    _ => true,
+                };
+                if wanted {
+                    let next = Next { uri, role: from.role, collection: false };
+                    self.ask(next, &from.owner, &collection_uri);
+                }
+            }
+            link if member.is_object() => {
+                let uri = link.unwrap_or_else(|| format!("{}#/Members/{index}", from.uri));
+                let uri = uri.trim_end_matches('/').to_owned();
+                if self.seen.insert(key(&uri)) {
+                    self.arrived(Node {
+                        uri,
+                        role: from.role,
+                        owner: from.owner.clone(),
+                        parent: collection_uri,
+                        body: member,
+                        at,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn arrived(&mut self, node: Node) {
+        let owner = if node.role.owns() { node.uri.clone() } else { node.owner.clone() };
+        for next in route::from(self.section, &node, &self.memory, self.platform) {
+            match next {
+                route::Step::Ask(next) => self.ask(next, &owner, &node.uri),
+                route::Step::Has { uri, role, body } => {
+                    if self.seen.insert(key(&uri)) {
+                        let at = node.at;
+                        self.arrived(Node { uri, role, owner: owner.clone(), parent: node.uri.clone(), body, at });
+                    }
+                }
+            }
+        }
+        self.nodes.push(node);
+    }
+
+    fn ask(&mut self, next: Next, owner: &str, parent: &str) {
+        let uri = match next.uri.split_once('#') {
+            Some((before, _)) if !before.is_empty() => before.to_owned(),
+            _ => next.uri,
+        };
+        if !uri.starts_with("/redfish") && !uri.starts_with("/rest/") || !self.seen.insert(key(&uri)) {
+            return;
+        }
+        let expanded = next.collection
+            && !matches!(next.role, Role::LogEntry | Role::SmartReport)
+            && self.memory.expand != Expand::No;
+        self.queue.push_back(Pending {
+            uri,
+            role: next.role,
+            collection: next.collection,
+            expanded,
+            owner: owner.to_owned(),
+            parent: parent.to_owned(),
+        });
+    }
+
+    /// Turns what was read into observations. What was still to be asked becomes a gap.
+    pub fn finish(mut self, at: Timestamp) -> Outcome {
+        let left = self.queue.len() + self.in_flight.len();
+        if left > 0 {
+            let why = if self.unreachable_in_a_row >= self.limits.unreachable_in_a_row {
+                "the BMC stopped answering"
+            } else {
+                "the limit of requests for one poll was reached"
+            };
+            let pending: Vec<Pending> =
+                self.queue.drain(..).chain(std::mem::take(&mut self.in_flight).into_values()).collect();
+            for p in pending {
+                self.lost(p, Cause::Cancelled, why.to_owned(), at);
+            }
+        }
+        let failed = match (self.answered, self.losses.first()) {
+            (0, Some(loss)) => Some((loss.cause, format!("{}: {}", loss.uri, loss.detail))),
+            _ => None,
+        };
+        let mut observations = report::observations(self.section, &self.nodes, &mut self.memory, self.platform, at);
+        let bookmark = (self.section == Section::Log).then(|| {
+            let (events, bookmark) = self.log.finish(&self.nodes, &self.losses, &self.memory);
+            observations.extend(events.into_iter().map(Observation::Event));
+            bookmark
+        });
+        observations.extend(gaps(&self.losses).into_iter().map(Observation::Gap));
+        Outcome { observations, bookmark, memory: self.memory, failed }
+    }
+}
+
+/// One gap for each cause below one parent: a hundred dead links in one collection are one line to read, not a hundred.
+fn gaps(losses: &[Loss]) -> Vec<Gap> {
+    let mut groups: BTreeMap<(&str, Role, u8, &str), Vec<&Loss>> = BTreeMap::new();
+    for loss in losses {
+        groups.entry((&loss.parent, loss.role, loss.cause.number(), &loss.detail)).or_default().push(loss);
+    }
+    groups
+        .into_values()
+        .filter_map(|group| {
+            let first = *group.first()?;
+            let detail = match group.len() {
+                1 => format!("{}: {}", first.role.what(), first.detail),
+                n => format!("{n} × {}: {} (first of them: {})", first.role.what(), first.detail, first.uri),
+            };
+            let source = if group.len() == 1 { &first.uri } else { &first.parent };
+            Some(Gap {
+                component: None,
+                cause: first.cause,
+                detail,
+                observed_at: first.at,
+                source: Source(source.clone()),
+                span: None,
+            })
+        })
+        .collect()
+}
+
+fn http_failure(status: u16, body: &[u8]) -> (Cause, String) {
+    let said = lenient::parse(body).ok().and_then(|b| lenient::error_of(&b));
+    let cause = match status {
+        401 | 403 => Cause::Denied,
+        404 | 405 | 410 | 501 => Cause::NotSupported,
+        429 | 503 => Cause::Busy,
+        _ => Cause::BmcError,
+    };
+    (
+        cause,
+        match said {
+            Some(said) => format!("HTTP {status}: {said}"),
+            None => format!("HTTP {status}"),
+        },
+    )
+}
+
+/// The members of a collection, whatever the age of its schema.
+fn members(mut body: Value) -> Vec<Value> {
+    for field in ["Members", "Items", "members"] {
+        if let Some(Value::Array(list)) = body.get_mut(field).map(Value::take) {
+            return list;
+        }
+    }
+    for links in ["links", "Links"] {
+        for field in ["Member", "Members"] {
+            if let Some(Value::Array(list)) = body.get_mut(links).and_then(|l| l.get_mut(field)).map(Value::take) {
+                return list;
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn next_link(body: &Value) -> Option<String> {
+    ["Members@odata.nextLink", "@odata.nextLink", "Members@odata.nextlink"]
+        .iter()
+        .find_map(|f| body.get(*f).and_then(lenient::target))
+        .or_else(|| lenient::link(body, "NextPage"))
+}
+
+/// One spelling for one resource: no trailing slash, escapes resolved. Case stays: Redfish URIs are case-sensitive.
+fn key(uri: &str) -> String {
+    let plain = percent_encoding::percent_decode_str(uri).decode_utf8_lossy().into_owned();
+    let path = plain.split('?').next().unwrap_or(&plain);
+    path.trim_end_matches('/').to_owned()
+}
+
+fn page_key(uri: &str) -> String {
+    percent_encoding::percent_decode_str(uri).decode_utf8_lossy().into_owned()
+}
