@@ -169,9 +169,14 @@ pub fn load(path: &Path, around: &Surroundings) -> Result<Config, Invalid> {
 /// Checks `text` as the config that stands at `path`.
 pub fn read(path: &Path, text: &str, around: &Surroundings) -> Result<Config, Invalid> {
     let mut problems = problem::Problems::new(path, text);
-    let file = parse::parse(text, &mut problems);
+    let Some(file) = parse::parse(text, &mut problems) else {
+        return Err(Invalid { problems: problems.into_sorted() });
+    };
     match check::check(path, file, around, &mut problems) {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(Invalid { problems: problems.into_sorted() }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@ use serde_path_to_error::Segment;
 use toml::{Table, Value};
 
 /// Reads as much of `text` as has the right shape. What has not is noted in `problems` and left out.
-pub(super) fn parse(text: &str, problems: &mut Problems) -> File {
+/// `None` where the text is no TOML: what stands in it is then anybody's guess.
+pub(super) fn parse(text: &str, problems: &mut Problems) -> Option<File> {
     let mut table: Table = match toml::from_str(text) {
         Ok(table) => table,
         Err(_) => {
@@ -14,12 +15,12 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> File {
             for error in errors {
                 problems.add_at_byte(error.span().map_or(0, |s| s.start), error.message());
             }
-            return File::default();
+            return None;
         }
     };
     loop {
         let error = match serde_path_to_error::deserialize::<_, File>(table.clone()) {
-            Ok(file) => return file,
+            Ok(file) => return Some(file),
             Err(error) => error,
         };
         let steps: Vec<Step> = error.path().iter().filter_map(step).collect();
@@ -29,7 +30,7 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> File {
         table = match root {
             Value::Table(table) if removed => table,
             // Nothing left that could be taken out: what is noted must do.
-            _ => return File::default(),
+            _ => return Some(File::default()),
         };
     }
 }

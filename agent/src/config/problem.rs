@@ -84,7 +84,9 @@ impl<'a> Problems<'a> {
     /// Every problem, in the order of the file.
     pub(super) fn into_sorted(mut self) -> Vec<Problem> {
         let own = self.file.to_owned();
-        self.found.sort_by(|a, b| (a.file != own, &a.file, a.line).cmp(&(b.file != own, &b.file, b.line)));
+        self.found.sort_by(|a, b| {
+            (a.file != own, &a.file, a.line, &a.field).cmp(&(b.file != own, &b.file, b.line, &b.field))
+        });
         self.found
     }
 
