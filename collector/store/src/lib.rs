@@ -21,7 +21,7 @@ pub use ingest::{
 pub use query::{EventFilter, GapFilter, HistoryFilter, Listing, Page, Scope, SeriesFilter, TicketFilter};
 pub use record::{
     AgentTarget, Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, Poison,
-    ServerEvents, ServerGaps, ServerInventory, ServerReadings, ServerRecord, TicketRecord, TicketWrite,
+    QuarantinedRow, ServerEvents, ServerGaps, ServerInventory, ServerReadings, ServerRecord, TicketRecord, TicketWrite,
 };
 pub use retention::Retention;
 pub use sqlite::SqliteStore;

@@ -1,5 +1,6 @@
 //! What was made of the bodies: what the assess loop writes, and what operators read.
 
+use crate::ingest::LogRow;
 use crate::query::Scope;
 use outband_health::{Health, Incident, IncidentKey};
 use outband_schemas::{
@@ -135,6 +136,17 @@ pub struct Poison {
     pub row: i64,
     /// Why.
     pub error: String,
+}
+
+/// A body that could not be understood, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedRow {
+    /// The row as it stood in the ingest log.
+    pub row: LogRow,
+    /// Why it could not be understood.
+    pub error: String,
+    /// When it was set aside (the collector's clock).
+    pub at: Timestamp,
 }
 
 /// The newest value of a sensor.

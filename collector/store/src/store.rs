@@ -4,8 +4,8 @@ use crate::error::StoreError;
 use crate::ingest::{Admission, AgentHello, AgentRecord, Committed, IncomingBatch, LogRow};
 use crate::query::{EventFilter, GapFilter, HistoryFilter, Listing, Page, Scope, SeriesFilter, TicketFilter};
 use crate::record::{
-    Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, ServerRecord, TicketRecord,
-    TicketWrite,
+    Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, QuarantinedRow,
+    ServerRecord, TicketRecord, TicketWrite,
 };
 use crate::retention::Retention;
 use outband_health::Incident;
@@ -20,8 +20,6 @@ pub enum Sequence {
     Ticket,
     /// Numbers for server ids.
     Server,
-    /// Numbers for incident ids.
-    Incident,
 }
 
 /// What sealing did.
@@ -98,6 +96,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Incidents that have not ended, whatever their stage, by server, component and fault.
     fn open_incidents(&self) -> Result<Vec<Incident>, StoreError>;
+
+    /// Bodies that could not be understood, oldest first.
+    fn quarantined(&self, page: &Page) -> Result<Listing<QuarantinedRow>, StoreError>;
 
     // ---- tickets -------------------------------------------------------------------------------------------------
 

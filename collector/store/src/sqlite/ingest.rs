@@ -1,11 +1,14 @@
 //! What comes in: hello, mark, ingest log.
 
 use super::error::{During, damaged, from_json, parsed, to_json};
+use super::query::next_token;
 use super::writer::{Memory, Staged};
 use crate::StoreError;
 use crate::ingest::{Admission, AgentHello, AgentRecord, Committed, Epoch, IncomingBatch, LaneRecord, LogRow, Skipped};
+use crate::query::{Listing, Page};
+use crate::record::QuarantinedRow;
 use outband_schemas::{AgentId, Gap, Lane, Source, SpoolId, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use std::time::Duration;
 
 /// Bodies of one answer of `log_after`, in bytes, at about which it ends.
@@ -193,20 +196,49 @@ pub(super) fn log_after(db: &Connection, after: i64, max_rows: usize) -> Result<
     while bytes < LOG_BYTES
         && let Some(r) = rows.next().during(doing)?
     {
-        let text = |i: usize| r.get_ref(i).and_then(|v| Ok(v.as_str()?)).during(doing);
-        let body: Vec<u8> = r.get(6).during(doing)?;
-        bytes += body.len();
-        out.push(LogRow {
-            id: r.get(0).during(doing)?,
-            agent: parsed::<AgentId>("an agent's name", text(1)?)?,
-            spool_id: parsed::<SpoolId>("a spool id", text(2)?)?,
-            lane: lane(r.get(3).during(doing)?)?,
-            seq: r.get(4).during(doing)?,
-            received_at: Timestamp::from_millis(r.get(5).during(doing)?),
-            body,
-        });
+        let row = log_row(r)?;
+        bytes += row.body.len();
+        out.push(row);
     }
     Ok(out)
+}
+
+/// The columns of a row of the ingest log, in the order of the queries here.
+fn log_row(r: &Row<'_>) -> Result<LogRow, StoreError> {
+    let doing = "reading the ingest log";
+    let text = |i: usize| r.get_ref(i).and_then(|v| Ok(v.as_str()?)).during(doing);
+    Ok(LogRow {
+        id: r.get(0).during(doing)?,
+        agent: parsed::<AgentId>("an agent's name", text(1)?)?,
+        spool_id: parsed::<SpoolId>("a spool id", text(2)?)?,
+        lane: lane(r.get(3).during(doing)?)?,
+        seq: r.get(4).during(doing)?,
+        received_at: Timestamp::from_millis(r.get(5).during(doing)?),
+        body: r.get(6).during(doing)?,
+    })
+}
+
+/// Bodies that could not be understood, oldest first.
+pub(super) fn quarantined(db: &Connection, page: &Page) -> Result<Listing<QuarantinedRow>, StoreError> {
+    let doing = "reading the quarantine";
+    let after: i64 = page.token.as_ref().map_or(Ok(0), |t| t.parse().map_err(|_| StoreError::BadToken))?;
+    let limit = page.limit.max(1);
+    let mut query = db
+        .prepare_cached(
+            "SELECT q.row_id, l.agent, l.spool_id, l.lane, q.seq, q.received_at, q.body, q.error, q.at
+             FROM quarantine q JOIN lane l ON l.id = q.lane_id WHERE q.row_id > ?1 ORDER BY q.row_id LIMIT ?2",
+        )
+        .during(doing)?;
+    let mut rows = query.query((after, i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))).during(doing)?;
+    let mut out = Vec::new();
+    while let Some(r) = rows.next().during(doing)? {
+        out.push(QuarantinedRow {
+            row: log_row(r)?,
+            error: r.get(7).during(doing)?,
+            at: Timestamp::from_millis(r.get(8).during(doing)?),
+        });
+    }
+    next_token(out, limit, |last| Ok(last.row.id.to_string()))
 }
 
 fn lane(number: u8) -> Result<Lane, StoreError> {

@@ -20,8 +20,8 @@ use crate::head::Head;
 use crate::ingest::{Admission, AgentHello, AgentRecord, IncomingBatch, LogRow};
 use crate::query::{EventFilter, GapFilter, HistoryFilter, Listing, Page, Scope, SeriesFilter, TicketFilter};
 use crate::record::{
-    Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, ServerRecord, TicketRecord,
-    TicketWrite,
+    Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, QuarantinedRow,
+    ServerRecord, TicketRecord, TicketWrite,
 };
 use crate::retention::Retention;
 use crate::store::{OnCommitted, Sealed, Sequence, Store};
@@ -119,13 +119,16 @@ impl Store for SqliteStore {
         let name = match sequence {
             Sequence::Ticket => "ticket",
             Sequence::Server => "server",
-            Sequence::Incident => "incident",
         };
         self.inner.writer.write(move |db, _| ticket::reserve(db, name))
     }
 
     fn open_incidents(&self) -> Result<Vec<Incident>, StoreError> {
         self.read(ticket::open_incidents)
+    }
+
+    fn quarantined(&self, page: &Page) -> Result<Listing<QuarantinedRow>, StoreError> {
+        self.read(|db| ingest::quarantined(db, page))
     }
 
     fn ticket(&self, number: TicketNumber) -> Result<Option<TicketRecord>, StoreError> {
@@ -174,8 +177,12 @@ impl Store for SqliteStore {
                 return Ok(answer);
             }
         }
-        let head = self.head();
-        self.read(|db| history::history(db, &|id, from, to| head.of_series(id, from, to), filter, page))
+        // The head is locked before the read transaction takes its snapshot, and after the connection is taken: the other
+        // way round, queries that wait for a connection would hold up those that have one.
+        self.read(|db| {
+            let head = self.head();
+            history::history(db, &|id, from, to| head.of_series(id, from, to), filter, page)
+        })
     }
 
     fn events(&self, filter: &EventFilter, page: &Page) -> Result<Listing<EventRecord>, StoreError> {

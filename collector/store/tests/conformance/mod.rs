@@ -1,0 +1,30 @@
+//! What every backend must do. A backend's test calls [`conformance`] with a function that makes an empty store.
+
+mod assess;
+mod history;
+mod ingest;
+pub(crate) mod make;
+mod ticket;
+
+use outband_store::Store;
+
+/// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
+pub(crate) fn conformance<S: Store>(make: impl Fn(&str) -> S) {
+    let all: Vec<(&str, fn(&S))> =
+        ingest::all::<S>().into_iter().chain(assess::all()).chain(ticket::all()).chain(history::all()).collect();
+    for (name, behaviour) in all {
+        eprintln!("  {name}");
+        behaviour(&make(name));
+    }
+}
+
+/// Lists behaviours by their names.
+#[macro_export]
+macro_rules! behaviours {
+    ($($name:ident),* $(,)?) => {
+        /// The behaviours of this file.
+        pub(crate) fn all<S: Store>() -> Vec<(&'static str, fn(&S))> {
+            vec![$((stringify!($name), $name::<S> as fn(&S))),*]
+        }
+    };
+}

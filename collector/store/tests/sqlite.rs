@@ -1,0 +1,232 @@
+//! The SQLite backend: what every backend must do, and what its file must survive.
+
+mod conformance;
+
+use conformance::make::*;
+use outband_schemas::{Lane, SensorKind};
+use outband_store::sqlite::Options;
+use outband_store::{Applied, HistoryFilter, Page, Retention, SeriesFilter, SqliteStore, Store, StoreError};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+fn open(dir: &Path) -> SqliteStore {
+    SqliteStore::open(&Options::new(dir)).unwrap()
+}
+
+/// The files as a crash at this moment would leave them.
+fn crash_copy(from: &Path, to: &Path) {
+    for name in ["store.db", "store.db-wal"] {
+        if from.join(name).exists() {
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn sqlite_does_what_every_store_must() {
+    let root = tempfile::tempdir().unwrap();
+    conformance::conformance(|name| open(&root.path().join(name)));
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_crash() {
+    let (dir, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path());
+    let epoch = store.hello(&hello("a1", 1), at(0)).unwrap().epoch;
+    for seq in 1..=50 {
+        store.commit(batch(epoch, Lane::Telemetry, seq, &["x"]), at(1)).unwrap();
+    }
+    crash_copy(dir.path(), after.path());
+    let reopened = open(after.path());
+    assert_eq!(reopened.log_after(0, 99).unwrap().len(), 50);
+    assert_eq!(reopened.hello(&hello("a1", 1), at(2)).unwrap().marks[1], (Lane::Telemetry, 50));
+}
+
+#[test]
+fn a_write_ahead_log_torn_anywhere_leaves_a_prefix_of_whole_transactions() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let epoch = store.hello(&hello("a1", 1), at(0)).unwrap().epoch;
+    for n in 1..=20 {
+        store.commit(batch(epoch, Lane::Telemetry, n, &["x"]), at(1)).unwrap();
+        let row = store.log_after(n - 1, 1).unwrap()[0].id;
+        let done = Applied {
+            through: Some(row),
+            readings: vec![readings("s1", vec![reading(fan("Fan 1"), 60 * n, n as f64)])],
+            ..applied(&["s1"])
+        };
+        store.apply(done, at(1)).unwrap();
+    }
+    let whole = fs::metadata(dir.path().join("store.db-wal")).unwrap().len();
+    for cut in (0..=whole).step_by(usize::try_from(whole / 40).unwrap().max(1)) {
+        let after = tempfile::tempdir().unwrap();
+        crash_copy(dir.path(), after.path());
+        let wal = fs::OpenOptions::new().write(true).open(after.path().join("store.db-wal")).unwrap();
+        wal.set_len(cut).unwrap();
+        drop(wal);
+        let store = open(after.path());
+        let committed = store.agents().unwrap().first().map_or(0, |a| a.lanes[1].committed);
+        let rows = store.log_after(0, 99).unwrap();
+        assert_eq!(rows.len() as i64, committed, "cut at {cut}: the mark and the log are one");
+        let cursor = store.cursor().unwrap();
+        let points = store.history(&everything(), &Page::first(99)).unwrap().rows.len() as i64;
+        assert_eq!(points, cursor, "cut at {cut}: the cursor and what was made of the rows are one");
+        assert!(cursor <= committed);
+    }
+}
+
+fn everything() -> HistoryFilter {
+    HistoryFilter {
+        series: SeriesFilter { kind: Some(SensorKind::FanSpeed), ..SeriesFilter::default() },
+        from: at(-1_000_000),
+        to: at(1_000_000),
+    }
+}
+
+#[test]
+fn history_that_no_chunk_holds_yet_survives_a_crash() {
+    let (dir, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path());
+    let five_hours: Vec<_> = (0..300).map(|n| reading(fan("Fan 1"), 60 * n, 0.1 * n as f64)).collect();
+    for part in five_hours.chunks(30) {
+        store.apply(Applied { readings: vec![readings("s1", part.to_vec())], ..applied(&["s1"]) }, at(0)).unwrap();
+    }
+    let before = store.history(&everything(), &Page::first(999)).unwrap();
+    let sealed = store.seal(at(4 * 3600)).unwrap();
+    assert!((1..300).contains(&sealed.points), "some windows are finished, some are not: {sealed:?}");
+    crash_copy(dir.path(), after.path());
+    let reopened = open(after.path());
+    assert_eq!(reopened.history(&everything(), &Page::first(999)).unwrap(), before);
+    reopened.seal(at(24 * 3600)).unwrap();
+    assert_eq!(reopened.history(&everything(), &Page::first(999)).unwrap(), before);
+}
+
+#[test]
+fn with_too_many_points_in_memory_sealing_does_not_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { max_head_points: 5, ..Options::new(dir.path()) };
+    let store = SqliteStore::open(&options).unwrap();
+    let few: Vec<_> = (0..10).map(|n| reading(fan("Fan 1"), n, n as f64)).collect();
+    store.apply(Applied { readings: vec![readings("s1", few)], ..applied(&["s1"]) }, at(0)).unwrap();
+    assert_eq!(store.seal(at(10)).unwrap().points, 10);
+    assert_eq!(store.history(&everything(), &Page::first(99)).unwrap().rows.len(), 10);
+}
+
+#[test]
+fn a_full_store_turns_ingest_away_and_still_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { max_bytes: Some(512 << 10), ..Options::new(dir.path()) };
+    let store = SqliteStore::open(&options).unwrap();
+    let epoch = store.hello(&hello("a1", 1), at(0)).unwrap().epoch;
+    let body = "x".repeat(20_000);
+    let mut next = 1;
+    let refused = loop {
+        match store.commit(batch(epoch, Lane::Telemetry, next, &[&body]), at(1)) {
+            Ok(done) => next = done.through + 1,
+            Err(error) => break error,
+        }
+        assert!(next < 1000, "it never got full");
+    };
+    assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused}");
+    assert_eq!(store.log_after(0, 999).unwrap().len() as i64, next - 1);
+    // Room is made, and the same batch goes in.
+    let cursor = next - 1;
+    store.apply(Applied { through: Some(cursor), ..Applied::default() }, at(2)).unwrap_or_else(|e| {
+        assert!(matches!(e, StoreError::Unavailable { .. }), "{e}");
+    });
+    if store.cursor().unwrap() == cursor {
+        store.expire(at(1_000_000), &Retention::default()).unwrap();
+        assert_eq!(store.commit(batch(epoch, Lane::Telemetry, next, &[&body]), at(3)).unwrap().through, next);
+    }
+}
+
+#[test]
+fn only_the_owner_may_read_the_store() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("data");
+    let store = open(&dir);
+    store.hello(&hello("a1", 1), at(0)).unwrap();
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    for name in ["store.db", "store.db-wal", "store.db-shm", "store.lock"] {
+        assert_eq!(fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_directory_serves_one_store_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    assert!(matches!(SqliteStore::open(&Options::new(dir.path())), Err(StoreError::Unavailable { .. })));
+    drop(first);
+    open(dir.path());
+}
+
+#[test]
+fn a_closed_store_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.close().unwrap();
+    assert!(matches!(store.hello(&hello("a1", 1), at(0)), Err(StoreError::Closed)));
+    assert!(matches!(store.close(), Err(StoreError::Closed)));
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let path = dir.path().join("store.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("INSERT INTO schema_version VALUES (999, 'of the future')", []).unwrap();
+    drop(db);
+    let error = SqliteStore::open(&Options::new(dir.path())).unwrap_err();
+    assert!(matches!(error, StoreError::NewerSchema { found: 999, .. }), "{error}");
+}
+
+#[test]
+fn a_changed_migration_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    db.execute("UPDATE schema_version SET checksum = 'other' WHERE number = 1", []).unwrap();
+    drop(db);
+    let error = SqliteStore::open(&Options::new(dir.path())).unwrap_err();
+    assert!(matches!(error, StoreError::MigrationChanged { number: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_file_is_named_as_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let epoch = store.hello(&hello("a1", 1), at(0)).unwrap().epoch;
+    for seq in 1..=200 {
+        store
+            .commit(batch(epoch, Lane::Telemetry, seq, &["some body that fills the pages of the file"]), at(1))
+            .unwrap();
+    }
+    store.close().unwrap();
+    drop(store);
+    let path = dir.path().join("store.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    for byte in bytes.iter_mut().skip(middle).step_by(97) {
+        *byte ^= 0xff;
+    }
+    fs::write(&path, bytes).unwrap();
+    let error = SqliteStore::open(&Options::new(dir.path())).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_ticket_log_can_be_neither_rewritten_nor_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let ticket = new_ticket(&store, "s1", "Bay 1");
+    store.apply(Applied { tickets: vec![ticket], ..applied(&["s1"]) }, at(3)).unwrap();
+    drop(store);
+    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    for sql in ["UPDATE ticket_transition SET body = '{}'", "DELETE FROM ticket_transition"] {
+        let error = db.execute(sql, []).unwrap_err().to_string();
+        assert!(error.contains("append-only"), "{error}");
+    }
+}
