@@ -1,4 +1,5 @@
 //! The simulated IPMI BMC against `ipmitool`, a client that others wrote.
+#![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
 use outband_tests::sim::ipmi_bmc::{IpmiBmc, Options, Suite};
 use outband_tests::sim::machine::{Fault, FaultKind, Machine, Shared, Spec};

@@ -1,4 +1,5 @@
 //! The simulated Redfish service against `redfishtool`, a client that others wrote, and what it does when told to misbehave.
+#![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
 use outband_tests::sim::machine::{Fault, FaultKind, Machine, Shared, Spec};
 use outband_tests::sim::redfish_bmc::{

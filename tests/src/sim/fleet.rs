@@ -54,7 +54,7 @@ pub fn sound_site(count: usize, seed: u64) -> Vec<Plan> {
 /// last rack runs hot and a BMC falls silent; each hits another server as far as there are enough.
 pub fn troubled_site(count: usize, seed: u64) -> Vec<Plan> {
     let mut plans = sound_site(count, seed);
-    let mut random = StdRng::seed_from_u64(seed ^ 0x7_60_0b1e);
+    let mut random = StdRng::seed_from_u64(seed ^ 0x0760_0b1e);
     let hot = plans.iter().map(|p| p.spec.rack).max().filter(|r| *r > 0);
     for plan in plans.iter_mut().filter(|p| Some(p.spec.rack) == hot) {
         plan.faults.push(Fault { kind: FaultKind::InletRunsHot, onset: 30.0, over: 90.0 });

@@ -37,7 +37,7 @@ impl Spec {
         let serial = serial.into();
         let mut uuid = [0x4c; 16];
         for (i, byte) in uuid.iter_mut().enumerate() {
-            let from_serial = serial.bytes().nth(i % serial.len().max(1)).unwrap_or(0);
+            let from_serial = serial.as_bytes().get(i % serial.len().max(1)).copied().unwrap_or(0);
             *byte = from_serial.rotate_left(i as u32 % 7) ^ (seed >> (i % 8 * 8)) as u8;
         }
         // Version 4, variant 1 of RFC 9562.
