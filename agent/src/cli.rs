@@ -51,8 +51,10 @@ async fn probe(log: LogFormat, args: &ProbeArgs) -> u8 {
     match result.and_then(|read| Ok(out.flush().map(|()| read)?)) {
         Ok(true) => OK,
         Ok(false) => FAILED,
+        // Whoever read the output has seen enough, e.g. `| head`.
+        Err(probe::Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => OK,
         Err(error @ (probe::Error::Output(_) | probe::Error::Ca { .. })) => say(&error, FAILED),
-        Err(error @ (probe::Error::Password(_) | probe::Error::WrongProtocol(..))) => say(&error, USAGE),
+        Err(error @ (probe::Error::Password(_) | probe::Error::NoPassword | probe::Error::WrongProtocol(..))) => say(&error, USAGE),
     }
 }
 

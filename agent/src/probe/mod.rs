@@ -24,8 +24,11 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No password.
-    #[error("no password: {0}; give --password-file FILE (mode 0600), or set OUTBAND_PASSWORD")]
+    #[error("no password: {0}")]
     Password(SecretError),
+    /// No password was given at all.
+    #[error("no password: give --password-file FILE (mode 0600), or set OUTBAND_PASSWORD")]
+    NoPassword,
     /// The CA cannot be read.
     #[error("--ca {path}: {source}")]
     Ca {
@@ -73,7 +76,10 @@ fn target(args: &ProbeArgs) -> Result<Target, Error> {
         Some(file) => secret::from_file(file, secret::credentials_dir().as_deref()),
         None => secret::from_env("OUTBAND_PASSWORD"),
     };
-    let password = password.map_err(Error::Password)?;
+    let password = password.map_err(|error| match error {
+        SecretError::NoVariable(_) => Error::NoPassword,
+        error => Error::Password(error),
+    })?;
     let trust = match (&args.ca, args.fingerprint) {
         (Some(path), _) => {
             let read = std::fs::read_to_string(path);

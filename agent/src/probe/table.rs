@@ -217,6 +217,8 @@ fn ladder(address: &str, error: &ConnectError, err: &mut impl Write) -> io::Resu
     for rung in Rung::ALL {
         match error.climbed.iter().find(|r| r.rung == rung) {
             Some(report) => held(report, err)?,
+            // A rung below the one that broke has held, also where there is nothing to tell of it.
+            None if rung < error.rung => writeln!(err, "  [ok]     {rung}")?,
             None if rung == error.rung => writeln!(err, "  [BROKEN] {:<14} {}", rung.to_string(), error.detail)?,
             None => writeln!(err, "  [ - ]    {rung}")?,
         }
