@@ -4,10 +4,16 @@
 //! Read in this order: [`finding`] (what a rule says), [`window`] (what rules look at), [`rule`] (the rules, one file
 //! each), [`score`] (points and reasons), [`incident`] (findings that lasted).
 
+pub mod config;
 pub mod finding;
 pub mod incident;
+pub mod rule;
 pub mod score;
+mod stats;
+pub mod window;
 
+pub use config::RuleConfig;
 pub use finding::{Evidence, Fault, Finding, Level, RuleId};
 pub use incident::{Incident, IncidentChange, IncidentKey, Stage, What};
 pub use score::{Health, Penalty, Status};
+pub use window::Window;

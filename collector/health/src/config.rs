@@ -1,0 +1,143 @@
+//! The thresholds of the rules, as data. Spans are counted in polls rather than in days wherever a rule can, so that a site that
+//! polls faster gets its answer sooner, and nothing else changes.
+
+use serde::{Deserialize, Serialize};
+
+/// The thresholds of all rules. Every field has a default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuleConfig {
+    /// Drives.
+    pub disk: DiskConfig,
+    /// Fans.
+    pub fan: FanConfig,
+    /// Temperatures and voltages.
+    pub limit: LimitConfig,
+    /// Memory errors and bursts of log entries.
+    pub event: EventConfig,
+    /// Silence.
+    pub silence: SilenceConfig,
+    /// Opening, clearing and verifying.
+    pub incident: IncidentConfig,
+}
+
+/// Drives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiskConfig {
+    /// So many distinct increases of a drive's error counters predict its failure. Default 3: one burst on a drive that
+    /// then stays quiet for years is common.
+    pub increases: u32,
+    /// Increases older than so many polls are forgotten. Default 4000: four weeks at one poll in ten minutes.
+    pub memory_polls: u32,
+    /// Life left, in percent, at or below which a drive is worn. Default 10.
+    pub life_warning: f64,
+    /// Life left, in percent, at or below which its failure is predicted. Default 3.
+    pub life_critical: f64,
+}
+
+impl Default for DiskConfig {
+    fn default() -> Self {
+        Self { increases: 3, memory_polls: 4000, life_warning: 10.0, life_critical: 3.0 }
+    }
+}
+
+/// Fans.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FanConfig {
+    /// How many polls make a fan's baseline. Default 20.
+    pub baseline_polls: u32,
+    /// The loss of speed, in percent of the baseline at equal duty or against its siblings, that predicts a failure.
+    /// Default 12.
+    pub decay_percent: f64,
+    /// How many polls the loss has to last. Default 5.
+    pub decay_polls: u32,
+    /// The fewest fans that can be compared with each other where the duty is unknown. Default 3.
+    pub siblings: u32,
+}
+
+impl Default for FanConfig {
+    fn default() -> Self {
+        Self { baseline_polls: 20, decay_percent: 12.0, decay_polls: 5, siblings: 3 }
+    }
+}
+
+/// Temperatures and voltages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitConfig {
+    /// How many polls a value has to stay beyond its limit. Default 3.
+    pub polls: u32,
+    /// How many polls a temperature has to rise before its trend counts. Default 10, at most 16.
+    pub trend_polls: u32,
+    /// A temperature is predicted to reach its limit where its trend gets there within so many polls. Default 30.
+    pub horizon_polls: u32,
+    /// The share of the way from 20 Cel to its limit that a temperature has to have gone, in percent. Default 70.
+    pub share_percent: f64,
+}
+
+impl Default for LimitConfig {
+    fn default() -> Self {
+        Self { polls: 3, trend_polls: 10, horizon_polls: 30, share_percent: 70.0 }
+    }
+}
+
+/// Memory errors and bursts of log entries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventConfig {
+    /// So many corrected errors of a memory module within `span_secs` predict its failure. Default 10.
+    pub correctable: u32,
+    /// So many entries of one kind for one component within `span_secs` are a burst. Default 20.
+    pub burst: u32,
+    /// The span, in seconds. Default 86,400.
+    pub span_secs: u64,
+    /// On the first read of a BMC's log, entries older than this are history and speak for nothing now, in seconds.
+    /// Default 3600.
+    pub history_secs: u64,
+}
+
+impl Default for EventConfig {
+    fn default() -> Self {
+        Self { correctable: 10, burst: 20, span_secs: 86_400, history_secs: 3600 }
+    }
+}
+
+/// Silence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SilenceConfig {
+    /// A BMC is silent after so many sensor polls without a reading. Default 5.
+    pub bmc_polls: u32,
+    /// An agent is silent after so many of its sensor intervals without a word. Default 5.
+    pub agent_polls: u32,
+    /// But never sooner than this, in seconds. Default 30.
+    pub at_least_secs: u64,
+    /// A component's readings are stale after so many polls of their section without one. Default 5.
+    pub stale_polls: u32,
+}
+
+impl Default for SilenceConfig {
+    fn default() -> Self {
+        Self { bmc_polls: 5, agent_polls: 5, at_least_secs: 30, stale_polls: 5 }
+    }
+}
+
+/// Opening, clearing and verifying.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IncidentConfig {
+    /// So many clean polls in a row end a condition that can end by itself. Default 5.
+    pub clear_polls: u32,
+    /// So many clean polls in a row, observed after a repair, verify it. Default 5.
+    pub verify_polls: u32,
+    /// Readings older than this, in seconds, are backlog: they add evidence and open nothing. Default 900.
+    pub backlog_secs: u64,
+}
+
+impl Default for IncidentConfig {
+    fn default() -> Self {
+        Self { clear_polls: 5, verify_polls: 5, backlog_secs: 900 }
+    }
+}

@@ -1,0 +1,235 @@
+//! What rules look at: bounded features of one server's readings and log, made as they come.
+//!
+//! A window is fed in the order in which a target's bodies come, which is the order in which they were observed, even when the agent's
+//! clock steps: a reading that seems older than its series is taken for the next one.
+
+mod contact;
+mod event;
+mod fan;
+mod place;
+mod series;
+
+pub use contact::{Contact, Origin};
+pub use event::EventNote;
+pub use fan::FanTrack;
+pub use place::Place;
+pub use series::{Counter, Gauge, Series, SeriesKey, Step, Switch, Track};
+
+use crate::{Fault, config::RuleConfig};
+use outband_schemas::{
+    AgentId, ComponentClass, ComponentId, Gap, LogEvent, Observation, ObservationSet, Part, Reading, Section, Timestamp,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Everything that rules know of one server.
+#[derive(Debug, Clone, Default)]
+pub struct Window {
+    places: BTreeMap<ComponentId, Place>,
+    contacts: BTreeMap<Origin, Contact>,
+    /// The newest poll of any target of each agent (the agent's clock).
+    agents: BTreeMap<AgentId, Timestamp>,
+    hosted: Option<Hosted>,
+    newest: Option<Timestamp>,
+}
+
+/// The agent that runs on this server, and when it was last heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosted {
+    /// The agent.
+    pub agent: AgentId,
+    /// When it was last heard (the collector's clock).
+    pub heard_at: Timestamp,
+    /// How often it polls sensors.
+    pub interval: Duration,
+}
+
+impl Window {
+    /// Takes in one poll of one section. `fresh` says of each log entry, in order, whether it is new to this server; entries
+    /// that are missing there count as new. `received_at` bounds the agent's clock: nothing was observed after it came.
+    pub fn observe(
+        &mut self,
+        origin: &Origin,
+        set: &ObservationSet,
+        received_at: Timestamp,
+        fresh: &[bool],
+        config: &RuleConfig,
+    ) {
+        let polled_at = set.polled_at.min(received_at);
+        let mut got = 0_usize;
+        let mut failed: Option<&Gap> = None;
+        let mut entries = Vec::new();
+        for observation in &set.observations {
+            match observation {
+                Observation::Reading(reading) => {
+                    self.read(origin, set.section, reading, received_at);
+                    got += usize::from(reading.value.is_some());
+                }
+                Observation::Event(event) => {
+                    entries.push(event);
+                    got += 1;
+                }
+                Observation::Inventory(inventory) => {
+                    for part in &inventory.parts {
+                        self.install(part, inventory.observed_at.min(received_at));
+                    }
+                    got += 1;
+                }
+                Observation::Gap(gap) => {
+                    let whole = gap.component.as_ref().is_none_or(|c| c.class() == ComponentClass::Bmc);
+                    if whole && gap.span.is_none() {
+                        failed = Some(gap);
+                    }
+                }
+            }
+        }
+        let contact = self.contacts.entry(origin.clone()).or_default();
+        let first_log = set.section == Section::Log && !contact.has_read(Section::Log);
+        // An empty log poll without a gap is a good one: there was nothing new.
+        match failed {
+            Some(gap) if got == 0 => contact.failed(set.section, polled_at, gap),
+            _ => contact.succeeded(set.section, polled_at),
+        }
+        let horizon = config.event.history_secs;
+        for (event, fresh) in entries.into_iter().zip(fresh.iter().copied().chain(std::iter::repeat(true))) {
+            if fresh {
+                self.note(event, received_at, first_log.then(|| Duration::from_secs(horizon)));
+            }
+        }
+        if set.section == Section::Sensors {
+            fan::close_poll(&mut self.places, origin, polled_at, config);
+        }
+        self.newest = self.newest.max(Some(polled_at));
+        self.agent_observed(&origin.agent, polled_at);
+    }
+
+    /// Notes that the BMC's log was read before this window began, so that its entries are not history.
+    pub fn log_was_read(&mut self, origin: &Origin, at: Timestamp) {
+        self.contacts.entry(origin.clone()).or_default().succeeded(Section::Log, at);
+    }
+
+    /// Takes in a log entry of the past, as the store kept it.
+    pub fn recall(&mut self, event: &LogEvent, received_at: Timestamp) {
+        self.note(event, received_at, None);
+    }
+
+    /// Notes the newest poll of any target of an agent (the agent's clock): what a silent target is measured against.
+    pub fn agent_observed(&mut self, agent: &AgentId, at: Timestamp) {
+        let newest = self.agents.entry(agent.clone()).or_insert(at);
+        *newest = at.max(*newest);
+    }
+
+    /// Notes that an agent runs on this server.
+    pub fn hosts(&mut self, hosted: Hosted) {
+        self.hosted = Some(hosted);
+    }
+
+    /// Forgets a target that its agent no longer polls.
+    pub fn forget(&mut self, origin: &Origin) {
+        self.contacts.remove(origin);
+        for place in self.places.values_mut() {
+            place.forget(origin);
+        }
+        self.places.retain(|_, place| !place.is_empty());
+        let agents: BTreeSet<AgentId> = self.contacts.keys().map(|o| o.agent.clone()).collect();
+        self.agents.retain(|agent, _| agents.contains(agent));
+    }
+
+    fn read(&mut self, origin: &Origin, section: Section, reading: &Reading, received_at: Timestamp) {
+        let place = self.places.entry(reading.component.clone()).or_default();
+        place.read(origin, section, reading, reading.observed_at.min(received_at));
+    }
+
+    fn install(&mut self, part: &Part, at: Timestamp) {
+        if let Some(serial) = part.serial.as_deref().map(str::trim).filter(|s| !s.is_empty()) {
+            self.places.entry(part.component.clone()).or_default().install(serial, at);
+        }
+    }
+
+    fn note(&mut self, event: &LogEvent, received_at: Timestamp, history: Option<Duration>) {
+        let place = self.places.entry(event.component.clone()).or_default();
+        if let Some(note) = EventNote::of(event, received_at, history) {
+            place.note(note);
+        }
+    }
+
+    /// Every place, by class and slot.
+    pub fn places(&self) -> impl Iterator<Item = (&ComponentId, &Place)> {
+        self.places.iter()
+    }
+
+    /// The places of a class.
+    pub fn of_class(&self, class: ComponentClass) -> impl Iterator<Item = (&ComponentId, &Place)> {
+        self.places.iter().filter(move |(component, _)| component.class() == class)
+    }
+
+    /// One place.
+    pub fn place(&self, component: &ComponentId) -> Option<&Place> {
+        self.places.get(component)
+    }
+
+    /// The targets and how they answer.
+    pub fn contacts(&self) -> impl Iterator<Item = (&Origin, &Contact)> {
+        self.contacts.iter()
+    }
+
+    /// The newest poll of any target of an agent.
+    pub fn agent_newest(&self, agent: &AgentId) -> Option<Timestamp> {
+        self.agents.get(agent).copied()
+    }
+
+    /// The agent that runs on this server.
+    pub fn hosted(&self) -> Option<&Hosted> {
+        self.hosted.as_ref()
+    }
+
+    /// When the newest poll was made (the agent's clock).
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
+    /// The newest moment at which something was seen that could have shown `fault` at `component`: the oldest of the newest
+    /// values of all series that vouch for it; without any, the newest read of a log; for a silent BMC or agent, the newest
+    /// answer. `None`: never. This is what a clean poll is measured by, so that absence is never recovery.
+    pub fn vouched(&self, component: &ComponentId, fault: Fault) -> Option<Timestamp> {
+        match fault {
+            Fault::BmcSilent => {
+                let target = |o: &Origin| o.target.as_str() == component.slot();
+                self.contacts.iter().filter(|(o, _)| target(o)).filter_map(|(_, c)| c.newest_ok()).max()
+            }
+            Fault::AgentSilent => {
+                self.hosted.iter().filter(|h| h.agent.as_str() == component.slot()).map(|h| h.heard_at).max()
+            }
+            _ => {
+                let place = self.places.get(component);
+                let series = place.into_iter().flat_map(Place::series);
+                let vouching = series.filter(|(key, _)| vouches(fault, key.kind)).map(|(_, s)| s.newest());
+                match vouching.min() {
+                    Some(newest) => newest,
+                    None => self.contacts.values().filter_map(|c| c.newest_ok_of(Section::Log)).max(),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a reading of this kind could show the fault.
+fn vouches(fault: Fault, kind: outband_schemas::SensorKind) -> bool {
+    use outband_schemas::SensorKind as K;
+    match fault {
+        Fault::DiskFailure => {
+            matches!(kind, K::State | K::FailurePredicted | K::CriticalWarning | K::ReallocatedSectors | K::MediaErrors)
+        }
+        Fault::DiskWear => matches!(kind, K::LifeLeft),
+        Fault::FanFailure => matches!(kind, K::State | K::FanSpeed),
+        Fault::PsuFailure | Fault::PowerInputLost => matches!(kind, K::State | K::InputVoltage),
+        Fault::Overheating => matches!(kind, K::Temperature),
+        Fault::VoltageOutOfRange => matches!(kind, K::Voltage),
+        Fault::MemoryErrors => matches!(kind, K::State | K::CorrectableErrors | K::UncorrectableErrors),
+        Fault::RedundancyLost | Fault::ProcessorErrors | Fault::ComponentFailure => matches!(kind, K::State),
+        Fault::BusErrors | Fault::EventBurst | Fault::BmcSilent | Fault::AgentSilent => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! A fan's speed against its own past: at equal duty where the duty is known, else against its siblings.
+
+use super::{Origin, Place, SeriesKey};
+use crate::config::RuleConfig;
+use crate::stats::median;
+use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How a fan's speed is judged. The baselines are the medians of the first polls; `recent` are the newest speeds as a share
+/// of what they should be.
+#[derive(Debug, Clone, Default)]
+pub struct FanTrack {
+    /// By duty in steps of 5 %; one step only, 255, against siblings.
+    baselines: BTreeMap<u8, Baseline>,
+    recent: VecDeque<(Timestamp, f64)>,
+    by_duty: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Baseline {
+    learnt: Vec<f64>,
+    level: Option<f64>,
+}
+
+const SIBLINGS: u8 = u8::MAX;
+const RECENT: usize = 16;
+/// Below this share of its baseline a fan does not decay, it stands.
+const STANDING: f64 = 0.2;
+
+impl FanTrack {
+    /// Its newest speeds as a share of its baseline, oldest first; empty before there is one.
+    pub fn shares(&self) -> impl DoubleEndedIterator<Item = &(Timestamp, f64)> {
+        self.recent.iter()
+    }
+
+    /// The median of the newest five shares; `None` before there are five.
+    pub fn share(&self) -> Option<f64> {
+        if self.recent.len() < 5 {
+            return None;
+        }
+        median(self.recent.iter().rev().take(5).map(|(_, v)| *v))
+    }
+
+    /// Whether the duty is known, so that equal duty is compared.
+    pub fn by_duty(&self) -> bool {
+        self.by_duty
+    }
+
+    fn sample(&mut self, bucket: u8, value: f64, at: Timestamp, polls: u32) {
+        let baseline = self.baselines.entry(bucket).or_default();
+        let Some(level) = baseline.level else {
+            baseline.learnt.push(value);
+            if baseline.learnt.len() >= usize::try_from(polls.max(1)).unwrap_or(usize::MAX) {
+                baseline.level = median(std::mem::take(&mut baseline.learnt));
+            }
+            return;
+        };
+        let share = if level > 0.0 { value / level } else { return };
+        if share < STANDING {
+            return;
+        }
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((at, share));
+    }
+}
+
+struct Sample {
+    component: ComponentId,
+    key: SeriesKey,
+    rpm: f64,
+    duty: Option<f64>,
+    at: Timestamp,
+}
+
+/// After a poll of the sensors: compares the speeds that it brought with each other.
+pub(super) fn close_poll(
+    places: &mut BTreeMap<ComponentId, Place>,
+    origin: &Origin,
+    polled_at: Timestamp,
+    config: &RuleConfig,
+) {
+    let samples = samples(places, origin, polled_at);
+    let enough = usize::try_from(config.fan.siblings).unwrap_or(usize::MAX);
+    for sample in &samples {
+        // Against the others, so that a fan that wears does not move its own measure.
+        let others = samples.iter().filter(|s| s.key != sample.key || s.component != sample.component);
+        let siblings = median(others.map(|s| s.rpm)).filter(|m| samples.len() >= enough && *m > 0.0);
+        let Some(place) = places.get_mut(&sample.component) else { continue };
+        let track = place.fan.entry(sample.key.clone()).or_default();
+        let polls = config.fan.baseline_polls;
+        match (sample.duty, siblings) {
+            (Some(duty), _) => {
+                track.by_duty = true;
+                track.sample(bucket(duty), sample.rpm, sample.at, polls);
+            }
+            (None, Some(siblings)) => {
+                track.by_duty = false;
+                track.sample(SIBLINGS, sample.rpm / siblings, sample.at, polls);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=22 before the cast")]
+fn bucket(duty: f64) -> u8 {
+    (duty / 5.0).round().clamp(0.0, 22.0) as u8
+}
+
+/// The speeds that this poll brought. A fan that stands is left out: it would drag the others' measure.
+fn samples(places: &BTreeMap<ComponentId, Place>, origin: &Origin, polled_at: Timestamp) -> Vec<Sample> {
+    let fresh = |at: Timestamp| at >= polled_at;
+    let newest = |place: &Place, kind: SensorKind| -> Vec<(SeriesKey, Timestamp, f64)> {
+        let of_origin = place.of_kind(kind).filter(|(key, _)| key.origin == *origin);
+        of_origin
+            .filter_map(|(key, series)| match &series.track {
+                super::Track::Gauge(gauge) => {
+                    let (at, value) = *gauge.samples().next_back()?;
+                    fresh(at).then(|| (key.clone(), at, value))
+                }
+                _ => None,
+            })
+            .collect()
+    };
+    let fans = places.iter().filter(|(c, _)| c.class() == ComponentClass::Fan);
+    let duties: Vec<f64> = places.values().flat_map(|p| newest(p, SensorKind::FanDuty)).map(|d| d.2).collect();
+    // One duty for all fans, where the BMC gives just one.
+    let common = match duties.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    };
+    let mut samples = Vec::new();
+    for (component, place) in fans {
+        let own = newest(place, SensorKind::FanDuty).first().map(|d| d.2);
+        for (key, at, rpm) in newest(place, SensorKind::FanSpeed) {
+            if rpm > 0.0 {
+                samples.push(Sample { component: component.clone(), key, rpm, duty: own.or(common), at });
+            }
+        }
+    }
+    samples
+}

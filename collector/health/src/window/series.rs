@@ -1,0 +1,236 @@
+//! One sensor's values, reduced to what rules need.
+
+use super::Origin;
+use outband_schemas::{Quality, Reading, Section, SensorKind, State, Suspicion, Thresholds, Timestamp, Value};
+use std::collections::VecDeque;
+
+/// Names one series of a place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeriesKey {
+    /// What is measured.
+    pub kind: SensorKind,
+    /// The sensor's own name.
+    pub sensor: String,
+    /// Who reads it.
+    pub origin: Origin,
+}
+
+/// One sensor's values, reduced.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// The section that it is polled with.
+    pub section: Section,
+    /// The BMC's own limits.
+    pub thresholds: Thresholds,
+    /// The newest quality.
+    pub quality: Quality,
+    /// Good values so far.
+    pub polls: u32,
+    /// The values.
+    pub track: Track,
+    newest: Option<Timestamp>,
+}
+
+/// The values of a series, by their nature.
+#[derive(Debug, Clone)]
+pub enum Track {
+    /// It counts up, or should.
+    Counter(Counter),
+    /// It goes up and down.
+    Gauge(Gauge),
+    /// It says how it is.
+    Switch(Switch),
+    /// A text: nothing to reckon with.
+    Text,
+}
+
+impl Series {
+    pub(super) fn new(section: Section, kind: SensorKind) -> Self {
+        let track = match kind {
+            SensorKind::State => Track::Switch(Switch::default()),
+            k if counts(k) => Track::Counter(Counter::default()),
+            _ => Track::Gauge(Gauge::default()),
+        };
+        Self { section, thresholds: Thresholds::default(), quality: Quality::Good, polls: 0, track, newest: None }
+    }
+
+    /// When the newest good value was read. `None`: never.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
+    /// The newest good number, single wild values left out.
+    pub fn number(&self) -> Option<f64> {
+        match &self.track {
+            Track::Counter(counter) => counter.value(),
+            Track::Gauge(gauge) => gauge.settled(),
+            Track::Switch(_) | Track::Text => None,
+        }
+    }
+
+    pub(super) fn read(&mut self, reading: &Reading, at: Timestamp) {
+        self.quality = reading.quality.clone();
+        if let Some(thresholds) = reading.thresholds.filter(|t| !t.is_empty()) {
+            self.thresholds = thresholds;
+        }
+        let trusted = matches!(self.quality, Quality::Good | Quality::Suspect(Suspicion::Coerced));
+        let Some(value) = reading.value.as_ref().filter(|_| trusted) else { return };
+        // A clock that stepped back does not make the past of the present.
+        let at = self.newest.map_or(at, |newest| at.max(newest.plus(std::time::Duration::from_millis(1))));
+        self.newest = Some(at);
+        self.polls = self.polls.saturating_add(1);
+        match (&mut self.track, value) {
+            (Track::Counter(counter), Value::Number(n)) => {
+                counter.count(*n, at, self.polls, reading.kind.row().counter)
+            }
+            (Track::Gauge(gauge), Value::Number(n)) => gauge.sample(*n, at),
+            (Track::Switch(switch), Value::State { state, text }) => switch.set(*state, text, at),
+            _ => {}
+        }
+    }
+}
+
+/// Kinds whose increases count. Pending sectors go down again once they are rewritten, yet each rise counts.
+fn counts(kind: SensorKind) -> bool {
+    kind == SensorKind::PendingSectors || (kind.row().counter && kind != SensorKind::Energy)
+}
+
+/// One increase of a counter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// When it was seen.
+    pub at: Timestamp,
+    /// In which poll of the series.
+    pub poll: u32,
+    /// The value before.
+    pub from: f64,
+    /// The value after.
+    pub to: f64,
+}
+
+/// A counter: where it began, and each increase. A fall is a reset once a second poll confirms it; a rise that is gone at
+/// the next poll was a bad read.
+#[derive(Debug, Clone, Default)]
+pub struct Counter {
+    first: Option<(Timestamp, f64)>,
+    value: Option<f64>,
+    steps: VecDeque<Step>,
+    fallen: Option<f64>,
+}
+
+const STEPS: usize = 32;
+
+impl Counter {
+    /// Where it began.
+    pub fn first(&self) -> Option<(Timestamp, f64)> {
+        self.first
+    }
+
+    /// The newest value.
+    pub fn value(&self) -> Option<f64> {
+        self.value
+    }
+
+    /// Its increases, oldest first, at most the newest 32.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.steps.iter()
+    }
+
+    fn count(&mut self, n: f64, at: Timestamp, poll: u32, monotonic: bool) {
+        let Some(value) = self.value else {
+            (self.first, self.value) = (Some((at, n)), Some(n));
+            return;
+        };
+        if n >= value {
+            self.fallen = None;
+            if n > value {
+                if self.steps.len() == STEPS {
+                    self.steps.pop_front();
+                }
+                self.steps.push_back(Step { at, poll, from: value, to: n });
+                self.value = Some(n);
+            }
+            return;
+        }
+        if !monotonic {
+            self.value = Some(n);
+            return;
+        }
+        match self.steps.back().copied() {
+            // Back where it was one poll ago: the rise was a bad read.
+            Some(last) if last.from <= n && last.poll + 1 == poll => {
+                self.steps.pop_back();
+                self.value = Some(last.from);
+                if n > last.from {
+                    self.count(n, at, poll, monotonic);
+                }
+            }
+            _ if self.fallen.is_some() => {
+                self.steps.clear();
+                (self.first, self.value, self.fallen) = (Some((at, n)), Some(n), None);
+            }
+            _ => self.fallen = Some(n),
+        }
+    }
+}
+
+/// A gauge: its newest values.
+#[derive(Debug, Clone, Default)]
+pub struct Gauge {
+    samples: VecDeque<(Timestamp, f64)>,
+}
+
+const SAMPLES: usize = 16;
+
+impl Gauge {
+    /// The newest values, oldest first, at most 16.
+    pub fn samples(&self) -> impl DoubleEndedIterator<Item = &(Timestamp, f64)> + ExactSizeIterator {
+        self.samples.iter()
+    }
+
+    /// The median of the newest three: what a single bad read does not move.
+    pub fn settled(&self) -> Option<f64> {
+        crate::stats::median(self.samples.iter().rev().take(3).map(|(_, v)| *v))
+    }
+
+    fn sample(&mut self, n: f64, at: Timestamp) {
+        if self.samples.len() == SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back((at, n));
+    }
+}
+
+/// A state: what it is, since when, for how many polls.
+#[derive(Debug, Clone, Default)]
+pub struct Switch {
+    now: Option<(State, String)>,
+    since: Option<Timestamp>,
+    polls: u32,
+}
+
+impl Switch {
+    /// What it is, and the BMC's words.
+    pub fn now(&self) -> Option<(State, &str)> {
+        self.now.as_ref().map(|(state, text)| (*state, text.as_str()))
+    }
+
+    /// When it became so, as far as was seen.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// For how many polls in a row.
+    pub fn polls(&self) -> u32 {
+        self.polls
+    }
+
+    fn set(&mut self, state: State, text: &str, at: Timestamp) {
+        if self.now.as_ref().is_some_and(|(s, _)| *s == state) {
+            self.polls = self.polls.saturating_add(1);
+        } else {
+            (self.since, self.polls) = (Some(at), 1);
+        }
+        self.now = Some((state, text.to_owned()));
+    }
+}
