@@ -69,8 +69,8 @@ pub(super) fn kind(code: &str, sensor_type: &str, message: &str) -> EventKind {
         },
         Some(Subject::Drive) => match () {
             () if has(&["predict", "smart", "wear", "life", "endurance"]) => EventKind::DrivePredictedFailure,
-            () if has(&["removed", "insert", "presen", "installed", "detected", "added"]) => EventKind::DrivePresence,
             () if has(&["fail", "fault", "offline", "error", "critical"]) => EventKind::DriveFailed,
+            () if has(&["removed", "insert", "presen", "installed", "detected", "added"]) => EventKind::DrivePresence,
             () => EventKind::Other,
         },
         Some(Subject::Fan) => EventKind::FanLimit,
