@@ -22,6 +22,8 @@ const WINDOW: usize = 8 << 20;
 pub const MAX_MESSAGE: usize = 16 << 20;
 /// How often a quiet but connected agent is noted as alive. The transport's own pings find out when it is not.
 const HEARD_EVERY: Duration = Duration::from_secs(10);
+/// How long an agent may take to say Hello.
+const HELLO_WITHIN: Duration = Duration::from_secs(30);
 /// How long a store may take for what it already has when the collector stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -117,8 +119,9 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
         let mut session = Session::new(WINDOW);
         let first = tokio::select! {
             () = self.shutdown.cancelled() => return Err(Farewell::shutdown().into()),
-            first = messages.next() => first,
+            first = tokio::time::timeout(HELLO_WITHIN, messages.next()) => first,
         };
+        let first = first.map_err(|_| Farewell::protocol("no Hello in time"))?;
         let Some(Ok(first)) = first else { return Err(End::Gone) };
         let Step::Admit(hello) = session.handle_message(first)? else {
             return Err(Farewell::protocol("the first message must be Hello").into());
@@ -183,7 +186,10 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
                 _ = heard.tick() => self.note_alive(agent),
                 message = messages.next(), if session.has_room() => match message {
                     None | Some(Err(_)) => return Err(End::Gone),
-                    Some(Ok(message)) => self.take(session, agent, message, &tell)?,
+                    Some(Ok(message)) => if let Err(end) = self.take(session, agent, message, &tell) {
+                        self.drain(session, agent, &mut told).await?;
+                        return Err(end);
+                    },
                 },
             }
         }
