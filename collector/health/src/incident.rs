@@ -1,5 +1,9 @@
 //! Findings that lasted. One incident per server, component and fault; what opens, escalates and ends one.
 
+mod reconcile;
+
+pub use reconcile::{Evaluation, Watched, reconcile};
+
 use crate::{Evidence, Fault, Level, RuleId};
 use outband_schemas::{ComponentId, ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -64,8 +68,10 @@ pub struct Incident {
     pub noted_at: Timestamp,
     /// The newest moment at which the condition was observed to hold (the agent's clock).
     pub newest: Timestamp,
-    /// In how many polls it was found.
+    /// In how many polls in a row it was found; counted anew after a repair.
     pub hits: u32,
+    /// In how many of them the failure was seen rather than predicted.
+    pub actual_hits: u32,
     /// How many clean polls have come in a row since.
     pub clean: u32,
     /// The newest clean poll (the agent's clock).
@@ -101,7 +107,7 @@ pub enum What {
     Verified,
     /// Found again after the repair.
     Recurred,
-    /// It never lasted: forget it.
+    /// It never lasted, or was dismissed and is over: forget it.
     Dropped,
 }
 
@@ -113,3 +119,33 @@ pub struct IncidentChange {
     /// What happened.
     pub what: What,
 }
+
+/// What a person said of an incident by resolving its ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is repaired: clean polls verify it.
+    Repaired,
+    /// There was nothing.
+    FalseAlarm,
+    /// It is open again.
+    Reopened,
+    /// The ticket was closed by hand.
+    Closed,
+}
+
+impl Incident {
+    /// The incident after a person's verdict at `at` (the collector's clock).
+    #[must_use]
+    pub fn after_verdict(&self, verdict: Verdict, at: Timestamp) -> Incident {
+        let stage = match verdict {
+            Verdict::Repaired => Stage::Verifying { since: at },
+            Verdict::FalseAlarm => Stage::Dismissed { at },
+            Verdict::Reopened => Stage::Open,
+            Verdict::Closed => Stage::Ended { at },
+        };
+        Incident { stage, hits: 0, actual_hits: 0, clean: 0, clean_at: None, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

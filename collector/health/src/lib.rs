@@ -14,6 +14,6 @@ pub mod window;
 
 pub use config::RuleConfig;
 pub use finding::{Evidence, Fault, Finding, Level, RuleId};
-pub use incident::{Incident, IncidentChange, IncidentKey, Stage, What};
+pub use incident::{Evaluation, Incident, IncidentChange, IncidentKey, Stage, Verdict, Watched, What, reconcile};
 pub use score::{Health, Penalty, Status};
 pub use window::Window;

@@ -1,0 +1,318 @@
+//! From findings to incidents: a pure, deterministic, idempotent step. The same evaluation a second time changes nothing.
+
+use super::{Incident, IncidentChange, IncidentKey, Stage, What};
+use crate::config::IncidentConfig;
+use crate::{Evidence, Fault, Finding};
+use outband_schemas::{ComponentId, ServerId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What rules found on one server, and what was seen there at all.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// The server.
+    pub server: ServerId,
+    /// What rules found.
+    pub findings: Vec<Finding>,
+    /// For each open incident: what was seen where it is. Absence is never recovery.
+    pub watched: BTreeMap<(ComponentId, Fault), Watched>,
+    /// Whether the newest reading is of now. Backlog adds evidence; it opens nothing and ends nothing.
+    pub caught_up: bool,
+}
+
+/// What was seen where an incident is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// The newest moment at which something was seen that could have shown the fault.
+    pub vouched: Option<Timestamp>,
+    /// The serial of the part that is there now.
+    pub serial: Option<String>,
+}
+
+/// How much evidence an incident keeps: the first ones, and the newest.
+const FIRST: usize = 8;
+const NEWEST: usize = 24;
+
+/// What the evaluation changes at `now` (the collector's clock), in the order of the keys. `open` are the incidents of that
+/// server that have not ended.
+pub fn reconcile(
+    open: &[Incident],
+    evaluation: &Evaluation,
+    config: &IncidentConfig,
+    now: Timestamp,
+) -> Vec<IncidentChange> {
+    let mut groups: BTreeMap<(ComponentId, Fault), Vec<&Finding>> = BTreeMap::new();
+    for finding in &evaluation.findings {
+        groups.entry((finding.component.clone(), finding.fault)).or_default().push(finding);
+    }
+    let live = |incident: &&Incident| !matches!(incident.stage, Stage::Ended { .. });
+    let known: BTreeMap<(ComponentId, Fault), &Incident> =
+        open.iter().filter(live).map(|i| ((i.key.component.clone(), i.key.fault), i)).collect();
+    let keys: BTreeSet<&(ComponentId, Fault)> = groups.keys().chain(known.keys()).collect();
+    let nothing = Watched::default();
+    keys.into_iter()
+        .filter_map(|key| {
+            let group = groups.get(key).map(Vec::as_slice).unwrap_or_default();
+            let watched = evaluation.watched.get(key).unwrap_or(&nothing);
+            let step = Step { config, now, caught_up: evaluation.caught_up, watched };
+            match (known.get(key), group.split_first()) {
+                (Some(incident), _) => step.known(incident, group),
+                (None, Some((first, rest))) => Some(step.unknown(&evaluation.server, first, rest)),
+                (None, None) => None,
+            }
+        })
+        .collect()
+}
+
+struct Step<'a> {
+    config: &'a IncidentConfig,
+    now: Timestamp,
+    caught_up: bool,
+    watched: &'a Watched,
+}
+
+fn change(incident: Incident, what: What) -> Option<IncidentChange> {
+    Some(IncidentChange { incident, what })
+}
+
+impl Step<'_> {
+    fn unknown(&self, server: &ServerId, first: &Finding, rest: &[&Finding]) -> IncidentChange {
+        let key = IncidentKey { server: server.clone(), component: first.component.clone(), fault: first.fault };
+        let mut incident = Incident {
+            key,
+            stage: Stage::Pending,
+            predicted: true,
+            level: first.level,
+            rules: Vec::new(),
+            reason: first.reason.clone(),
+            evidence: Vec::new(),
+            onset: first.onset,
+            noted_at: self.now,
+            newest: first.newest,
+            hits: 0,
+            actual_hits: 0,
+            clean: 0,
+            clean_at: None,
+            part_serial: None,
+            ticket: None,
+        };
+        let group: Vec<&Finding> = std::iter::once(first).chain(rest.iter().copied()).collect();
+        absorb(&mut incident, &group, true);
+        let what = if self.ripe(&incident, &group) { open(&mut incident, &group) } else { What::Noted };
+        IncidentChange { incident, what }
+    }
+
+    fn known(&self, before: &Incident, group: &[&Finding]) -> Option<IncidentChange> {
+        if let Some(replaced) = self.replaced(before) {
+            return Some(replaced);
+        }
+        match before.stage {
+            Stage::Pending => self.pending(before, group),
+            Stage::Open => self.open(before, group),
+            Stage::Verifying { since } => self.verifying(before, group, since),
+            Stage::Dismissed { .. } => self.dismissed(before, group),
+            Stage::Ended { .. } => None,
+        }
+    }
+
+    /// Another part sits in the place.
+    fn replaced(&self, before: &Incident) -> Option<IncidentChange> {
+        let (old, new) = (before.part_serial.as_ref()?, self.watched.serial.as_ref()?);
+        if old == new {
+            return None;
+        }
+        let what = What::Replaced { old: old.clone(), new: new.clone() };
+        let moved = |stage| Incident {
+            stage,
+            part_serial: Some(new.clone()),
+            hits: 0,
+            actual_hits: 0,
+            clean: 0,
+            clean_at: None,
+            ..before.clone()
+        };
+        match before.stage {
+            Stage::Open => change(moved(Stage::Verifying { since: self.now }), what),
+            Stage::Verifying { since } => change(moved(Stage::Verifying { since }), What::Noted),
+            Stage::Pending | Stage::Dismissed { .. } => change(before.clone(), What::Dropped),
+            Stage::Ended { .. } => None,
+        }
+    }
+
+    fn pending(&self, before: &Incident, group: &[&Finding]) -> Option<IncidentChange> {
+        if group.is_empty() {
+            // A single clean poll ends what never lasted; no poll at all says nothing.
+            return self.clean_after(before, before.newest).then(|| change(before.clone(), What::Dropped))?;
+        }
+        let mut after = before.clone();
+        absorb(&mut after, group, newest(group) > before.newest);
+        if self.ripe(&after, group) {
+            let what = open(&mut after, group);
+            return change(after, what);
+        }
+        (after != *before).then(|| change(after, What::Noted))?
+    }
+
+    fn open(&self, before: &Incident, group: &[&Finding]) -> Option<IncidentChange> {
+        let mut after = before.clone();
+        if group.is_empty() {
+            // Only where it can end by itself; all else waits for a part or a person.
+            if !(before.key.fault.clears_itself() && self.caught_up && self.count_clean(&mut after, before.newest)) {
+                return None;
+            }
+            if after.clean < self.config.clear_polls {
+                return change(after, What::Noted);
+            }
+            let since = self.now;
+            return change(
+                Incident { stage: Stage::Verifying { since }, clean: 0, hits: 0, actual_hits: 0, ..after },
+                What::Recovered,
+            );
+        }
+        let again = newest(group) > before.newest;
+        absorb(&mut after, group, again);
+        (after.clean, after.clean_at) = (0, None);
+        let seen = group.iter().any(|f| !f.predicted && after.actual_hits >= f.confirm);
+        let worse = group.iter().any(|f| f.level > before.level && (f.predicted || seen));
+        if before.predicted && seen && self.caught_up {
+            after.predicted = false;
+            grave(&mut after, group);
+            return change(after, What::Escalated);
+        }
+        if worse && self.caught_up {
+            grave(&mut after, group);
+            return change(after, What::Escalated);
+        }
+        if after.evidence != before.evidence || after.rules != before.rules {
+            return change(after, What::Evidence);
+        }
+        // That it goes on is no news: only what counts towards a change is kept.
+        let counts = before.clean != 0 || (before.predicted && after.actual_hits != before.actual_hits);
+        counts.then(|| change(after, What::Noted))?
+    }
+
+    fn verifying(&self, before: &Incident, group: &[&Finding], since: Timestamp) -> Option<IncidentChange> {
+        let mut after = before.clone();
+        let renewed: Vec<&Finding> = group.iter().copied().filter(|f| f.newest > since).collect();
+        if renewed.is_empty() {
+            if !(self.caught_up && self.count_clean(&mut after, since)) {
+                return None;
+            }
+            if after.clean < self.config.verify_polls {
+                return change(after, What::Noted);
+            }
+            return change(Incident { stage: Stage::Ended { at: self.now }, ..after }, What::Verified);
+        }
+        absorb(&mut after, &renewed, newest(&renewed) > before.newest);
+        (after.clean, after.clean_at) = (0, None);
+        if self.ripe(&after, &renewed) {
+            after.stage = Stage::Open;
+            grave(&mut after, &renewed);
+            return change(after, What::Recurred);
+        }
+        (after != *before).then(|| change(after, What::Noted))?
+    }
+
+    fn dismissed(&self, before: &Incident, group: &[&Finding]) -> Option<IncidentChange> {
+        let mut after = before.clone();
+        if group.is_empty() {
+            if !(self.caught_up && self.count_clean(&mut after, before.newest)) {
+                return None;
+            }
+            let over = after.clean >= self.config.verify_polls;
+            return change(after, if over { What::Dropped } else { What::Noted });
+        }
+        absorb(&mut after, group, newest(group) > before.newest);
+        (after.clean, after.clean_at) = (0, None);
+        let seen = group.iter().any(|f| !f.predicted && after.actual_hits >= f.confirm);
+        let worse = group.iter().any(|f| f.level > before.level && after.hits >= f.confirm);
+        if self.caught_up && (worse || (before.predicted && seen)) {
+            // It is no false alarm any more: a new incident, and a new ticket.
+            (after.ticket, after.noted_at, after.stage) = (None, self.now, Stage::Open);
+            after.predicted = before.predicted && !seen;
+            grave(&mut after, group);
+            return change(after, What::Opened);
+        }
+        (after != *before).then(|| change(after, What::Noted))?
+    }
+
+    /// Whether it lasted long enough, and still does.
+    fn ripe(&self, incident: &Incident, group: &[&Finding]) -> bool {
+        let lasted =
+            |f: &&Finding| if f.predicted { incident.hits >= f.confirm } else { incident.actual_hits >= f.confirm };
+        self.caught_up && group.iter().any(lasted)
+    }
+
+    fn clean_after(&self, incident: &Incident, since: Timestamp) -> bool {
+        let counted = incident.clean_at.unwrap_or(since).max(since);
+        self.watched.vouched.is_some_and(|vouched| vouched > counted)
+    }
+
+    /// Counts a clean poll, where there was one after `since` that is not counted yet.
+    fn count_clean(&self, incident: &mut Incident, since: Timestamp) -> bool {
+        let clean = self.clean_after(incident, since);
+        if clean {
+            incident.clean = incident.clean.saturating_add(1);
+            incident.clean_at = self.watched.vouched;
+            (incident.hits, incident.actual_hits) = (0, 0);
+        }
+        clean
+    }
+}
+
+fn newest(group: &[&Finding]) -> Timestamp {
+    group.iter().map(|f| f.newest).max().unwrap_or(Timestamp::EPOCH)
+}
+
+/// Takes in what the findings of one poll say. `again`: it is a poll that was not counted yet.
+fn absorb(incident: &mut Incident, group: &[&Finding], again: bool) {
+    if again {
+        incident.hits = incident.hits.saturating_add(1);
+        let seen = group.iter().any(|f| !f.predicted);
+        incident.actual_hits = if seen { incident.actual_hits.saturating_add(1) } else { 0 };
+    }
+    incident.newest = incident.newest.max(newest(group));
+    for finding in group {
+        incident.onset = incident.onset.min(finding.onset);
+        if !incident.rules.contains(&finding.rule) {
+            incident.rules.push(finding.rule.clone());
+        }
+        incident.part_serial = incident.part_serial.take().or_else(|| finding.part_serial.clone());
+        for fact in &finding.evidence {
+            keep(&mut incident.evidence, fact);
+        }
+    }
+}
+
+/// A fact is told once, whenever it was seen.
+fn keep(evidence: &mut Vec<Evidence>, fact: &Evidence) {
+    if evidence.iter().any(|e| e.text == fact.text) {
+        return;
+    }
+    // Once facts were left out, an old one that comes up again is not new.
+    let full = evidence.len() >= FIRST + NEWEST;
+    if full && evidence.last().is_some_and(|last| last.observed_at >= fact.observed_at) {
+        return;
+    }
+    if full {
+        evidence.remove(FIRST);
+    }
+    let at = evidence.partition_point(|e| e.observed_at <= fact.observed_at);
+    evidence.insert(at, fact.clone());
+}
+
+fn open(incident: &mut Incident, group: &[&Finding]) -> What {
+    incident.stage = Stage::Open;
+    incident.predicted = !group.iter().any(|f| !f.predicted && incident.actual_hits >= f.confirm);
+    grave(incident, group);
+    What::Opened
+}
+
+/// Level and reason of the gravest finding: an actual failure before a predicted one.
+fn grave(incident: &mut Incident, group: &[&Finding]) {
+    let actual = !incident.predicted;
+    let eligible = group.iter().filter(|f| actual || f.predicted);
+    if let Some(gravest) = eligible.max_by_key(|f| (!f.predicted, f.level, f.penalty)) {
+        incident.level = incident.level.max(gravest.level);
+        incident.reason = gravest.reason.clone();
+    }
+}
