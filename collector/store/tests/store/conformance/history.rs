@@ -1,5 +1,5 @@
-use super::make::*;
 use crate::behaviours;
+use crate::conformance::make::*;
 use outband_schemas::{ServerId, Timestamp};
 use outband_store::{Applied, HistoryFilter, HistoryPoint, Page, Retention, SeriesFilter, Store};
 

@@ -149,6 +149,7 @@ pub(crate) fn incident(name: &str, noted: i64, stage: Stage) -> Incident {
         noted_at: at(noted),
         newest: at(2),
         hits: 3,
+        actual_hits: 0,
         clean: 0,
         clean_at: None,
         part_serial: Some("Z1".to_owned()),

@@ -1,5 +1,5 @@
-use super::make::*;
 use crate::behaviours;
+use crate::conformance::make::*;
 use outband_schemas::{AgentId, Cause, Lane};
 use outband_store::{Committed, GapFilter, Page, Retention, Skipped, Store, StoreError};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-use super::make::*;
 use crate::behaviours;
+use crate::conformance::make::*;
 use outband_schemas::Timestamp;
 use outband_store::{Applied, Page, Store, StoreError, TicketFilter, TicketRecord, TicketWrite};
 use outband_ticket::{Action, Command, Comment, State, TicketNumber, apply};

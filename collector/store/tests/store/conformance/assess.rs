@@ -1,5 +1,5 @@
-use super::make::*;
 use crate::behaviours;
+use crate::conformance::make::*;
 use outband_health::Stage;
 use outband_schemas::{Cause, Inventory, Lane, Quality, SensorKind, Severity, SiteId, Source, TargetId, Value};
 use outband_store::{
