@@ -1,6 +1,6 @@
 //! A collector on free ports in a directory of its own, and clients that know its CA.
 
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests: a failure here is the test's failure")]
 
 use outband_collector::app::Collector;

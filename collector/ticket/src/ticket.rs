@@ -148,7 +148,8 @@ pub enum Action {
     },
     /// Somebody has it now.
     Assign {
-        /// Who.
+        /// Who. Named otherwise where it is stored: an entry of the log has a `to` of its own, the state after.
+        #[serde(rename = "assignee")]
         to: String,
     },
     /// Work began.

@@ -1,0 +1,36 @@
+//! An entry of a ticket's log reads back from the text that is stored.
+
+use outband_schemas::Timestamp;
+use outband_ticket::{Action, Priority, Rebase, Resolution, State, Target, Transition};
+
+#[test]
+fn every_entry_of_a_log_reads_back_from_its_text() {
+    let actions = [
+        Action::Open { priority: Priority::P2 },
+        Action::Assign { to: "li".to_owned() },
+        Action::Start,
+        Action::Locate { root_cause: "bearing".to_owned() },
+        Action::WaitForCustomer,
+        Action::WaitForParts,
+        Action::Resume,
+        Action::Resolve { resolution: Resolution::FalseAlarm },
+        Action::Close,
+        Action::Reopen,
+        Action::Prioritise { priority: Priority::P1, rebase: Rebase::Change },
+        Action::Escalate,
+        Action::Breach { target: Target::Repair },
+    ];
+    for (seq, action) in (1..).zip(actions) {
+        let entry = Transition {
+            seq,
+            at: Timestamp::from_secs(1_800_000_000),
+            who: "operator".to_owned(),
+            why: "because".to_owned(),
+            action,
+            from: Some(State::New),
+            to: State::Assigned,
+        };
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Transition>(&text).ok(), Some(entry), "{text}");
+    }
+}
