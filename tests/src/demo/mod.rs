@@ -29,6 +29,8 @@ pub struct Options {
     pub servers: usize,
     /// What the site, its noise and its faults are made from.
     pub seed: u64,
+    /// Start the simulated site and nothing else.
+    pub site_only: bool,
     /// End once a drive's and a fan's failure are predicted.
     pub until_tickets: bool,
     /// When to give up; only with `until_tickets`.
@@ -89,6 +91,14 @@ pub async fn run(options: Options) -> Result<ExitCode, DemoError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DemoError::io("signals"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DemoError::io("signals"))?;
     let mut report = Report::new(options.json);
+    if options.site_only {
+        let (_site, _credentials) = start_site(&options, &report).await?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     report.building();
     tokio::task::spawn_blocking(programs::build).await.map_err(|e| DemoError::io("build")(io::Error::other(e)))??;
 
@@ -113,12 +123,20 @@ struct Stage {
     site: Vec<Server>,
 }
 
-async fn drive(options: &Options, root: &Path, stage: &mut Stage, report: &mut Report) -> Result<ExitCode, DemoError> {
+async fn start_site(options: &Options, report: &Report) -> Result<(Vec<Server>, Credentials), DemoError> {
     let credentials = Credentials { user: "monitor".to_owned(), password: format!("{:016x}", rand::random::<u64>()) };
     let plans = fleet::troubled_site(options.servers, options.seed);
     report.site(&plans, options.seed);
-    stage.site = fleet::start(plans, &credentials, 1.0).await.map_err(DemoError::io("simulated site"))?;
+    let site = fleet::start(plans, &credentials, 1.0).await.map_err(DemoError::io("simulated site"))?;
+    if options.site_only {
+        report.bmcs(&site, &credentials);
+    }
+    Ok((site, credentials))
+}
 
+async fn drive(options: &Options, root: &Path, stage: &mut Stage, report: &mut Report) -> Result<ExitCode, DemoError> {
+    let (site, credentials) = start_site(options, report).await?;
+    stage.site = site;
     let started = Instant::now();
     let started_ms = report::now_ms();
     let programs = stage.programs.insert(Programs::start_collector(root)?);

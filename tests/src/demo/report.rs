@@ -5,7 +5,7 @@ use super::Options;
 use super::programs::{Door, Programs};
 use super::watch::{News, Watch};
 use crate::process;
-use crate::sim::fleet::{Plan, Protocol};
+use crate::sim::fleet::{Credentials, Plan, Protocol, Server};
 use crate::sim::machine::FaultKind;
 use outband_proto::ticket::{Clock, State, Ticket, clock};
 use serde_json::{Value, json};
@@ -58,6 +58,15 @@ impl Report {
         if let (Some(first), Some(last)) = (hot.first(), hot.last()) {
             self.say(&format!("  from  30 s  {first} … {last}  the air in front of the rack gets hotter"));
         }
+    }
+
+    /// How to reach the BMCs of a site that runs alone.
+    pub(super) fn bmcs(&self, site: &[Server], credentials: &Credentials) {
+        self.say(&format!("\nUser {}, password {}", credentials.user, credentials.password));
+        for server in site {
+            self.say(&format!("  {}  {}", server.plan.spec.name, server.bmc.url()));
+        }
+        self.say("Ctrl-C ends the site.");
     }
 
     pub(super) fn running(&mut self, programs: &Programs, door: &Door, after: Duration) {

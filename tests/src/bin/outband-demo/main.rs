@@ -15,6 +15,9 @@ struct Cli {
     /// What the site and its faults are made from: the same seed makes the same trouble.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Start the simulated site alone and print its BMCs' addresses, for `outband-agent probe` and the like.
+    #[arg(long, conflicts_with = "until_tickets")]
+    site_only: bool,
     /// End with 0 once tickets for a predicted drive failure and a predicted fan failure are open, with 1 if they are not in time.
     #[arg(long)]
     until_tickets: bool,
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let options = Options {
         servers: usize::from(cli.servers),
         seed: cli.seed,
+        site_only: cli.site_only,
         until_tickets: cli.until_tickets || cli.output == Output::Json,
         timeout: Duration::from_secs(cli.timeout),
         json: cli.output == Output::Json,
