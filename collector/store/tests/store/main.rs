@@ -1,5 +1,7 @@
 //! The store from outside: what every backend must do, what the SQLite file must survive, and what it costs.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests say at once what went wrong")]
+
 mod conformance;
 mod cost;
 mod sequencing;

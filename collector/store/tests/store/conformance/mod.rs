@@ -8,9 +8,12 @@ mod ticket;
 
 use outband_store::Store;
 
+/// A behaviour and its name.
+pub(crate) type Behaviour<S> = (&'static str, fn(&S));
+
 /// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
 pub(crate) fn conformance<S: Store>(make: impl Fn(&str) -> S) {
-    let all: Vec<(&str, fn(&S))> =
+    let all: Vec<Behaviour<S>> =
         ingest::all::<S>().into_iter().chain(assess::all()).chain(ticket::all()).chain(history::all()).collect();
     for (name, behaviour) in all {
         eprintln!("  {name}");
@@ -23,7 +26,7 @@ pub(crate) fn conformance<S: Store>(make: impl Fn(&str) -> S) {
 macro_rules! behaviours {
     ($($name:ident),* $(,)?) => {
         /// The behaviours of this file.
-        pub(crate) fn all<S: Store>() -> Vec<(&'static str, fn(&S))> {
+        pub(crate) fn all<S: Store>() -> Vec<$crate::conformance::Behaviour<S>> {
             vec![$((stringify!($name), $name::<S> as fn(&S))),*]
         }
     };
