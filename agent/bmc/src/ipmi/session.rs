@@ -21,7 +21,7 @@ const MAY_HAVE_EXPIRED: Duration = Duration::from_secs(20);
 /// How long a close may take before the BMC is left to expire the session itself.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the list of cipher suites is waited for: some BMCs never send one.
-const SUITES_DEADLINE: Duration = Duration::from_millis(800);
+const SUITES_DEADLINE: Duration = Duration::from_millis(600);
 /// How many handshakes are begun before a login is given up.
 const MAX_HANDSHAKES: u32 = 8;
 
@@ -62,7 +62,7 @@ pub enum RequestError {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A rung of the ladder holds.
+    /// A rung of the ladder holds. With another suite or privilege a rung may be climbed anew.
     Climbed(RungReport),
     /// The session is open; the whole ladder up to the privilege holds.
     Up,
@@ -256,6 +256,11 @@ impl Session {
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// The rungs that hold.
+    pub fn climbed(&self) -> &[RungReport] {
+        &self.climbed
     }
 
     /// How many datagrams were not what was waited for, and were not believed.
@@ -540,6 +545,9 @@ impl Session {
                 if let Some(exchange) = &mut self.exchange {
                     exchange.bmc_session = bmc_session;
                 }
+                if self.purpose == Purpose::FirstLogin {
+                    self.climb(Rung::Security, self.suite_found(suite));
+                }
                 self.begin(Step::Rakp1, now);
             }
             Opened::OtherAlgorithms => self.next_suite("it chose other algorithms", now),
@@ -547,6 +555,14 @@ impl Session {
             Opened::Refused(status) => self.status_refused("Open Session", status, now),
         }
         Ok(())
+    }
+
+    fn suite_found(&self, suite: CipherSuite) -> String {
+        let offered = match &self.offered {
+            Some(ids) => format!("offered: {}", ids.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
+            None => "the BMC lists none".to_owned(),
+        };
+        format!("cipher suite {} ({offered})", suite.id())
     }
 
     fn took_rakp2(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
@@ -601,12 +617,6 @@ impl Session {
     fn opened(&mut self, now: Instant) {
         self.logins += 1;
         if self.purpose == Purpose::FirstLogin {
-            let suite = self.suites.first().map_or(0, |s| s.id());
-            let offered = match &self.offered {
-                Some(ids) => format!("offered: {}", ids.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
-                None => "the BMC lists none".to_owned(),
-            };
-            self.climb(Rung::Security, format!("cipher suite {suite} ({offered})"));
             self.climb(Rung::Login, format!("user {}", self.config.user));
         }
         self.begin(Step::Privilege, now);
@@ -826,6 +836,8 @@ impl Session {
 
     fn climb(&mut self, rung: Rung, found: String) {
         let report = RungReport { rung, found };
+        // A second attempt, with another suite or privilege, climbs a rung anew.
+        self.climbed.retain(|held| held.rung < rung);
         self.climbed.push(report.clone());
         self.events.push_back(Event::Climbed(report));
     }

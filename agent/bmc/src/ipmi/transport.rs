@@ -22,20 +22,17 @@ const LONGEST_DATAGRAM: usize = 2048;
 pub struct Client {
     link: Link,
     poller: Poller,
-    climbed: Vec<RungReport>,
 }
 
 impl Client {
     /// Climbs the ladder up to and including [`crate::Rung::Privilege`].
     pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
         let mut link = Link::open(target).await?;
-        let mut climbed = Vec::new();
         loop {
             match link.next_event().await {
-                Event::Climbed(rung) => climbed.push(rung),
-                Event::Up => return Ok(Self { link, poller: Poller::default(), climbed }),
+                Event::Up => return Ok(Self { link, poller: Poller::default() }),
                 Event::Refused(error) => return Err(error),
-                Event::Closed | Event::Answered(..) => {}
+                Event::Climbed(_) | Event::Closed | Event::Answered(..) => {}
             }
         }
     }
@@ -55,7 +52,7 @@ impl Client {
 
     /// The rungs that held while connecting.
     pub fn climbed(&self) -> &[RungReport] {
-        &self.climbed
+        self.link.session.climbed()
     }
 
     /// What was sent and received so far.
