@@ -153,3 +153,40 @@ impl Drop for Child {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    fn shell(script: &str) -> Child {
+        Child::start("sh", Command::new("sh").args(["-c", script]).stdout(Stdio::piped())).unwrap()
+    }
+
+    fn lives(pid: u32) -> bool {
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), None).is_ok()
+    }
+
+    #[test]
+    fn a_program_that_goes_out_of_scope_is_gone() {
+        let child = shell("exec sleep 60");
+        let pid = child.id();
+        assert!(lives(pid));
+        drop(child);
+        assert!(!lives(pid));
+    }
+
+    #[test]
+    fn a_program_is_asked_to_end_before_it_is_killed() {
+        let mut polite = shell("exec sleep 60");
+        assert_eq!(polite.stop(Duration::from_secs(10)).unwrap().signal(), Some(Signal::SIGTERM as i32));
+    }
+
+    #[test]
+    fn a_program_that_will_not_end_is_killed() {
+        let mut stubborn = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(&mut stubborn.child.stdout.take().unwrap(), &mut ready).unwrap();
+        assert_eq!(stubborn.stop(Duration::from_millis(200)).unwrap().signal(), Some(Signal::SIGKILL as i32));
+    }
+}

@@ -243,3 +243,38 @@ impl Sensor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_raw_value_is_never_further_off_than_half_a_step(m in 1i16..100, b in -50i16..50, r_exp in -2i8..=1, raw in 0u8..=255) {
+            let scale = Scale { m, b, b_exp: 0, r_exp };
+            let step = 10f64.powi(i32::from(r_exp));
+            let value = (f64::from(m) * f64::from(raw) + f64::from(b)) * step;
+            prop_assert_eq!(scale.raw(value), raw);
+            prop_assert_eq!(scale.raw(value + 0.4 * f64::from(m) * step), raw);
+        }
+    }
+
+    #[test]
+    fn every_sensor_has_a_number_and_a_name_of_its_own_on_the_largest_server() {
+        let spec = Spec { fans: 12, psus: 4, drives: 24, dimms: 32, ..Spec::new("a", "NG1", 1) };
+        let all = table(&spec);
+        let numbers: std::collections::BTreeSet<_> = all.iter().map(|s| s.number).collect();
+        let names: std::collections::BTreeSet<_> = all.iter().map(|s| s.name.clone()).collect();
+        assert_eq!((numbers.len(), names.len()), (all.len(), all.len()));
+    }
+
+    #[test]
+    fn a_reading_beyond_a_limit_says_which() {
+        let mut machine = Machine::new(Spec::new("a", "NG1", 1), Vec::new());
+        machine.thermal.inlet = 41.0;
+        let inlet = table(&machine.spec).into_iter().find(|s| s.number == INLET).unwrap();
+        // Upper non-critical and upper critical; the two highest bits read as one.
+        assert_eq!(inlet.reading(&machine), [41, 0xc0, 0xc0 | 0b01_1000, 0]);
+    }
+}

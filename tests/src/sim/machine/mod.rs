@@ -173,3 +173,101 @@ impl Shared {
         self.start.elapsed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn machine(kind: Option<FaultKind>) -> Machine {
+        let faults = kind.map(|kind| Fault { kind, onset: 10.0, over: 10.0 }).into_iter().collect();
+        Machine::new(Spec::new("a", "NG1", 5), faults)
+    }
+
+    fn run(machine: &mut Machine, until: u32) {
+        (0..=until).for_each(|t| machine.advance(f64::from(t)));
+    }
+
+    #[test]
+    fn a_sound_machine_stays_within_its_limits_for_an_hour() {
+        let mut machine = machine(None);
+        for t in 0..3600 {
+            machine.advance(f64::from(t));
+            let thermal = &machine.thermal;
+            assert!(thermal.inlet < Thermal::INLET.caution && thermal.cpus.iter().all(|c| *c < Thermal::CPU.caution));
+            assert!(thermal.fans.iter().all(|f| f.rpm > Thermal::FAN.caution && f.duty < 60.0), "{thermal:?}");
+        }
+        assert_eq!(machine.log.len(), 1);
+    }
+
+    #[test]
+    fn a_worn_fan_turns_slower_than_its_siblings_at_equal_duty_then_stalls_and_is_logged() {
+        let mut machine = machine(Some(FaultKind::FanWears { fan: 2 }));
+        run(&mut machine, 18);
+        let share = |m: &Machine| m.thermal.fans[2].rpm / m.thermal.fans[0].rpm;
+        assert!((machine.thermal.fans[2].duty - machine.thermal.fans[0].duty).abs() < 1e-6);
+        assert!((0.6..0.8).contains(&share(&machine)), "{}", share(&machine));
+        run(&mut machine, 30);
+        assert_eq!(machine.thermal.fans[2].rpm, 0.0);
+        let low = |e: &Entry| matches!(e.happening, Happening::FanLow { fan: 2, .. });
+        assert_eq!(machine.log.entries().filter(|e| low(e)).count(), 1);
+    }
+
+    #[test]
+    fn the_supply_that_is_left_takes_the_whole_load() {
+        let mut machine = machine(Some(FaultKind::PsuInputLost { psu: 0 }));
+        let before = machine.input_watts();
+        run(&mut machine, 12);
+        assert_eq!((machine.psus[0].input_volts, machine.psus[0].input_watts), (0.0, 0.0));
+        assert!((machine.psus[1].input_watts / before - 1.0).abs() < 0.15);
+        assert!(!machine.power_redundant());
+    }
+
+    #[test]
+    fn a_hot_rack_is_logged_once_when_it_passes_the_limit() {
+        let mut machine = machine(Some(FaultKind::InletRunsHot));
+        run(&mut machine, 200);
+        assert!(machine.thermal.inlet > Thermal::INLET.critical);
+        assert_eq!(machine.log.entries().filter(|e| matches!(e.happening, Happening::InletHigh { .. })).count(), 1);
+    }
+
+    #[test]
+    fn a_full_log_loses_its_oldest_entry_and_says_so() {
+        let mut log = Log::new(3);
+        (0..5).for_each(|t| {
+            log.append(t, Happening::SystemBoot, true);
+        });
+        assert_eq!(log.entries().map(|e| e.id).collect::<Vec<_>>(), [3, 4, 5]);
+        assert!(log.stamps().2 && log.free() == 0);
+    }
+
+    proptest! {
+        #[test]
+        fn counters_of_a_wearing_drive_never_fall_however_time_is_cut(steps in prop::collection::vec(0.0..5.0f64, 1..60)) {
+            let mut machine = machine(Some(FaultKind::DiskWears { bay: 3 }));
+            let counters = |m: &Machine| {
+                let d = &m.drives[3];
+                [d.reallocated, d.offline_uncorrectable, d.reported_uncorrectable, d.power_on_hours as u64]
+            };
+            let mut time = 0.0;
+            let mut before = counters(&machine);
+            for step in steps {
+                time += step;
+                machine.advance(time);
+                let now = counters(&machine);
+                prop_assert!(before.iter().zip(&now).all(|(b, n)| b <= n), "{:?} then {:?}", before, now);
+                before = now;
+            }
+        }
+
+        #[test]
+        fn the_same_seed_shows_the_same_values(seed: u64, time in 0.0..1000.0f64) {
+            let at = |time| {
+                let mut machine = Machine::new(Spec::new("a", "NG1", seed), Vec::new());
+                machine.advance(time);
+                (machine.thermal, machine.psus, machine.drives)
+            };
+            prop_assert_eq!(at(time), at(time));
+        }
+    }
+}
