@@ -13,11 +13,12 @@ pub use contact::{Contact, Origin};
 pub use event::EventNote;
 pub use fan::FanTrack;
 pub use place::Place;
-pub use series::{Counter, Gauge, Series, SeriesKey, Step, Switch, Track};
+pub use series::{Counter, Gauge, Series, SeriesKey, Step, Switch, Track, Via};
 
 use crate::{Fault, config::RuleConfig};
 use outband_schemas::{
-    AgentId, ComponentClass, ComponentId, Gap, LogEvent, Observation, ObservationSet, Part, Reading, Section, Timestamp,
+    AgentId, ComponentClass, ComponentId, Gap, LogEvent, Observation, ObservationSet, Part, Reading, Section,
+    SensorKind, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -59,10 +60,12 @@ impl Window {
         let mut got = 0_usize;
         let mut failed: Option<&Gap> = None;
         let mut entries = Vec::new();
+        let mut via = None;
         for observation in &set.observations {
             match observation {
                 Observation::Reading(reading) => {
-                    self.read(origin, set.section, reading, received_at);
+                    self.read(set.section, reading, received_at);
+                    via.get_or_insert(Via::of(&reading.source));
                     got += usize::from(reading.value.is_some());
                 }
                 Observation::Event(event) => {
@@ -96,8 +99,8 @@ impl Window {
                 self.note(event, received_at, first_log.then(|| Duration::from_secs(horizon)));
             }
         }
-        if set.section == Section::Sensors {
-            fan::close_poll(&mut self.places, origin, polled_at, config);
+        if let Some(via) = via.filter(|_| set.section == Section::Sensors) {
+            fan::close_poll(&mut self.places, via, polled_at, config);
         }
         self.newest = self.newest.max(Some(polled_at));
         self.agent_observed(&origin.agent, polled_at);
@@ -113,6 +116,43 @@ impl Window {
         self.note(event, received_at, None);
     }
 
+    /// Takes in readings of the past, oldest first, as the store kept them. A poll ends where a sensor comes again.
+    pub fn replay(&mut self, readings: &[Reading], config: &RuleConfig) {
+        let mut seen: BTreeSet<(&ComponentId, SensorKind, &str, Via)> = BTreeSet::new();
+        let mut begun: Option<Timestamp> = None;
+        for reading in readings {
+            let via = Via::of(&reading.source);
+            let key = (&reading.component, reading.kind, reading.sensor.as_str(), via);
+            if !seen.insert(key) {
+                self.close_polls(begun, config);
+                seen = BTreeSet::from([key]);
+                begun = None;
+            }
+            begun = Some(begun.map_or(reading.observed_at, |t| t.min(reading.observed_at)));
+            self.read(section_of(reading.component.class()), reading, reading.observed_at);
+        }
+        self.close_polls(begun, config);
+    }
+
+    fn close_polls(&mut self, begun: Option<Timestamp>, config: &RuleConfig) {
+        let Some(begun) = begun else { return };
+        for via in [Via::Ipmi, Via::Redfish] {
+            fan::close_poll(&mut self.places, via, begun, config);
+        }
+    }
+
+    /// Sets a sensor's limits, as the newest stored reading has them.
+    pub fn limit(&mut self, reading: &Reading) {
+        if let Some(place) = self.places.get_mut(&reading.component) {
+            place.limit(reading);
+        }
+    }
+
+    /// Takes in the part that is in a place, as the store kept it.
+    pub fn place_part(&mut self, part: &Part, at: Timestamp) {
+        self.install(part, at);
+    }
+
     /// Notes the newest poll of any target of an agent (the agent's clock): what a silent target is measured against.
     pub fn agent_observed(&mut self, agent: &AgentId, at: Timestamp) {
         let newest = self.agents.entry(agent.clone()).or_insert(at);
@@ -124,20 +164,23 @@ impl Window {
         self.hosted = Some(hosted);
     }
 
-    /// Forgets a target that its agent no longer polls.
+    /// Forgets a target that its agent no longer polls, and every reading: those of other targets come again with their next
+    /// poll.
     pub fn forget(&mut self, origin: &Origin) {
-        self.contacts.remove(origin);
+        if self.contacts.remove(origin).is_none() {
+            return;
+        }
         for place in self.places.values_mut() {
-            place.forget(origin);
+            place.forget_readings();
         }
         self.places.retain(|_, place| !place.is_empty());
         let agents: BTreeSet<AgentId> = self.contacts.keys().map(|o| o.agent.clone()).collect();
         self.agents.retain(|agent, _| agents.contains(agent));
     }
 
-    fn read(&mut self, origin: &Origin, section: Section, reading: &Reading, received_at: Timestamp) {
+    fn read(&mut self, section: Section, reading: &Reading, received_at: Timestamp) {
         let place = self.places.entry(reading.component.clone()).or_default();
-        place.read(origin, section, reading, reading.observed_at.min(received_at));
+        place.read(section, reading, reading.observed_at.min(received_at));
     }
 
     fn install(&mut self, part: &Part, at: Timestamp) {
@@ -213,9 +256,18 @@ impl Window {
     }
 }
 
+/// The section with which places of a class are read, where only the class is known.
+fn section_of(class: ComponentClass) -> Section {
+    match class {
+        ComponentClass::Disk => Section::Drives,
+        ComponentClass::Agent => Section::Host,
+        _ => Section::Sensors,
+    }
+}
+
 /// Whether a reading of this kind could show the fault.
-fn vouches(fault: Fault, kind: outband_schemas::SensorKind) -> bool {
-    use outband_schemas::SensorKind as K;
+fn vouches(fault: Fault, kind: SensorKind) -> bool {
+    use SensorKind as K;
     match fault {
         Fault::DiskFailure => {
             matches!(kind, K::State | K::FailurePredicted | K::CriticalWarning | K::ReallocatedSectors | K::MediaErrors)

@@ -2,7 +2,7 @@
 
 use super::{Incident, IncidentChange, IncidentKey, Stage, What};
 use crate::config::IncidentConfig;
-use crate::{Evidence, Fault, Finding};
+use crate::{Evidence, Fault, Finding, Window};
 use outband_schemas::{ComponentId, ServerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,21 @@ pub struct Watched {
     pub vouched: Option<Timestamp>,
     /// The serial of the part that is there now.
     pub serial: Option<String>,
+}
+
+impl Evaluation {
+    /// What rules found in a window, and what was seen where its open incidents are.
+    pub fn of(server: ServerId, window: &Window, findings: Vec<Finding>, open: &[Incident], caught_up: bool) -> Self {
+        let watched = open
+            .iter()
+            .map(|incident| {
+                let (component, fault) = (&incident.key.component, incident.key.fault);
+                let serial = window.place(component).and_then(|p| p.serial()).map(str::to_owned);
+                ((component.clone(), fault), Watched { vouched: window.vouched(component, fault), serial })
+            })
+            .collect();
+        Self { server, findings, watched, caught_up }
+    }
 }
 
 /// How much evidence an incident keeps: the first ones, and the newest.
@@ -227,7 +242,7 @@ impl Step<'_> {
         let worse = group.iter().any(|f| f.level > before.level && after.hits >= f.confirm);
         if self.caught_up && (worse || (before.predicted && seen)) {
             // It is no false alarm any more: a new incident, and a new ticket.
-            (after.ticket, after.noted_at, after.stage) = (None, self.now, Stage::Open);
+            (after.ticket, after.stage) = (None, Stage::Open);
             after.predicted = before.predicted && !seen;
             grave(&mut after, group);
             return change(after, What::Opened);

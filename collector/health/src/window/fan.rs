@@ -1,6 +1,6 @@
 //! A fan's speed against its own past: at equal duty where the duty is known, else against its siblings.
 
-use super::{Origin, Place, SeriesKey};
+use super::{Place, SeriesKey, Via};
 use crate::config::RuleConfig;
 use crate::stats::median;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
@@ -77,11 +77,11 @@ struct Sample {
 /// After a poll of the sensors: compares the speeds that it brought with each other.
 pub(super) fn close_poll(
     places: &mut BTreeMap<ComponentId, Place>,
-    origin: &Origin,
+    via: Via,
     polled_at: Timestamp,
     config: &RuleConfig,
 ) {
-    let samples = samples(places, origin, polled_at);
+    let samples = samples(places, via, polled_at);
     let enough = usize::try_from(config.fan.siblings).unwrap_or(usize::MAX);
     for sample in &samples {
         // Against the others, so that a fan that wears does not move its own measure.
@@ -110,11 +110,11 @@ fn bucket(duty: f64) -> u8 {
 }
 
 /// The speeds that this poll brought. A fan that stands is left out: it would drag the others' measure.
-fn samples(places: &BTreeMap<ComponentId, Place>, origin: &Origin, polled_at: Timestamp) -> Vec<Sample> {
+fn samples(places: &BTreeMap<ComponentId, Place>, via: Via, polled_at: Timestamp) -> Vec<Sample> {
     let fresh = |at: Timestamp| at >= polled_at;
     let newest = |place: &Place, kind: SensorKind| -> Vec<(SeriesKey, Timestamp, f64)> {
-        let of_origin = place.of_kind(kind).filter(|(key, _)| key.origin == *origin);
-        of_origin
+        let of_via = place.of_kind(kind).filter(|(key, _)| key.via == via);
+        of_via
             .filter_map(|(key, series)| match &series.track {
                 super::Track::Gauge(gauge) => {
                     let (at, value) = *gauge.samples().next_back()?;

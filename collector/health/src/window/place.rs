@@ -1,7 +1,7 @@
 //! One place of a server: its series, its log entries, the part in it.
 
 use super::series::{Series, SeriesKey, Switch, Track};
-use super::{EventNote, FanTrack, Origin};
+use super::{EventNote, FanTrack, Via};
 use outband_schemas::{EventKind, Quality, Reading, Section, SensorKind, State, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -88,8 +88,8 @@ impl Place {
         Some((u32::try_from(hits().count()).unwrap_or(u32::MAX), newest))
     }
 
-    pub(super) fn read(&mut self, origin: &Origin, section: Section, reading: &Reading, at: Timestamp) {
-        let key = SeriesKey { kind: reading.kind, sensor: reading.sensor.clone(), origin: origin.clone() };
+    pub(super) fn read(&mut self, section: Section, reading: &Reading, at: Timestamp) {
+        let key = SeriesKey { kind: reading.kind, sensor: reading.sensor.clone(), via: Via::of(&reading.source) };
         let series = self.series.entry(key).or_insert_with(|| Series::new(section, reading.kind));
         series.read(reading, at);
         if self.is_absent() {
@@ -116,9 +116,18 @@ impl Place {
         self.events.push_back(note);
     }
 
-    pub(super) fn forget(&mut self, origin: &Origin) {
-        self.series.retain(|key, _| key.origin != *origin);
-        self.fan.retain(|key, _| key.origin != *origin);
+    /// Sets a sensor's limits without a reading.
+    pub(super) fn limit(&mut self, reading: &Reading) {
+        let key = SeriesKey { kind: reading.kind, sensor: reading.sensor.clone(), via: Via::of(&reading.source) };
+        if let (Some(series), Some(thresholds)) = (self.series.get_mut(&key), reading.thresholds) {
+            series.thresholds = thresholds;
+        }
+    }
+
+    /// Forgets every reading; what is in the place and what the log says of it stays.
+    pub(super) fn forget_readings(&mut self) {
+        self.series.clear();
+        self.fan.clear();
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,7 +1,6 @@
 //! One sensor's values, reduced to what rules need.
 
-use super::Origin;
-use outband_schemas::{Quality, Reading, Section, SensorKind, State, Suspicion, Thresholds, Timestamp, Value};
+use outband_schemas::{Quality, Reading, Section, SensorKind, Source, State, Suspicion, Thresholds, Timestamp, Value};
 use std::collections::VecDeque;
 
 /// Names one series of a place.
@@ -11,8 +10,30 @@ pub struct SeriesKey {
     pub kind: SensorKind,
     /// The sensor's own name.
     pub sensor: String,
-    /// Who reads it.
-    pub origin: Origin,
+    /// By which way it is read. The same sensor read by two protocols is two series.
+    pub via: Via,
+}
+
+/// The way by which a sensor is read, as its source tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Via {
+    /// IPMI: `ipmi:` or `sel:`.
+    Ipmi,
+    /// Redfish: a URI.
+    Redfish,
+    /// Another, such as the agent's own host.
+    Other,
+}
+
+impl Via {
+    /// The way that a source names.
+    pub fn of(source: &Source) -> Self {
+        match source.0.as_str() {
+            s if s.starts_with("ipmi:") || s.starts_with("sel:") => Self::Ipmi,
+            s if s.starts_with('/') => Self::Redfish,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// One sensor's values, reduced.
