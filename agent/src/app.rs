@@ -14,6 +14,7 @@ use outband_schemas::{AgentId, Clock, Section, SiteId, TargetId};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +78,11 @@ struct App {
 /// Runs the agent until SIGTERM or SIGINT.
 pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
     let config = config::load(path, around)?;
-    std::fs::create_dir_all(&config.data_dir)
+    // What BMCs say of a site is not for everybody on the machine.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
         .map_err(|source| Error::DataDir { path: config.data_dir.clone(), source })?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;

@@ -157,7 +157,7 @@ fn collector(
     }
     let mut place = place(problems, &[key("collector")]);
     if endpoints.is_empty() {
-        place.add("endpoints", "is missing; e.g. endpoints = [\"https://collector.example:7443\"]");
+        place.add("endpoints", "is missing; e.g. endpoints = [\"https://collector.example:7442\"]");
     }
     let credentials_dir = around.credentials_dir.as_deref();
     let ca_file = place.required("ca_file", table.ca_file, "collector-ca.pem");

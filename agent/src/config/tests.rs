@@ -208,3 +208,17 @@ mod any_text {
         }
     }
 }
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/json/agent.schema.json");
+
+/// To renew it after a change: `OUTBAND_BLESS=1 cargo test -p outband-agent the_schema`.
+#[test]
+fn the_schema_in_the_tree_is_that_of_the_code() {
+    let schema = serde_json::to_string_pretty(&file::schema()).unwrap() + "\n";
+    if std::env::var_os("OUTBAND_BLESS").is_some() {
+        fs::create_dir_all(Path::new(SCHEMA).parent().unwrap()).unwrap();
+        fs::write(SCHEMA, &schema).unwrap();
+    }
+    let kept = fs::read_to_string(SCHEMA).unwrap_or_default();
+    assert!(kept == schema, "the config changed: renew schemas/json/agent.schema.json");
+}

@@ -213,8 +213,10 @@ impl Slot {
     /// Makes the next regular moment after `now` due, and counts those that passed meanwhile.
     fn advance(&mut self, cadence: Duration, jitter: f64, now: Instant) {
         if !std::mem::replace(&mut self.polled, true) {
-            // Targets that began together do not stay together.
-            self.anchor = self.due + cadence.mul_f64(jitter);
+            // Targets that began together do not stay together; and waiting for one's turn at the start is no slowness.
+            self.anchor = now + cadence.mul_f64(jitter);
+            self.due = self.anchor;
+            return;
         }
         let moments = |at: Instant| match at.checked_duration_since(self.anchor) {
             Some(after) => u32::try_from(after.as_nanos() / cadence.as_nanos().max(1)).unwrap_or(u32::MAX - 1) + 1,
