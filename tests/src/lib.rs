@@ -4,6 +4,7 @@ pub mod demo;
 pub mod files;
 pub mod process;
 pub mod sim;
+pub mod stack;
 pub mod wait;
 
 pub use files::{shared_dir, workspace_dir};
