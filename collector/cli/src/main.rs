@@ -1,2 +1,68 @@
-//! Shell.
-fn main() {}
+//! `outband`: what operators ask the collector, and what they tell it.
+//!
+//! Read in this order: [`args`] (what can be asked), [`connect`] (whom), one file a noun ([`servers`] …), [`output`] (how it is shown).
+
+mod agents;
+mod args;
+mod connect;
+mod context;
+mod error;
+mod events;
+mod gaps;
+mod health;
+mod name;
+mod output;
+mod paging;
+mod readings;
+mod servers;
+mod ticket_view;
+mod tickets;
+mod watch;
+mod when;
+mod words;
+
+use args::{Args, Command};
+use clap::{CommandFactory, Parser};
+use context::Context;
+use error::Error;
+use std::process::ExitCode;
+use words::Lang;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let lang = args.lang.unwrap_or_else(|| Lang::of_environment(|key| std::env::var(key).ok()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(args, lang)),
+        Err(source) => Err(Error::Output(source)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report(lang);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(args: Args, lang: Lang) -> Result<(), Error> {
+    if let Command::Completions { shell } = args.command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Args::command(), "outband", &mut script);
+        return output::print(&String::from_utf8_lossy(&script));
+    }
+    let Args { connection, output, watch, limit, command, .. } = args;
+    let api = connect::connect(&connection).await?;
+    let context = Context { api, format: output, lang, limit, watch };
+    match command {
+        Command::Servers { command } => servers::run(&context, command).await,
+        Command::Health { name } => health::run(&context, name).await,
+        Command::Readings(asked) => readings::run(&context, asked).await,
+        Command::Events { server, severity } => events::run(&context, server, severity).await,
+        Command::Gaps { server } => gaps::run(&context, server).await,
+        Command::Tickets { command } => tickets::run(&context, command).await,
+        Command::Agents => agents::run(&context).await,
+        Command::Completions { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,281 @@
+//! What can be asked.
+
+use crate::output::Format;
+use crate::words::Lang;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  outband health                                what is not well, and why
+  outband health --watch                        the same, again whenever it changes
+  outband servers get srv-1                     one server and the parts in it
+  outband readings srv-1 --component fan        the fans' latest values
+  outband readings srv-1 --kind temperature --from 2h -o csv
+  outband tickets                               open tickets and the clock that runs out next
+  outband tickets get 12                        one ticket with evidence, clocks and history
+  outband tickets assign 12 wang --why 'on duty'
+  outband tickets resolve 12 --as repaired --why 'drive replaced, rebuild done'
+
+Which collector: --endpoint, OUTBAND_ENDPOINT, `endpoint` in ~/.config/outband/cli.toml, else the collector on this machine.
+Its CA (--ca) and your token (--token-file) are taken from the same places, else from the data directory of the collector on this machine.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 collector unreachable, 5 denied";
+
+/// Ask an Outband collector about servers, their health and their tickets
+#[derive(Debug, Parser)]
+#[command(name = "outband", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
+    /// How to print
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Output")]
+    pub(crate) output: Format,
+
+    /// Print again whenever something changes, until Ctrl-C
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) watch: bool,
+
+    /// At most so many rows; 0: all
+    #[arg(long, global = true, default_value_t = 1000, value_name = "N", help_heading = "Output")]
+    pub(crate) limit: usize,
+
+    /// Language of headings, states and errors [default: from LC_ALL, LC_MESSAGES, LANG]
+    #[arg(long, global = true, value_enum, help_heading = "Output")]
+    pub(crate) lang: Option<Lang>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Whom to ask, and as whom.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// The collector's operator address, https://HOST:PORT
+    #[arg(long, global = true, env = "OUTBAND_ENDPOINT", value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+
+    /// The collector's CA certificate (its data directory has it as ca.pem)
+    #[arg(long, global = true, env = "OUTBAND_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// The file with your operator token (never the token itself: others can read command lines)
+    #[arg(long, global = true, env = "OUTBAND_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Servers and the parts in them
+    Servers {
+        #[command(subcommand)]
+        command: Option<ServersCommand>,
+    },
+    /// Health scores, with the reason for every point lost
+    #[command(after_help = "\
+Examples:
+  outband health                        every site and server
+  outband health srv-1                  one server and its components
+  outband health sites/dc1              one site and its servers
+  outband health 'srv-1/disk/Bay 3'     one component
+
+STALE and UNKNOWN are not OK: nothing recent is known.")]
+    Health {
+        /// SERVER, sites/SITE or SERVER/CLASS/SLOT; all sites and servers where it is left out
+        name: Option<String>,
+    },
+    /// Sensor values, latest or past
+    #[command(after_help = "\
+Examples:
+  outband readings srv-1                                latest value of every sensor
+  outband readings srv-1 --component 'disk/Bay 3'       of one drive
+  outband readings srv-1 --kind fan_speed --from 6h     history of the last six hours
+  outband readings srv-1 --from 2026-01-31T08:00:00Z --to 2026-01-31T09:00:00Z -o json")]
+    Readings(ReadingsArgs),
+    /// Entries of the BMCs' logs, newest first
+    Events {
+        /// Only of this server
+        server: Option<String>,
+        /// Only entries at least this grave
+        #[arg(long, value_enum)]
+        severity: Option<SeverityArg>,
+    },
+    /// What could not be read, and why, newest first
+    Gaps {
+        /// Only of this server
+        server: Option<String>,
+    },
+    /// Tickets, their clocks, and moving them on
+    Tickets {
+        #[command(subcommand)]
+        command: Option<TicketsCommand>,
+    },
+    /// Agents, and how far behind they are
+    Agents,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  outband completions bash > ~/.local/share/bash-completion/completions/outband")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServersCommand {
+    /// All servers
+    List {
+        /// Only of this site
+        #[arg(long)]
+        site: Option<String>,
+    },
+    /// One server with its parts
+    Get {
+        /// Its name, as `outband servers` shows it
+        name: String,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReadingsArgs {
+    /// The server's name, as `outband servers` shows it
+    pub(crate) server: String,
+    /// Only of this component: CLASS/SLOT, or a class alone (disk, fan, psu, cpu, memory, …)
+    #[arg(long, value_name = "COMPONENT")]
+    pub(crate) component: Option<String>,
+    /// Only of this kind (temperature, fan_speed, reallocated_sectors, …)
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// History from this time on: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// History before this time; now where it is left out
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// The latest values (the default unless --from or --to is given)
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub(crate) latest: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SeverityArg {
+    Ok,
+    Warning,
+    Critical,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub(crate) enum StateArg {
+    New,
+    Assigned,
+    InProgress,
+    WaitingForCustomer,
+    WaitingForParts,
+    Resolved,
+    Closed,
+    Reopened,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub(crate) enum ResolutionArg {
+    /// The fault was there and is repaired
+    Repaired,
+    /// There was no fault
+    FalseAlarm,
+}
+
+/// A ticket, and why it is moved.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MoveArgs {
+    /// The ticket's number
+    pub(crate) number: String,
+    /// Why, for the ticket's log
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) why: String,
+    /// Only if the ticket is still as it was when this etag was read (see `-o json`)
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ETAG")]
+    pub(crate) if_etag: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TicketsCommand {
+    /// Open tickets, or those asked for
+    List {
+        /// Closed and resolved ones too
+        #[arg(long, conflicts_with = "state")]
+        all: bool,
+        /// Only in these states
+        #[arg(long, value_enum, value_delimiter = ',')]
+        state: Vec<StateArg>,
+        /// Only of this server
+        #[arg(long)]
+        server: Option<String>,
+    },
+    /// One ticket with its evidence, clocks and history
+    Get {
+        /// The ticket's number
+        number: String,
+    },
+    /// Give it to somebody (stops the respond clock)
+    Assign {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// To whom
+        assignee: String,
+    },
+    /// Work begins
+    Start {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// The root cause is found (stops the locate clock)
+    Locate {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// The root cause
+        cause: String,
+    },
+    /// Wait for the customer (pauses the clocks by default)
+    WaitCustomer {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// Wait for parts (the clocks run on by default)
+    WaitParts {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// Go on after waiting
+    Resume {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// It is done (stops the repair clock); clean polls then close it
+    Resolve {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// How it ended
+        #[arg(long = "as", value_enum, default_value_t = ResolutionArg::Repaired)]
+        resolution: ResolutionArg,
+    },
+    /// Close it
+    Close {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// It is not done after all
+    Reopen {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// Say something on it
+    Comment {
+        /// The ticket's number
+        number: String,
+        /// The comment
+        text: String,
+    },
+}

@@ -1,0 +1,31 @@
+//! What every command has at hand.
+
+use crate::connect::Api;
+use crate::error::Error;
+use crate::output::{self, Document, Format, Shown};
+use crate::words::Lang;
+
+/// The collector, and how the caller wants to see what it says.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) api: Api,
+    pub(crate) format: Format,
+    pub(crate) lang: Lang,
+    /// How many rows at most; 0: all.
+    pub(crate) limit: usize,
+    pub(crate) watch: bool,
+}
+
+impl Context {
+    /// The document as text in the wanted format.
+    pub(crate) fn render(&self, document: &impl Document) -> Result<String, Error> {
+        let shown = Shown { now_ms: now_ms(), lang: self.lang, wide: self.format == Format::Wide };
+        // Watchers of JSON read a document a line.
+        output::render(document, self.format, &shown, self.watch)
+    }
+}
+
+/// The time here, in milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

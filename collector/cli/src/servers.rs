@@ -1,0 +1,214 @@
+//! `outband servers`.
+
+use crate::args::ServersCommand;
+use crate::context::Context;
+use crate::error::Error;
+use crate::health::{View as Health, status_word};
+use crate::output::{self, Block, Column, Document, List, Rows, Shown, bytes};
+use crate::when::Time;
+use crate::words::Word;
+use crate::{name, paging, watch};
+use outband_proto::health::{self as wire, GetServerRequest, ListServersRequest};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+struct View {
+    name: String,
+    site: String,
+    serial: String,
+    uuid: String,
+    manufacturer: String,
+    model: String,
+    hostname: String,
+    targets: Vec<String>,
+    last_seen: Time,
+    health: Option<Health>,
+    parts: Vec<Part>,
+    etag: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Part {
+    component: String,
+    manufacturer: String,
+    model: String,
+    part_number: String,
+    serial: String,
+    firmware: String,
+    capacity_bytes: u64,
+}
+
+const COLUMNS: &[Column<View>] = &[
+    Column { key: "name", head: Word::Server, wide: false, cell: |v, _| name::short(&v.name), raw: |v| v.name.clone() },
+    Column {
+        key: "site",
+        head: Word::Site,
+        wide: false,
+        cell: |v, _| v.site.trim_start_matches("sites/").to_owned(),
+        raw: |v| v.site.clone(),
+    },
+    Column { key: "status", head: Word::Status, wide: false, cell: |v, s| status(v, s), raw: raw_status },
+    Column { key: "score", head: Word::Score, wide: false, cell: |v, _| score(v), raw: score },
+    Column {
+        key: "manufacturer",
+        head: Word::Manufacturer,
+        wide: true,
+        cell: |v, _| v.manufacturer.clone(),
+        raw: |v| v.manufacturer.clone(),
+    },
+    Column { key: "model", head: Word::Model, wide: false, cell: |v, _| v.model.clone(), raw: |v| v.model.clone() },
+    Column { key: "serial", head: Word::Serial, wide: false, cell: |v, _| v.serial.clone(), raw: |v| v.serial.clone() },
+    Column {
+        key: "hostname",
+        head: Word::Hostname,
+        wide: true,
+        cell: |v, _| v.hostname.clone(),
+        raw: |v| v.hostname.clone(),
+    },
+    Column { key: "uuid", head: Word::Uuid, wide: true, cell: |v, _| v.uuid.clone(), raw: |v| v.uuid.clone() },
+    Column {
+        key: "targets",
+        head: Word::Targets,
+        wide: true,
+        cell: |v, _| v.targets.join(", "),
+        raw: |v| v.targets.join(" "),
+    },
+    Column {
+        key: "last_seen",
+        head: Word::LastSeen,
+        wide: false,
+        cell: |v, s| v.last_seen.age(s.now_ms, s.lang),
+        raw: |v| v.last_seen.text(),
+    },
+];
+
+const PARTS: &[Column<Part>] = &[
+    Column {
+        key: "component",
+        head: Word::Component,
+        wide: false,
+        cell: |p, _| p.component.clone(),
+        raw: |p| p.component.clone(),
+    },
+    Column {
+        key: "manufacturer",
+        head: Word::Manufacturer,
+        wide: true,
+        cell: |p, _| p.manufacturer.clone(),
+        raw: |p| p.manufacturer.clone(),
+    },
+    Column { key: "model", head: Word::Model, wide: false, cell: |p, _| p.model.clone(), raw: |p| p.model.clone() },
+    Column {
+        key: "part_number",
+        head: Word::PartNumber,
+        wide: true,
+        cell: |p, _| p.part_number.clone(),
+        raw: |p| p.part_number.clone(),
+    },
+    Column { key: "serial", head: Word::Serial, wide: false, cell: |p, _| p.serial.clone(), raw: |p| p.serial.clone() },
+    Column {
+        key: "firmware",
+        head: Word::Firmware,
+        wide: false,
+        cell: |p, _| p.firmware.clone(),
+        raw: |p| p.firmware.clone(),
+    },
+    Column {
+        key: "capacity_bytes",
+        head: Word::Size,
+        wide: false,
+        cell: |p, _| if p.capacity_bytes == 0 { String::new() } else { bytes(p.capacity_bytes as f64) },
+        raw: |p| p.capacity_bytes.to_string(),
+    },
+];
+
+fn status(view: &View, shown: &Shown) -> String {
+    shown.word(view.health.as_ref().map_or(Word::Unknown, |h| status_word(h.status)))
+}
+
+fn raw_status(view: &View) -> String {
+    view.health.as_ref().map_or("unknown", |h| h.status).to_owned()
+}
+
+fn score(view: &View) -> String {
+    view.health.as_ref().and_then(|h| h.score).map_or_else(|| "–".to_owned(), |s| s.to_string())
+}
+
+impl Document for View {
+    fn blocks(&self, shown: &Shown) -> Vec<Block> {
+        // Every column, one below the other.
+        let all = Shown { wide: true, ..*shown };
+        let sheet = COLUMNS.iter().map(|c| (all.word(c.head), (c.cell)(self, &all))).collect();
+        let mut blocks = vec![Block::Sheet(sheet)];
+        blocks.extend(self.health.iter().filter_map(|h| h.penalty_table(shown)));
+        if !self.parts.is_empty() {
+            blocks.push(output::table_of(Some(Word::Parts), PARTS, &self.parts, shown));
+        }
+        blocks
+    }
+
+    fn rows(&self) -> Rows {
+        output::raw(COLUMNS, std::slice::from_ref(self))
+    }
+}
+
+impl From<wire::Server> for View {
+    fn from(s: wire::Server) -> Self {
+        Self {
+            name: s.name,
+            site: s.site,
+            serial: s.serial,
+            uuid: s.uuid,
+            manufacturer: s.manufacturer,
+            model: s.model,
+            hostname: s.hostname,
+            targets: s.targets,
+            last_seen: Time(s.last_seen_ms),
+            health: s.health.map(Health::from),
+            parts: s.parts.into_iter().map(Part::from).collect(),
+            etag: s.etag,
+        }
+    }
+}
+
+impl From<wire::Part> for Part {
+    fn from(p: wire::Part) -> Self {
+        Self {
+            component: p.component,
+            manufacturer: p.manufacturer,
+            model: p.model,
+            part_number: p.part_number,
+            serial: p.serial,
+            firmware: p.firmware,
+            capacity_bytes: p.capacity_bytes,
+        }
+    }
+}
+
+pub(crate) async fn run(context: &Context, command: Option<ServersCommand>) -> Result<(), Error> {
+    match command {
+        Some(ServersCommand::Get { name }) => {
+            watch::show(context, async || {
+                let request = GetServerRequest { name: name::server(&name) };
+                let answer = context.api.health().get_server(request).await?.into_inner();
+                context.render(&View::from(answer.server.unwrap_or_default()))
+            })
+            .await
+        }
+        Some(ServersCommand::List { site }) => list(context, site.map(|s| name::site(&s)).unwrap_or_default()).await,
+        None => list(context, String::new()).await,
+    }
+}
+
+async fn list(context: &Context, site: String) -> Result<(), Error> {
+    watch::show(context, async || {
+        let paged = paging::follow(context.limit, async |page_size, page_token| {
+            let request = ListServersRequest { page_size, page_token, site: site.clone() };
+            let answer = context.api.health().list_servers(request).await?.into_inner();
+            Ok((answer.servers.into_iter().map(View::from).collect(), answer.next_page_token))
+        })
+        .await?;
+        context.render(&List { name: "servers", columns: COLUMNS, paged, none: Word::NoServers })
+    })
+    .await
+}

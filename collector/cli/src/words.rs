@@ -1,0 +1,165 @@
+//! Headings, states and advice in the operator's language. What the collector and the BMCs say is shown as they say it.
+
+use clap::ValueEnum;
+
+/// A language that the output speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    En,
+    #[value(name = "zh-CN", alias = "zh")]
+    ZhCn,
+}
+
+impl Lang {
+    /// The language of the locale, as POSIX ranks the variables.
+    pub(crate) fn of_environment(env: impl Fn(&str) -> Option<String>) -> Self {
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|k| env(k).filter(|v| !v.is_empty()));
+        if locale.is_some_and(|l| l.starts_with("zh")) { Self::ZhCn } else { Self::En }
+    }
+}
+
+macro_rules! words {
+    ($($name:ident $en:literal $zh:literal,)*) => {
+        /// What the output says, in every language.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Word { $($name),* }
+
+        impl Word {
+            pub(crate) fn text(self, lang: Lang) -> &'static str {
+                match (self, lang) { $((Word::$name, Lang::En) => $en, (Word::$name, Lang::ZhCn) => $zh,)* }
+            }
+        }
+    };
+}
+
+words! {
+    // headings
+    Age "AGE" "时间",
+    Agent "AGENT" "代理",
+    Assignee "ASSIGNEE" "负责人",
+    Cause "CAUSE" "原因",
+    Clock "CLOCK" "时钟",
+    Code "CODE" "代码",
+    Component "COMPONENT" "部件",
+    Connected "CONNECTED" "连接",
+    Detail "DETAIL" "详情",
+    Due "DUE" "到期",
+    Event "EVENT LANE" "事件通道",
+    Firmware "FIRMWARE" "固件",
+    From "FROM" "起",
+    Hostname "HOSTNAME" "主机名",
+    Kind "KIND" "类型",
+    LastSeen "LAST SEEN" "最近上报",
+    Limits "LIMITS" "阈值",
+    Log "LOG" "日志",
+    Lost "WHY" "扣分原因",
+    Manufacturer "MANUFACTURER" "厂商",
+    Message "MESSAGE" "内容",
+    Model "MODEL" "型号",
+    Name "NAME" "名称",
+    NextClock "NEXT CLOCK" "最近时钟",
+    Onset "ONSET" "起始",
+    PartNumber "PART NUMBER" "部件号",
+    Points "POINTS" "扣分",
+    Predicted "PREDICTED" "预测",
+    Priority "P" "级别",
+    Quality "QUALITY" "质量",
+    Reason "REASON" "依据",
+    Resolution "RESOLUTION" "处理结果",
+    RootCause "ROOT CAUSE" "根因",
+    Rule "RULE" "规则",
+    Score "SCORE" "健康分",
+    Sensor "SENSOR" "传感器",
+    Serial "SERIAL" "序列号",
+    Server "SERVER" "服务器",
+    Severity "SEVERITY" "严重性",
+    Site "SITE" "站点",
+    Size "SIZE" "容量",
+    Source "SOURCE" "来源",
+    State "STATE" "状态",
+    Status "STATUS" "状态",
+    Target "TARGET" "目标",
+    Targets "TARGETS" "目标",
+    Telemetry "TELEMETRY LANE" "遥测通道",
+    Ticket "TICKET" "工单",
+    Time "TIME" "时刻",
+    Title "TITLE" "标题",
+    To "TO" "止",
+    Unit "UNIT" "单位",
+    Used "USED" "已用",
+    Uuid "UUID" "UUID",
+    Value "VALUE" "数值",
+    Version "VERSION" "版本",
+    Who "WHO" "操作人",
+    What "WHAT" "动作",
+    Why "WHY" "说明",
+    // sections of a sheet
+    Clocks "Clocks" "SLA 时钟",
+    Comments "Comments" "备注",
+    Evidence "Evidence" "证据",
+    History "History" "历史",
+    Parts "Parts" "部件清单",
+    Penalties "Points lost" "扣分明细",
+    Below "Below" "下级",
+    // states
+    Yes "yes" "是",
+    No "no" "否",
+    Ok "OK" "正常",
+    Warning "WARNING" "警告",
+    Critical "CRITICAL" "严重",
+    Stale "STALE" "数据过期",
+    Unknown "UNKNOWN" "未知",
+    New "new" "新建",
+    Assigned "assigned" "已分派",
+    InProgress "in progress" "处理中",
+    WaitingForCustomer "waiting for customer" "等待客户",
+    WaitingForParts "waiting for parts" "等待备件",
+    Resolved "resolved" "已解决",
+    Closed "closed" "已关闭",
+    Reopened "reopened" "重新打开",
+    Running "running" "计时中",
+    Paused "paused" "已暂停",
+    Met "met" "已达成",
+    MetLate "met late" "超时达成",
+    Breached "breached" "已超时",
+    Respond "respond" "响应",
+    Locate "locate" "定位",
+    Repair "repair" "修复",
+    // nothing to show
+    NoServers "no server has been seen yet" "尚未发现服务器",
+    NoReadings "no reading matches" "没有符合条件的读数",
+    NoEvents "no log entries" "没有日志",
+    NoGaps "nothing is missing" "没有数据缺失",
+    NoTickets "no ticket matches" "没有符合条件的工单",
+    NoAgents "no agent has called yet" "尚无代理接入",
+    More "there is more: raise --limit (0: all)" "还有更多：请加大 --limit（0 为全部）",
+    // errors
+    Error "error" "错误",
+    Likely "likely cause" "可能原因",
+    Next "try" "下一步",
+    LikelyNotRunning "the collector does not run there, or a firewall is in between" "采集器未运行，或被防火墙阻断",
+    LikelyOtherCa "this is another collector's CA file, or the address is not in the certificate" "CA 文件属于另一台采集器，或证书不含该地址",
+    LikelyNotOnCollector "this is not the collector's machine, or its directory may not be read" "本机不是采集器，或无权读取其目录",
+    LikelyMistyped "the name is mistyped" "名称有误",
+    LikelyOldToken "the token was revoked, or is another collector's" "令牌已失效，或属于另一台采集器",
+    LikelyOtherRole "this is not an operator's token" "这不是运维令牌",
+    LikelyMoved "the ticket has moved on meanwhile, or its state does not allow this" "工单已被他人更新，或其状态不允许此操作",
+    LikelyOtherVersion "the collector is of another version" "采集器版本不同",
+    LikelyCollectorFault "the collector could not do it; its log says why" "采集器内部错误，详见其日志",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_follows_the_first_locale_variable_that_is_set() {
+        let of = |all: &'static [(&str, &str)]| {
+            Lang::of_environment(|k| all.iter().find(|(n, _)| *n == k).map(|(_, v)| (*v).to_owned()))
+        };
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8")]), Lang::ZhCn);
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "C")]), Lang::En);
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "")]), Lang::ZhCn);
+        assert_eq!(of(&[]), Lang::En);
+    }
+}
