@@ -1,5 +1,6 @@
-//! Bits and varints, and the two codes made of them: delta-of-delta for times and XOR for numbers, as in Facebook's Gorilla
-//! (Pelkonen et al., VLDB 2015), with wider steps because times are in milliseconds.
+//! Bits and varints, and the codes made of them: delta-of-delta for times and XOR for numbers, as in Facebook's Gorilla
+//! (Pelkonen et al., VLDB 2015), with wider steps because times are in milliseconds; and differences for numbers that are
+//! whole, or have a few decimals, as most of what sensors give.
 
 use super::ChunkError;
 
@@ -28,6 +29,11 @@ impl BitWriter {
             self.free -= take;
             left -= take;
         }
+    }
+
+    /// How many bits were put.
+    fn len(&self) -> usize {
+        (self.bytes.len() * 8).saturating_sub(self.free as usize)
     }
 
     /// The bytes, the last one filled up with zeros.
@@ -66,45 +72,129 @@ impl<'a> BitReader<'a> {
     }
 }
 
-/// Steps of the code for differences of time: prefix bits, their number, and the width of the difference.
-const STEPS: [(u64, u32, u32); 4] = [(0b10, 2, 7), (0b110, 3, 12), (0b1110, 4, 18), (0b1111, 4, 64)];
+/// The steps of a code for signed differences: the widths, in bits, that follow one, two, … leading ones. A difference of
+/// zero is a single zero bit; the last step has no zero after its ones.
+type Steps = &'static [u32];
 
-/// Writes a difference of two intervals, in milliseconds.
-pub(super) fn put_step(bits: &mut BitWriter, step: i64) {
+/// Steps for differences of intervals, in milliseconds.
+pub(super) const TIME: Steps = &[7, 12, 18, 64];
+
+/// Steps for differences of scaled numbers.
+pub(super) const SCALED: Steps = &[3, 6, 12, 20, 64];
+
+/// Writes a difference.
+pub(super) fn put_step(bits: &mut BitWriter, steps: Steps, step: i64) {
     if step == 0 {
         return bits.put(0, 1);
     }
-    for (prefix, len, width) in STEPS {
-        let limit = 1i64.checked_shl(width - 1).filter(|_| width < 64);
-        if limit.is_none_or(|l| (-l..l).contains(&step)) {
-            bits.put(prefix, len);
+    for (ones, width) in (1u32..).zip(steps) {
+        let last = ones as usize == steps.len();
+        let limit = 1i64 << (width - 1).min(62);
+        if last || (-limit..limit).contains(&step) {
+            bits.put(u64::MAX, ones);
+            bits.put(0, u32::from(!last));
             // The low bits of two's complement; sign-extended when read.
-            bits.put(step as u64, width);
+            bits.put(step as u64, *width);
             return;
         }
     }
 }
 
 /// Reads what [`put_step`] wrote.
-pub(super) fn take_step(bits: &mut BitReader<'_>) -> Result<i64, ChunkError> {
+pub(super) fn take_step(bits: &mut BitReader<'_>, steps: Steps) -> Result<i64, ChunkError> {
     let mut ones = 0;
-    while ones < 4 && bits.take(1)? == 1 {
+    while ones < steps.len() && bits.take(1)? == 1 {
         ones += 1;
     }
-    let width = match ones {
-        0 => return Ok(0),
-        1 => 7,
-        2 => 12,
-        3 => 18,
-        _ => 64,
-    };
-    let raw = bits.take(width)? << (64 - width);
+    let Some(width) = ones.checked_sub(1).and_then(|n| steps.get(n)) else { return Ok(0) };
+    let raw = bits.take(*width)? << (64 - width);
     Ok((raw as i64) >> (64 - width))
+}
+
+/// Powers of ten by which numbers are scaled: their place is written in three bits.
+const SCALES: [f64; 7] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
+
+/// In place of a scale: the numbers are XORed.
+const XORED: u64 = 7;
+
+/// The largest whole number below which a float holds all of them.
+const WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// Writes numbers: as differences of whole numbers, where one power of ten makes all of them whole and brings them back
+/// to the bit, or each XORed with the one before, whichever is shorter.
+pub(super) fn put_numbers(bits: &mut BitWriter, numbers: &[f64]) {
+    if numbers.is_empty() {
+        return;
+    }
+    let whole = (0u64..).zip(SCALES).find_map(|(place, scale)| {
+        let whole: Option<Vec<i64>> = numbers.iter().map(|n| scaled(*n, scale)).collect();
+        whole.map(|w| (place, w))
+    });
+    let mut xored = BitWriter::default();
+    put_xored(&mut xored, numbers);
+    match whole {
+        Some((place, whole)) => {
+            let mut differences = BitWriter::default();
+            put_differences(&mut differences, place, &whole);
+            if differences.len() <= xored.len() {
+                put_differences(bits, place, &whole);
+            } else {
+                put_xored(bits, numbers);
+            }
+        }
+        None => put_xored(bits, numbers),
+    }
+}
+
+fn put_differences(bits: &mut BitWriter, place: u64, whole: &[i64]) {
+    bits.put(place, 3);
+    let mut last = 0;
+    for n in whole {
+        // Neither is beyond 2^53: the difference fits.
+        put_step(bits, SCALED, n - last);
+        last = *n;
+    }
+}
+
+fn put_xored(bits: &mut BitWriter, numbers: &[f64]) {
+    bits.put(XORED, 3);
+    let mut xor = Xor::default();
+    for n in numbers {
+        xor.put(bits, *n);
+    }
+}
+
+fn scaled(number: f64, scale: f64) -> Option<i64> {
+    let whole = (number * scale).round();
+    // False for NaN and the infinities.
+    let fits = whole.abs() < WHOLE;
+    let whole = whole as i64;
+    // As it will be read; the bits tell -0 from 0.
+    (fits && (whole as f64 / scale).to_bits() == number.to_bits()).then_some(whole)
+}
+
+/// Reads `count` numbers that [`put_numbers`] wrote.
+pub(super) fn take_numbers(bits: &mut BitReader<'_>, count: usize) -> Result<Vec<f64>, ChunkError> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let place = bits.take(3)?;
+    let Some(scale) = usize::try_from(place).ok().and_then(|p| SCALES.get(p)) else {
+        let mut xor = Xor::default();
+        return (0..count).map(|_| xor.take(bits)).collect();
+    };
+    let mut last = 0i64;
+    (0..count)
+        .map(|_| {
+            last = last.wrapping_add(take_step(bits, SCALED)?);
+            Ok(last as f64 / scale)
+        })
+        .collect()
 }
 
 /// The state of the XOR code: the last number and the window of bits that its difference had.
 #[derive(Debug, Default)]
-pub(super) struct Xor {
+struct Xor {
     last: u64,
     lead: u32,
     width: u32,
@@ -112,7 +202,7 @@ pub(super) struct Xor {
 
 impl Xor {
     /// Writes a number.
-    pub(super) fn put(&mut self, bits: &mut BitWriter, value: f64) {
+    fn put(&mut self, bits: &mut BitWriter, value: f64) {
         let raw = value.to_bits();
         let diff = raw ^ self.last;
         self.last = raw;
@@ -135,7 +225,7 @@ impl Xor {
     }
 
     /// Reads a number.
-    pub(super) fn take(&mut self, bits: &mut BitReader<'_>) -> Result<f64, ChunkError> {
+    fn take(&mut self, bits: &mut BitReader<'_>) -> Result<f64, ChunkError> {
         if bits.take(1)? == 1 {
             if bits.take(1)? == 1 {
                 self.lead = bits.take(5)? as u32;

@@ -1,6 +1,6 @@
 //! Bytes to points. Never panics, whatever the bytes; never allocates more than their length allows.
 
-use super::bits::{BitReader, Xor, take_bytes, take_step, take_varint, unzigzag};
+use super::bits::{BitReader, TIME, take_bytes, take_numbers, take_step, take_varint, unzigzag};
 use super::{ChunkError, Point, VERSION};
 use outband_schemas::{Cause, Quality, State, Suspicion, Timestamp, Value};
 
@@ -75,17 +75,18 @@ fn points(first: i64, classes: &[u64], words: Vec<Value>, mut bits: BitReader<'_
     let (mut at, mut interval) = (first, 0i64);
     times.push(at);
     for _ in 1..classes.len() {
-        interval = interval.wrapping_add(take_step(&mut bits)?);
+        interval = interval.wrapping_add(take_step(&mut bits, TIME)?);
         at = at.wrapping_add(interval);
         times.push(at);
     }
-    let mut xor = Xor::default();
+    let numbers = take_numbers(&mut bits, classes.iter().filter(|c| **c & 3 == 1).count())?;
+    let mut numbers = numbers.into_iter();
     let mut words = words.into_iter();
     let mut out = Vec::with_capacity(classes.len());
     for (class, at) in classes.iter().zip(times) {
         let value = match class & 3 {
             0 => None,
-            1 => Some(Value::Number(xor.take(&mut bits)?)),
+            1 => Some(Value::Number(numbers.next().ok_or(ChunkError::Malformed("a number is missing"))?)),
             2 => Some(words.next().ok_or(ChunkError::Malformed("a word is missing"))?),
             _ => return Err(ChunkError::Malformed("a class is unknown")),
         };

@@ -1,6 +1,6 @@
 //! Points to bytes.
 
-use super::bits::{BitWriter, Xor, put_step, put_varint, zigzag};
+use super::bits::{BitWriter, TIME, put_numbers, put_step, put_varint, zigzag};
 use super::{Point, VERSION, normalise};
 use outband_schemas::{Quality, Value};
 use std::collections::HashMap;
@@ -89,12 +89,10 @@ fn put_bits(points: &[Point]) -> Vec<u8> {
     for point in points.iter().skip(1) {
         // Wrapping, so that even times at the two ends of the range come back as they were.
         let next = point.at.as_millis().wrapping_sub(last);
-        put_step(&mut bits, next.wrapping_sub(interval));
+        put_step(&mut bits, TIME, next.wrapping_sub(interval));
         (last, interval) = (point.at.as_millis(), next);
     }
-    let mut xor = Xor::default();
-    for number in points.iter().filter_map(|p| p.value.as_ref().and_then(Value::as_number)) {
-        xor.put(&mut bits, number);
-    }
+    let numbers: Vec<f64> = points.iter().filter_map(|p| p.value.as_ref().and_then(Value::as_number)).collect();
+    put_numbers(&mut bits, &numbers);
     bits.finish()
 }

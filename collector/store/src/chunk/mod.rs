@@ -9,7 +9,7 @@
 //! | first | time of the first point, milliseconds since 1970, signed |
 //! | classes | runs `(code, length)` until all points are covered: what each point has (nothing, a number, a word) and its quality |
 //! | words | number of distinct words, then each as a tag (0 text, else the state's number), length and UTF-8; then runs `(index, length)` over the points that have one |
-//! | bits | delta-of-delta of the times, then the numbers, each XORed with the one before ([`bits`]) |
+//! | bits | delta-of-delta of the times; then the numbers: 3 bits of scale, then differences, or each XORed with the one before ([`bits`]) |
 //! | checksum | CRC32C of everything before it, 4 bytes, little endian |
 
 pub mod bits;

@@ -100,7 +100,16 @@ fn the_layout_of_version_1_does_not_change() {
     assert_eq!(hex, LAYOUT_1);
 }
 
-const LAYOUT_1: &str = "";
+#[test]
+fn the_layout_of_version_1_does_not_change_for_numbers_with_no_short_decimals() {
+    let points = vec![number(-5, 1.0 / 3.0), number(0, -0.0), number(7, f64::NAN), number(8, 12.096)];
+    let hex: String = encode(points).iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(hex, LAYOUT_1_XOR);
+}
+
+const LAYOUT_1: &str = "010480897a0103480100e3a982077a3c348c7814879d51";
+const LAYOUT_1_XOR: &str =
+    "01040901040082c0af5f17bfeaaaaaaaaaaaaae0feff55555555555557019fffc5e7fa0624dd2f1a9fc09b541712";
 
 #[test]
 fn a_layout_of_the_future_is_refused_by_its_number() {

@@ -49,12 +49,13 @@ fn bytes_of_a_point() {
         ),
         ("fan, steps of 75 rpm", two_hours(&mut dice, |d, _| 5000.0 + 75.0 * d.roll(4) as f64)),
         (
-            "voltage, steps of 0.063 V",
+            "voltage, steps of 0.063 V as they are multiplied",
             two_hours(&mut dice, |d, _| {
                 volts = 192 + d.roll(3) as i64 - 1;
                 volts as f64 * 0.063
             }),
         ),
+        ("voltage, two decimals", two_hours(&mut dice, |d, _| (1209 + d.roll(12)) as f64 / 100.0)),
         ("power, whole watts", two_hours(&mut dice, |d, _| 312.0 + d.roll(40) as f64)),
         ("counter", two_hours(&mut dice, |_, n| (8 + n / 50) as f64)),
     ];
