@@ -10,7 +10,7 @@ use crate::query::{Desk, Promises};
 use crate::serve::{self, Bound};
 use crate::token::{self, Role, Tokens};
 use crate::{tls, upkeep};
-use outband_schemas::Clock;
+use outband_schemas::{Clock, Timestamp};
 use outband_store::sqlite::Options;
 use outband_store::{SqliteStore, Store, StoreError};
 use std::net::SocketAddr;
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the wall clock is compared with the steady one.
 const CLOCK_TICK: Duration = Duration::from_secs(5);
+/// With fewer days to live than this, a running collector's certificate is an operator's business.
+const CERTIFICATE_DAYS: u64 = 60;
 /// How long streams and watches may take to end.
 const DRAIN: Duration = Duration::from_secs(15);
 
@@ -113,6 +115,7 @@ impl Collector {
             RunInfo { agents_addr: for_agents.addr(), operators_addr: for_operators.addr(), pid: std::process::id() };
         let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
         tasks.spawn(watch_clock(clock.clone(), shutdown.clone()));
+        tasks.spawn(watch_certificate(identity.not_after, clock.clone(), shutdown.clone()));
         tasks.spawn(upkeep::run(store.clone(), clock, retention.clone(), shutdown.clone()));
         {
             let (identity, gate, shutdown) = (identity.clone(), gate.clone(), shutdown.clone());
@@ -216,11 +219,31 @@ fn announce(dir: &DataDir, info: &RunInfo) {
         path(&Role::Operator.token_file())
     );
     tracing::info!(
-        "next: outband --server https://{} --ca {} --token-file {} servers",
+        "next: outband --endpoint https://{} --ca {} --token-file {} health",
         info.operators_addr,
         path(tls::CA_CERT),
         path(&Role::Operator.token_file())
     );
+}
+
+/// A start renews the certificate long before its end; a collector that is never restarted says that it is time.
+async fn watch_certificate(
+    not_after: Timestamp,
+    clock: Arc<SteadyClock>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let mut days = tokio::time::interval(Duration::from_secs(24 * 60 * 60));
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = days.tick() => {
+                let left = not_after.since(clock.now()).as_secs() / (24 * 60 * 60);
+                if left < CERTIFICATE_DAYS {
+                    tracing::error!(days = left, "the server certificate ends soon: restart the collector to renew it");
+                }
+            }
+        }
+    }
 }
 
 async fn watch_clock(clock: Arc<SteadyClock>, shutdown: CancellationToken) -> Result<(), Error> {

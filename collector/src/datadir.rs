@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 /// Why the data directory cannot be used.
@@ -73,7 +73,11 @@ impl DataDir {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, Error> {
         let root = root.into();
         let fail = |source| Error::Directory { path: root.clone(), source };
+        let is_new = !root.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(fail)?;
+        if is_new && let Some(parent) = root.parent() {
+            give_to_owner_of(parent, &root).map_err(fail)?;
+        }
         let mode = fs::metadata(&root).map_err(fail)?.permissions().mode();
         if mode & 0o077 != 0 {
             fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).map_err(fail)?;
@@ -159,12 +163,25 @@ fn replace(path: &Path, text: &str, secrecy: Secrecy) -> io::Result<()> {
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
     file.write_all(text.as_bytes())?;
+    if let Some(parent) = path.parent() {
+        give_to_owner_of(parent, &new)?;
+    }
     file.sync_all()?;
     fs::rename(&new, path)?;
     match path.parent() {
         Some(parent) => File::open(parent)?.sync_all(),
         None => Ok(()),
     }
+}
+
+/// What root makes in the service's directory is the service's, which could not read it otherwise.
+fn give_to_owner_of(parent: &Path, path: &Path) -> io::Result<()> {
+    let (theirs, ours) = (fs::metadata(parent)?, fs::metadata(path)?);
+    // Nobody but root owns what is not its own; and what is made in root's directories (/var/lib, /tmp) stays its maker's.
+    if ours.uid() == 0 && theirs.uid() != 0 {
+        chown(path, Some(theirs.uid()), Some(theirs.gid()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -199,6 +216,20 @@ mod tests {
         fs::write(dir.path("x.key.new"), "half").unwrap();
         let path = dir.write("x.key", "whole", Secrecy::Secret).unwrap();
         assert_eq!((dir.read("x.key").unwrap().as_deref(), mode(&path)), (Some("whole"), 0o600));
+    }
+
+    #[test]
+    fn what_root_makes_in_the_services_directory_is_the_services() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(tmp.path().join("d")).unwrap();
+        if fs::metadata(dir.root()).unwrap().uid() != 0 {
+            eprintln!("SKIPPED: only root can give a file away");
+            return;
+        }
+        chown(dir.root(), Some(12_345), Some(12_345)).unwrap();
+        let file = dir.write("agent.token", "t", Secrecy::Secret).unwrap();
+        let inner = DataDir::open(dir.path("tokens.d")).unwrap();
+        assert_eq!([fs::metadata(file).unwrap().uid(), fs::metadata(inner.root()).unwrap().uid()], [12_345; 2]);
     }
 
     #[test]

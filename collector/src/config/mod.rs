@@ -5,6 +5,7 @@ pub mod sla;
 pub mod span;
 
 use load::Problem;
+use outband_health::RuleConfig;
 use outband_store::Retention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,9 @@ pub struct Config {
     pub data: Data,
     /// Its certificate.
     pub tls: Tls,
+    /// The thresholds of the rules that judge health. They count polls wherever they can.
+    #[schemars(schema_with = "health_schema")]
+    pub health: RuleConfig,
     /// How long things are kept.
     #[schemars(schema_with = "retention_schema")]
     pub retention: Retention,
@@ -167,6 +171,10 @@ fn is_server_name(name: &str) -> bool {
             && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     name.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(label))
+}
+
+fn health_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    foreign(&RuleConfig::default(), "The thresholds of the rules that judge health.")
 }
 
 fn retention_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

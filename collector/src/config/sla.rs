@@ -177,15 +177,11 @@ impl Sla {
 
     /// The promises: the built-in ones, with those of the config in their place.
     pub fn policy(&self) -> SlaPolicy {
-        let mut policy = SlaPolicy::default();
-        policy.pauses = self
-            .pauses
-            .iter()
-            .map(|p| match p {
-                Pause::WaitingForCustomer => State::WaitingForCustomer,
-                Pause::WaitingForParts => State::WaitingForParts,
-            })
-            .collect();
+        let pauses = self.pauses.iter().map(|p| match p {
+            Pause::WaitingForCustomer => State::WaitingForCustomer,
+            Pause::WaitingForParts => State::WaitingForParts,
+        });
+        let mut policy = SlaPolicy { pauses: pauses.collect(), ..SlaPolicy::default() };
         for (key, promised) in &self.targets {
             let priority = match key {
                 PriorityKey::P1 => Priority::P1,

@@ -65,3 +65,29 @@ fn the_example_with_every_comment_taken_away_is_right_too() {
         .collect();
     Config::parse(&uncommented).unwrap_or_else(|p| panic!("deploy/collector.toml, uncommented:{p}"));
 }
+
+/// Every field of the config stands in the example, so that nobody has to read the code to find one.
+#[test]
+fn the_example_shows_every_field() {
+    let text = fs::read_to_string(EXAMPLE).unwrap();
+    let default = serde_json::to_value(Config::default()).unwrap();
+    let mut missing = Vec::new();
+    look_for_leaves(&default, "", &text, &mut missing);
+    assert!(missing.is_empty(), "deploy/collector.toml does not show {missing:?}");
+}
+
+fn look_for_leaves(value: &serde_json::Value, at: &str, text: &str, missing: &mut Vec<String>) {
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        match inner {
+            serde_json::Value::Object(fields) if !fields.is_empty() => look_for_leaves(inner, &path, text, missing),
+            _ => {
+                let section = text.split("\n[").find(|s| s.starts_with(&format!("{at}]")));
+                let shown = |s: &str| s.contains(&format!("{key} =")) || s.contains(&format!("{path}."));
+                if !section.is_some_and(shown) {
+                    missing.push(path);
+                }
+            }
+        }
+    }
+}

@@ -162,8 +162,9 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
             for record in self.ask(move |store| changed(store, after)).await? {
                 seen = seen.max(record.change);
                 let number = record.ticket.number;
-                let matches = states.is_empty() || states.contains(&record.ticket.state);
-                if !(matches && shown.insert(number) || matches || shown.remove(&number)) {
+                if states.is_empty() || states.contains(&record.ticket.state) {
+                    shown.insert(number);
+                } else if !shown.remove(&number) {
                     continue;
                 }
                 let ticket = ticket(&record, &self.promises(), self.now());
