@@ -7,6 +7,7 @@ use super::route::Role;
 use super::walk::Node;
 use super::{power, thermal};
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Thresholds};
+use std::collections::BTreeSet;
 
 /// A sensor before it has a place.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub(super) struct Item {
     pub(super) name: String,
     pub(super) slot: String,
     pub(super) kind: SensorKind,
+    /// Whether it says what it has to say by its status, and not, or not only, by a figure.
+    pub(super) discrete: bool,
     pub(super) number: Option<Number>,
     pub(super) thresholds: Thresholds,
     pub(super) status: Status,
@@ -38,7 +41,9 @@ pub(super) fn report(report: &mut Report<'_>) {
             let component = report.memory.part(class, &id, &node.uri);
             let seen = Seen { uri: node.uri.clone(), at: node.at };
             report.push(state(&component, "health", &Status::of(&node.body), &seen));
-            report.push(power::power_state(&component, node));
+            if role == Role::System {
+                report.push(power::power_state(&component, node));
+            }
         }
     }
     let mut chassis: Vec<&Node> = report.of(Role::Chassis).collect();
@@ -58,7 +63,10 @@ fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
     for node in report.below(Role::Sensor, owner) {
         let known =
             |n: &str| [&old_temperatures, &old_fans, &old_voltages].iter().any(|l| l.iter().any(|i| i.name == n));
-        sensors.extend(thermal::sensor(node).filter(|i| i.kind != SensorKind::Quantity || !known(&i.name)));
+        let item = thermal::sensor(node);
+        if item.kind != SensorKind::Quantity || !known(&item.name) {
+            sensors.push(item);
+        }
     }
     let take = |from: &mut Vec<Item>, kinds: &[SensorKind]| -> Vec<Item> {
         from.extract_if(.., |i| kinds.contains(&i.kind)).collect()
@@ -67,15 +75,16 @@ fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
     let tachometers = take(&mut sensors, &[SensorKind::FanSpeed, SensorKind::FanDuty]);
     let new_voltages = take(&mut sensors, &[SensorKind::Voltage]);
 
+    let bays = power::bays(report, owner);
     let chosen =
         |report: &mut Report<'_>, what, old: &[Item], new: usize| report.memory.choose(owner, what, readable(old), new);
     match chosen(report, "temperature", &old_temperatures, readable(&new_temperatures)) {
-        Generation::Old => emit(report, owner, old_temperatures),
-        Generation::New => emit(report, owner, new_temperatures),
+        Generation::Old => emit(report, owner, &bays, old_temperatures),
+        Generation::New => emit(report, owner, &bays, new_temperatures),
     }
     match chosen(report, "voltage", &old_voltages, readable(&new_voltages)) {
-        Generation::Old => emit(report, owner, old_voltages),
-        Generation::New => emit(report, owner, new_voltages),
+        Generation::Old => emit(report, owner, &bays, old_voltages),
+        Generation::New => emit(report, owner, &bays, new_voltages),
     }
     let speeds = tachometers.iter().filter(|i| i.kind == SensorKind::FanSpeed && i.readable()).count();
     let fan_resources = fan_nodes.iter().filter(|n| thermal::fan_reads(n)).count();
@@ -86,27 +95,30 @@ fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
         }
         Generation::New => thermal::emit_fans(report, owner, tachometers),
     }
-    let others = sensors.len();
-    report.memory.choose(owner, "other", 0, others);
-    emit(report, owner, sensors);
+    report.memory.choose(owner, "other", 0, sensors.len());
+    emit(report, owner, &bays, sensors);
     power::report(report, owner);
     thermal::redundancy(report, owner);
+    if !report.lossy.contains(owner) {
+        report.memory.settle(owner);
+    }
 }
 
 /// Gives each item its place and reports it.
-pub(super) fn emit(report: &mut Report<'_>, chassis: &str, items: Vec<Item>) {
+fn emit(report: &mut Report<'_>, chassis: &str, bays: &BTreeSet<String>, items: Vec<Item>) {
     for item in items {
-        let slot = report.within(chassis, &item.slot);
-        let component = match psu_number(&item) {
-            Some(n) => report.memory.sensor(
-                ComponentClass::PowerSupply,
-                &report.within(chassis, &n),
-                item.kind,
-                &item.seen.uri,
-            ),
-            None => report.memory.sensor(item.class, &slot, item.kind, &item.seen.uri),
+        let supply = psu_number(&item).map(|n| report.within(chassis, &n)).filter(|n| bays.contains(n));
+        let (class, slot) = match supply {
+            Some(bay) => (ComponentClass::PowerSupply, bay),
+            None => (item.class, report.within(chassis, &item.slot)),
         };
-        push(report, &component, item);
+        let component = report.memory.sensor(class, &slot, item.kind, &item.seen.uri, &item.name);
+        if item.discrete {
+            report.push(state(&component, &item.name, &item.status, &item.seen));
+        }
+        if item.kind != SensorKind::State {
+            push(report, &component, item);
+        }
     }
 }
 

@@ -37,6 +37,9 @@ pub enum Generation {
     New,
 }
 
+/// How many polls a chassis with nothing to read is left alone.
+const QUIET_POLLS: u32 = 10;
+
 /// What was learned. Empty for a new client; it loses nothing but requests when it is forgotten.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
@@ -51,6 +54,8 @@ pub struct Memory {
     taken_sensors: BTreeSet<(SensorKind, ComponentId)>,
     places: BTreeMap<String, ComponentId>,
     ranks: BTreeMap<String, usize>,
+    quiet: BTreeSet<String>,
+    sensor_polls: u32,
 }
 
 impl Memory {
@@ -96,6 +101,31 @@ impl Memory {
         choice
     }
 
+    /// After a poll of a chassis in which nothing failed: kinds that it has not at all are looked for in the older generation only, and a chassis that has
+    /// nothing to read is left alone for some polls.
+    pub(super) fn settle(&mut self, chassis: &str) {
+        let kinds = ["temperature", "fan", "voltage", "power_supply"];
+        let has_any = kinds.iter().chain(&["other"]).any(|what| self.chosen(chassis, what).is_some());
+        if has_any {
+            self.quiet.remove(chassis);
+            for what in kinds {
+                self.chosen.entry((chassis.to_owned(), what)).or_insert(Generation::Old);
+            }
+        } else {
+            self.quiet.insert(chassis.to_owned());
+        }
+    }
+
+    /// Counts a poll of the sensors.
+    pub(super) fn begin_sensors(&mut self) {
+        self.sensor_polls = self.sensor_polls.wrapping_add(1);
+    }
+
+    /// Whether a chassis had nothing to read and need not be asked now.
+    pub(super) fn is_quiet(&self, chassis: &str) -> bool {
+        self.quiet.contains(chassis) && !self.sensor_polls.is_multiple_of(QUIET_POLLS)
+    }
+
     /// The place of a part: its wished name, or that with the end of its URI where another part has that name already. Once given, a name stays with
     /// the part (known by URI and wished name), whatever else comes and goes.
     pub(super) fn part(&mut self, class: ComponentClass, wished: &str, uri: &str) -> ComponentId {
@@ -112,9 +142,10 @@ impl Memory {
         id
     }
 
-    /// The place that a sensor watches. Two sensors of one kind never share one, so that each is a series of its own.
-    pub(super) fn sensor(&mut self, class: ComponentClass, wished: &str, kind: SensorKind, uri: &str) -> ComponentId {
-        let key = (kind, uri.to_owned(), wished.to_owned());
+    /// The place that a sensor watches. Two sensors of one kind never share one, so that each is a series of its own. Once given, it stays with the
+    /// sensor, known by its URI and its own name.
+    pub(super) fn sensor(&mut self, class: ComponentClass, wished: &str, kind: SensorKind, uri: &str, name: &str) -> ComponentId {
+        let key = (kind, uri.to_owned(), name.to_owned());
         if let Some(known) = self.sensors.get(&key) {
             return known.clone();
         }
@@ -185,9 +216,9 @@ mod tests {
     fn a_temperature_and_a_voltage_may_share_a_place_but_two_temperatures_may_not() {
         let mut memory = Memory::default();
         let cpu = ComponentClass::Cpu;
-        let a = memory.sensor(cpu, "CPU1", SensorKind::Temperature, "/t#/0");
-        assert_eq!(a, memory.sensor(cpu, "CPU1", SensorKind::Voltage, "/v#/0"));
-        assert_ne!(a, memory.sensor(cpu, "CPU1", SensorKind::Temperature, "/t#/1"));
+        let a = memory.sensor(cpu, "CPU1", SensorKind::Temperature, "/t#/0", "CPU1 Temp");
+        assert_eq!(a, memory.sensor(cpu, "CPU1", SensorKind::Voltage, "/v#/0", "CPU1 Volt"));
+        assert_ne!(a, memory.sensor(cpu, "CPU1", SensorKind::Temperature, "/t#/1", "CPU1 Temp"));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use super::chassis::Item;
 use super::lenient::{self, Number, list, number, text};
 use super::memory::Generation;
-use super::report::{Figure, Report, Seen, Status, analog, class_of, name, old_thresholds, place_name, state};
+use super::report::{Figure, Report, Seen, Status, analog, class_of, name, old_thresholds, part_state, place_name};
 use super::route::Role;
 use super::walk::Node;
 use outband_schemas::{ComponentClass, ComponentId, Part, Quality, Reading, SensorKind, Source, State, Value};
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 
 /// `Power.Voltages`.
 pub(super) fn voltages(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
@@ -17,6 +18,7 @@ pub(super) fn voltages(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
             class: class_of(v, &name),
             slot: place_name(&name),
             kind: SensorKind::Voltage,
+            discrete: false,
             number: number(v, "ReadingVolts"),
             thresholds: old_thresholds(v),
             status: Status::of(v),
@@ -75,6 +77,14 @@ pub(super) fn place(report: &mut Report<'_>, chassis: &str, supply: &Supply<'_>)
     report.memory.part(ComponentClass::PowerSupply, &wished, &supply.seen.uri)
 }
 
+/// The bays of a chassis' power supplies that are known by number alone. Where one is number 0, sensors named `PS1` may mean another: then none.
+pub(super) fn bays<'a>(report: &mut Report<'a>, chassis: &'a str) -> BTreeSet<String> {
+    let supplies = supplies(report, chassis);
+    let bays: BTreeSet<String> = supplies.iter().map(|s| place(report, chassis, s).slot().to_owned()).collect();
+    let from_zero = bays.contains(&report.within(chassis, "0"));
+    if from_zero { BTreeSet::new() } else { bays }
+}
+
 const GENERIC: [&str; 10] = [
     "psu",
     "ps",
@@ -106,7 +116,7 @@ pub(super) fn report<'a>(report: &mut Report<'a>, chassis: &'a str) {
     for supply in supplies(report, chassis) {
         let component = place(report, chassis, &supply);
         let status = Status::of(supply.body);
-        report.push(state(&component, "health", &status, &supply.seen));
+        report.push(part_state(&component, &status, &supply.seen));
         for (kind, found) in figures(&supply) {
             if found.is_some() {
                 let sensor = kind.as_str();
@@ -121,7 +131,7 @@ pub(super) fn report<'a>(report: &mut Report<'a>, chassis: &'a str) {
             let seen = Seen { uri: format!("{}#/PowerControl/{index}", node.uri), at: node.at };
             let wished = name(control, &["Name"]).unwrap_or_else(|| "Power Control".to_owned());
             let slot = report.within(chassis, &wished);
-            let component = report.memory.sensor(ComponentClass::Chassis, &slot, SensorKind::Power, &seen.uri);
+            let component = report.memory.sensor(ComponentClass::Chassis, &slot, SensorKind::Power, &seen.uri, &wished);
             report.push(analog(
                 &component,
                 Figure::new(SensorKind::Power, wished, Some(watts)),
@@ -163,14 +173,14 @@ pub(super) fn part(component: ComponentId, supply: &Supply<'_>) -> Option<Part> 
     })
 }
 
-/// Whether a system or chassis is switched on: its own word, which is no verdict on its health.
+/// Whether a system is switched on: its own word, which is no verdict on its health.
 pub(super) fn power_state(component: &ComponentId, node: &Node) -> Option<Reading> {
     let text = lenient::text(&node.body, "PowerState")?;
     Some(Reading {
         component: component.clone(),
         kind: SensorKind::State,
         sensor: "power_state".to_owned(),
-        value: Some(Value::State { state: State::Unknown, text }),
+        value: Some(Value::State { state: State::Ok, text }),
         quality: Quality::Good,
         observed_at: node.at,
         source: Source(format!("{}#/PowerState", node.uri)),

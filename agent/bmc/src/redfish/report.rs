@@ -11,17 +11,18 @@ use outband_schemas::{
     Thresholds, Timestamp, Value,
 };
 use serde_json::Value as Json;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What the resources of a walk say. Log entries are not in it: see [`super::log`].
 pub(super) fn observations(
     section: Section,
     nodes: &[Node],
+    lossy: BTreeSet<String>,
     memory: &mut Memory,
     platform: Platform,
     at: Timestamp,
 ) -> Vec<Observation> {
-    let mut report = Report { nodes, memory, out: Vec::new() };
+    let mut report = Report { nodes, lossy, memory, out: Vec::new() };
     match section {
         Section::Sensors => chassis::report(&mut report),
         Section::Drives => storage::report(&mut report),
@@ -40,6 +41,8 @@ pub(super) fn observations(
 /// A report in the making.
 pub(super) struct Report<'a> {
     pub(super) nodes: &'a [Node],
+    /// The chassis, systems and managers of which something could not be read.
+    pub(super) lossy: BTreeSet<String>,
     pub(super) memory: &'a mut Memory,
     pub(super) out: Vec<Observation>,
 }
@@ -63,7 +66,8 @@ impl<'a> Report<'a> {
         let first = self.of(Role::Chassis).map(|n| n.uri.as_str()).min_by_key(|uri| self.memory.rank(uri));
         let id = tail(chassis);
         let known = self.of(Role::Chassis).any(|n| n.uri == chassis);
-        if !known || first == Some(chassis) || name.contains(id) { name.to_owned() } else { format!("{id} {name}") }
+        let plain = |text: &str| -> String { text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect() };
+        if !known || first == Some(chassis) || plain(name).contains(&plain(id)) { name.to_owned() } else { format!("{id} {name}") }
     }
 }
 
@@ -120,7 +124,13 @@ pub(super) struct Seen {
     pub(super) at: Timestamp,
 }
 
-/// A state reading of a part; `None` where the resource has no status.
+/// A state reading of a part that is a unit of service: one that says nothing of its state is there, and unknown.
+pub(super) fn part_state(component: &ComponentId, status: &Status, seen: &Seen) -> Option<Reading> {
+    let silent = Status { state: Some("no status given".to_owned()), health: None };
+    state(component, "health", if status.words().is_some() { status } else { &silent }, seen)
+}
+
+/// A state reading; `None` where the resource has no status.
 pub(super) fn state(component: &ComponentId, sensor: &str, status: &Status, seen: &Seen) -> Option<Reading> {
     let text = status.words()?;
     Some(Reading {

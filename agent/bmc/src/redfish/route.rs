@@ -189,6 +189,9 @@ fn sensors(node: &Node, body: &Value, memory: &Memory) -> Vec<Step> {
     match node.role {
         Role::Root => top(body, &[Role::Chassis, Role::System]),
         Role::Chassis => {
+            if memory.is_quiet(&node.uri) {
+                return Vec::new();
+            }
             // What the last poll found to be the lesser source is not asked for again.
             let settled = |what, generation| memory.chosen(&node.uri, what).is_none_or(|g| g == generation);
             let any = |kinds: &[&'static str], generation| kinds.iter().any(|what| settled(*what, generation));
@@ -205,7 +208,8 @@ fn sensors(node: &Node, body: &Value, memory: &Memory) -> Vec<Step> {
             if settled("power_supply", Generation::New) {
                 steps.extend(one(body, "PowerSubsystem", Role::PowerSubsystem));
             }
-            if any(&["temperature", "fan", "voltage"], Generation::New) {
+            let others = memory.chosen(&node.uri, "other").is_some();
+            if others || any(&["temperature", "fan", "voltage"], Generation::New) {
                 steps.extend(all(body, "Sensors", Role::Sensor));
             }
             steps

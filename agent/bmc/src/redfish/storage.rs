@@ -1,13 +1,13 @@
 //! Section drives: drives with their life and SMART figures, controllers and volumes.
 
 use super::lenient::{as_text, list, number, text};
-use super::report::{Figure, Report, Seen, Status, analog, name, state};
+use super::report::{Figure, Report, Seen, Status, analog, name, part_state, state};
 use super::route::Role;
 use super::walk::{Node, tail};
 use crate::smart;
 use outband_schemas::{ComponentClass, ComponentId, Part, Source};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A drive: its resource, what adds to it, and its place.
 pub(super) struct Drive<'a> {
@@ -21,7 +21,7 @@ pub(super) fn report(report: &mut Report<'_>) {
     let reports: Vec<&Node> = report.of(Role::SmartReport).collect();
     for drive in drives(report) {
         let status = Status::of(drive.body);
-        report.push(state(&drive.component, "health", &status, &drive.seen));
+        report.push(part_state(&drive.component, &status, &drive.seen));
         if status.is_absent() {
             continue;
         }
@@ -81,21 +81,33 @@ pub(super) fn place(report: &mut Report<'_>, class: ComponentClass, node: &Node)
     report.memory.part(class, &wished, &node.uri)
 }
 
-/// Every drive once. HPE shows the drives of an array controller a second time below `SmartStorage`, with figures the first does not have: they are
-/// matched by serial. Devices of `SimpleStorage` have neither serial nor bay and count only where there is nothing better.
+/// Every drive once. Some BMCs list a drive below its storage and below its chassis, under two URIs: it is one where serial, model and id agree. HPE shows
+/// the drives of an array controller once more below `SmartStorage`, with figures that the first does not have: they are matched by serial. Devices of
+/// `SimpleStorage` have neither serial nor bay and count only where there is nothing better.
 pub(super) fn drives<'a>(report: &mut Report<'a>) -> Vec<Drive<'a>> {
     let standard: Vec<&'a Node> = report.of(Role::Drive).collect();
     let extra: Vec<&'a Node> = report.of(Role::SmartDrive).collect();
-    let mut drives = Vec::new();
+    let mut drives: Vec<Drive<'a>> = Vec::new();
     let mut matched = BTreeSet::new();
+    let mut places = BTreeMap::new();
     for node in standard {
         let serial = super::inventory::serial(&node.body);
+        let own = report.of(Role::DriveDetail).filter(|d| d.parent == node.uri);
+        let same = serial.as_ref().map(|s| (s.clone(), text(&node.body, "Model"), node.tail()));
+        let known = same.as_ref().and_then(|s| places.get(s).copied()).and_then(|index: usize| drives.get_mut(index));
+        if let Some(known) = known {
+            known.details.push(node);
+            known.details.extend(own);
+            report.memory.place(&known.component, &node.uri);
+            continue;
+        }
+        places.extend(same.map(|s| (s, drives.len())));
         let twin = extra.iter().find(|e| serial.is_some() && super::inventory::serial(&e.body) == serial);
         matched.extend(twin.map(|t| t.uri.clone()));
-        let own = report.of(Role::DriveDetail).filter(|d| d.parent == node.uri);
         let details = own.chain(twin.copied()).collect();
         let component = drive_place(report, &node.body, &node.uri);
-        drives.push(Drive { component, body: &node.body, details, seen: Seen { uri: node.uri.clone(), at: node.at } });
+        let seen = Seen { uri: node.uri.clone(), at: node.at };
+        drives.push(Drive { component, body: &node.body, details, seen });
     }
     for node in extra.into_iter().filter(|e| !matched.contains(&e.uri)) {
         let component = drive_place(report, &node.body, &node.uri);

@@ -2,8 +2,9 @@
 
 use super::chassis::{Item, push};
 use super::lenient::{Number, link, list, number, text};
+use super::memory::Generation;
 use super::report::{
-    Figure, Report, Seen, Status, analog, class_of, name, new_thresholds, old_thresholds, place_name, state,
+    Figure, Report, Seen, Status, analog, class_of, name, new_thresholds, old_thresholds, part_state, place_name, state,
     without_zero_uppers,
 };
 use super::route::Role;
@@ -23,6 +24,7 @@ pub(super) fn temperatures(node: &Node) -> impl Iterator<Item = Item> + use<'_> 
             class: class_of(t, &name),
             slot: place_name(&name),
             kind: temperature_kind(&name),
+            discrete: false,
             number: number(t, "ReadingCelsius").or_else(|| number(t, "CurrentReading")),
             thresholds: without_zero_uppers(old_thresholds(t)),
             status: Status::of(t),
@@ -49,6 +51,7 @@ pub(super) fn fans(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
             class: ComponentClass::Fan,
             slot: place_name(&name),
             kind: if units.contains("percent") || units == "%" { SensorKind::FanDuty } else { SensorKind::FanSpeed },
+            discrete: false,
             number: reading,
             thresholds: old_thresholds(f),
             status: Status::of(f),
@@ -58,13 +61,18 @@ pub(super) fn fans(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
     })
 }
 
-/// A `Sensor`: its kind by its unit, or else by its type. `None` where it is a discrete one, without any figure to come.
-pub(super) fn sensor(node: &Node) -> Option<Item> {
+/// A `Sensor`: its kind by its unit, or else by its type. One with an empty unit is discrete (XCC lists its SEL sensors so): its status is what it says; a
+/// figure that it gives with a type is told too, but doubted.
+pub(super) fn sensor(node: &Node) -> Item {
     let s = &node.body;
     let name = name(s, &["Name", "Id"]).unwrap_or_else(|| node.tail().to_owned());
     let units = text(s, "ReadingUnits").unwrap_or_default();
     let reading_type = text(s, "ReadingType");
-    let (kind, factor) = kind_of(&units, reading_type.as_deref(), &name)?;
+    let discrete = units.is_empty() && s.get("ReadingUnits").is_some();
+    let (kind, factor) = match kind_of(&units, reading_type.as_deref(), &name) {
+        (SensorKind::Quantity, _) if discrete => (SensorKind::State, 1.0),
+        found => found,
+    };
     let unit_missing = units.is_empty() && kind != SensorKind::Quantity;
     let reading = number(s, "Reading").map(|n| Number { value: n.value * factor, coerced: n.coerced || unit_missing });
     let limits = new_thresholds(s);
@@ -73,16 +81,17 @@ pub(super) fn sensor(node: &Node) -> Option<Item> {
         _ => class_of(s, &name),
     };
     let is_heat = matches!(kind, SensorKind::Temperature | SensorKind::ThermalMargin);
-    Some(Item {
+    Item {
         class,
         slot: place_name(&name),
         kind,
+        discrete,
         number: reading,
         thresholds: if is_heat { without_zero_uppers(limits) } else { scaled(limits, factor) },
         status: Status::of(s),
         seen: Seen { uri: node.uri.clone(), at: node.at },
         name,
-    })
+    }
 }
 
 fn scaled(mut limits: outband_schemas::Thresholds, factor: f64) -> outband_schemas::Thresholds {
@@ -101,7 +110,7 @@ fn scaled(mut limits: outband_schemas::Thresholds, factor: f64) -> outband_schem
 }
 
 /// The kind and the factor to its unit (UCUM, and the spellings found in the field). The unit goes first: there are fans of type `AirFlow` in `RPM`.
-fn kind_of(units: &str, reading_type: Option<&str>, name: &str) -> Option<(SensorKind, f64)> {
+fn kind_of(units: &str, reading_type: Option<&str>, name: &str) -> (SensorKind, f64) {
     let by_unit = match units.trim().to_ascii_lowercase().as_str() {
         "cel" | "c" | "celsius" | "degc" | "degrees c" => Some((temperature_kind(name), 1.0)),
         "rpm" | "{rev}/min" | "rev/min" => Some((SensorKind::FanSpeed, 1.0)),
@@ -120,11 +129,11 @@ fn kind_of(units: &str, reading_type: Option<&str>, name: &str) -> Option<(Senso
         "[cft_i]/min" | "cfm" => Some((SensorKind::Airflow, 1.0)),
         _ => None,
     };
-    if by_unit.is_some() {
-        return by_unit;
+    if let Some(found) = by_unit {
+        return found;
     }
     let percent = matches!(units, "%" | "Percent");
-    Some(match reading_type {
+    match reading_type {
         Some("Temperature") => (temperature_kind(name), 1.0),
         Some("Rotational") if percent => (SensorKind::FanDuty, 1.0),
         Some("Rotational") => (SensorKind::FanSpeed, 1.0),
@@ -141,16 +150,16 @@ fn kind_of(units: &str, reading_type: Option<&str>, name: &str) -> Option<(Senso
         Some(_) => (SensorKind::Quantity, 1.0),
         None if percent => (SensorKind::Utilization, 1.0),
         None => (SensorKind::Quantity, 1.0),
-    })
+    }
 }
 
 /// Fans whose items hold all there is to know: a state and a figure each.
 pub(super) fn emit_fans(report: &mut Report<'_>, chassis: &str, items: Vec<Item>) {
     for item in items {
         let slot = report.within(chassis, &item.slot);
-        let component = report.memory.sensor(ComponentClass::Fan, &slot, item.kind, &item.seen.uri);
+        let component = report.memory.sensor(ComponentClass::Fan, &slot, item.kind, &item.seen.uri, &item.name);
         report.memory.place(&component, &item.seen.uri);
-        report.push(state(&component, "health", &item.status, &item.seen));
+        report.push(part_state(&component, &item.status, &item.seen));
         push(report, &component, item);
     }
 }
@@ -176,7 +185,7 @@ pub(super) fn emit_fan_resources(report: &mut Report<'_>, chassis: &str, fans: &
         let wished = name(&node.body, &["Name", "Id"]).unwrap_or_else(|| node.tail().to_owned());
         let slot = report.within(chassis, &place_name(&wished));
         let component = report.memory.part(ComponentClass::Fan, &slot, &node.uri);
-        report.push(state(&component, "health", &status, &seen));
+        report.push(part_state(&component, &status, &seen));
         let (percent, rpm) = speed(&node.body);
         let source = node.body.get("SpeedPercent").and_then(|s| link(s, "DataSourceUri"));
         let own: Vec<Item> = tachometers.extract_if(.., |t| Some(&t.seen.uri) == source.as_ref()).collect();
@@ -196,13 +205,16 @@ pub(super) fn emit_fan_resources(report: &mut Report<'_>, chassis: &str, fans: &
 /// Redundancy of fans and power supplies, where the BMC tells of it.
 pub(super) fn redundancy(report: &mut Report<'_>, chassis: &str) {
     let groups = [
-        (Role::Thermal, "Redundancy"),
-        (Role::Power, "Redundancy"),
-        (Role::ThermalSubsystem, "FanRedundancy"),
-        (Role::PowerSubsystem, "PowerSupplyRedundancy"),
+        (Role::Thermal, "Redundancy", "fan", Generation::Old),
+        (Role::ThermalSubsystem, "FanRedundancy", "fan", Generation::New),
+        (Role::Power, "Redundancy", "power_supply", Generation::Old),
+        (Role::PowerSubsystem, "PowerSupplyRedundancy", "power_supply", Generation::New),
     ];
     let nodes = report.nodes;
-    for (role, field) in groups {
+    for (role, field, what, generation) in groups {
+        if report.memory.chosen(chassis, what).is_some_and(|chosen| chosen != generation) {
+            continue;
+        }
         for node in nodes.iter().filter(|n| n.role == role && n.owner == chassis) {
             for (index, group) in list(&node.body, field).iter().enumerate().filter(|(_, g)| g.is_object()) {
                 let fallback = if matches!(role, Role::Thermal | Role::ThermalSubsystem) {
@@ -212,7 +224,7 @@ pub(super) fn redundancy(report: &mut Report<'_>, chassis: &str) {
                 };
                 let wished = report.within(chassis, &name(group, &["Name"]).unwrap_or_else(|| fallback.to_owned()));
                 let seen = pointer(node, field, index);
-                let component = report.memory.sensor(ComponentClass::Chassis, &wished, SensorKind::State, &seen.uri);
+                let component = report.memory.sensor(ComponentClass::Chassis, &wished, SensorKind::State, &seen.uri, &wished);
                 report.push(state(&component, "redundancy", &Status::of(group), &seen));
             }
         }
@@ -264,10 +276,10 @@ mod tests {
 
     #[test]
     fn the_unit_decides_the_kind_before_the_type_does() {
-        assert_eq!(kind_of("RPM", Some("AirFlow"), "Fan").unwrap().0, SensorKind::FanSpeed);
-        assert_eq!(kind_of("Watts", Some("Current"), "x").unwrap().0, SensorKind::Power);
-        assert_eq!(kind_of("mV", Some("Voltage"), "x"), Some((SensorKind::Voltage, 0.001)));
-        assert_eq!(kind_of("", Some("Temperature"), "CPU1 DTS").unwrap().0, SensorKind::ThermalMargin);
+        assert_eq!(kind_of("RPM", Some("AirFlow"), "Fan").0, SensorKind::FanSpeed);
+        assert_eq!(kind_of("Watts", Some("Current"), "x").0, SensorKind::Power);
+        assert_eq!(kind_of("mV", Some("Voltage"), "x"), (SensorKind::Voltage, 0.001));
+        assert_eq!(kind_of("", Some("Temperature"), "CPU1 DTS").0, SensorKind::ThermalMargin);
     }
 
     #[test]
@@ -276,7 +288,8 @@ mod tests {
             Role::Sensor,
             json!({"Name": "PCIe 5 OverTemp", "ReadingType": "Temperature", "ReadingUnits": "", "Reading": 0}),
         ))
-        .unwrap();
+        ;
+        assert!(item.discrete);
         assert_eq!(item.number, Some(Number { value: 0.0, coerced: true }));
     }
 }

@@ -164,6 +164,9 @@ impl Walk {
             platform: Platform::of(root),
         };
         walk.memory.learn_features(root);
+        if section == Section::Sensors {
+            walk.memory.begin_sensors();
+        }
         walk.arrived(Node {
             uri: "/redfish/v1".to_owned(),
             role: Role::Root,
@@ -212,6 +215,7 @@ impl Walk {
                 match lenient::parse(&body) {
                     Ok(body) => match lenient::error_of(&body) {
                         None => return self.take(pending, body, at),
+                        Some(said) if said.contains("ResourceMissing") => (Cause::NotSupported, format!("a link to nothing: {said}")),
                         Some(said) => (Cause::BmcError, format!("an error served as a resource: {said}")),
                     },
                     Err(error @ BodyError::Html) => (Cause::BmcError, error.to_string()),
@@ -367,7 +371,8 @@ impl Walk {
             (0, Some(loss)) => Some((loss.cause, format!("{}: {}", loss.uri, loss.detail))),
             _ => None,
         };
-        let mut observations = report::observations(self.section, &self.nodes, &mut self.memory, self.platform, at);
+        let lossy = self.losses.iter().map(|l| l.owner.clone()).collect();
+        let mut observations = report::observations(self.section, &self.nodes, lossy, &mut self.memory, self.platform, at);
         let bookmark = (self.section == Section::Log).then(|| {
             let (events, bookmark) = self.log.finish(&self.nodes, &self.losses, &self.memory);
             observations.extend(events.into_iter().map(Observation::Event));
