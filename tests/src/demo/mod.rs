@@ -11,6 +11,7 @@ use crate::sim::fleet::{self, Credentials, Server};
 use programs::Programs;
 use report::Report;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -102,8 +103,13 @@ pub async fn run(options: Options) -> Result<ExitCode, DemoError> {
     report.building();
     tokio::task::spawn_blocking(programs::build).await.map_err(|e| DemoError::io("build")(io::Error::other(e)))??;
 
-    let dir =
-        tempfile::Builder::new().prefix("outband-demo-").tempdir().map_err(DemoError::io("temporary directory"))?;
+    // Tokens and passwords lie in it.
+    let closed = std::fs::Permissions::from_mode(0o700);
+    let dir = tempfile::Builder::new()
+        .permissions(closed)
+        .prefix("outband-demo-")
+        .tempdir()
+        .map_err(DemoError::io("temporary directory"))?;
     let root: PathBuf = if options.keep { dir.keep() } else { dir.path().to_owned() };
     let mut stage = Stage::default();
     let outcome = tokio::select! {
