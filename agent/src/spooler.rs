@@ -78,12 +78,14 @@ pub struct Spooler {
     held: watch::Receiver<Held>,
 }
 
+/// Key and bytes.
+type Bookmark = (String, Vec<u8>);
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What the thread is asked.
 #[derive(Debug)]
 enum Request {
-    Append { lane: spool::Lane, entries: Vec<spool::Entry>, bookmarks: Vec<(String, Vec<u8>)>, reply: Reply<()> },
+    Append { lane: spool::Lane, entries: Vec<spool::Entry>, bookmarks: Vec<Bookmark>, reply: Reply<()> },
     Bookmark { key: String, reply: Reply<Option<Vec<u8>>> },
     Peek { id: SpoolId, lane: spool::Lane, after: i64, max_bytes: usize, reply: Reply<spool::Peek> },
     Release { id: SpoolId, lane: spool::Lane, through: i64, reply: Reply<()> },

@@ -1,5 +1,7 @@
 //! The spool against a model: a vector of everything ever appended.
 
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it may demand")]
+
 use outband_spool::{Entry, Lane, Options, SkipReason, Spool};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -23,17 +25,15 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// First, last, and why.
+type Gone = (i64, i64, SkipReason);
+
 fn lane(event: bool) -> Lane {
     if event { Lane::Event } else { Lane::Telemetry }
 }
 
 /// Reads a whole lane after `after`: what came out, by number, and which numbers were named as gone.
-fn read(
-    spool: &Spool,
-    lane: Lane,
-    mut after: i64,
-    max_bytes: usize,
-) -> (BTreeMap<i64, Vec<u8>>, Vec<(i64, i64, SkipReason)>) {
+fn read(spool: &Spool, lane: Lane, mut after: i64, max_bytes: usize) -> (BTreeMap<i64, Vec<u8>>, Vec<Gone>) {
     let (mut bodies, mut gone) = (BTreeMap::new(), Vec::new());
     loop {
         let peek = spool.peek(lane, after, max_bytes).unwrap();

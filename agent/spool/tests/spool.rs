@@ -1,5 +1,7 @@
 //! The spool's promises, on a real file.
 
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it may demand")]
+
 use outband_spool::{Entry, Error, Lane, Options, Peek, SkipReason, Spool};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

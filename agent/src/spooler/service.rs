@@ -1,6 +1,6 @@
 //! The thread: takes what waits, groups the appends, answers.
 
-use super::{Error, Found, Held, Options, Reply, Request, Spooler};
+use super::{Bookmark, Error, Found, Held, Options, Reply, Request, Spooler};
 use outband_schemas::{Clock, SpoolId};
 use outband_spool::{self as spool, Opened, Spool};
 use tokio::sync::{mpsc, watch};
@@ -43,7 +43,7 @@ struct Thread<C, N> {
 /// Appends that go into one transaction.
 #[derive(Default)]
 struct Group {
-    appends: Vec<(spool::Lane, Vec<spool::Entry>, Vec<(String, Vec<u8>)>)>,
+    appends: Vec<(spool::Lane, Vec<spool::Entry>, Vec<Bookmark>)>,
     replies: Vec<Reply<()>>,
     bytes: usize,
 }

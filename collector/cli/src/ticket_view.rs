@@ -262,6 +262,11 @@ fn state_text(state: &str, shown: &Shown) -> String {
     })
 }
 
+/// A time and how long ago it was.
+fn moment(time: Time, shown: &Shown) -> String {
+    if time.0 == 0 { "–".to_owned() } else { format!("{} ({})", time.short(), time.age(shown.now_ms, shown.lang)) }
+}
+
 impl Document for View {
     fn blocks(&self, shown: &Shown) -> Vec<Block> {
         let line = |word: Word, text: String| (shown.word(word), text);
@@ -273,11 +278,11 @@ impl Document for View {
             line(Word::Component, format!("{} {}", self.component, self.part_serial)),
             line(Word::Predicted, shown.word(if self.predicted { Word::Yes } else { Word::No })),
             line(Word::Rule, self.cause.clone()),
-            line(Word::Reason, self.reason.clone()),
-            line(Word::Onset, format!("{} ({})", self.onset.short(), self.onset.age(shown.now_ms, shown.lang))),
-            line(Word::Age, format!("{} ({})", self.created_at.short(), self.created_at.age(shown.now_ms, shown.lang))),
+            line(Word::Onset, moment(self.onset, shown)),
+            line(Word::Opened, moment(self.created_at, shown)),
         ];
         for (word, text) in [
+            (Word::Reason, &self.reason),
             (Word::Assignee, &self.assignee),
             (Word::RootCause, &self.root_cause),
             (Word::Resolution, &self.resolution),

@@ -59,6 +59,7 @@ words! {
     Name "NAME" "名称",
     NextClock "NEXT CLOCK" "最近时钟",
     Onset "ONSET" "起始",
+    Opened "OPENED" "创建",
     PartNumber "PART NUMBER" "部件号",
     Points "POINTS" "扣分",
     Predicted "PREDICTED" "预测",
