@@ -4,6 +4,7 @@
 //! listeners, the loops, the clock, the disk.
 
 pub mod app;
+pub mod assess;
 pub mod auth;
 pub mod cli;
 pub mod clock;

@@ -235,6 +235,7 @@ mod tests {
             noted_at: at(1),
             newest: at(2),
             hits: 3,
+            actual_hits: 0,
             clean: 0,
             clean_at: None,
             part_serial: Some("D1".into()),

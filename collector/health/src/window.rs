@@ -87,7 +87,7 @@ impl Window {
             }
         }
         let contact = self.contacts.entry(origin.clone()).or_default();
-        let first_log = set.section == Section::Log && !contact.has_read(Section::Log);
+        let first_log = set.section == Section::Log && contact.is_first(Section::Log, polled_at);
         // An empty log poll without a gap is a good one: there was nothing new.
         match failed {
             Some(gap) if got == 0 => contact.failed(set.section, polled_at, gap),

@@ -21,6 +21,7 @@ pub struct Contact {
 
 #[derive(Debug, Clone, Default)]
 struct Polls {
+    first_ok: Option<Timestamp>,
     ok: Option<Timestamp>,
     tried: Option<Timestamp>,
     /// Polls in a row that failed as a whole.
@@ -48,6 +49,7 @@ impl Contact {
     pub(super) fn succeeded(&mut self, section: Section, at: Timestamp) {
         let polls = self.sections.entry(section).or_default();
         polls.tried(at);
+        polls.first_ok.get_or_insert(at);
         polls.ok = Some(at);
         (polls.failures, polls.failing_since, polls.cause) = (0, None, None);
     }
@@ -63,6 +65,11 @@ impl Contact {
     /// Whether a section was ever read.
     pub fn has_read(&self, section: Section) -> bool {
         self.newest_ok_of(section).is_some()
+    }
+
+    /// Whether a poll of a section at `at` is its first, or a further part of its first.
+    pub(super) fn is_first(&self, section: Section, at: Timestamp) -> bool {
+        self.sections.get(&section).and_then(|p| p.first_ok).is_none_or(|first| first == at)
     }
 
     /// The newest good poll of a section.

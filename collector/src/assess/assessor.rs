@@ -1,0 +1,519 @@
+//! The step: everything that is in memory, and what a run of rows or a tick does to it.
+
+use super::draft::{self, Draft};
+use super::identity::Servers;
+use super::live::{Live, same};
+use super::rebuild::{self, pages};
+use super::{Error, Terms, verdict};
+use crate::react::{self, Context, react};
+use outband_health::rule::{self, Rule};
+use outband_health::window::{Hosted, Origin};
+use outband_health::{Health, Incident, IncidentChange, RuleConfig, Stage, What, score};
+use outband_proto::convert::decode_set;
+use outband_schemas::{AgentId, ComponentClass, Observation, ObservationSet, Section, ServerId, SiteId, Timestamp};
+use outband_store::{
+    AgentRecord, AgentTarget, HealthRecord, LogRow, Page, Poison, Scope, Sequence, ServerEvents, ServerGaps,
+    ServerInventory, ServerReadings, ServerRecord, Store, TicketFilter, TicketRecord, TicketWrite,
+};
+use outband_ticket::{Action, Command, Redundancy, State, TicketNumber, apply, sla};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Rows a step.
+const ROWS: usize = 256;
+/// A server that sent nothing is judged again after this long: silence and staleness come with time alone.
+const JUDGE_AGAIN: Duration = Duration::from_secs(5);
+
+/// Servers that a step reads from the store though they sent nothing.
+const WAKE: usize = 16;
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Done {
+    /// Whether watchers would see it.
+    pub(super) changed: bool,
+    /// Whether more rows may wait.
+    pub(super) more: bool,
+}
+
+/// Everything that is in memory.
+pub(super) struct Assessor<S> {
+    store: S,
+    cursor: i64,
+    servers: Servers,
+    live: BTreeMap<ServerId, Live>,
+    /// Incidents of servers that are not in `live` yet.
+    waiting: BTreeMap<ServerId, Vec<Incident>>,
+    /// Scores of servers, those not in `live` yet included.
+    scores: BTreeMap<ServerId, Health>,
+    sites: BTreeMap<SiteId, Health>,
+    agents: BTreeMap<AgentId, AgentRecord>,
+    /// The newest observation of each agent (the agent's clock).
+    observed: BTreeMap<AgentId, Timestamp>,
+    /// Tickets that are not closed, with when their next clock runs out.
+    tickets: BTreeMap<TicketNumber, (TicketRecord, Option<Timestamp>)>,
+    change: i64,
+    rules: Vec<Box<dyn Rule>>,
+    config: RuleConfig,
+}
+
+impl<S: Store> Assessor<S> {
+    /// From the store.
+    pub(super) fn load(store: S, terms: &Terms) -> Result<Self, Error> {
+        let servers = Servers::new(pages(|page| store.servers(None, page))?);
+        let mut scores = BTreeMap::new();
+        let mut sites = BTreeMap::new();
+        for record in pages(|page| store.healths(None, page))? {
+            match record.scope {
+                Scope::Server(id) => {
+                    scores.insert(id, record.health);
+                }
+                Scope::Site(id) => {
+                    sites.insert(id, record.health);
+                }
+                Scope::Component(..) => {}
+            }
+        }
+        let mut assessor = Self {
+            cursor: store.cursor()?,
+            servers,
+            live: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            scores,
+            sites,
+            agents: BTreeMap::new(),
+            observed: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            change: 0,
+            rules: rule::all(&terms.rules),
+            config: terms.rules.clone(),
+            store,
+        };
+        for record in assessor.store.open_tickets()? {
+            assessor.change = assessor.change.max(record.change);
+            assessor.tickets.insert(record.ticket.number, (record, None));
+        }
+        for agent in assessor.store.agents()? {
+            assessor.agents.insert(agent.agent.clone(), agent);
+        }
+        for incident in assessor.store.open_incidents()? {
+            assessor.waiting.entry(incident.key.server.clone()).or_default().push(incident);
+        }
+        Ok(assessor)
+    }
+
+    /// Takes in the next rows, looks at what time alone changes, and writes it all.
+    pub(super) fn step(&mut self, terms: &Terms, now: Timestamp) -> Result<Done, Error> {
+        if self.config != terms.rules {
+            self.rules = rule::all(&terms.rules);
+            self.config = terms.rules.clone();
+        }
+        let mut draft = Draft::default();
+        self.refresh(&mut draft)?;
+        let rows = self.store.log_after(self.cursor, ROWS)?;
+        let mut touched = BTreeSet::new();
+        let mut known = BTreeSet::new();
+        for row in &rows {
+            self.row(row, &mut draft, &mut touched, &mut known, now)?;
+        }
+        draft.applied.through = rows.last().map(|row| row.id);
+        draft.applied.servers = self.servers.take_changed();
+        if rows.len() < ROWS {
+            self.wake(now)?;
+            touched.extend(self.judge_quiet(&mut draft, now)?);
+        }
+        self.score(&touched, &mut draft, now);
+        self.breaches(&mut draft, terms, now);
+        if draft.is_empty() {
+            return Ok(Done { changed: false, more: false });
+        }
+        let done = Done { changed: draft.is_news(), more: !rows.is_empty() };
+        let through = draft.applied.through;
+        self.store.apply(draft.finish(), now)?;
+        self.cursor = through.unwrap_or(self.cursor);
+        Ok(done)
+    }
+
+    /// Agents as they are now, and what people did to tickets since the last step.
+    fn refresh(&mut self, draft: &mut Draft) -> Result<(), Error> {
+        for agent in self.store.agents()? {
+            let before = self.agents.insert(agent.agent.clone(), agent.clone());
+            if before.is_some_and(|b| b.targets != agent.targets) {
+                self.forget_targets(&agent);
+            }
+        }
+        let filter = TicketFilter { changed_after: Some(self.change), ..TicketFilter::default() };
+        let changed: Vec<TicketRecord> = pages(|page: &Page| self.store.tickets(&filter, page))?;
+        for record in changed {
+            self.change = self.change.max(record.change);
+            self.heed(&record, draft)?;
+            self.remember(record);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, record: TicketRecord) {
+        if record.ticket.state == State::Closed {
+            self.tickets.remove(&record.ticket.number);
+        } else {
+            // Looked at anew by the next look at the clocks.
+            self.tickets.insert(record.ticket.number, (record, None));
+        }
+    }
+
+    /// Tells the incident of a ticket what people said by moving it.
+    fn heed(&mut self, record: &TicketRecord, draft: &mut Draft) -> Result<(), Error> {
+        let server = record.ticket.server.clone();
+        let live = self.live(&server, record.ticket.updated_at)?;
+        let number = Some(record.ticket.number.0);
+        let Some(incident) = live.incidents.iter().find(|i| i.ticket == number) else { return Ok(()) };
+        if let Some(incident) = verdict::heed(incident, record) {
+            let change = IncidentChange { incident, what: What::Noted };
+            live.take(&change);
+            draft.incident(&change);
+        }
+        Ok(())
+    }
+
+    fn forget_targets(&mut self, agent: &AgentRecord) {
+        let gone: Vec<(ServerId, Origin)> = self
+            .servers
+            .of_agent(&agent.agent)
+            .flat_map(|record| record.targets.iter().map(|t| (record.id.clone(), t)))
+            .filter(|(_, t)| t.agent == agent.agent && !agent.targets.contains(&t.target))
+            .map(|(id, t)| (id, Origin { agent: t.agent.clone(), target: t.target.clone() }))
+            .collect();
+        for (server, origin) in gone {
+            let Some(live) = self.live.get_mut(&server) else { continue };
+            let is_host = live.window.contacts().any(|(o, c)| *o == origin && c.has_read(Section::Host));
+            if !is_host {
+                live.window.forget(&origin);
+            }
+        }
+    }
+
+    /// One server in memory, read from the store where it is not there yet.
+    fn live(&mut self, server: &ServerId, now: Timestamp) -> Result<&mut Live, Error> {
+        if !self.live.contains_key(server) {
+            let mut live = Live::default();
+            if let Some(record) = self.servers.get(server)
+                && record.rev > 0
+            {
+                live.window = rebuild::window(&self.store, record, now, &self.config)?;
+                let components = pages(|page| self.store.healths(Some(&Scope::Server(server.clone())), page))?;
+                live.components = components
+                    .into_iter()
+                    .filter_map(|r| match r.scope {
+                        Scope::Component(_, component) => Some((component, r.health)),
+                        Scope::Site(_) | Scope::Server(_) => None,
+                    })
+                    .collect();
+                live.incidents = self.store.open_incidents()?.into_iter().filter(|i| i.key.server == *server).collect();
+            }
+            self.live.insert(server.clone(), live);
+        }
+        Ok(self.live.entry(server.clone()).or_default())
+    }
+
+    /// An incident as its ticket has it: what a person said in the moment before a crash still counts.
+    fn recall_verdict(&self, incident: Incident) -> Result<Incident, Error> {
+        let Some(number) = incident.ticket.map(TicketNumber) else { return Ok(incident) };
+        let record = match self.tickets.get(&number) {
+            Some((record, _)) => Some(record.clone()),
+            None => self.store.ticket(number)?,
+        };
+        Ok(record.and_then(|record| verdict::heed(&incident, &record)).unwrap_or(incident))
+    }
+
+    /// The agent that runs on a server, known by the readings that agents send of their own hosts.
+    fn recall_host(&self, record: &ServerRecord, live: &mut Live) {
+        if live.window.of_class(ComponentClass::Agent).next().is_none() {
+            return;
+        }
+        if let Some(target) = record.targets.first()
+            && let Some(agent) = self.agents.get(&target.agent)
+        {
+            live.window.hosts(self.hosted(&agent.agent, agent.last_heard));
+        }
+    }
+
+    /// Brings servers that sent nothing since the start into memory, a few a step: they may be silent.
+    fn wake(&mut self, now: Timestamp) -> Result<(), Error> {
+        let asleep = self.servers.all().filter(|r| r.rev > 0 && !self.live.contains_key(&r.id));
+        let ids: Vec<ServerId> = asleep.take(WAKE).map(|r| r.id.clone()).collect();
+        for id in ids {
+            self.live(&id, now)?;
+        }
+        Ok(())
+    }
+
+    fn row(
+        &mut self,
+        row: &LogRow,
+        draft: &mut Draft,
+        touched: &mut BTreeSet<ServerId>,
+        known: &mut BTreeSet<(ServerId, String)>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let decoded = match decode_set(&row.body) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                tracing::error!(row = row.id, agent = %row.agent, %error, "a body cannot be understood; it is kept apart");
+                draft.applied.poison.push(Poison { row: row.id, error: error.to_string() });
+                return Ok(());
+            }
+        };
+        if let Some(first) = decoded.rejected.first() {
+            let count = decoded.rejected.len();
+            tracing::error!(row = row.id, agent = %row.agent, count, %first, "observations cannot be understood; the rest of the body is used");
+            draft.applied.poison.push(Poison { row: row.id, error: format!("{count} observations: {first}") });
+        }
+        let set = decoded.set;
+        let at = set.polled_at.min(row.received_at);
+        let server = self.locate(row, &set)?;
+        let observed = self.observed.entry(row.agent.clone()).or_insert(at);
+        *observed = at.max(*observed);
+        draft.applied.observed.push((row.agent.clone(), row.lane, at));
+        let fresh = self.sort_out(&server, row, &set, draft, known)?;
+        let config = self.config.clone();
+        let hosted = (set.section == Section::Host).then(|| self.hosted(&row.agent, row.received_at));
+        let origin = Origin { agent: row.agent.clone(), target: set.target.clone() };
+        let live = self.live(&server, now)?;
+        live.window.observe(&origin, &set, row.received_at, &fresh, &config);
+        if let Some(hosted) = hosted {
+            live.window.hosts(hosted);
+        }
+        self.judge(&server, draft, now)?;
+        touched.insert(server);
+        Ok(())
+    }
+
+    /// The server that a set belongs to.
+    fn locate(&mut self, row: &LogRow, set: &ObservationSet) -> Result<ServerId, Error> {
+        let target = AgentTarget { agent: row.agent.clone(), target: set.target.clone() };
+        let site = match self.agents.get(&row.agent) {
+            Some(agent) => agent.site.clone(),
+            None => SiteId::new(row.agent.as_str())?,
+        };
+        let store = &self.store;
+        let mut server = self.servers.saw(&target, &site, row.received_at, || {
+            Ok::<_, Error>(ServerId::new(format!("srv-{}", store.reserve(Sequence::Server)?))?)
+        })?;
+        for observation in &set.observations {
+            let Observation::Inventory(inventory) = observation else { continue };
+            if let Some(found) = self.servers.identify(&target, &inventory.identity) {
+                if let Some(merged) = found.merged {
+                    tracing::info!(%merged, into = %found.server, "two targets are one server");
+                    self.live.remove(&merged);
+                    self.scores.remove(&merged);
+                }
+                server = found.server;
+            }
+        }
+        Ok(server)
+    }
+
+    /// Puts the observations where they are stored, and says of each log entry whether it is new.
+    fn sort_out(
+        &self,
+        server: &ServerId,
+        row: &LogRow,
+        set: &ObservationSet,
+        draft: &mut Draft,
+        known: &mut BTreeSet<(ServerId, String)>,
+    ) -> Result<Vec<bool>, Error> {
+        let (mut readings, mut events, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+        for observation in &set.observations {
+            match observation {
+                Observation::Reading(reading) => readings.push(reading.clone()),
+                Observation::Event(event) => events.push(event.clone()),
+                Observation::Gap(gap) => gaps.push(gap.clone()),
+                Observation::Inventory(inventory) => draft
+                    .applied
+                    .inventories
+                    .push(ServerInventory { server: server.clone(), inventory: inventory.clone() }),
+            }
+        }
+        let mut fresh = Vec::new();
+        if !events.is_empty() {
+            let stored = self.store.known_events(server, &events)?;
+            fresh = events
+                .iter()
+                .zip(stored)
+                .map(|(event, stored)| known.insert((server.clone(), event.natural_key())) && !stored)
+                .collect();
+        }
+        let (server, received_at) = (server.clone(), row.received_at);
+        if !readings.is_empty() {
+            draft.applied.readings.push(ServerReadings { server: server.clone(), received_at, readings });
+        }
+        if !events.is_empty() {
+            draft.applied.events.push(ServerEvents { server: server.clone(), received_at, events });
+        }
+        if !gaps.is_empty() {
+            draft.applied.gaps.push(ServerGaps { server, gaps });
+        }
+        Ok(fresh)
+    }
+
+    fn hosted(&self, agent: &AgentId, at: Timestamp) -> Hosted {
+        let record = self.agents.get(agent);
+        Hosted {
+            agent: agent.clone(),
+            heard_at: record.map_or(at, |r| r.last_heard.max(at)),
+            interval: record.map_or(Duration::from_secs(60), |r| r.sensor_interval),
+        }
+    }
+
+    /// Runs the rules on one server; what changes of its incidents moves their tickets.
+    fn judge(&mut self, server: &ServerId, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        let Some(live) = self.live.get_mut(server) else { return Ok(()) };
+        for change in live.judge(server, &self.rules, &self.config, now) {
+            self.answer(change, draft, now)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the ticket of an incident that changed.
+    fn answer(&mut self, mut change: IncidentChange, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        if change.what != What::Noted && change.what != What::Dropped {
+            let key = &change.incident.key;
+            tracing::info!(server = %key.server, component = %key.component, fault = %key.fault, what = ?change.what, reason = %change.incident.reason, "incident");
+        }
+        let context = self.context(&change);
+        let record = change.incident.ticket.and_then(|n| self.tickets.get(&TicketNumber(n))).map(|(r, _)| r);
+        let store = &self.store;
+        let number = || Ok::<_, Error>(TicketNumber(store.reserve(Sequence::Ticket)?));
+        let write: Option<TicketWrite> = react(&change, record.map(|r| &r.ticket), &context, number, now)?;
+        if let Some(write) = write {
+            change.incident.ticket = Some(write.ticket.number.0);
+            let record = draft::after(record, &write);
+            self.remember(record);
+            draft.ticket(write);
+            if let Some(live) = self.live.get_mut(&change.incident.key.server) {
+                live.take(&change);
+            }
+        }
+        draft.incident(&change);
+        Ok(())
+    }
+
+    fn context(&self, change: &IncidentChange) -> Context {
+        let key = &change.incident.key;
+        let record = self.servers.get(&key.server);
+        let identity = record.map(|r| &r.identity);
+        let name = identity.and_then(|i| i.hostname.clone().or_else(|| i.serial.clone()));
+        Context {
+            site: record.map(|r| r.site.clone()),
+            server_name: name.unwrap_or_else(|| key.server.to_string()),
+            redundancy: self.redundancy(change),
+        }
+    }
+
+    /// Whether another part of the same class has already failed.
+    fn redundancy(&self, change: &IncidentChange) -> Redundancy {
+        let key = &change.incident.key;
+        let class = key.component.class();
+        if !matches!(class, ComponentClass::PowerSupply | ComponentClass::Fan | ComponentClass::Disk) {
+            return Redundancy::Unknown;
+        }
+        let other = |i: &&outband_health::Incident| {
+            let same_class = i.key.component.class() == class && i.key.component != key.component;
+            same_class && !i.predicted && i.stage == Stage::Open
+        };
+        let incidents = self.live.get(&key.server).map(|l| l.incidents.as_slice()).unwrap_or_default();
+        if incidents.iter().any(|i| other(&i)) { Redundancy::Gone } else { Redundancy::Unknown }
+    }
+
+    /// Judges the servers that sent nothing for a while.
+    fn judge_quiet(&mut self, draft: &mut Draft, now: Timestamp) -> Result<BTreeSet<ServerId>, Error> {
+        let due = |live: &Live| live.judged_at.is_none_or(|at| now.since(at) >= JUDGE_AGAIN);
+        let quiet: Vec<ServerId> = self.live.iter().filter(|(_, l)| due(l)).map(|(id, _)| id.clone()).collect();
+        for server in &quiet {
+            let Some(live) = self.live.get_mut(server) else { continue };
+            let agents: BTreeSet<AgentId> = live.window.contacts().map(|(o, _)| o.agent.clone()).collect();
+            for agent in &agents {
+                if let Some(at) = self.observed.get(agent) {
+                    live.window.agent_observed(agent, *at);
+                }
+            }
+            if let Some(hosted) = live.window.hosted().cloned()
+                && let Some(record) = self.agents.get(&hosted.agent)
+            {
+                let heard_at = record.last_heard.max(hosted.heard_at);
+                live.window.hosts(Hosted { heard_at, interval: record.sensor_interval, ..hosted });
+            }
+            self.judge(server, draft, now)?;
+        }
+        Ok(quiet.into_iter().collect())
+    }
+
+    /// Scores the servers that were judged, and their sites.
+    fn score(&mut self, touched: &BTreeSet<ServerId>, draft: &mut Draft, now: Timestamp) {
+        let mut sites = BTreeSet::new();
+        for id in touched {
+            let (Some(live), Some(record)) = (self.live.get_mut(id), self.servers.get(id)) else { continue };
+            let (changed, health) = live.score(id, &self.config, now);
+            draft.applied.healths.extend(changed);
+            let before = self.scores.get(id);
+            let news = before.is_none_or(|b| !same(b, &health));
+            if news || before.is_none_or(|b| b.newest_reading != health.newest_reading) {
+                draft.applied.healths.push(HealthRecord { scope: Scope::Server(id.clone()), health: health.clone() });
+                self.scores.insert(id.clone(), health);
+            }
+            if news || !self.sites.contains_key(&record.site) {
+                sites.insert(record.site.clone());
+            }
+        }
+        for site in sites {
+            let of_site = self.servers.all().filter(|r| r.site == site);
+            let healths: Vec<(ServerId, Health)> =
+                of_site.filter_map(|r| Some((r.id.clone(), self.scores.get(&r.id)?.clone()))).collect();
+            let health = score::site(&healths, now);
+            draft.applied.healths.push(HealthRecord { scope: Scope::Site(site.clone()), health: health.clone() });
+            self.sites.insert(site, health);
+        }
+    }
+
+    /// Writes into the logs of tickets which clocks ran out.
+    fn breaches(&mut self, draft: &mut Draft, terms: &Terms, now: Timestamp) {
+        let mut due = Vec::new();
+        for (number, (record, next)) in &mut self.tickets {
+            // `None`: nothing runs, or it was not looked at since it changed. Looking is cheap.
+            if next.is_none_or(|next| now > next) {
+                due.push(*number);
+                *next = sla::next_due(&terms.policy, &terms.calendar, &record.log, now);
+            }
+        }
+        for number in due {
+            let Some((record, next)) = self.tickets.get(&number) else { continue };
+            let next = *next;
+            let mut record = record.clone();
+            let expected_revision = Some(record.ticket.revision);
+            let mut transitions = Vec::new();
+            for (target, at) in sla::unlogged_breaches(&terms.policy, &terms.calendar, &record.log, now) {
+                let why = format!("due {at}");
+                let command = Command { who: react::WHO.to_owned(), why, action: Action::Breach { target } };
+                match apply(&record.ticket, command, now) {
+                    Ok(transition) => {
+                        record.ticket = record.ticket.after(&transition);
+                        record.log.push(transition.clone());
+                        transitions.push(transition);
+                    }
+                    Err(error) => tracing::warn!(ticket = %number, %error, "a breach cannot be logged"),
+                }
+            }
+            if !transitions.is_empty() {
+                tracing::warn!(ticket = %number, "an SLA clock ran out");
+                draft.ticket(TicketWrite { ticket: record.ticket.clone(), expected_revision, transitions });
+                self.tickets.insert(number, (record, next));
+            }
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Assessor<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assessor").field("cursor", &self.cursor).finish_non_exhaustive()
+    }
+}

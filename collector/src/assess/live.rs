@@ -1,0 +1,139 @@
+//! One server in memory: its window, its incidents, its scores.
+
+use outband_health::rule::{self, Rule};
+use outband_health::score::{self, Seen};
+use outband_health::window::{Contact, Place};
+use outband_health::{
+    Evaluation, Finding, Health, Incident, IncidentChange, RuleConfig, Stage, Status, What, Window, reconcile,
+};
+use outband_schemas::{ComponentClass, ComponentId, Section, ServerId, Timestamp};
+use outband_store::{HealthRecord, Scope};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One server in memory.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) window: Window,
+    pub(super) incidents: Vec<Incident>,
+    pub(super) components: BTreeMap<ComponentId, Health>,
+    findings: Vec<Finding>,
+    /// When it was last judged (the collector's clock).
+    pub(super) judged_at: Option<Timestamp>,
+}
+
+/// How long a section may be silent before its readings are stale, where its cadence is not known yet.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+impl Live {
+    /// Runs the rules and answers what changes of the incidents; they are taken over.
+    pub(super) fn judge(
+        &mut self,
+        server: &ServerId,
+        rules: &[Box<dyn Rule>],
+        config: &RuleConfig,
+        now: Timestamp,
+    ) -> Vec<IncidentChange> {
+        self.findings = rule::evaluate(rules, &self.window, now);
+        self.judged_at = Some(now);
+        let limit = Duration::from_secs(config.incident.backlog_secs);
+        let caught_up = self.window.newest().is_none_or(|newest| now.since(newest) <= limit) || self.is_silent();
+        let findings = self.findings.clone();
+        let evaluation = Evaluation::of(server.clone(), &self.window, findings, &self.incidents, caught_up);
+        let changes = reconcile(&self.incidents, &evaluation, &config.incident, now);
+        for change in &changes {
+            self.take(change);
+        }
+        changes
+    }
+
+    /// Silence is not a backlog, however long it lasts.
+    fn is_silent(&self) -> bool {
+        self.findings.iter().any(|f| f.fault == outband_health::Fault::AgentSilent)
+    }
+
+    /// Takes over an incident as it is now.
+    pub(super) fn take(&mut self, change: &IncidentChange) {
+        let incident = &change.incident;
+        let gone = change.what == What::Dropped || matches!(incident.stage, Stage::Ended { .. });
+        match self.incidents.iter().position(|i| i.key == incident.key) {
+            Some(at) if gone => {
+                self.incidents.remove(at);
+            }
+            Some(at) => self.incidents[at] = incident.clone(),
+            None if gone => {}
+            None => self.incidents.push(incident.clone()),
+        }
+    }
+
+    /// The scores of the server and its components now; of the components only those that changed.
+    pub(super) fn score(
+        &mut self,
+        server: &ServerId,
+        config: &RuleConfig,
+        now: Timestamp,
+    ) -> (Vec<HealthRecord>, Health) {
+        let mut healths = BTreeMap::new();
+        for (component, place) in self.window.places() {
+            // What is not there, and what is no part, has no health.
+            if place.is_absent() || component.class() == ComponentClass::Firmware || place.series().next().is_none() {
+                continue;
+            }
+            let findings: Vec<&Finding> = self.findings.iter().filter(|f| f.component == *component).collect();
+            healths
+                .insert(component.clone(), score::component(component, &findings, self.seen(place, config, now), now));
+        }
+        // A BMC or an agent that is silent has no readings of its own.
+        for finding in &self.findings {
+            if !healths.contains_key(&finding.component) {
+                let findings: Vec<&Finding> =
+                    self.findings.iter().filter(|f| f.component == finding.component).collect();
+                let seen = Seen { newest: None, stale: false };
+                healths.insert(finding.component.clone(), score::component(&finding.component, &findings, seen, now));
+            }
+        }
+        for (component, before) in &self.components {
+            // What was scored and is gone: nothing is known of it any more.
+            if !healths.contains_key(component) && before.status != Status::Unknown {
+                healths.insert(
+                    component.clone(),
+                    score::component(component, &[], Seen { newest: None, stale: false }, now),
+                );
+            }
+        }
+        let total: Vec<Health> = healths.values().cloned().collect();
+        let changed = healths
+            .iter()
+            .filter(|(component, health)| self.components.get(component).is_none_or(|before| !same(before, health)))
+            .map(|(c, h)| HealthRecord { scope: Scope::Component(server.clone(), c.clone()), health: h.clone() })
+            .collect();
+        self.components = healths;
+        let newest = self.window.newest();
+        let stale = newest.is_some() && self.window.contacts().all(|(_, contact)| self.is_quiet(contact, config, now));
+        (changed, score::server(&total, Seen { newest, stale }, now))
+    }
+
+    fn is_quiet(&self, contact: &Contact, config: &RuleConfig, now: Timestamp) -> bool {
+        let sections = [Section::Sensors, Section::Host];
+        let live = |s: Section| contact.newest_ok_of(s).is_some_and(|ok| now.since(ok) <= patience(contact, s, config));
+        !sections.into_iter().any(live)
+    }
+
+    fn seen(&self, place: &Place, config: &RuleConfig, now: Timestamp) -> Seen {
+        let newest = place.series().filter_map(|(_, s)| Some((s.newest()?, s.section))).max();
+        let stale = newest.is_some_and(|(at, section)| {
+            self.window.contacts().all(|(_, contact)| now.since(at) > patience(contact, section, config))
+        });
+        Seen { newest: newest.map(|(at, _)| at), stale }
+    }
+}
+
+fn patience(contact: &Contact, section: Section, config: &RuleConfig) -> Duration {
+    let least = Duration::from_secs(config.silence.at_least_secs);
+    contact.interval(section).map_or(PATIENCE, |every| every.saturating_mul(config.silence.stale_polls).max(least))
+}
+
+/// Whether two scores say the same; when they were made does not matter.
+pub(super) fn same(a: &Health, b: &Health) -> bool {
+    (a.score, a.status, &a.penalties) == (b.score, b.status, &b.penalties)
+}

@@ -1,0 +1,145 @@
+//! The loop that makes health, incidents and tickets of what agents sent.
+//!
+//! One step: rows of the ingest log → decoded → the server each belongs to → its window → rules → score → incidents →
+//! tickets → ONE write to the store, with the cursor. A crash before that write does it all again; a crash after it does none
+//! of it again. When a write fails, everything in memory is thrown away and read anew from the store: memory never knows
+//! more than the store.
+//!
+//! Read in this order: this file (when a step is made), `assessor` (the step), `live` (one server), `draft` (what is
+//! to be written), [`identity`], `verdict` (what people said by moving tickets), `rebuild` (after a restart).
+
+mod assessor;
+mod draft;
+pub mod identity;
+mod live;
+mod rebuild;
+mod verdict;
+
+use crate::query::pulse::Pulse;
+use assessor::Assessor;
+use outband_health::RuleConfig;
+use outband_schemas::Clock;
+use outband_store::{Store, StoreError};
+use outband_ticket::{Calendar, Rejected, SlaPolicy};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinError;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How often silence and clocks are looked at when nothing comes.
+const TICK: Duration = Duration::from_secs(1);
+/// How long to wait after the store refused.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Why the loop ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error("assessing: {0}")]
+    Store(#[from] StoreError),
+    /// A move that the table of moves refuses: a mistake in [`crate::react`].
+    #[error("assessing: {0}")]
+    Rejected(#[from] Rejected),
+    /// A name that is none.
+    #[error("assessing: {0}")]
+    Id(#[from] outband_schemas::IdError),
+    /// A step panicked.
+    #[error("assessing failed: {0}")]
+    Task(#[from] JoinError),
+}
+
+/// What is judged by, replaceable while the collector runs.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    now: Arc<RwLock<Arc<Terms>>>,
+}
+
+/// Thresholds and promises.
+#[derive(Debug)]
+pub struct Terms {
+    /// The thresholds of the rules.
+    pub rules: RuleConfig,
+    /// What is promised.
+    pub policy: SlaPolicy,
+    /// Business hours.
+    pub calendar: Calendar,
+}
+
+impl Judgement {
+    /// By these terms.
+    pub fn new(terms: Terms) -> Self {
+        Self { now: Arc::new(RwLock::new(Arc::new(terms))) }
+    }
+
+    /// Puts others in force, from the next step on.
+    pub fn replace(&self, terms: Terms) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);
+    }
+
+    fn get(&self) -> Arc<Terms> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written.
+pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
+    store: S,
+    clock: Arc<C>,
+    judgement: Judgement,
+    pulse: Pulse,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let came = Arc::new(Notify::new());
+    let wake = came.clone();
+    store.on_commit(Box::new(move || wake.notify_one()));
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut assessor: Option<Assessor<S>> = None;
+    loop {
+        let (ours, now, terms) = (store.clone(), clock.now(), judgement.get());
+        let before = assessor.take();
+        let step = tokio::task::spawn_blocking(move || {
+            let mut assessor = match before {
+                Some(assessor) => assessor,
+                None => Assessor::load(ours, &terms)?,
+            };
+            let done = assessor.step(&terms, now)?;
+            Ok::<_, Error>((assessor, done))
+        });
+        match step.await? {
+            Ok((after, done)) => {
+                assessor = Some(after);
+                if done.changed {
+                    pulse.beat();
+                }
+                if done.more {
+                    if shutdown.is_cancelled() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
+            Err(Error::Store(StoreError::Closed)) => return Ok(()),
+            // Somebody moved a ticket in the same moment: read it and do it again.
+            Err(Error::Store(StoreError::Conflict { what })) => {
+                tracing::debug!(what, "changed meanwhile; assessed anew");
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(%error, "nothing was assessed; everything that came is kept, and it is tried again");
+                tokio::select! {
+                    () = shutdown.cancelled() => return Ok(()),
+                    () = sleep(RETRY) => {}
+                }
+                continue;
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = came.notified() => {}
+            _ = ticks.tick() => {}
+        }
+    }
+}

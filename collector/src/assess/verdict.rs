@@ -1,0 +1,30 @@
+//! What people said of an incident by moving its ticket. Pure.
+
+use outband_health::{Incident, Stage, Verdict};
+use outband_schemas::Timestamp;
+use outband_store::TicketRecord;
+use outband_ticket::{Action, Resolution, State};
+
+/// The incident after what its ticket says now; `None` where they agree.
+pub(super) fn heed(incident: &Incident, record: &TicketRecord) -> Option<Incident> {
+    let ticket = &record.ticket;
+    let alarm = ticket.resolution == Some(Resolution::FalseAlarm);
+    let said = match (ticket.state, &incident.stage) {
+        (_, Stage::Ended { .. } | Stage::Pending) => return None,
+        // What is no failure is none when its ticket is closed, either.
+        (State::Resolved | State::Closed, Stage::Open | Stage::Verifying { .. }) if alarm => Verdict::FalseAlarm,
+        (State::Resolved | State::Closed, Stage::Dismissed { .. }) if alarm => return None,
+        (State::Resolved, Stage::Open | Stage::Dismissed { .. }) => Verdict::Repaired,
+        (State::Resolved, Stage::Verifying { .. }) => return None,
+        (State::Closed, Stage::Open | Stage::Verifying { .. } | Stage::Dismissed { .. }) => Verdict::Closed,
+        (_, Stage::Open) => return None,
+        (_, Stage::Verifying { .. } | Stage::Dismissed { .. }) => Verdict::Reopened,
+    };
+    Some(incident.after_verdict(said, moved_at(record)))
+}
+
+/// When the ticket came into its state.
+fn moved_at(record: &TicketRecord) -> Timestamp {
+    let moves = |a: &Action| matches!(a, Action::Resolve { .. } | Action::Close | Action::Reopen);
+    record.log.iter().rev().find(|t| moves(&t.action)).map_or(record.ticket.updated_at, |t| t.at)
+}
