@@ -2,15 +2,13 @@
 
 use crate::clock::SystemClock;
 use crate::config::{self, Config, Invalid, Surroundings};
-use crate::host::{self, Host};
-use crate::poll::one;
-use crate::poll::outcome;
+use crate::host;
 use crate::poll::pins::Pins;
 use crate::poll::run::{Plan, Poller, Tally};
 use crate::service;
 use crate::spooler::{self, Held, Spooler};
 use crate::uplink::{self, Announce, Link, Settings};
-use outband_schemas::{AgentId, Clock, Section, SiteId, TargetId};
+use outband_schemas::{AgentId, SiteId, TargetId};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::io;
@@ -21,16 +19,13 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long the spool may take to reach the collector when the agent stops; what is left goes after the next start.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// The poller turns every few seconds; silent for this long it hangs, and the watchdog is no longer fed.
 const POLLER_HANGS: Duration = Duration::from_secs(60);
-/// The first look at the host needs a moment's distance from the start for its utilisation.
-const FIRST_HOST_READ: Duration = Duration::from_secs(1);
-
 /// Why the agent could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -56,20 +51,12 @@ pub enum Error {
     Ended(&'static str),
 }
 
-/// What the host's reader needs to know of the config.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct HostPlan {
-    agent: AgentId,
-    data_dir: PathBuf,
-    every: Duration,
-}
-
 /// The parts that run, and the ways to tell them of a new config.
 struct App {
     config: Config,
     plan: watch::Sender<Plan>,
     settings: watch::Sender<Settings>,
-    host: watch::Sender<HostPlan>,
+    host: watch::Sender<host::Plan>,
     tally: watch::Receiver<Tally>,
     link: watch::Receiver<Link>,
     held: watch::Receiver<Held>,
@@ -110,7 +97,7 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
         sending.clone(),
     ));
     let mut poller = tokio::spawn(poller.run(app.plan.subscribe(), polling.clone()));
-    let host = tokio::spawn(read_host(app.host.subscribe(), spooler.clone(), polling.clone()));
+    let host = tokio::spawn(host::run(app.host.subscribe(), spooler.clone(), polling.clone()));
     drop(spooler);
     tracing::info!(agent = %app.config.agent, site = %app.config.site, targets = app.config.targets.len(), "started");
     service::ready(&app.status());
@@ -248,44 +235,8 @@ fn announce<'a>(
     }
 }
 
-fn host_plan(config: &Config) -> HostPlan {
-    HostPlan { agent: config.agent.clone(), data_dir: config.data_dir.clone(), every: config.host_every }
-}
-
-async fn read_host(mut plan: watch::Receiver<HostPlan>, spooler: Spooler, cancel: CancellationToken) {
-    let mut host = match Host::new() {
-        Ok(host) => host,
-        Err(error) => {
-            tracing::warn!(%error, "the agent's own host is not reported");
-            return;
-        }
-    };
-    let mut wait = FIRST_HOST_READ;
-    loop {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => return,
-            () = sleep(wait) => {}
-        }
-        let now = plan.borrow_and_update().clone();
-        wait = now.every;
-        let at = SystemClock.now();
-        let read = tokio::task::spawn_blocking(move || {
-            let seen = host.read(&now.agent, &now.data_dir, at);
-            (host, seen)
-        });
-        let seen;
-        (host, seen) = match read.await {
-            Ok(read) => read,
-            Err(error) => {
-                tracing::error!(%error, "the agent's own host is no longer reported");
-                return;
-            }
-        };
-        let set = outcome::set(host.target(), Section::Host, at, seen);
-        let lane = Section::Host.lane();
-        one::keep(&spooler, host::NAME, lane, outcome::bodies(set), Vec::new(), &cancel).await;
-    }
+fn host_plan(config: &Config) -> host::Plan {
+    host::Plan { agent: config.agent.clone(), data_dir: config.data_dir.clone(), every: config.host_every }
 }
 
 /// Entries that the collector does not have yet.

@@ -1,12 +1,22 @@
 //! The agent's own host, so that a starved or full machine is not taken for silent BMCs.
 
+use crate::clock::SystemClock;
 pub use crate::config::HOST_TARGET as NAME;
+use crate::poll::{one, outcome};
+use crate::spooler::Spooler;
 use outband_schemas::{
-    AgentId, Cause, ComponentClass, ComponentId, IdError, Observation, Quality, Reading, SensorKind, Source, TargetId,
-    Timestamp, Value,
+    AgentId, Cause, Clock, ComponentClass, ComponentId, IdError, Observation, Quality, Reading, Section, SensorKind,
+    Source, TargetId, Timestamp, Value,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use sysinfo::{Disks, System};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// The first look at the host needs a moment's distance from the start for its utilisation.
+const FIRST_HOST_READ: Duration = Duration::from_secs(1);
 
 /// The host could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +27,17 @@ pub enum Error {
     /// A name is none.
     #[error(transparent)]
     Id(#[from] IdError),
+}
+
+/// What [`run`] needs to know of the config; a reload brings another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The agent, which names the component.
+    pub agent: AgentId,
+    /// The directory whose file system is watched.
+    pub data_dir: PathBuf,
+    /// How often.
+    pub every: Duration,
 }
 
 /// Reads the host. Utilisation is between two reads, so one is kept.
@@ -58,6 +79,43 @@ impl Host {
             reader.number(SensorKind::Quantity, "load5", load.as_ref().map(|l| l.five)),
             reader.number(SensorKind::Quantity, "load15", load.as_ref().map(|l| l.fifteen)),
         ]
+    }
+}
+
+/// Reads the host at its cadence into the spool, until cancelled.
+pub async fn run(mut plan: watch::Receiver<Plan>, spooler: Spooler, cancel: CancellationToken) {
+    let mut host = match Host::new() {
+        Ok(host) => host,
+        Err(error) => {
+            tracing::warn!(%error, "the agent's own host is not reported");
+            return;
+        }
+    };
+    let mut wait = FIRST_HOST_READ;
+    loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            () = sleep(wait) => {}
+        }
+        let now = plan.borrow_and_update().clone();
+        wait = now.every;
+        let at = SystemClock.now();
+        let read = tokio::task::spawn_blocking(move || {
+            let seen = host.read(&now.agent, &now.data_dir, at);
+            (host, seen)
+        });
+        let seen;
+        (host, seen) = match read.await {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(%error, "the agent's own host is no longer reported");
+                return;
+            }
+        };
+        let set = outcome::set(host.target(), Section::Host, at, seen);
+        let lane = Section::Host.lane();
+        one::keep(&spooler, NAME, lane, outcome::bodies(set), Vec::new(), &cancel).await;
     }
 }
 

@@ -9,8 +9,8 @@ use outband_schemas::{
     Cause, ComponentClass, ComponentId, Gap, Observation, ObservationSet, Section, Source, TargetId, Timestamp,
 };
 
-/// A set larger than this is sent in parts: a first look at a full log must fit the stream's messages.
-const MAX_BODY: usize = 256 * 1024;
+/// A set larger than this is sent in parts: a first look at a log of many thousand entries must fit the stream's messages.
+const MAX_BODY: usize = 4 << 20;
 
 /// The gap that says that nothing of a section could be read: silence is data.
 pub fn silent(target: &TargetId, cause: Cause, detail: String, at: Timestamp, source: String) -> Observation {
@@ -87,13 +87,13 @@ mod tests {
 
     fn gap(n: usize) -> Observation {
         let id = TargetId::new("t").unwrap();
-        silent(&id, Cause::Timeout, format!("{n:05} {}", "x".repeat(2000)), Timestamp::from_secs(1), String::new())
+        silent(&id, Cause::Timeout, format!("{n:05} {}", "x".repeat(6000)), Timestamp::from_secs(1), String::new())
     }
 
     #[test]
     fn a_large_set_is_parted_in_order_and_nothing_is_lost() {
         let id = TargetId::new("t").unwrap();
-        let all: Vec<Observation> = (0..1000).map(gap).collect();
+        let all: Vec<Observation> = (0..3000).map(gap).collect();
         let bodies = bodies(set(&id, Section::Log, Timestamp::from_secs(1), all.clone()));
         assert!(bodies.len() > 4 && bodies.iter().all(|b| b.bytes.len() <= MAX_BODY));
         let back: Vec<Observation> =

@@ -182,3 +182,6 @@ fn out_of_time(seconds: u64) -> ConnectError {
         climbed: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;
