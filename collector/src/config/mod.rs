@@ -8,7 +8,7 @@ use load::Problem;
 use outband_health::RuleConfig;
 use outband_store::Retention;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sla::Sla;
 use std::fmt;
 use std::fs;
@@ -73,9 +73,11 @@ pub struct Config {
 pub struct Listen {
     /// For agents, e.g. `0.0.0.0:7442`. Port 0: any free port, which is then written to `run.json` in the data directory.
     #[schemars(with = "String")]
+    #[serde(deserialize_with = "address")]
     pub agents: SocketAddr,
     /// For operators.
     #[schemars(with = "String")]
+    #[serde(deserialize_with = "address")]
     pub operators: SocketAddr,
 }
 
@@ -160,6 +162,16 @@ impl Config {
         schema.insert("title".to_owned(), "Outband collector configuration".into());
         schema
     }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let what = format!(
+            "{text:?} is no address to listen on; write e.g. \"127.0.0.1:7442\", \"0.0.0.0:7442\" or \"[::1]:7442\""
+        );
+        serde::de::Error::custom(what)
+    })
 }
 
 fn is_server_name(name: &str) -> bool {
