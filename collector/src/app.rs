@@ -1,5 +1,6 @@
 //! The collector as a whole: opens what is on disk, starts the loops and the listeners, ends them in order.
 
+use crate::assess::Judgement;
 use crate::auth::Gate;
 use crate::clock::{Finding, SteadyClock};
 use crate::config::{self, Config};
@@ -9,7 +10,7 @@ use crate::query::pulse::Pulse;
 use crate::query::{Desk, Promises};
 use crate::serve::{self, Bound};
 use crate::token::{self, Role, Tokens};
-use crate::{tls, upkeep};
+use crate::{assess, tls, upkeep};
 use outband_schemas::{Clock, Timestamp};
 use outband_store::sqlite::Options;
 use outband_store::{SqliteStore, Store, StoreError};
@@ -56,6 +57,9 @@ pub enum Error {
     /// The listeners.
     #[error(transparent)]
     Serve(#[from] serve::Error),
+    /// The assessment.
+    #[error(transparent)]
+    Assess(#[from] assess::Error),
     /// The runtime or the signals.
     #[error("cannot start: {0}")]
     Process(std::io::Error),
@@ -75,6 +79,7 @@ pub struct Collector {
     store: SqliteStore,
     gate: Gate,
     desk: Desk<SqliteStore, SteadyClock>,
+    judgement: Judgement,
     retention: upkeep::Terms,
     info: RunInfo,
     shutdown: CancellationToken,
@@ -105,7 +110,8 @@ impl Collector {
 
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
         let promises = Promises::try_from(&config.sla)?;
-        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse, promises, shutdown.clone());
+        let judgement = Judgement::new(terms(&config, &promises));
+        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), promises, shutdown.clone());
         let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
         let retention = upkeep::Terms::new(config.retention);
 
@@ -116,7 +122,11 @@ impl Collector {
         let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
         tasks.spawn(watch_clock(clock.clone(), shutdown.clone()));
         tasks.spawn(watch_certificate(identity.not_after, clock.clone(), shutdown.clone()));
-        tasks.spawn(upkeep::run(store.clone(), clock, retention.clone(), shutdown.clone()));
+        tasks.spawn(upkeep::run(store.clone(), clock.clone(), retention.clone(), shutdown.clone()));
+        {
+            let run = assess::run(store.clone(), clock, judgement.clone(), pulse, shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
         {
             let (identity, gate, shutdown) = (identity.clone(), gate.clone(), shutdown.clone());
             tasks.spawn(async move { Ok(serve::agents(for_agents, &identity, &gate, ingest, shutdown).await?) });
@@ -127,7 +137,7 @@ impl Collector {
         }
         dir.write_run_info(&info)?;
         announce(&dir, &info);
-        Ok(Self { config, dir, store, gate, desk, retention, info, shutdown, tasks })
+        Ok(Self { config, dir, store, gate, desk, judgement, retention, info, shutdown, tasks })
     }
 
     /// Where agents connect.
@@ -159,6 +169,7 @@ impl Collector {
     pub fn reload(&mut self, config: Config) -> Result<(), Error> {
         let promises = Promises::try_from(&config.sla)?;
         let tokens = Tokens::load_or_make(&self.dir)?;
+        self.judgement.replace(terms(&config, &promises));
         self.desk.promise(promises);
         self.gate.replace(tokens);
         self.retention.replace(config.retention);
@@ -200,6 +211,10 @@ impl Collector {
         let closed = tokio::task::spawn_blocking(move || store.close()).await?;
         closed.map_err(|source| Error::Store { path, source })
     }
+}
+
+fn terms(config: &Config, promises: &Promises) -> assess::Terms {
+    assess::Terms { rules: config.health.clone(), policy: promises.policy.clone(), calendar: promises.calendar.clone() }
 }
 
 /// Says where everything is: the first thing that somebody who starts a collector needs.
