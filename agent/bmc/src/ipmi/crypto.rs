@@ -113,10 +113,8 @@ impl Exchange {
 
     /// Key exchange code of RAKP message 3 (§13.22).
     pub(super) fn rakp3_code(&self) -> Vec<u8> {
-        self.hash.hmac(
-            &self.password,
-            &[&self.bmc_random, &self.console_session.to_le_bytes(), &self.name(), &self.user],
-        )
+        self.hash
+            .hmac(&self.password, &[&self.bmc_random, &self.console_session.to_le_bytes(), &self.name(), &self.user])
     }
 
     /// The session integrity key (§13.31). Without a BMC key the user's key takes its place.
@@ -126,9 +124,8 @@ impl Exchange {
 
     /// Integrity code of RAKP message 4 (§13.23).
     pub(super) fn rakp4_code(&self, session_key: &[u8]) -> Vec<u8> {
-        let mut code = self
-            .hash
-            .hmac(session_key, &[&self.console_random, &self.bmc_session.to_le_bytes(), &self.guid]);
+        let mut code =
+            self.hash.hmac(session_key, &[&self.console_random, &self.bmc_session.to_le_bytes(), &self.guid]);
         code.truncate(self.hash.code_len());
         code
     }
@@ -199,5 +196,86 @@ impl Keys {
         let kept = plain.len().checked_sub(padding).filter(|_| padding <= BLOCK)?;
         plain.truncate(kept);
         Some(plain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn exchange(hash: Hash) -> Exchange {
+        let bytes = |from: u8| std::array::from_fn(|i| from + i as u8);
+        Exchange {
+            hash,
+            console_session: 0xA0B1_C2D3,
+            bmc_session: 0x0102_0304,
+            console_random: bytes(0),
+            bmc_random: bytes(16),
+            guid: bytes(32),
+            role: 0x12,
+            user: b"poller".to_vec(),
+            password: b"poll-secret".to_vec(),
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    // The expected values were computed with Python's hmac, hashlib and cryptography.
+
+    #[test]
+    fn the_key_exchange_of_suite_3_is_byte_exact() {
+        let exchange = exchange(Hash::Sha1);
+        assert_eq!(hex(&exchange.rakp2_code()), "a760d90d22469e4c467d07d83d837b84e68ccfa1");
+        assert_eq!(hex(&exchange.rakp3_code()), "95cd3e7e72e92a59bf9888c5b2e58e1c490337a8");
+        let key = exchange.session_key();
+        assert_eq!(hex(&key), "54042eef5fcda6c424094f35778206aca381cc3d");
+        assert_eq!(hex(&exchange.rakp4_code(&key)), "81fe0b08a1bcddd5eb07fe97");
+    }
+
+    #[test]
+    fn the_key_exchange_of_suite_17_is_byte_exact() {
+        let exchange = exchange(Hash::Sha256);
+        assert_eq!(hex(&exchange.rakp2_code()), "f182161e3ea996e7004205912ee9706f9e5cfa7e63032290e9c0dcc326af57ab");
+        assert_eq!(hex(&exchange.rakp3_code()), "d2103f0e3626cbc2bcbeefdb5271741b36a93dee40239f59e10ab0fa415b7569");
+        let key = exchange.session_key();
+        assert_eq!(hex(&key), "f131f005c77b27e69fb39eaf515636c8e0a92cc5c692ebd807ceb8e430c17fcc");
+        assert_eq!(hex(&exchange.rakp4_code(&key)), "381534a61ce30dbc0d03a1b0a0131460");
+    }
+
+    #[test]
+    fn a_key_longer_than_a_block_is_hashed_first() {
+        // RFC 4231, test case 6.
+        let code = Hash::Sha256.hmac(&[0xAA; 131], &[b"Test Using Larger Than Block-Size Key - Hash Key First"]);
+        assert_eq!(hex(&code), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    }
+
+    #[test]
+    fn a_payload_with_more_padding_than_there_is_data_is_refused() {
+        let keys = Keys::derive(Hash::Sha1, &[1; 20]);
+        // One block whose last byte says "15 of padding" is empty; with 16 it cannot be.
+        let body: Vec<u8> = keys.seal([0; 16], &[]);
+        assert_eq!(keys.open(&body), Some(Vec::new()));
+        assert_eq!(keys.open(&body[..20]), None);
+        assert_eq!(keys.open(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_again(plain in proptest::collection::vec(any::<u8>(), 0..200), iv: [u8; 16], key: [u8; 20]) {
+            for hash in [Hash::Sha1, Hash::Sha256] {
+                let keys = Keys::derive(hash, &key);
+                prop_assert_eq!(keys.open(&keys.seal(iv, &plain)), Some(plain.clone()));
+            }
+        }
+
+        #[test]
+        fn opening_random_bytes_never_panics(sealed in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(plain) = Keys::derive(Hash::Sha1, b"k").open(&sealed) {
+                prop_assert!(plain.len() < sealed.len());
+            }
+        }
     }
 }

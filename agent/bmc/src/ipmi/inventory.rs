@@ -80,7 +80,12 @@ pub(super) async fn poll(
             Ok(Some(found)) => parts.extend(located_part(locator, found)),
             Ok(None) => {}
             Err(failure) => {
-                gaps.push(gap(&format!("FRU {}", locator.device), failure, &format!("fru:{}", locator.device), clock.now()));
+                gaps.push(gap(
+                    &format!("FRU {}", locator.device),
+                    failure,
+                    &format!("fru:{}", locator.device),
+                    clock.now(),
+                ));
             }
         }
     }

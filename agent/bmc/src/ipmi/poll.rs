@@ -189,10 +189,8 @@ impl Poller {
         match given_up {
             Some(error) if !answered => Err(Failure::unanswered("Get Sensor Reading", &error)),
             Some(error) => {
-                let failure = Failure {
-                    cause: error.cause(),
-                    detail: format!("the poll ended before its last sensor: {error}"),
-                };
+                let failure =
+                    Failure { cause: error.cause(), detail: format!("the poll ended before its last sensor: {error}") };
                 observations.push(gap("sensors", failure, "ipmi", clock.now()));
                 Ok(Outcome { observations, bookmark: None })
             }

@@ -13,7 +13,10 @@ pub(super) fn no_answer(waited: Duration) -> ConnectError {
     broken(
         Rung::Reach,
         Cause::Timeout,
-        format!("no answer to presence pings and Get Channel Authentication Capabilities within {:.1} s", waited.as_secs_f64()),
+        format!(
+            "no answer to presence pings and Get Channel Authentication Capabilities within {:.1} s",
+            waited.as_secs_f64()
+        ),
         "check the address, that the BMC is up and on this network, and that no firewall drops UDP 623",
     )
 }

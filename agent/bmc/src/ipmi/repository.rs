@@ -67,15 +67,16 @@ impl Stamp {
                 let count = u16::from_le_bytes([data[1], data[2]]);
                 Ok(Self { store: Store::Repository, count, added: le32(5), erased: le32(9) })
             }
-            Ok(Response { completion, .. }) => match require(ask, what, Request::new(NetFn::SensorEvent, 0x20, [])).await
-            {
-                Ok(data) => {
-                    let count = u16::from(*data.first().ok_or_else(|| Failure::malformed("Get Device SDR Info"))?);
-                    let added = data.get(2..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
-                    Ok(Self { store: Store::Device, count, added, erased: 0 })
+            Ok(Response { completion, .. }) => {
+                match require(ask, what, Request::new(NetFn::SensorEvent, 0x20, [])).await {
+                    Ok(data) => {
+                        let count = u16::from(*data.first().ok_or_else(|| Failure::malformed("Get Device SDR Info"))?);
+                        let added = data.get(2..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
+                        Ok(Self { store: Store::Device, count, added, erased: 0 })
+                    }
+                    Err(_) => Err(Failure::refused(what, completion)),
                 }
-                Err(_) => Err(Failure::refused(what, completion)),
-            },
+            }
             Err(error) => Err(Failure::unanswered(what, &error)),
         }
     }
@@ -176,7 +177,8 @@ async fn assemble(
     let names = unique_names(&sensors);
     for (sensor, name) in sensors.into_iter().zip(names) {
         let raw = if sensor::thresholds_missing(&sensor) {
-            let request = Request { lun: sensor.key.lun, ..Request::new(NetFn::SensorEvent, 0x27, [sensor.key.number]) };
+            let request =
+                Request { lun: sensor.key.lun, ..Request::new(NetFn::SensorEvent, 0x27, [sensor.key.number]) };
             match ask.ask(request).await {
                 Ok(Response { completion: 0, data }) => sensor::parse_thresholds(&data),
                 Ok(_) | Err(_) => None,
@@ -289,7 +291,13 @@ impl<A: Ask + Send> Reader<'_, A> {
                 Err(PartError::Fatal(failure)) => return Err(PartError::Fatal(failure)),
                 // A header that promises too much: what is there is enough, or the parser will say so.
                 Err(PartError::Refused(code)) => {
-                    tracing::debug!(id, code, have = bytes.len(), promised = len, "an SDR is shorter than its header says");
+                    tracing::debug!(
+                        id,
+                        code,
+                        have = bytes.len(),
+                        promised = len,
+                        "an SDR is shorter than its header says"
+                    );
                 }
             }
         }

@@ -155,11 +155,7 @@ pub fn event(record: RawRecord, known: impl Fn(u8, u8, u8) -> Option<Known>, at:
     }
 }
 
-fn system_event(
-    bytes: [u8; RECORD_LEN],
-    base: LogEvent,
-    known: impl Fn(u8, u8, u8) -> Option<Known>,
-) -> LogEvent {
+fn system_event(bytes: [u8; RECORD_LEN], base: LogEvent, known: impl Fn(u8, u8, u8) -> Option<Known>) -> LogEvent {
     let [generator, channel_lun, _revision, sensor_type, number, dir_type, data1, data2, data3] =
         [bytes[7], bytes[8], bytes[9], bytes[10], bytes[11], bytes[12], bytes[13], bytes[14], bytes[15]];
     let (deasserted, event_type, offset) = (dir_type & 0x80 != 0, dir_type & 0x7F, data1 & 0x0F);
@@ -171,7 +167,8 @@ fn system_event(
         Some(sensor) if !sensor.name.is_empty() => sensor.name.clone(),
         _ => format!("{} #{number:#04x}", SensorType::from(sensor_type)),
     };
-    let mut message = format!("{name}: {}", meaning.map_or_else(|| format!("state {offset}"), |(text, _)| text.to_owned()));
+    let mut message =
+        format!("{name}: {}", meaning.map_or_else(|| format!("state {offset}"), |(text, _)| text.to_owned()));
     if event_type == states::THRESHOLD {
         message.push_str(&threshold_detail(sensor.as_ref(), data1, data2, data3));
     } else if data1 & 0xF0 != 0 {
@@ -281,5 +278,112 @@ fn specific_kind(sensor_type: u8, offset: u8) -> EventKind {
         (0x1F | 0x20, _) => EventKind::OsChange,
         (0x2B, _) | (0x12, 0) => EventKind::Change,
         _ => EventKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const AT: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const SECS: u32 = 1_700_000_000;
+
+    fn record(id: u16, kind: u8, secs: u32, rest: [u8; 9]) -> RawRecord {
+        let mut bytes = [0; RECORD_LEN];
+        bytes[..2].copy_from_slice(&id.to_le_bytes());
+        bytes[2] = kind;
+        bytes[3..7].copy_from_slice(&secs.to_le_bytes());
+        bytes[7..].copy_from_slice(&rest);
+        RawRecord(bytes)
+    }
+
+    fn event_of(rest: [u8; 9]) -> LogEvent {
+        event(record(1, 2, SECS, rest), |_, _, _| None, AT)
+    }
+
+    #[test]
+    fn the_loss_of_a_supplys_input_is_critical_and_its_return_is_not() {
+        let lost = event_of([0x20, 0, 4, 8, 41, 0x6F, 3, 0xFF, 0xFF]);
+        assert_eq!(
+            (lost.kind, lost.severity, lost.deasserted),
+            (EventKind::PowerSupplyInputLost, Severity::Critical, false)
+        );
+        let back = event_of([0x20, 0, 4, 8, 41, 0xEF, 3, 0xFF, 0xFF]);
+        assert_eq!((back.kind, back.severity, back.deasserted), (EventKind::PowerSupplyInputLost, Severity::Ok, true));
+    }
+
+    #[test]
+    fn a_stamp_that_counts_from_the_start_of_the_bmc_is_no_time() {
+        let rest = [0x20, 0, 4, 8, 41, 0x6F, 3, 0xFF, 0xFF];
+        assert_eq!(event(record(1, 2, 2970, rest), |_, _, _| None, AT).bmc_time, None);
+        assert_eq!(event(record(1, 2, u32::MAX, rest), |_, _, _| None, AT).bmc_time, None);
+        assert_eq!(
+            event(record(1, 2, SECS, rest), |_, _, _| None, AT).bmc_time,
+            Some(Timestamp::from_secs(i64::from(SECS)))
+        );
+    }
+
+    #[test]
+    fn an_oem_record_without_a_stamp_has_no_time() {
+        assert_eq!(event(record(7, 0xE2, SECS, [0; 9]), |_, _, _| None, AT).bmc_time, None);
+    }
+
+    #[test]
+    fn an_oem_record_names_its_maker() {
+        let event = event(record(6, 0xC1, SECS, [0x57, 1, 0, 1, 2, 3, 4, 5, 6]), |_, _, _| None, AT);
+        assert_eq!(event.message, "OEM record c1 | manufacturer 000157 | 010203040506");
+    }
+
+    #[test]
+    fn the_raw_record_and_its_id_make_the_natural_key() {
+        let event = event_of([0x20, 0, 4, 8, 41, 0x6F, 3, 0xFF, 0xFF]);
+        assert_eq!((event.id.as_str(), event.raw.len()), ("1", 32));
+    }
+
+    fn info(erased: u32) -> Info {
+        Info { entries: 5, added: 9, erased, overflow: false }
+    }
+
+    fn cursor(last: RawRecord, erased: u32) -> Cursor {
+        Cursor { last_id: Some(last.id()), last_record: last.hex(), erased }
+    }
+
+    #[test]
+    fn a_cursor_holds_while_its_record_is_there() {
+        let last = record(5, 2, SECS, [1; 9]);
+        assert!(cursor(last, 7).is_still(last, info(7)));
+        // A single record was deleted elsewhere: the time of erasing moved, ours is still there.
+        assert!(cursor(last, 7).is_still(last, info(8)));
+    }
+
+    #[test]
+    fn after_a_clear_the_same_id_with_other_content_is_another_record() {
+        let last = record(5, 2, SECS, [1; 9]);
+        assert!(!cursor(last, 7).is_still(record(5, 2, SECS + 60, [1; 9]), info(8)));
+    }
+
+    #[test]
+    fn after_a_clear_a_twin_without_a_real_time_is_not_trusted() {
+        let last = record(1, 2, 30, [1; 9]);
+        assert!(!cursor(last, 7).is_still(last, info(8)));
+    }
+
+    #[test]
+    fn a_bookmark_reads_back_and_a_strange_one_is_none() {
+        let cursor = cursor(record(5, 2, SECS, [1; 9]), 7);
+        assert_eq!(Cursor::read(&cursor.write()), Some(cursor));
+        assert_eq!(Cursor::read(&Bookmark("{\"logs\":{}}".to_owned())), None);
+    }
+
+    proptest! {
+        #[test]
+        fn random_records_never_panic(bytes: [u8; RECORD_LEN], info in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let event = event(RawRecord(bytes), |_, _, _| None, AT);
+            prop_assert!(!event.message.is_empty());
+            if let Some(info) = Info::parse(&info) {
+                prop_assert!(usize::from(info.entries) <= 0xFFFF);
+            }
+        }
     }
 }

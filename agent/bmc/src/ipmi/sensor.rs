@@ -1,10 +1,10 @@
 //! From a sensor's record and its answers to readings.
 
 use super::convert::{self, Unit};
+use super::message::Response;
 use super::sdr::{Analog, Factors, Sensor};
 use super::session::RequestError;
 use super::{place, states};
-use super::message::Response;
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, Quality, Reading, SensorKind, Source, State, Suspicion, Thresholds, Timestamp,
     Value,
@@ -131,8 +131,7 @@ pub fn readings(
             Ok(raw) => {
                 let (state, text) =
                     states::decode(sensor.event_type, sensor.sensor_type, raw.states, sensor.readable_states);
-                let quality =
-                    if raw.scanning { Quality::Good } else { Quality::Suspect(Suspicion::ScanningDisabled) };
+                let quality = if raw.scanning { Quality::Good } else { Quality::Suspect(Suspicion::ScanningDisabled) };
                 (Some(Value::State { state, text }), quality)
             }
         };
