@@ -279,11 +279,11 @@ fn is_tls(error: &reqwest::Error) -> bool {
         if inner.downcast_ref::<rustls::Error>().is_some() {
             return true;
         }
-        let io = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if io.is_some_and(|e| e.downcast_ref::<rustls::Error>().is_some()) {
-            return true;
-        }
-        next = inner.source();
+        // An I/O error hides what it wraps from `source`, and may wrap another.
+        next = match inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
     }
     false
 }

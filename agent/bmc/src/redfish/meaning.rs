@@ -22,9 +22,17 @@ pub(super) fn severity(body: &Value) -> Severity {
 
 /// Words that decide, in the order in which they are looked for. All words of a row must be there.
 const WORDS: &[(&[&str], EventKind)] = &[
-    (&["log", "cleared"], EventKind::LogCleared),
-    (&["log", "clear"], EventKind::LogCleared),
-    (&["log", "full"], EventKind::LogFull),
+    (&["log cleared"], EventKind::LogCleared),
+    (&["log was cleared"], EventKind::LogCleared),
+    (&["log is cleared"], EventKind::LogCleared),
+    (&["log has been cleared"], EventKind::LogCleared),
+    (&["log area reset"], EventKind::LogCleared),
+    (&["iml cleared"], EventKind::LogCleared),
+    (&["sel cleared"], EventKind::LogCleared),
+    (&["log full"], EventKind::LogFull),
+    (&["log is full"], EventKind::LogFull),
+    (&["log is almost full"], EventKind::LogFull),
+    (&["log is nearly full"], EventKind::LogFull),
     (&["logged in"], EventKind::Audit),
     (&["login"], EventKind::Audit),
     (&["logout"], EventKind::Audit),

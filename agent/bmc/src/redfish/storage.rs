@@ -90,10 +90,11 @@ pub(super) fn drives<'a>(report: &mut Report<'a>) -> Vec<Drive<'a>> {
     let mut drives: Vec<Drive<'a>> = Vec::new();
     let mut matched = BTreeSet::new();
     let mut places = BTreeMap::new();
+    let twice = listed_twice(&standard);
     for node in standard {
         let serial = super::inventory::serial(&node.body);
         let own = report.of(Role::DriveDetail).filter(|d| d.parent == node.uri);
-        let same = serial.as_ref().map(|s| (s.clone(), text(&node.body, "Model"), node.tail()));
+        let same = identity(node).filter(|s| twice.contains(s));
         let known = same.as_ref().and_then(|s| places.get(s).copied()).and_then(|index: usize| drives.get_mut(index));
         if let Some(known) = known {
             known.details.push(node);
@@ -129,6 +130,26 @@ pub(super) fn drives<'a>(report: &mut Report<'a>) -> Vec<Drive<'a>> {
         }
     }
     drives
+}
+
+type Identity<'a> = (String, Option<String>, &'a str);
+
+/// A drive's serial, model and id; `None` where it has no serial.
+fn identity(node: &Node) -> Option<Identity<'_>> {
+    super::inventory::serial(&node.body).map(|serial| (serial, text(&node.body, "Model"), node.tail()))
+}
+
+/// The drives that are listed once below each of several top collections. One that repeats within a collection is no proof: firmware that knows no
+/// serial writes the same everywhere.
+fn listed_twice<'a>(drives: &[&'a Node]) -> BTreeSet<Identity<'a>> {
+    let mut collections: BTreeMap<Identity<'a>, Vec<&'a str>> = BTreeMap::new();
+    for node in drives {
+        if let Some(identity) = identity(node) {
+            collections.entry(identity).or_default().push(node.uri.split('/').nth(3).unwrap_or_default());
+        }
+    }
+    let unique = |list: &[&str]| list.iter().collect::<BTreeSet<_>>().len() == list.len();
+    collections.into_iter().filter(|(_, list)| list.len() > 1 && unique(list)).map(|(identity, _)| identity).collect()
 }
 
 /// A drive's place: what is printed at its bay, else the bay's number, else the resource's id.
@@ -167,4 +188,44 @@ pub(super) fn part(drive: &Drive<'_>) -> Option<Part> {
             .and_then(super::inventory::bytes),
         source: Source(drive.seen.uri.clone()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redfish::memory::Memory;
+    use outband_schemas::Timestamp;
+    use serde_json::json;
+
+    fn drive(uri: &str, serial: &str) -> Node {
+        let body = json!({"Id": tail(uri), "SerialNumber": serial, "Model": "M"});
+        let uri = format!("/redfish/v1/{uri}");
+        Node { uri, role: Role::Drive, owner: String::new(), parent: String::new(), body, at: Timestamp::from_secs(1) }
+    }
+
+    fn count(nodes: &[Node]) -> usize {
+        let mut memory = Memory::default();
+        drives(&mut Report { nodes, lossy: BTreeSet::new(), memory: &mut memory, out: Vec::new() }).len()
+    }
+
+    #[test]
+    fn a_drive_below_its_chassis_and_below_its_storage_is_one() {
+        assert_eq!(count(&[drive("Chassis/B/Drives/200", "S1"), drive("Systems/1/Storage/1/Drives/200", "S1")]), 1);
+    }
+
+    #[test]
+    fn drives_that_only_repeat_a_serial_stay_apart() {
+        assert_eq!(count(&[drive("Systems/1/Storage/1/Drives/1", "S1"), drive("Systems/2/Storage/1/Drives/1", "S1")]), 2);
+        assert_eq!(count(&[drive("Chassis/B/Drives/1", "S1"), drive("Systems/1/Storage/1/Drives/2", "S1")]), 2);
+        assert_eq!(count(&[drive("Chassis/B/Drives/1", "N/A"), drive("Systems/1/Storage/1/Drives/1", "N/A")]), 2);
+    }
+
+    #[test]
+    fn a_drive_that_says_nothing_of_its_state_is_there_and_unknown() {
+        let nodes = [drive("Chassis/B/Drives/1", "S1")];
+        let mut memory = Memory::default();
+        let mut built = Report { nodes: &nodes, lossy: BTreeSet::new(), memory: &mut memory, out: Vec::new() };
+        report(&mut built);
+        assert!(format!("{:?}", built.out).contains("Unknown"), "{:?}", built.out);
+    }
 }
