@@ -132,6 +132,7 @@ impl Window {
             self.read(section_of(reading.component.class()), reading, reading.observed_at);
         }
         self.close_polls(begun, config);
+        self.newest = self.newest.max(readings.iter().map(|r| r.observed_at).max());
     }
 
     fn close_polls(&mut self, begun: Option<Timestamp>, config: &RuleConfig) {

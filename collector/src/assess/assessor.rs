@@ -208,7 +208,12 @@ impl<S: Store> Assessor<S> {
                         Scope::Site(_) | Scope::Server(_) => None,
                     })
                     .collect();
-                live.incidents = self.store.open_incidents()?.into_iter().filter(|i| i.key.server == *server).collect();
+                let agent = record.targets.first().and_then(|t| self.agents.get(&t.agent));
+                live.cadence = agent.map(|a| a.sensor_interval);
+                self.recall_host(record, &mut live);
+            }
+            for incident in self.waiting.remove(server).unwrap_or_default() {
+                live.incidents.push(self.recall_verdict(incident)?);
             }
             self.live.insert(server.clone(), live);
         }
@@ -278,7 +283,9 @@ impl<S: Store> Assessor<S> {
         let config = self.config.clone();
         let hosted = (set.section == Section::Host).then(|| self.hosted(&row.agent, row.received_at));
         let origin = Origin { agent: row.agent.clone(), target: set.target.clone() };
+        let cadence = self.agents.get(&row.agent).map(|a| a.sensor_interval);
         let live = self.live(&server, now)?;
+        live.cadence = cadence.or(live.cadence);
         live.window.observe(&origin, &set, row.received_at, &fresh, &config);
         if let Some(hosted) = hosted {
             live.window.hosts(hosted);

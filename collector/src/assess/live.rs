@@ -18,6 +18,8 @@ pub(super) struct Live {
     pub(super) incidents: Vec<Incident>,
     pub(super) components: BTreeMap<ComponentId, Health>,
     findings: Vec<Finding>,
+    /// How often its agent polls sensors.
+    pub(super) cadence: Option<Duration>,
     /// When it was last judged (the collector's clock).
     pub(super) judged_at: Option<Timestamp>,
 }
@@ -108,29 +110,27 @@ impl Live {
             .map(|(c, h)| HealthRecord { scope: Scope::Component(server.clone(), c.clone()), health: h.clone() })
             .collect();
         self.components = healths;
-        let newest = self.window.newest();
-        let stale = newest.is_some() && self.window.contacts().all(|(_, contact)| self.is_quiet(contact, config, now));
+        let newest = self.window.places().filter_map(|(_, place)| place.newest()).max();
+        let stale = newest.is_some_and(|newest| self.is_old(newest, Section::Sensors, config, now));
         (changed, score::server(&total, Seen { newest, stale }, now))
     }
 
-    fn is_quiet(&self, contact: &Contact, config: &RuleConfig, now: Timestamp) -> bool {
-        let sections = [Section::Sensors, Section::Host];
-        let live = |s: Section| contact.newest_ok_of(s).is_some_and(|ok| now.since(ok) <= patience(contact, s, config));
-        !sections.into_iter().any(live)
+    /// Whether a reading of a section is too old by the cadence of every target.
+    fn is_old(&self, newest: Timestamp, section: Section, config: &RuleConfig, now: Timestamp) -> bool {
+        let least = Duration::from_secs(config.silence.at_least_secs);
+        let fast = matches!(section, Section::Sensors | Section::Host);
+        let patience = |contact: &Contact| match contact.interval(section).or(self.cadence.filter(|_| fast)) {
+            Some(every) => every.saturating_mul(config.silence.stale_polls).max(least),
+            None => PATIENCE,
+        };
+        self.window.contacts().all(|(_, contact)| now.since(newest) > patience(contact))
     }
 
     fn seen(&self, place: &Place, config: &RuleConfig, now: Timestamp) -> Seen {
         let newest = place.series().filter_map(|(_, s)| Some((s.newest()?, s.section))).max();
-        let stale = newest.is_some_and(|(at, section)| {
-            self.window.contacts().all(|(_, contact)| now.since(at) > patience(contact, section, config))
-        });
+        let stale = newest.is_some_and(|(at, section)| self.is_old(at, section, config, now));
         Seen { newest: newest.map(|(at, _)| at), stale }
     }
-}
-
-fn patience(contact: &Contact, section: Section, config: &RuleConfig) -> Duration {
-    let least = Duration::from_secs(config.silence.at_least_secs);
-    contact.interval(section).map_or(PATIENCE, |every| every.saturating_mul(config.silence.stale_polls).max(least))
 }
 
 /// Whether two scores say the same; when they were made does not matter.

@@ -143,3 +143,6 @@ pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
