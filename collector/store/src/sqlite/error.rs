@@ -39,9 +39,11 @@ pub(super) fn classify(doing: &'static str, error: rusqlite::Error) -> StoreErro
     }
 }
 
-/// Whether a unique index refused.
+/// Whether a unique index or a primary key refused.
 pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE};
+    let codes = [SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE];
+    error.sqlite_error().is_some_and(|e| codes.contains(&e.extended_code))
 }
 
 /// A name that was stored by us; anything else is damage.

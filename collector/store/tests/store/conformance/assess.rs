@@ -3,8 +3,8 @@ use crate::conformance::make::*;
 use outband_health::Stage;
 use outband_schemas::{Cause, Inventory, Lane, Quality, SensorKind, Severity, SiteId, Source, TargetId, Value};
 use outband_store::{
-    AgentTarget, Applied, EventFilter, GapFilter, HealthRecord, Page, Poison, Scope, SeriesFilter, ServerEvents,
-    ServerGaps, ServerInventory, Store, StoreError,
+    AgentTarget, Applied, EventFilter, GapFilter, HealthRecord, HistoryFilter, Page, Poison, Scope, SeriesFilter,
+    ServerEvents, ServerGaps, ServerInventory, Store, StoreError,
 };
 
 behaviours![
@@ -60,6 +60,8 @@ fn a_failed_apply_leaves_nothing_of_itself<S: Store>(store: &S) {
     assert!(matches!(store.apply(done.clone(), at(2)), Err(StoreError::NotFound { .. })));
     assert_eq!(store.cursor().unwrap(), 0);
     assert!(store.latest(&SeriesFilter::default(), &Page::first(9)).unwrap().rows.is_empty());
+    let ever = HistoryFilter { series: SeriesFilter::default(), from: at(-9), to: at(9) };
+    assert!(store.history(&ever, &Page::first(9)).unwrap().rows.is_empty());
     // And it does not stand in the way of the next.
     store.apply(Applied { tickets: Vec::new(), ..done }, at(2)).unwrap();
     assert_eq!(store.latest(&SeriesFilter::default(), &Page::first(9)).unwrap().rows.len(), 1);

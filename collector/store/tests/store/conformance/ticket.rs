@@ -99,7 +99,8 @@ fn a_comment_moves_nothing_but_the_revision<S: Store>(store: &S) {
         expected_revision: Some(new.ticket.revision),
         transitions: Vec::new(),
     };
-    let after = store.update_ticket(write).unwrap();
+    let after = store.update_ticket(write.clone()).unwrap();
+    assert!(matches!(store.update_ticket(write), Err(StoreError::Conflict { .. })), "it was said already");
     assert_eq!((after.ticket.state, &after.ticket.comments), (State::New, &vec![comment]));
     assert!(after.ticket.revision > new.ticket.revision);
     assert_eq!(after.log, new.log);
