@@ -178,3 +178,37 @@ async fn a_large_backlog_comes_through_in_order() {
     }
     collector.stop().await.unwrap();
 }
+
+/// What one stream brings through, with real commits. Run with `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement, not a test"]
+async fn what_one_stream_brings_through() {
+    const BATCHES: i64 = 2_000;
+    let home = Home::new();
+    let collector = home.start().await;
+    let (mut agent, _) = Agent::join(&mut home.ingest(&collector).await, hello("dc1", 1)).await;
+    let begin = std::time::Instant::now();
+    let sender = agent.sender();
+    let send = tokio::spawn(async move {
+        for i in 0..BATCHES {
+            let bodies = vec![vec![7u8; 4 << 10]; 16];
+            sender
+                .send(outband_proto::ingest::Batch {
+                    lane: Lane::Telemetry.into(),
+                    first_seq: 1 + 16 * i,
+                    bodies,
+                    skipped: None,
+                })
+                .await;
+        }
+    });
+    let mut acks = 0;
+    while agent.ack().await.1 < 16 * BATCHES {
+        acks += 1;
+    }
+    send.await.unwrap();
+    let took = begin.elapsed().as_secs_f64();
+    let bodies = 16.0 * BATCHES as f64;
+    println!("{:.0} bodies/s, {:.0} MiB/s, {} acks in {took:.2} s", bodies / took, bodies / 256.0 / took, acks + 1);
+    collector.stop().await.unwrap();
+}

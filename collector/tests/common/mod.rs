@@ -114,7 +114,12 @@ impl Agent {
     }
 
     pub async fn send(&self, batch: Batch) {
-        self.up.send(request(stream_request::Message::Batch(batch))).await.unwrap();
+        self.sender().send(batch).await;
+    }
+
+    /// The sending half, to send while acks are read.
+    pub fn sender(&self) -> Sender {
+        Sender(self.up.clone())
     }
 
     pub async fn next(&mut self) -> Result<Option<stream_response::Message>, Status> {
@@ -139,6 +144,15 @@ impl Agent {
                 other => panic!("no GoAway but {other:?}"),
             }
         }
+    }
+}
+
+/// The sending half of an agent's stream.
+pub struct Sender(mpsc::Sender<StreamRequest>);
+
+impl Sender {
+    pub async fn send(&self, batch: Batch) {
+        self.0.send(request(stream_request::Message::Batch(batch))).await.unwrap();
     }
 }
 
