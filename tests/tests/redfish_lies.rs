@@ -2,7 +2,9 @@
 
 use outband_bmc::client::{Bmc, Polled};
 use outband_bmc::{ConnectError, Credentials, Fingerprint, Rung, Secret, Target, Trust};
-use outband_schemas::{Cause, Clock, Gap, LogEvent, Observation, Quality, Reading, Section, SensorKind, Suspicion, Timestamp, Value};
+use outband_schemas::{
+    Cause, Clock, Gap, LogEvent, Observation, Quality, Reading, Section, SensorKind, Suspicion, Timestamp, Value,
+};
 use outband_tests::sim::machine::{Happening, Machine, Shared, Spec};
 use outband_tests::sim::redfish_bmc::{Fault, Login, Misdeed, Options, RedfishServer, Service, Where};
 use std::time::Duration;
@@ -55,7 +57,8 @@ fn gaps(polled: &Polled) -> Vec<&Gap> {
 }
 
 fn readings(polled: &Polled, kind: SensorKind) -> Vec<&Reading> {
-    let readings = polled.observations.iter().filter_map(|o| if let Observation::Reading(r) = o { Some(r) } else { None });
+    let readings =
+        polled.observations.iter().filter_map(|o| if let Observation::Reading(r) = o { Some(r) } else { None });
     readings.filter(|r| r.kind == kind).collect()
 }
 
@@ -106,7 +109,11 @@ fn a_resource_that_fails_in_whatever_way_is_a_gap_and_the_rest_is_told() {
             let gaps = gaps(&polled);
             assert_eq!(gaps.len(), 1, "{misdeed:?}: {gaps:?}");
             assert_eq!((gaps[0].cause, gaps[0].source.0.as_str()), (cause, THERMAL), "{misdeed:?}: {gaps:?}");
-            assert_eq!(readings(&polled, SensorKind::InputVoltage).len(), 2, "{misdeed:?}: the power supplies are told all the same");
+            assert_eq!(
+                readings(&polled, SensorKind::InputVoltage).len(),
+                2,
+                "{misdeed:?}: the power supplies are told all the same"
+            );
             service.set_faults(Vec::new());
             let polled = bmc.poll(Section::Sensors, None, &Fixed).await.unwrap();
             assert!(!readings(&polled, SensorKind::Temperature).is_empty(), "{misdeed:?}: told again when it is over");
@@ -135,12 +142,18 @@ fn null_and_text_for_numbers_lose_nothing_else() {
         let service = serve(vec![Fault::always(Where::At(THERMAL.to_owned()), Misdeed::Body(body.into()))]).await;
         let mut bmc = connect(&service).await;
         let polled = bmc.poll(Section::Sensors, None, &Fixed).await.unwrap();
-        let told: Vec<_> = readings(&polled, SensorKind::Temperature).into_iter().map(|r| (r.sensor.as_str(), r.value.clone(), r.quality.clone())).collect();
-        assert_eq!(told, [
-            ("A", None, Quality::Unavailable(Cause::NoReading)),
-            ("B", Some(Value::Number(46.0)), Quality::Suspect(Suspicion::Coerced)),
-            ("C", Some(Value::Number(21.0)), Quality::Good),
-        ]);
+        let told: Vec<_> = readings(&polled, SensorKind::Temperature)
+            .into_iter()
+            .map(|r| (r.sensor.as_str(), r.value.clone(), r.quality.clone()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("A", None, Quality::Unavailable(Cause::NoReading)),
+                ("B", Some(Value::Number(46.0)), Quality::Suspect(Suspicion::Coerced)),
+                ("C", Some(Value::Number(21.0)), Quality::Good),
+            ]
+        );
     });
 }
 
@@ -176,7 +189,11 @@ fn a_changed_certificate_is_refused_with_both_fingerprints() {
         let pinned = Fingerprint([7; 32]);
         let error = refused(&target(&service, Trust::Pinned(pinned))).await;
         assert_eq!((error.rung, error.cause), (Rung::Security, Cause::Certificate));
-        assert!(error.detail.contains(&pinned.to_string()) && error.detail.contains(&Fingerprint(service.fingerprint).to_string()), "{error}");
+        assert!(
+            error.detail.contains(&pinned.to_string())
+                && error.detail.contains(&Fingerprint(service.fingerprint).to_string()),
+            "{error}"
+        );
         assert!(service.requests().is_empty(), "nothing was asked of it: {:?}", service.requests());
         let right = target(&service, Trust::Pinned(Fingerprint(service.fingerprint)));
         assert_eq!(Bmc::connect(&right).await.unwrap().certificate(), Some(Fingerprint(service.fingerprint)));
@@ -202,11 +219,15 @@ fn a_wrong_password_and_a_full_house_are_told_apart_and_show_no_password() {
         wrong.credentials.password = Secret::new("hunter2");
         let error = refused(&wrong).await;
         assert_eq!((error.rung, error.cause), (Rung::Login, Cause::Denied));
-        assert_eq!(error.climbed.iter().map(|r| r.rung).collect::<Vec<_>>(), [Rung::Reach, Rung::Protocol, Rung::Security]);
+        assert_eq!(
+            error.climbed.iter().map(|r| r.rung).collect::<Vec<_>>(),
+            [Rung::Reach, Rung::Protocol, Rung::Security]
+        );
         assert!(!format!("{error} {error:?}").contains("hunter2"));
 
         let login = Some(Login { user: USER.to_owned(), password: PASSWORD.to_owned() });
-        let full = RedfishServer::serve(machine(), Options { login, max_sessions: 1, ..Options::default() }).await.unwrap();
+        let full =
+            RedfishServer::serve(machine(), Options { login, max_sessions: 1, ..Options::default() }).await.unwrap();
         let first = connect(&full).await;
         let error = refused(&target(&full, Trust::FirstUse)).await;
         assert_eq!((error.rung, error.cause), (Rung::Login, Cause::Busy));
@@ -235,7 +256,8 @@ fn what_is_not_there_or_no_redfish_breaks_the_right_rung() {
 #[test]
 fn a_bmc_without_sessions_is_read_with_user_and_password_and_says_so() {
     runtime().block_on(async {
-        let faults = ["/redfish/v1/SessionService/Sessions", "/redfish/v1/Sessions"].map(|p| Fault::always(Where::At(p.to_owned()), Misdeed::Status(405)));
+        let faults = ["/redfish/v1/SessionService/Sessions", "/redfish/v1/Sessions"]
+            .map(|p| Fault::always(Where::At(p.to_owned()), Misdeed::Status(405)));
         let service = serve(faults.to_vec()).await;
         let mut bmc = connect(&service).await;
         let polled = bmc.poll(Section::Sensors, None, &Fixed).await.unwrap();
@@ -259,8 +281,16 @@ fn log_entries_come_once_across_polls_and_after_a_reconnect() {
         let first = bmc.poll(Section::Log, None, &Fixed).await.unwrap();
         let told = events(&first).len();
         assert!(told >= 120, "{told}");
+        let pages = |service: &Service| service.requests().iter().filter(|r| r.contains("/Sel/Entries")).count();
+        let before = pages(&service);
         let again = bmc.poll(Section::Log, first.bookmark.as_ref(), &Fixed).await.unwrap();
         assert!(events(&again).is_empty(), "{:?}", events(&again));
+        assert_eq!(
+            (before, pages(&service) - before),
+            (3, 1),
+            "reading goes on where it ended: {:?}",
+            service.requests()
+        );
         bmc.close().await.unwrap();
         machine.now().log(Happening::EccCorrected { dimm: 3 }, true);
         let mut bmc = connect(&service).await;
@@ -297,7 +327,10 @@ fn names_stay_the_same_from_poll_to_poll_while_other_resources_fail() {
         let service = serve(Vec::new()).await;
         let mut bmc = connect(&service).await;
         let names = |polled: &Polled| -> Vec<String> {
-            let mut names: Vec<_> = readings(polled, SensorKind::Temperature).iter().map(|r| format!("{} {}", r.component, r.sensor)).collect();
+            let mut names: Vec<_> = readings(polled, SensorKind::Temperature)
+                .iter()
+                .map(|r| format!("{} {}", r.component, r.sensor))
+                .collect();
             names.sort();
             names
         };

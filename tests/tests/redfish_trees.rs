@@ -50,7 +50,8 @@ fn an_openbmc_is_told_completely() {
 fn every_captured_tree_is_walked_to_its_end() {
     let Some((dir, tool)) = trees() else { return };
     let runtime = runtime();
-    let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let (mut polled, mut whole) = (0, 0);
     for name in &names {

@@ -102,7 +102,13 @@ pub(crate) async fn poll_all(tree: &Path) -> Result<Told, String> {
     let stats = bmc.stats();
     let elapsed = began.elapsed();
     bmc.close().await.map_err(|e| e.to_string())?;
-    Ok(Told { polled, requests: stats.requests, connections: stats.connections, elapsed, sessions_left: service.open_sessions() })
+    Ok(Told {
+        polled,
+        requests: stats.requests,
+        connections: stats.connections,
+        elapsed,
+        sessions_left: service.open_sessions(),
+    })
 }
 
 impl Told {
@@ -117,12 +123,25 @@ impl Told {
 
     /// Distinct components per kind, by the names of the census.
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, usize> {
-        let analog = |kinds: &[SensorKind]| self.components(|r| kinds.contains(&r.kind) && r.component.class() != ComponentClass::Disk);
-        let present = |class: ComponentClass| {
-            self.components(|r| r.component.class() == class && !matches!(r.value, Some(Value::State { state: outband_schemas::State::Absent, .. })))
+        let analog = |kinds: &[SensorKind]| {
+            self.components(|r| kinds.contains(&r.kind) && r.component.class() != ComponentClass::Disk)
         };
-        let smart = [SensorKind::PowerOnHours, SensorKind::LifeLeft, SensorKind::MediaErrors, SensorKind::ReallocatedSectors, SensorKind::ReportedUncorrectable, SensorKind::SpareLeft];
-        let firmware = self.observations().filter_map(|o| if let Observation::Inventory(i) = o { Some(i) } else { None });
+        let present = |class: ComponentClass| {
+            self.components(|r| {
+                r.component.class() == class
+                    && !matches!(r.value, Some(Value::State { state: outband_schemas::State::Absent, .. }))
+            })
+        };
+        let smart = [
+            SensorKind::PowerOnHours,
+            SensorKind::LifeLeft,
+            SensorKind::MediaErrors,
+            SensorKind::ReallocatedSectors,
+            SensorKind::ReportedUncorrectable,
+            SensorKind::SpareLeft,
+        ];
+        let firmware =
+            self.observations().filter_map(|o| if let Observation::Inventory(i) = o { Some(i) } else { None });
         let firmware = firmware.flat_map(|i| &i.parts).filter(|p| p.component.class() == ComponentClass::Firmware);
         BTreeMap::from([
             ("temperature", analog(&[SensorKind::Temperature, SensorKind::ThermalMargin])),
@@ -130,9 +149,21 @@ impl Told {
             ("voltage", analog(&[SensorKind::Voltage])),
             ("power_supply", present(ComponentClass::PowerSupply)),
             ("drive", present(ComponentClass::Disk)),
-            ("drive_life", self.components(|r| r.component.class() == ComponentClass::Disk && r.kind == SensorKind::LifeLeft)),
-            ("drive_smart", self.components(|r| r.component.class() == ComponentClass::Disk && smart.contains(&r.kind))),
-            ("log_entry", self.observations().filter_map(|o| if let Observation::Event(e) = o { Some(e.natural_key()) } else { None }).collect::<BTreeSet<_>>().len()),
+            (
+                "drive_life",
+                self.components(|r| r.component.class() == ComponentClass::Disk && r.kind == SensorKind::LifeLeft),
+            ),
+            (
+                "drive_smart",
+                self.components(|r| r.component.class() == ComponentClass::Disk && smart.contains(&r.kind)),
+            ),
+            (
+                "log_entry",
+                self.observations()
+                    .filter_map(|o| if let Observation::Event(e) = o { Some(e.natural_key()) } else { None })
+                    .collect::<BTreeSet<_>>()
+                    .len(),
+            ),
             ("firmware", firmware.map(|p| &p.component).collect::<BTreeSet<_>>().len()),
         ])
     }

@@ -27,6 +27,9 @@ struct Cursor {
     /// Digests of the entries that have no numeric id: those of the latest time, and those without a time.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     digests: BTreeSet<u64>,
+    /// The page that held the newest entry, where the log lists the oldest first: reading goes on there, and not at the log's beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    page: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -39,13 +42,33 @@ struct Cursors {
 #[derive(Debug)]
 pub(super) struct Reader {
     cursors: Cursors,
+    /// Per log: the last page that was read, and the digests of its entries.
+    last_pages: BTreeMap<String, (String, BTreeSet<u64>)>,
 }
 
 impl Reader {
     /// A bookmark that cannot be read is none: everything is read again, and the natural key of the entries keeps them single.
     pub(super) fn new(bookmark: Option<&Bookmark>) -> Self {
         let cursors = bookmark.and_then(|b| serde_json::from_str::<Cursors>(&b.0).ok()).filter(|c| c.v == 1);
-        Self { cursors: cursors.unwrap_or(Cursors { v: 1, logs: BTreeMap::new() }) }
+        let cursors = cursors.unwrap_or(Cursors { v: 1, logs: BTreeMap::new() });
+        Self { cursors, last_pages: BTreeMap::new() }
+    }
+
+    /// Where to go on reading a log; `None`: at its beginning.
+    pub(super) fn resume_at(&self, log: &str) -> Option<String> {
+        self.cursors.logs.get(log)?.page.clone()
+    }
+
+    /// Whether a page holds an entry up to which the log was read: then it is the right page to go on with.
+    pub(super) fn holds_end(&self, log: &str, members: &[Value]) -> bool {
+        let Some(cursor) = self.cursors.logs.get(log) else { return false };
+        let is_end = |digest| cursor.top.is_some_and(|(_, top)| top == digest) || cursor.digests.contains(&digest);
+        members.iter().any(|m| is_end(digest_of(m)))
+    }
+
+    /// Notes a page that was read.
+    pub(super) fn page(&mut self, log: &str, uri: &str, members: &[Value]) {
+        self.last_pages.insert(log.to_owned(), (uri.to_owned(), members.iter().map(digest_of).collect()));
     }
 
     /// Whether an entry that is only linked to has to be fetched. The top one is, to see that the log was not cleared meanwhile.
@@ -78,7 +101,13 @@ impl Reader {
             events.extend(entries.iter().filter(|e| known.is_new(e)).map(|e| e.event(&name, memory)));
             let incomplete = losses.iter().any(|l| l.owner == log);
             if !incomplete {
-                self.cursors.logs.insert(log.to_owned(), known.advanced(&entries));
+                let mut cursor = known.advanced(&entries);
+                cursor.page = self.last_pages.get(log).and_then(|(uri, held)| {
+                    let newest = cursor.top.is_some_and(|(_, digest)| held.contains(&digest))
+                        || !cursor.digests.is_disjoint(held);
+                    (newest && uri.contains("skip")).then(|| uri.clone())
+                });
+                self.cursors.logs.insert(log.to_owned(), cursor);
             }
         }
         let text = serde_json::to_string(&self.cursors).unwrap_or_default();

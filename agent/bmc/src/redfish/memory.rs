@@ -144,7 +144,14 @@ impl Memory {
 
     /// The place that a sensor watches. Two sensors of one kind never share one, so that each is a series of its own. Once given, it stays with the
     /// sensor, known by its URI and its own name.
-    pub(super) fn sensor(&mut self, class: ComponentClass, wished: &str, kind: SensorKind, uri: &str, name: &str) -> ComponentId {
+    pub(super) fn sensor(
+        &mut self,
+        class: ComponentClass,
+        wished: &str,
+        kind: SensorKind,
+        uri: &str,
+        name: &str,
+    ) -> ComponentId {
         let key = (kind, uri.to_owned(), name.to_owned());
         if let Some(known) = self.sensors.get(&key) {
             return known.clone();

@@ -66,8 +66,14 @@ impl<'a> Report<'a> {
         let first = self.of(Role::Chassis).map(|n| n.uri.as_str()).min_by_key(|uri| self.memory.rank(uri));
         let id = tail(chassis);
         let known = self.of(Role::Chassis).any(|n| n.uri == chassis);
-        let plain = |text: &str| -> String { text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect() };
-        if !known || first == Some(chassis) || plain(name).contains(&plain(id)) { name.to_owned() } else { format!("{id} {name}") }
+        let plain = |text: &str| -> String {
+            text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+        };
+        if !known || first == Some(chassis) || plain(name).contains(&plain(id)) {
+            name.to_owned()
+        } else {
+            format!("{id} {name}")
+        }
     }
 }
 

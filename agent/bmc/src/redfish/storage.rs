@@ -215,7 +215,10 @@ mod tests {
 
     #[test]
     fn drives_that_only_repeat_a_serial_stay_apart() {
-        assert_eq!(count(&[drive("Systems/1/Storage/1/Drives/1", "S1"), drive("Systems/2/Storage/1/Drives/1", "S1")]), 2);
+        assert_eq!(
+            count(&[drive("Systems/1/Storage/1/Drives/1", "S1"), drive("Systems/2/Storage/1/Drives/1", "S1")]),
+            2
+        );
         assert_eq!(count(&[drive("Chassis/B/Drives/1", "S1"), drive("Systems/1/Storage/1/Drives/2", "S1")]), 2);
         assert_eq!(count(&[drive("Chassis/B/Drives/1", "N/A"), drive("Systems/1/Storage/1/Drives/1", "N/A")]), 2);
     }

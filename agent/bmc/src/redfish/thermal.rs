@@ -4,8 +4,8 @@ use super::chassis::{Item, push};
 use super::lenient::{Number, link, list, number, text};
 use super::memory::Generation;
 use super::report::{
-    Figure, Report, Seen, Status, analog, class_of, name, new_thresholds, old_thresholds, part_state, place_name, state,
-    without_zero_uppers,
+    Figure, Report, Seen, Status, analog, class_of, name, new_thresholds, old_thresholds, part_state, place_name,
+    state, without_zero_uppers,
 };
 use super::route::Role;
 use super::walk::Node;
@@ -224,7 +224,8 @@ pub(super) fn redundancy(report: &mut Report<'_>, chassis: &str) {
                 };
                 let wished = report.within(chassis, &name(group, &["Name"]).unwrap_or_else(|| fallback.to_owned()));
                 let seen = pointer(node, field, index);
-                let component = report.memory.sensor(ComponentClass::Chassis, &wished, SensorKind::State, &seen.uri, &wished);
+                let component =
+                    report.memory.sensor(ComponentClass::Chassis, &wished, SensorKind::State, &seen.uri, &wished);
                 report.push(state(&component, "redundancy", &Status::of(group), &seen));
             }
         }
@@ -287,8 +288,7 @@ mod tests {
         let item = sensor(&node(
             Role::Sensor,
             json!({"Name": "PCIe 5 OverTemp", "ReadingType": "Temperature", "ReadingUnits": "", "Reading": 0}),
-        ))
-        ;
+        ));
         assert!(item.discrete);
         assert_eq!(item.number, Some(Number { value: 0.0, coerced: true }));
     }

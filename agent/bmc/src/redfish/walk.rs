@@ -89,6 +89,8 @@ struct Pending {
     role: Role,
     collection: bool,
     expanded: bool,
+    /// For a page of a log in whose midst reading goes on: the log's beginning, in case that the page is not the right one any more.
+    else_from: Option<String>,
     owner: String,
     parent: String,
 }
@@ -215,7 +217,9 @@ impl Walk {
                 match lenient::parse(&body) {
                     Ok(body) => match lenient::error_of(&body) {
                         None => return self.take(pending, body, at),
-                        Some(said) if said.contains("ResourceMissing") => (Cause::NotSupported, format!("a link to nothing: {said}")),
+                        Some(said) if said.contains("ResourceMissing") => {
+                            (Cause::NotSupported, format!("a link to nothing: {said}"))
+                        }
                         Some(said) => (Cause::BmcError, format!("an error served as a resource: {said}")),
                     },
                     Err(error @ BodyError::Html) => (Cause::BmcError, error.to_string()),
@@ -237,7 +241,10 @@ impl Walk {
             self.memory.expand_failed();
             return self.queue.push_front(Pending { expanded: false, ..pending });
         }
-        self.lost(pending, cause, detail, at);
+        match pending.else_from.clone() {
+            Some(uri) => self.queue.push_front(Pending { uri, else_from: None, ..pending }),
+            None => self.lost(pending, cause, detail, at),
+        }
         if self.unreachable_in_a_row >= self.limits.unreachable_in_a_row {
             self.gave_up = true;
         }
@@ -265,13 +272,19 @@ impl Walk {
         }
         let next_page = next_link(&body);
         let members = members(body);
+        if pending.role == Role::LogEntry {
+            if let Some(uri) = pending.else_from.clone().filter(|_| !self.log.holds_end(&pending.owner, &members)) {
+                return self.queue.push_front(Pending { uri, else_from: None, ..pending });
+            }
+            self.log.page(&pending.owner, &pending.uri, &members);
+        }
         let enough = pending.role == Role::LogEntry && self.log.enough(&pending.owner, &members);
         for (index, member) in members.into_iter().enumerate() {
             self.member(&pending, index, member, at);
         }
         if let Some(uri) = next_page.filter(|_| !enough) {
             if self.seen.insert(page_key(&uri)) {
-                self.queue.push_front(Pending { uri, expanded: false, ..pending });
+                self.queue.push_front(Pending { uri, expanded: false, else_from: None, ..pending });
             }
         }
     }
@@ -342,14 +355,14 @@ impl Walk {
         let expanded = next.collection
             && !matches!(next.role, Role::LogEntry | Role::SmartReport)
             && self.memory.expand != Expand::No;
-        self.queue.push_back(Pending {
-            uri,
-            role: next.role,
-            collection: next.collection,
-            expanded,
-            owner: owner.to_owned(),
-            parent: parent.to_owned(),
-        });
+        let resume = self.log.resume_at(owner).filter(|_| next.collection && next.role == Role::LogEntry);
+        let (uri, else_from) = match resume {
+            Some(page) => (page, Some(uri)),
+            None => (uri, None),
+        };
+        let (owner, parent) = (owner.to_owned(), parent.to_owned());
+        let Next { role, collection, .. } = next;
+        self.queue.push_back(Pending { uri, role, collection, expanded, else_from, owner, parent });
     }
 
     /// Turns what was read into observations. What was still to be asked becomes a gap.
@@ -372,7 +385,8 @@ impl Walk {
             _ => None,
         };
         let lossy = self.losses.iter().map(|l| l.owner.clone()).collect();
-        let mut observations = report::observations(self.section, &self.nodes, lossy, &mut self.memory, self.platform, at);
+        let mut observations =
+            report::observations(self.section, &self.nodes, lossy, &mut self.memory, self.platform, at);
         let bookmark = (self.section == Section::Log).then(|| {
             let (events, bookmark) = self.log.finish(&self.nodes, &self.losses, &self.memory);
             observations.extend(events.into_iter().map(Observation::Event));
