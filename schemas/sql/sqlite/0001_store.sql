@@ -135,6 +135,7 @@ CREATE TABLE event (
     body        TEXT NOT NULL, -- JSON
     UNIQUE (server, natural_key)
 ) STRICT;
+CREATE INDEX event_by_server ON event (server, id);
 
 -- A gap that is noticed again within a while is one row that gets longer.
 CREATE TABLE gap (
@@ -147,7 +148,9 @@ CREATE TABLE gap (
     count         INTEGER NOT NULL,
     body          TEXT NOT NULL -- JSON
 ) STRICT;
-CREATE INDEX gap_by_server ON gap (server, fingerprint, last_observed);
+CREATE INDEX gap_by_server ON gap (server, id);
+CREATE INDEX gap_by_fingerprint ON gap (server, fingerprint, last_observed);
+CREATE INDEX gap_by_age ON gap (last_observed);
 CREATE INDEX gap_by_agent ON gap (agent) WHERE agent IS NOT NULL;
 
 CREATE TABLE health (

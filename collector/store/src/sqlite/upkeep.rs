@@ -13,10 +13,11 @@ const AT_ONCE: i64 = 5000;
 pub(super) fn expire(db: &Connection, limits: &Limits) -> Result<bool, StoreError> {
     let mut most = 0;
     let steps: [(&str, i64); 5] = [
-        // Never beyond the cursor: what was not assessed stays, however old.
+        // Never beyond the cursor: what was not assessed stays, however old. Rows lie in the order in which they came, so
+        // only the first ones are looked at.
         (
-            "DELETE FROM ingest_log WHERE id IN (SELECT id FROM ingest_log
-             WHERE id <= (SELECT cursor FROM state) AND received_at < ?1 ORDER BY id LIMIT ?2)",
+            "DELETE FROM ingest_log WHERE id IN (SELECT id FROM (SELECT id, received_at FROM ingest_log ORDER BY id LIMIT ?2)
+             WHERE received_at < ?1 AND id <= (SELECT cursor FROM state))",
             limits.ingest_log.as_millis(),
         ),
         (
@@ -29,7 +30,8 @@ pub(super) fn expire(db: &Connection, limits: &Limits) -> Result<bool, StoreErro
             limits.raw.as_millis(),
         ),
         (
-            "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE received_at < ?1 LIMIT ?2)",
+            "DELETE FROM event WHERE id IN (SELECT id FROM (SELECT id, received_at FROM event ORDER BY id LIMIT ?2)
+             WHERE received_at < ?1)",
             limits.events.as_millis(),
         ),
         (

@@ -224,3 +224,87 @@ fn a_ticket_log_can_be_neither_rewritten_nor_cut() {
         assert!(error.contains("append-only"), "{error}");
     }
 }
+
+/// Commits and applies without end, telling each thing once it is durable. Run by the test below in a process of its own.
+#[test]
+#[ignore = "runs only as the child of a_killed_process_loses_nothing_it_told"]
+fn child_that_writes_until_it_is_killed() {
+    let Ok(dir) = std::env::var("OUTBAND_STORE_TEST_DIR") else { return };
+    let store = open(Path::new(&dir));
+    let admission = store.hello(&hello("a1", 1), at(0)).unwrap();
+    let mut seq = admission.marks[1].1;
+    loop {
+        let bodies = ["x"; 3];
+        seq = store.commit(batch(admission.epoch, Lane::Telemetry, seq + 1, &bodies), at(1)).unwrap().through;
+        println!("committed {seq}");
+        let row = store.log_after(store.cursor().unwrap(), 1).unwrap()[0].id;
+        let list = vec![reading(fan("Fan 1"), row, row as f64)];
+        store
+            .apply(Applied { through: Some(row), readings: vec![readings("s1", list)], ..applied(&["s1"]) }, at(1))
+            .unwrap();
+        println!("applied {row}");
+        if row % 7 == 0 {
+            store.seal(at(3 * 3600 + row)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_it_told() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..12usize {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "sqlite::child_that_writes_until_it_is_killed", "--ignored", "--nocapture"])
+            .env("OUTBAND_STORE_TEST_DIR", dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let last = |word: &str, lines: &[String]| -> i64 {
+            lines.iter().rev().find_map(|l| l.strip_prefix(word)).map_or(0, |n| n.trim().parse().unwrap())
+        };
+        let mut lines: Vec<String> = told.by_ref().take(20 + 13 * round).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        lines.extend(told);
+        // A line that was being written when it died says nothing.
+        lines.retain(|l| l.split_once(' ').is_some_and(|(_, n)| n.parse::<i64>().is_ok()));
+
+        let store = open(dir.path());
+        let seqs: Vec<i64> = store.log_after(0, 100_000).unwrap().iter().map(|r| r.seq).collect();
+        let mark = store.agents().unwrap()[0].lanes[1].committed;
+        assert_eq!(seqs, (1..=mark).collect::<Vec<_>>(), "round {round}: each once, in order");
+        let cursor = store.cursor().unwrap();
+        let applied: Vec<_> =
+            store.history(&everything(), &Page::first(100_000)).unwrap().rows.iter().map(|p| p.observed_at).collect();
+        assert_eq!(applied, (1..=cursor).map(at).collect::<Vec<_>>(), "round {round}: history and cursor are one");
+        assert!(cursor >= last("applied", &lines) && mark >= last("committed", &lines), "round {round}: {lines:?}");
+        assert!(last("applied", &lines) > 0, "round {round}: it did nothing");
+    }
+}
+
+#[test]
+fn queries_see_every_point_while_windows_are_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let total = 400;
+    std::thread::scope(|scope| {
+        let writer = store.clone();
+        let done = scope.spawn(move || {
+            for n in 0..total {
+                let list = vec![reading(fan("Fan 1"), 60 * n, n as f64)];
+                writer.apply(Applied { readings: vec![readings("s1", list)], ..applied(&["s1"]) }, at(0)).unwrap();
+                writer.seal(at(100 * 3600)).unwrap();
+            }
+        });
+        let mut seen = 0;
+        while !done.is_finished() {
+            let now = store.history(&everything(), &Page::first(9999)).unwrap().rows.len();
+            assert!(now >= seen, "{now} points, and {seen} before");
+            seen = now;
+        }
+    });
+    assert_eq!(store.history(&everything(), &Page::first(9999)).unwrap().rows.len() as i64, total);
+}

@@ -63,8 +63,10 @@ fn a_failed_apply_leaves_nothing_of_itself<S: Store>(store: &S) {
     let ever = HistoryFilter { series: SeriesFilter::default(), from: at(-9), to: at(9) };
     assert!(store.history(&ever, &Page::first(9)).unwrap().rows.is_empty());
     // And it does not stand in the way of the next.
-    store.apply(Applied { tickets: Vec::new(), ..done }, at(2)).unwrap();
-    assert_eq!(store.latest(&SeriesFilter::default(), &Page::first(9)).unwrap().rows.len(), 1);
+    let next = vec![readings("s1", vec![reading(fan("Fan 1"), 2, 200.0)])];
+    store.apply(Applied { tickets: Vec::new(), readings: next, ..done }, at(2)).unwrap();
+    let rows = store.history(&ever, &Page::first(9)).unwrap().rows;
+    assert_eq!(rows.iter().map(|p| p.observed_at).collect::<Vec<_>>(), vec![at(2)]);
 }
 
 fn the_latest_value_is_the_one_observed_last<S: Store>(store: &S) {
