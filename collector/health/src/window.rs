@@ -28,7 +28,7 @@ use std::time::Duration;
 pub struct Window {
     places: BTreeMap<ComponentId, Place>,
     contacts: BTreeMap<Origin, Contact>,
-    /// The newest poll of any target of each agent (the agent's clock).
+    /// The latest poll of any target of each agent (the agent's clock).
     agents: BTreeMap<AgentId, Timestamp>,
     hosted: Option<Hosted>,
     newest: Option<Timestamp>,
@@ -88,6 +88,7 @@ impl Window {
         }
         let contact = self.contacts.entry(origin.clone()).or_default();
         let first_log = set.section == Section::Log && contact.is_first(Section::Log, polled_at);
+        contact.heard(received_at);
         // An empty log poll without a gap is a good one: there was nothing new.
         match failed {
             Some(gap) if got == 0 => contact.failed(set.section, polled_at, gap),
@@ -154,10 +155,10 @@ impl Window {
         self.install(part, at);
     }
 
-    /// Notes the newest poll of any target of an agent (the agent's clock): what a silent target is measured against.
+    /// Notes the latest poll of any target of an agent (the agent's clock): what a silent target is measured against. Not the
+    /// greatest: a clock may step back.
     pub fn agent_observed(&mut self, agent: &AgentId, at: Timestamp) {
-        let newest = self.agents.entry(agent.clone()).or_insert(at);
-        *newest = at.max(*newest);
+        self.agents.insert(agent.clone(), at);
     }
 
     /// Notes that an agent runs on this server.

@@ -48,7 +48,7 @@ pub(super) struct Assessor<S> {
     scores: BTreeMap<ServerId, Health>,
     sites: BTreeMap<SiteId, Health>,
     agents: BTreeMap<AgentId, AgentRecord>,
-    /// The newest observation of each agent (the agent's clock).
+    /// The latest observation of each agent (the agent's clock).
     observed: BTreeMap<AgentId, Timestamp>,
     /// Tickets that are not closed, with when their next clock runs out.
     tickets: BTreeMap<TicketNumber, (TicketRecord, Option<Timestamp>)>,
@@ -276,8 +276,7 @@ impl<S: Store> Assessor<S> {
         let set = decoded.set;
         let at = set.polled_at.min(row.received_at);
         let server = self.locate(row, &set)?;
-        let observed = self.observed.entry(row.agent.clone()).or_insert(at);
-        *observed = at.max(*observed);
+        self.observed.insert(row.agent.clone(), at);
         draft.applied.observed.push((row.agent.clone(), row.lane, at));
         let fresh = self.sort_out(&server, row, &set, draft, known)?;
         let config = self.config.clone();

@@ -16,14 +16,14 @@ impl Rule for BmcSilent {
         ID
     }
 
-    fn evaluate(&self, window: &Window, _now: Timestamp) -> Vec<Finding> {
-        window.contacts().filter_map(|(origin, contact)| self.judge(window, origin, contact)).collect()
+    fn evaluate(&self, window: &Window, now: Timestamp) -> Vec<Finding> {
+        window.contacts().filter_map(|(origin, contact)| self.judge(window, origin, contact, now)).collect()
     }
 }
 
 impl BmcSilent {
-    fn judge(&self, window: &Window, origin: &Origin, contact: &Contact) -> Option<Finding> {
-        let (since, newest, why) = self.refused(contact).or_else(|| self.forgotten(window, origin, contact))?;
+    fn judge(&self, window: &Window, origin: &Origin, contact: &Contact, now: Timestamp) -> Option<Finding> {
+        let (since, newest, why) = self.refused(contact).or_else(|| self.forgotten(window, origin, contact, now))?;
         let component = ComponentId::lenient(ComponentClass::Bmc, origin.target.as_str());
         let f = finding(ID, Fault::BmcSilent, &component, None, newest);
         let fact = evidence(since, format!("no readings of {}: {why}", origin.target));
@@ -43,12 +43,21 @@ impl BmcSilent {
         (quiet && !others && long && failures >= self.0.bmc_polls).then_some((since, newest, why))
     }
 
-    /// The agent is there, but says nothing of this target. Both times are the agent's, so that a backlog is no silence.
-    fn forgotten(&self, window: &Window, origin: &Origin, contact: &Contact) -> Option<(Timestamp, Timestamp, String)> {
+    /// The agent is there, but says nothing of this target. By the agent's clock, so that a backlog is no silence; and by the
+    /// collector's, so that an agent's clock that steps is none.
+    fn forgotten(
+        &self,
+        window: &Window,
+        origin: &Origin,
+        contact: &Contact,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Timestamp, String)> {
         let newest = contact.newest_try()?;
         let interval = contact.interval(Section::Sensors)?;
         let limit = interval.saturating_mul(self.0.bmc_polls).max(Duration::from_secs(self.0.at_least_secs));
         let agent = window.agent_newest(&origin.agent)?;
-        (agent.since(newest) > limit).then(|| (newest, agent, format!("agent {} has stopped polling it", origin.agent)))
+        let unheard = now.since(contact.heard_at()?) > limit;
+        (unheard && agent.since(newest) > limit)
+            .then(|| (newest, agent, format!("agent {} has stopped polling it", origin.agent)))
     }
 }

@@ -17,6 +17,7 @@ pub struct Origin {
 #[derive(Debug, Clone, Default)]
 pub struct Contact {
     sections: BTreeMap<Section, Polls>,
+    heard_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -46,6 +47,15 @@ impl Polls {
 }
 
 impl Contact {
+    pub(super) fn heard(&mut self, received_at: Timestamp) {
+        self.heard_at = Some(received_at);
+    }
+
+    /// When its agent last sent anything of it (the collector's clock).
+    pub fn heard_at(&self) -> Option<Timestamp> {
+        self.heard_at
+    }
+
     pub(super) fn succeeded(&mut self, section: Section, at: Timestamp) {
         let polls = self.sections.entry(section).or_default();
         polls.tried(at);
