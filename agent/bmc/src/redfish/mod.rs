@@ -23,3 +23,5 @@ mod tls;
 #[cfg(feature = "io")]
 pub mod transport;
 pub mod walk;
+#[cfg(test)]
+mod walk_tests;
