@@ -1,8 +1,13 @@
 //! The collector's store: what agents sent, what was made of it, and the history of every sensor.
 //!
 //! Read in this order: [`ingest`] and [`record`] (the values that go in and out), [`store`] (the verbs), [`chunk`] and
-//! [`head`] (how history is kept), `sqlite` (the backend). All calls block: a caller on an async runtime uses a blocking
+//! [`head`] (how history is kept), [`sqlite`] (the backend). All calls block: a caller on an async runtime uses a blocking
 //! thread, or [`Store::commit_then`] with a callback.
+//!
+//! A body's way: `commit` puts it unopened into the ingest log, with the mark; the assess loop reads it with `log_after` and
+//! gives what it made of it to `apply`, which writes all of that with the cursor. Readings go into the journal, one row per
+//! `apply`, and into memory; `seal` moves finished windows of two hours from there into chunks. At start the journal is read
+//! back: nobody has to decode a body twice.
 
 pub mod chunk;
 pub mod error;

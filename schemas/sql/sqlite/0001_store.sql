@@ -125,6 +125,14 @@ CREATE TABLE chunk (
     PRIMARY KEY (start, series)
 ) STRICT, WITHOUT ROWID;
 
+-- Chunks whose checksum failed when late readings were to be merged into them.
+CREATE TABLE damaged_chunk (
+    id     INTEGER PRIMARY KEY,
+    start  INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    body   BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE event (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     server      TEXT NOT NULL REFERENCES server (id),

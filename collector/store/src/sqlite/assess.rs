@@ -1,7 +1,7 @@
 //! What was made of the bodies, written in one transaction with the cursor.
 
 use super::error::{During, is_duplicate, to_json};
-use super::history;
+use super::readings;
 use super::ticket;
 use super::writer::Memory;
 use crate::StoreError;
@@ -22,7 +22,7 @@ pub(super) fn apply(db: &Connection, memory: &mut Memory, applied: Applied, at: 
     for server in &applied.servers {
         store_server(db, server)?;
     }
-    history::store_readings(db, memory, &applied.readings)?;
+    readings::store_readings(db, memory, &applied.readings)?;
     for events in &applied.events {
         store_events(db, events)?;
     }

@@ -1,139 +1,16 @@
-//! Readings: latest values, the journal, chunks.
+//! Readings that are asked for: latest values and history.
 
 use super::error::{During, damaged, from_json, parsed};
 use super::query::{next_token, series_where};
-use super::writer::{Memory, Staged};
+use super::seal::{stored_chunk, unreadable};
 use crate::StoreError;
-use crate::chunk::bits::{put_varint, take_bytes, take_varint};
 use crate::chunk::{self, Point};
-use crate::head::{Head, WINDOW_MS, WindowKey, window_start};
+use crate::head::{WINDOW_MS, window_start};
 use crate::query::{HistoryFilter, Listing, Page, SeriesFilter};
-use crate::record::{HistoryPoint, LatestReading, ServerReadings};
-use crate::store::Sealed;
+use crate::record::{HistoryPoint, LatestReading};
 use outband_schemas::{ComponentId, Reading, SensorKind, ServerId, Source, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
-
-/// Windows sealed in one transaction: few enough that agents do not wait long behind it.
-pub(super) const SEAL_AT_ONCE: usize = 4096;
-
-/// Writes readings: each to the journal, and as the latest of its series where it is not older.
-pub(super) fn store_readings(db: &Connection, memory: &mut Memory, sets: &[ServerReadings]) -> Result<(), StoreError> {
-    let doing = "storing readings";
-    let mut points: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
-    for set in sets {
-        for reading in &set.readings {
-            let series = memory.series.id(db, &set.server, reading)?;
-            let point =
-                Point { at: reading.observed_at, value: reading.value.clone(), quality: reading.quality.clone() };
-            db.prepare_cached(
-                "INSERT INTO latest (series, observed_at, received_at, body) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (series) DO UPDATE SET observed_at = excluded.observed_at,
-                    received_at = excluded.received_at, body = excluded.body
-                 WHERE excluded.observed_at >= observed_at",
-            )
-            .and_then(|mut s| {
-                s.execute((
-                    series,
-                    point.at.as_millis(),
-                    set.received_at.as_millis(),
-                    chunk::encode(vec![point.clone()]),
-                ))
-            })
-            .during(doing)?;
-            points.entry(series).or_default().push(point);
-        }
-    }
-    if points.is_empty() {
-        return Ok(());
-    }
-    let row = db
-        .prepare_cached("INSERT INTO journal (body) VALUES (?1)")
-        .and_then(|mut s| s.insert([journal_body(&points)]))
-        .during(doing)?;
-    let flat = points.into_iter().flat_map(|(series, points)| points.into_iter().map(move |p| (series, p))).collect();
-    memory.staged.push(Staged::Points(row, flat));
-    Ok(())
-}
-
-/// A row of the journal: per series its number, the length of a chunk, the chunk.
-fn journal_body(points: &BTreeMap<i64, Vec<Point>>) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (series, points) in points {
-        let chunk = chunk::encode(points.clone());
-        put_varint(&mut out, series.unsigned_abs());
-        put_varint(&mut out, chunk.len() as u64);
-        out.extend(chunk);
-    }
-    out
-}
-
-/// Reads the journal back into memory, at start.
-pub(super) fn load_head(db: &Connection) -> Result<Head, StoreError> {
-    let doing = "reading the journal";
-    let mut head = Head::default();
-    let mut query = db.prepare("SELECT id, body FROM journal ORDER BY id").during(doing)?;
-    let mut rows = query.query([]).during(doing)?;
-    while let Some(r) = rows.next().during(doing)? {
-        let row: i64 = r.get(0).during(doing)?;
-        let mut rest = r.get_ref(1).and_then(|v| Ok(v.as_blob()?)).during(doing)?;
-        let bad = |e: chunk::ChunkError| damaged(&format!("row {row} of the journal"), e);
-        while !rest.is_empty() {
-            let series = i64::try_from(take_varint(&mut rest).map_err(bad)?).map_err(|e| damaged("the journal", e))?;
-            let length = take_varint(&mut rest).map_err(bad)?;
-            for point in chunk::decode(take_bytes(&mut rest, length).map_err(bad)?).map_err(bad)? {
-                head.add(row, series, point);
-            }
-        }
-    }
-    Ok(head)
-}
-
-/// Seals some windows: merges their points into their chunks and trims the journal.
-pub(super) fn seal(
-    db: &Connection,
-    memory: &mut Memory,
-    head: &RwLock<Head>,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Sealed, StoreError> {
-    let doing = "sealing history";
-    let head = head.read().unwrap_or_else(PoisonError::into_inner);
-    let due = head.due(now, limit, SEAL_AT_ONCE);
-    let mut sealed = Sealed::default();
-    for key in &due {
-        let mut points = stored_chunk(db, *key)?;
-        points.extend_from_slice(head.window(*key));
-        let points = chunk::normalise(points);
-        let count = points.len();
-        let body = chunk::encode(points);
-        sealed.chunks += 1;
-        sealed.points += count;
-        sealed.bytes += body.len();
-        db.prepare_cached(
-            "INSERT INTO chunk (start, series, points, body) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (start, series) DO UPDATE SET points = excluded.points, body = excluded.body",
-        )
-        .and_then(|mut s| s.execute((key.0, key.1, count as i64, body)))
-        .during(doing)?;
-    }
-    db.execute("DELETE FROM journal WHERE id <= ?1", [head.sealed_through(&due)]).during(doing)?;
-    memory.staged.push(Staged::Sealed(due));
-    Ok(sealed)
-}
-
-fn stored_chunk(db: &Connection, key: WindowKey) -> Result<Vec<Point>, StoreError> {
-    let body: Option<Vec<u8>> = db
-        .prepare_cached("SELECT body FROM chunk WHERE start = ?1 AND series = ?2")
-        .and_then(|mut s| s.query_row(key, |r| r.get(0)).optional())
-        .during("reading a chunk")?;
-    match body {
-        None => Ok(Vec::new()),
-        Some(body) => chunk::decode(&body)
-            .map_err(|e| damaged(&format!("the chunk of series {} at {}", key.1, Timestamp::from_millis(key.0)), e)),
-    }
-}
 
 struct Series {
     id: i64,
@@ -175,7 +52,7 @@ pub(super) fn latest(
     let limit = page.limit.max(1);
     params.push(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1).into());
     let sql = format!(
-        "SELECT s.id, s.server, s.component, s.kind, s.sensor, s.source, s.thresholds, l.received_at, l.body
+        "SELECT s.id, s.server, s.component, s.kind, s.sensor, s.source, s.thresholds, l.received_at, l.body, l.observed_at
          FROM series s JOIN latest l ON l.series = s.id WHERE {clause}
          ORDER BY s.server, s.component, s.kind, s.sensor, s.source LIMIT ?"
     );
@@ -186,9 +63,11 @@ pub(super) fn latest(
         let series = series_of(r)?;
         let thresholds: Option<String> = r.get(6).during(doing)?;
         let body = r.get_ref(8).and_then(|v| Ok(v.as_blob()?)).during(doing)?;
-        let what = "a latest value";
-        let point =
-            chunk::decode(body).map_err(|e| damaged(what, e))?.pop().ok_or_else(|| damaged(what, "it is empty"))?;
+        let observed: i64 = r.get(9).during(doing)?;
+        let point = chunk::decode(body).ok().and_then(|mut points| points.pop()).unwrap_or_else(|| {
+            tracing::error!(series = series.id, "the latest value of a sensor is damaged");
+            unreadable(observed)
+        });
         out.push(LatestReading {
             server: series.server,
             reading: Reading {

@@ -8,6 +8,8 @@ mod migrate;
 mod open;
 mod pool;
 mod query;
+mod readings;
+mod seal;
 mod series;
 mod ticket;
 mod upkeep;
@@ -60,7 +62,7 @@ impl SqliteStore {
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         let lock = open::take_directory(&options.data_dir)?;
         let db = open::open_writer(options)?;
-        let head = Arc::new(RwLock::new(history::load_head(&db)?));
+        let head = Arc::new(RwLock::new(readings::load_head(&db)?));
         let writer = Writer::start(db, Arc::clone(&head))?;
         let pool = Pool::new(options.file(), options.readers);
         let inner = Inner { writer, pool, head, max_head_points: options.max_head_points, _lock: lock };
@@ -205,11 +207,11 @@ impl Store for SqliteStore {
         let mut total = Sealed::default();
         loop {
             let (head, limit) = (Arc::clone(&self.inner.head), self.inner.max_head_points);
-            let some = self.inner.writer.write_alone(move |db, memory| history::seal(db, memory, &head, now, limit))?;
+            let some = self.inner.writer.write_alone(move |db, memory| seal::seal(db, memory, &head, now, limit))?;
             total.chunks += some.chunks;
             total.points += some.points;
             total.bytes += some.bytes;
-            if some.chunks < history::SEAL_AT_ONCE {
+            if some.chunks < seal::SEAL_AT_ONCE {
                 return Ok(total);
             }
         }

@@ -101,6 +101,46 @@ fn history_that_no_chunk_holds_yet_survives_a_crash() {
 }
 
 #[test]
+fn a_damaged_chunk_is_shown_as_such_and_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let put = |secs: i64| {
+        let list = vec![reading(fan("Fan 1"), secs, 1.0)];
+        store.apply(Applied { readings: vec![readings("s1", list)], ..applied(&["s1"]) }, at(0)).unwrap();
+    };
+    put(600);
+    put(600 + 2 * 3600);
+    store.seal(at(24 * 3600)).unwrap();
+    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    let start: i64 = db.query_row("SELECT min(start) FROM chunk", [], |r| r.get(0)).unwrap();
+    db.execute("UPDATE chunk SET body = x'0102030405' WHERE start = ?1", [start]).unwrap();
+    let seen = || -> Vec<bool> {
+        store.history(&everything(), &Page::first(9)).unwrap().rows.iter().map(|p| p.value.is_some()).collect()
+    };
+    assert_eq!(seen(), [false, true], "one point says that it is unreadable, the next window is whole");
+    put(700);
+    assert_eq!(store.seal(at(24 * 3600)).unwrap().chunks, 1);
+    assert_eq!(seen(), [false, true, true]);
+    let kept: i64 = db.query_row("SELECT count(*) FROM damaged_chunk", [], |r| r.get(0)).unwrap();
+    assert_eq!(kept, 1);
+}
+
+#[test]
+fn a_damaged_row_of_the_journal_loses_itself_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for secs in [1, 2, 3] {
+        let list = vec![reading(fan("Fan 1"), secs, 1.0)];
+        store.apply(Applied { readings: vec![readings("s1", list)], ..applied(&["s1"]) }, at(0)).unwrap();
+    }
+    drop(store);
+    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    db.execute("UPDATE journal SET body = x'01ff02' WHERE id = 2", []).unwrap();
+    drop(db);
+    assert_eq!(open(dir.path()).history(&everything(), &Page::first(9)).unwrap().rows.len(), 2);
+}
+
+#[test]
 fn with_too_many_points_in_memory_sealing_does_not_wait() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { max_head_points: 5, ..Options::new(dir.path()) };
