@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct LogEvent {
     /// The place that the entry speaks of.
     pub component: ComponentId,
-    /// Which log: `sel`, or the Id of the Redfish log service.
+    /// Which log: `sel`, or the Redfish log service with its holder, e.g. `Systems/1/Sel`: Ids alone repeat between systems and managers.
     pub log: String,
     /// The entry's id within that log, as the BMC gives it (SEL record ids in decimal). Ids repeat after a clear.
     pub id: String,

@@ -282,10 +282,10 @@ impl Walk {
         for (index, member) in members.into_iter().enumerate() {
             self.member(&pending, index, member, at);
         }
-        if let Some(uri) = next_page.filter(|_| !enough) {
-            if self.seen.insert(page_key(&uri)) {
-                self.queue.push_front(Pending { uri, expanded: false, else_from: None, ..pending });
-            }
+        if let Some(uri) = next_page.filter(|_| !enough)
+            && self.seen.insert(page_key(&uri))
+        {
+            self.queue.push_front(Pending { uri, expanded: false, else_from: None, ..pending });
         }
     }
 
