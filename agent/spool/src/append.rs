@@ -78,7 +78,8 @@ fn cost(body: &[u8]) -> u64 {
 }
 
 pub(crate) fn insert(connection: &Connection, lane: Lane, seq: i64, entry: &Entry) -> rusqlite::Result<()> {
-    let sql = format!("INSERT INTO {} VALUES (?1, ?2, ?3, ?4)", lane.table());
+    // A row that damage moved to this number is none of ours.
+    let sql = format!("INSERT OR REPLACE INTO {} VALUES (?1, ?2, ?3, ?4)", lane.table());
     let sum = crc::of_entry(lane, seq, entry.at_ms, &entry.body);
     connection.prepare_cached(&sql)?.execute(params![seq, entry.at_ms, sum, entry.body])?;
     Ok(())

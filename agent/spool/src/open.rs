@@ -92,6 +92,9 @@ impl Spool {
         if fresh {
             create(&mut connection, new_id).map_err(fail)?;
         }
+        if schema(&connection).map_err(fail)? != expected_schema().map_err(fail)? {
+            return Err(damaged("its tables are not those that were made"));
+        }
         let id = read_id(&connection).map_err(fail)?.ok_or_else(|| damaged("its id has a wrong checksum"))?;
         let read = |lane| {
             let state = read_lane(&connection, lane).map_err(fail)?;
@@ -130,6 +133,18 @@ fn create(connection: &mut Connection, id: u128) -> rusqlite::Result<()> {
     }
     tx.pragma_update(None, "user_version", FORMAT)?;
     tx.commit()
+}
+
+/// The tables as the file describes them: a bit flipped here would make each later statement fail in its own way.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
+    statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
+}
+
+fn expected_schema() -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(SCHEMA)?;
+    schema(&connection)
 }
 
 pub(crate) fn write_id(connection: &Connection, id: u128) -> rusqlite::Result<()> {

@@ -67,7 +67,15 @@ impl<C: Clock, N: FnMut() -> u128> Thread<C, N> {
             } else if let Some(request) = next {
                 self.serve(request);
             }
-            self.publish();
+        }
+    }
+
+    /// Whoever gets an answer finds it in [`Spooler::held`] already.
+    fn answer<T>(&self, reply: Reply<T>, result: Result<T, Error>) {
+        self.publish();
+        // Whoever asked may have been cancelled: then nobody wants the answer.
+        if reply.send(result).is_err() {
+            tracing::debug!("the asker of a spool request is gone");
         }
     }
 
@@ -85,11 +93,12 @@ impl<C: Clock, N: FnMut() -> u128> Thread<C, N> {
             .map(|(lane, entries, bookmarks)| spool::Append { lane: *lane, entries, bookmarks })
             .collect();
         match self.with(|s, _| s.append_all(&together)) {
-            Ok(()) => replies.into_iter().for_each(|r| answer(r, Ok(()))),
+            Ok(()) => replies.into_iter().for_each(|r| self.answer(r, Ok(()))),
             // One that is too big must not hold up the others, and a replaced spool takes them as well.
             Err(_) => {
                 for (append, reply) in together.iter().zip(replies) {
-                    answer(reply, self.with(|s, _| s.append_all(&[*append])));
+                    let result = self.with(|s, _| s.append_all(&[*append]));
+                    self.answer(reply, result);
                 }
             }
         }
@@ -99,19 +108,29 @@ impl<C: Clock, N: FnMut() -> u128> Thread<C, N> {
         match request {
             // Only `run` takes appends out of the queue, and it groups them.
             Request::Append { lane, entries, bookmarks, reply } => {
-                answer(reply, self.with(|s, _| s.append(lane, &entries, &bookmarks).map(|_| ())));
+                let result = self.with(|s, _| s.append(lane, &entries, &bookmarks).map(|_| ()));
+                self.answer(reply, result);
             }
-            Request::Bookmark { key, reply } => answer(reply, self.with(|s, _| s.bookmark(&key))),
+            Request::Bookmark { key, reply } => {
+                let result = self.with(|s, _| s.bookmark(&key));
+                self.answer(reply, result);
+            }
             Request::Peek { id, lane, after, max_bytes, reply } => {
-                answer(reply, self.of(id, |s, _| s.peek(lane, after, max_bytes)));
+                let result = self.of(id, |s, _| s.peek(lane, after, max_bytes));
+                self.answer(reply, result);
             }
             Request::Release { id, lane, through, reply } => {
-                answer(reply, self.of(id, |s, now_ms| s.release(lane, through, now_ms)));
+                let result = self.of(id, |s, now_ms| s.release(lane, through, now_ms));
+                self.answer(reply, result);
             }
-            Request::OrderSeen { id, reply } => answer(reply, self.with(|s, now_ms| s.order_seen(&id, now_ms))),
+            Request::OrderSeen { id, reply } => {
+                let result = self.with(|s, now_ms| s.order_seen(&id, now_ms));
+                self.answer(reply, result);
+            }
             Request::Renew { id, reply } => {
                 let new_id = (self.new_id)();
-                answer(reply, self.of(id, |s, _| s.renew(new_id)));
+                let result = self.of(id, |s, _| s.renew(new_id));
+                self.answer(reply, result);
             }
         }
     }
@@ -143,12 +162,5 @@ impl<C: Clock, N: FnMut() -> u128> Thread<C, N> {
                 Ok(done?)
             }
         }
-    }
-}
-
-/// Whoever asked may have been cancelled: then nobody wants the answer.
-fn answer<T>(reply: Reply<T>, result: Result<T, Error>) {
-    if reply.send(result).is_err() {
-        tracing::debug!("the asker of a spool request is gone");
     }
 }
