@@ -64,6 +64,7 @@ pub struct Poller<C: Connect, K, R> {
     tasks: HashMap<Id, TargetId>,
     closing: JoinSet<()>,
     tally: watch::Sender<Tally>,
+    silent: usize,
 }
 
 impl<K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<Network, K, R> {
@@ -85,6 +86,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
             tasks: HashMap::new(),
             closing: JoinSet::new(),
             tally: watch::Sender::default(),
+            silent: 0,
         }
     }
 
@@ -163,6 +165,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         };
         let Finished { job, session, outcome, silent, read_at, cancelled } = finished;
         live.session = session;
+        self.silent = self.silent + usize::from(silent.is_some()) - usize::from(live.silent.is_some());
         live.silent = silent;
         if let Some(at) = read_at {
             live.last_read.insert(job.section, at);
@@ -226,7 +229,9 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
 
     fn drop_target(&mut self, id: &TargetId) {
         self.schedule.remove(id);
-        if let Some(session) = self.live.remove(id).and_then(|live| live.session) {
+        let Some(live) = self.live.remove(id) else { return };
+        self.silent -= usize::from(live.silent.is_some());
+        if let Some(session) = live.session {
             self.close_later(session, id);
         }
     }
@@ -253,10 +258,9 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
     }
 
     fn tell(&self) {
-        let silent = self.live.values().filter(|live| live.silent.is_some()).count();
         self.tally.send_modify(|t| {
             t.targets = self.live.len();
-            t.silent = silent;
+            t.silent = self.silent;
             t.beat += 1;
         });
     }

@@ -13,7 +13,7 @@ use super::guard::LoginGuard;
 use crate::config::Cadence;
 use outband_schemas::{Section, TargetId};
 use rand::{Rng, RngExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -65,6 +65,8 @@ struct Slot {
 
 #[derive(Debug)]
 struct Entry {
+    /// Its place in [`Schedule::ready`], while it is idle.
+    ready_at: Option<Instant>,
     cadence: Cadence,
     sections: BTreeMap<Section, Slot>,
     in_flight: Option<Section>,
@@ -79,12 +81,24 @@ pub struct Schedule<R> {
     at_once: usize,
     rng: R,
     targets: BTreeMap<TargetId, Entry>,
+    /// Idle targets by the moment from which they could be polled.
+    ready: BTreeSet<(Instant, TargetId)>,
+    in_flight: usize,
+    /// Those in flight that are not of sensors.
+    others_in_flight: usize,
 }
 
 impl<R: Rng> Schedule<R> {
     /// An empty schedule that allows `at_once` polls at the same time (at least one).
     pub fn new(at_once: usize, rng: R) -> Self {
-        Self { at_once: at_once.max(1), rng, targets: BTreeMap::new() }
+        Self {
+            at_once: at_once.max(1),
+            rng,
+            targets: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            in_flight: 0,
+            others_in_flight: 0,
+        }
     }
 
     /// Changes how many polls may run at the same time.
@@ -100,6 +114,7 @@ impl<R: Rng> Schedule<R> {
                 slot.anchor = slot.due;
             }
             entry.cadence = cadence;
+            self.index(id);
             return;
         }
         let others = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
@@ -107,6 +122,7 @@ impl<R: Rng> Schedule<R> {
         let due = now + spread.mul_f64(self.rng.random::<f64>());
         let slot = |section| (section, Slot { anchor: due, due, polled: false, failures: 0, missed: 0 });
         let entry = Entry {
+            ready_at: None,
             cadence,
             sections: Section::OF_BMC.into_iter().map(slot).collect(),
             in_flight: None,
@@ -115,36 +131,63 @@ impl<R: Rng> Schedule<R> {
             guard: LoginGuard::default(),
         };
         self.targets.insert(id.clone(), entry);
+        self.index(id);
     }
 
     /// Forgets a target. A poll of it that is in flight no longer counts.
     pub fn remove(&mut self, id: &TargetId) {
-        self.targets.remove(id);
+        if let Some(entry) = self.targets.remove(id) {
+            self.landed(entry.in_flight);
+            if let Some(at) = entry.ready_at {
+                self.ready.remove(&(at, id.clone()));
+            }
+        }
     }
 
     /// The next poll to make now, if any; it counts as in flight until [`Schedule::done`].
     pub fn poll_due(&mut self, now: Instant) -> Option<Job> {
+        if self.in_flight >= self.at_once {
+            return None;
+        }
+        let others = self.others_may_start();
         let (_, target, section) = self
-            .ready()
-            .filter(|(at, ..)| *at <= now)
-            .map(|(_, id, section, due)| (due + PATIENCE * rank(section), id, section))
+            .ready
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .filter_map(|(_, id)| self.targets.get(id).map(|entry| (id, entry)))
+            .flat_map(|(id, entry)| entry.open_sections().map(move |(section, due)| (due, id, section)))
+            .filter(|(due, _, section)| *due <= now && (others || *section == Section::Sensors))
+            .map(|(due, id, section)| (due + PATIENCE * rank(section), id, section))
             .min_by(|a, b| a.0.cmp(&b.0))?;
         let target = target.clone();
         let entry = self.targets.get_mut(&target)?;
         entry.in_flight = Some(section);
         let missed = entry.sections.get_mut(&section).map_or(0, |slot| std::mem::take(&mut slot.missed));
+        self.in_flight += 1;
+        self.others_in_flight += usize::from(section != Section::Sensors);
+        self.index(&target);
         Some(Job { target, section, missed })
     }
 
     /// When [`Schedule::poll_due`] will next have something; `None` while it waits for polls in flight, or for nothing.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.ready().map(|(at, ..)| at).min()
+        if self.in_flight >= self.at_once {
+            None
+        } else if self.others_may_start() {
+            self.ready.first().map(|(at, _)| *at)
+        } else {
+            self.targets
+                .values()
+                .filter(|e| e.in_flight.is_none())
+                .filter_map(|e| e.ready_at(Some(Section::Sensors)))
+                .min()
+        }
     }
 
     /// Notes how a poll ended.
     pub fn done(&mut self, id: &TargetId, section: Section, outcome: Outcome, now: Instant) {
         let Some(entry) = self.targets.get_mut(id) else { return };
-        entry.in_flight = None;
+        let landed = entry.in_flight.take();
         let jitter = 0.5 + self.rng.random::<f64>() / 2.0;
         let (cadence, sensors) = (entry.cadence.of(section), entry.cadence.sensors);
         if matches!(outcome, Outcome::Done | Outcome::SectionFailed) {
@@ -172,20 +215,33 @@ impl<R: Rng> Schedule<R> {
                 entry.not_before = Some(entry.guard.refused(now));
             }
         }
+        self.landed(landed);
+        self.index(id);
     }
 
-    /// What could start a poll: from when, which target, which section, and when that was due.
-    fn ready(&self) -> impl Iterator<Item = (Instant, &TargetId, Section, Instant)> {
-        let in_flight = || self.targets.values().filter_map(|e| e.in_flight);
-        let free = in_flight().count() < self.at_once;
-        let others_limit = (self.at_once - self.at_once / 4).max(1);
-        let free_for_others = in_flight().filter(|s| *s != Section::Sensors).count() < others_limit;
-        self.targets
-            .iter()
-            .filter(move |(_, entry)| free && entry.in_flight.is_none())
-            .flat_map(|(id, entry)| entry.open_sections().map(move |(section, due)| (entry, id, section, due)))
-            .filter(move |(_, _, section, _)| free_for_others || *section == Section::Sensors)
-            .map(|(entry, id, section, due)| (entry.not_before.map_or(due, |n| due.max(n)), id, section, due))
+    /// A quarter of the slots is for sensors alone.
+    fn others_may_start(&self) -> bool {
+        self.others_in_flight < (self.at_once - self.at_once / 4).max(1)
+    }
+
+    fn landed(&mut self, section: Option<Section>) {
+        self.in_flight -= usize::from(section.is_some());
+        self.others_in_flight -= usize::from(section.is_some_and(|s| s != Section::Sensors));
+    }
+
+    /// Puts a target in its place among those that are ready, after anything about it changed.
+    fn index(&mut self, id: &TargetId) {
+        let Some(entry) = self.targets.get_mut(id) else { return };
+        let now = if entry.in_flight.is_some() { None } else { entry.ready_at(None) };
+        if entry.ready_at == now {
+            return;
+        }
+        if let Some(at) = std::mem::replace(&mut entry.ready_at, now) {
+            self.ready.remove(&(at, id.clone()));
+        }
+        if let Some(at) = now {
+            self.ready.insert((at, id.clone()));
+        }
     }
 }
 
@@ -197,6 +253,12 @@ impl Entry {
             .iter()
             .filter(move |(section, _)| !unidentified || **section == Section::Inventory)
             .map(|(section, slot)| (*section, slot.due))
+    }
+
+    /// From when it could be polled, or one of its sections.
+    fn ready_at(&self, only: Option<Section>) -> Option<Instant> {
+        let due = self.open_sections().filter(|(s, _)| only.is_none_or(|o| o == *s)).map(|(_, due)| due).min()?;
+        Some(self.not_before.map_or(due, |hold| due.max(hold)))
     }
 
     /// The BMC speaks: what came due while it was left alone is due now, and was not missed for slowness.
