@@ -40,9 +40,10 @@ pub(super) async fn poll(
 ) -> Result<Outcome, Failure> {
     let data = require(ask, "Get SEL Info", Request::new(NetFn::Storage, 0x40, [])).await?;
     let info = Info::parse(&data).ok_or_else(|| Failure::malformed("Get SEL Info"))?;
-    let mut cursor = Cursor { last_id: None, last_record: String::new(), erased: info.erased };
+    let before = bookmark.and_then(Cursor::read);
+    let mut cursor = Cursor { last_id: None, last_record: String::new(), erased: info.erased, overflow: info.overflow };
     let mut observations = Vec::new();
-    if info.overflow {
+    if info.overflow && !before.as_ref().is_some_and(|b| b.overflow) {
         let failure = Failure {
             cause: Cause::BmcError,
             detail: format!("the event log is full ({} records) and drops new ones: clear it", info.entries),
@@ -50,7 +51,7 @@ pub(super) async fn poll(
         observations.push(gap("SEL", failure, "sel", clock.now()));
     }
     let mut reader = Reader { ask, reservation: 0, in_parts: false };
-    let mut id = match reader.start(bookmark, info, &mut cursor).await? {
+    let mut id = match reader.start(before, info, &mut cursor).await? {
         Some(id) if info.entries > 0 => id,
         _ => return Ok(Outcome { observations, bookmark: Some(cursor.write()) }),
     };
@@ -95,14 +96,8 @@ struct Reader<'a, A> {
 
 impl<A: Ask + Send> Reader<'_, A> {
     /// The id to begin at, or `None` where nothing is new. Moves the cursor to the bookmark where that still holds.
-    async fn start(
-        &mut self,
-        bookmark: Option<&Bookmark>,
-        info: Info,
-        cursor: &mut Cursor,
-    ) -> Result<Option<u16>, Failure> {
-        let Some(before) = bookmark.and_then(Cursor::read) else { return Ok(Some(0)) };
-        let Some(last_id) = before.last_id else { return Ok(Some(0)) };
+    async fn start(&mut self, before: Option<Cursor>, info: Info, cursor: &mut Cursor) -> Result<Option<u16>, Failure> {
+        let Some((before, last_id)) = before.and_then(|b| b.last_id.map(|id| (b, id))) else { return Ok(Some(0)) };
         if info.entries == 0 {
             return Ok(None);
         }

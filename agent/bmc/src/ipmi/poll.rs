@@ -1,5 +1,10 @@
 //! The polls of whole sections, written as straight-line code over [`Ask`]: nothing here knows a socket, and a test answers from a table.
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 use super::message::{Request, Response};
 use super::repository::{self, Repository, Stamp};
 use super::session::RequestError;
@@ -13,6 +18,8 @@ use std::future::Future;
 pub(super) const BMC: u8 = 0x20;
 /// After so many requests without any answer the rest of a poll is given up.
 const MAX_TIMEOUTS: u32 = 2;
+/// An incomplete repository is read again after 1, 2, 4 polls and so on, and then after so many.
+const MOST_TO_MAKE_DO: u32 = 64;
 
 /// Whoever can put a request to a BMC.
 pub trait Ask {
@@ -93,6 +100,9 @@ pub(super) fn gap(place: &str, failure: Failure, source: &str, at: Timestamp) ->
 #[derive(Debug, Default)]
 pub struct Poller {
     repository: Option<Repository>,
+    /// How many polls have made do with a repository of which something is missing, and how many may.
+    made_do: u32,
+    may_make_do: u32,
 }
 
 impl Poller {
@@ -131,9 +141,17 @@ impl Poller {
     /// Reads the repository, unless the one at hand is still the BMC's.
     async fn refresh(&mut self, ask: &mut (impl Ask + Send)) -> Result<(), Failure> {
         let stamp = Stamp::read(ask).await?;
-        if self.repository.as_ref().is_some_and(|r| r.stamp == stamp && r.is_complete()) {
-            return Ok(());
+        if let Some(repository) = self.repository.as_ref().filter(|r| r.stamp == stamp) {
+            if repository.is_complete() || self.made_do < self.may_make_do {
+                self.made_do = self.made_do.saturating_add(1);
+                return Ok(());
+            }
+            // A record that a starting BMC refuses comes later; one that never comes must not cost a whole reading with every poll.
+            self.may_make_do = (self.may_make_do * 2).clamp(1, MOST_TO_MAKE_DO);
+        } else {
+            self.may_make_do = 1;
         }
+        self.made_do = 0;
         self.repository = Some(repository::read(ask, stamp).await?);
         Ok(())
     }

@@ -13,6 +13,8 @@ const LONGEST_PART: u8 = 0x40;
 const SHORTEST_PART: u8 = 2;
 /// No BMC has so many records; a list that does not end has a loop.
 const MAX_RECORDS: usize = 4096;
+/// How many records in a row may be refused before the list is given up.
+const LONGEST_HOLE: u16 = 4;
 /// How often a reservation may be lost within one record.
 const MAX_RESERVATIONS: u32 = 16;
 /// How often the whole is read again since it changed meanwhile.
@@ -106,14 +108,14 @@ pub struct Repository {
     pub frus: Vec<FruLocator>,
     /// What of it could not be read.
     pub unread: Vec<Failure>,
-    /// Whether the list of records was followed to its end.
-    ended: bool,
+    /// Whether every record was read that the list holds.
+    complete: bool,
 }
 
 impl Repository {
-    /// Whether the list was followed to its end; if not, it is worth another try.
+    /// Whether every record was read that the list holds; if not, it is worth another try.
     pub fn is_complete(&self) -> bool {
-        self.ended
+        self.complete
     }
 
     /// The sensor that an event names, by its generator's address, logical unit and number.
@@ -145,10 +147,10 @@ pub async fn read(ask: &mut (impl Ask + Send), mut stamp: Stamp) -> Result<Repos
     loop {
         reads += 1;
         let mut reader = Reader { ask, store: stamp.store, reservation: None, part: LONGEST_PART };
-        let (records, unread, ended) = reader.all(stamp.count).await?;
+        let (records, unread, complete) = reader.all(stamp.count).await?;
         let after = Stamp::read(ask).await?;
         if after == stamp || reads >= MAX_READS {
-            return Ok(assemble(ask, stamp, records, unread, ended).await);
+            return Ok(assemble(ask, stamp, records, unread, complete).await);
         }
         stamp = after;
     }
@@ -159,10 +161,10 @@ async fn assemble(
     stamp: Stamp,
     records: Vec<Record>,
     unread: Vec<Failure>,
-    ended: bool,
+    complete: bool,
 ) -> Repository {
     let mut repository =
-        Repository { stamp, sensors: Vec::new(), event_only: Vec::new(), frus: Vec::new(), unread, ended };
+        Repository { stamp, sensors: Vec::new(), event_only: Vec::new(), frus: Vec::new(), unread, complete };
     let mut seen = HashSet::new();
     let mut sensors = Vec::new();
     for record in records {
@@ -247,21 +249,29 @@ enum PartError {
 }
 
 impl<A: Ask + Send> Reader<'_, A> {
-    /// Follows the list of records. Also tells what was not read, and whether the list came to its end.
+    /// Follows the list of records. Also tells what was not read, and whether nothing is missing.
     async fn all(&mut self, announced: u16) -> Result<(Vec<Record>, Vec<Failure>, bool), Failure> {
         let (mut records, mut unread) = (Vec::new(), Vec::new());
         let (mut id, mut visited) = (0u16, HashSet::new());
+        let mut complete = true;
         while visited.insert(id) && visited.len() <= MAX_RECORDS {
             let (next, bytes) = match self.record(id).await {
                 Ok(found) => found,
                 Err(PartError::Fatal(failure)) => return Err(failure),
                 Err(PartError::Refused(code)) => {
                     // The record after the last one is refused where a BMC has no end mark (Inspur), and the last where it counts one too many (Dell).
-                    let is_last = visited.len() >= usize::from(announced).max(1);
-                    if !is_last {
-                        unread.push(Failure::refused(&format!("Get SDR, record {id:#06x} and those after it"), code));
+                    if visited.len() >= usize::from(announced).max(1) {
+                        break;
                     }
-                    return Ok((records, unread, is_last));
+                    complete = false;
+                    unread.push(Failure::refused(&format!("Get SDR, record {id:#06x}"), code));
+                    match self.after(id).await? {
+                        Some(next) => {
+                            id = next;
+                            continue;
+                        }
+                        None => break,
+                    }
                 }
             };
             match sdr::parse(&bytes) {
@@ -277,7 +287,19 @@ impl<A: Ask + Send> Reader<'_, A> {
             }
             id = next;
         }
-        Ok((records, unread, true))
+        Ok((records, unread, complete))
+    }
+
+    /// The next record that can be read after one that cannot, which would have named it: most BMCs number theirs one after the other.
+    async fn after(&mut self, id: u16) -> Result<Option<u16>, Failure> {
+        for next in (1..=LONGEST_HOLE).map_while(|step| id.checked_add(step)) {
+            match self.extend(next, &mut Vec::new(), sdr::HEADER_LEN).await {
+                Ok(_) => return Ok(Some(next)),
+                Err(PartError::Refused(_)) => {}
+                Err(PartError::Fatal(failure)) => return Err(failure),
+            }
+        }
+        Ok(None)
     }
 
     /// One record, as far as the BMC gives it, and the id of the next.

@@ -73,6 +73,9 @@ pub struct Cursor {
     pub last_record: String,
     /// When the log had last been erased.
     pub erased: u32,
+    /// Whether the log was full and dropped records: told once, not with every poll.
+    #[serde(default)]
+    pub overflow: bool,
 }
 
 impl Cursor {
@@ -346,7 +349,7 @@ mod tests {
     }
 
     fn cursor(last: RawRecord, erased: u32) -> Cursor {
-        Cursor { last_id: Some(last.id()), last_record: last.hex(), erased }
+        Cursor { last_id: Some(last.id()), last_record: last.hex(), erased, overflow: false }
     }
 
     #[test]

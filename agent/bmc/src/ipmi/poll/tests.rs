@@ -1,0 +1,291 @@
+//! The polls against a table that misbehaves as BMCs in the field do.
+
+use super::fake::{Says, Table, events, full_record, gaps, readings};
+use super::*;
+use outband_schemas::{Quality, Reading, Suspicion, Value};
+
+fn good(value: u8) -> Says {
+    Says::Data(vec![value, 0xC0, 0, 0x80])
+}
+
+fn sensors(table: &mut Table) -> Outcome {
+    table.poll(&mut Poller::default(), Section::Sensors).unwrap()
+}
+
+fn values(outcome: &Outcome) -> Vec<Option<Value>> {
+    readings(outcome).into_iter().map(|r| r.value.clone()).collect()
+}
+
+fn three() -> Table {
+    Table::new().temperature(1, good(21)).temperature(2, good(22)).temperature(3, good(23))
+}
+
+fn all_three() -> Vec<Option<Value>> {
+    [21.0, 22.0, 23.0].map(|n| Some(Value::Number(n))).to_vec()
+}
+
+#[test]
+fn records_are_read_in_parts_that_shrink_until_the_bmc_can_send_them() {
+    for max_part in [2, 5, 16, 33] {
+        let outcome = sensors(&mut Table { max_part, ..three() });
+        assert_eq!((values(&outcome), gaps(&outcome)), (all_three(), 0), "{max_part}");
+    }
+}
+
+#[test]
+fn a_reservation_that_another_reader_takes_is_taken_again() {
+    let outcome = sensors(&mut Table { lose_reservation_every: 2, max_part: 16, ..three() });
+    assert_eq!((values(&outcome), gaps(&outcome)), (all_three(), 0));
+}
+
+#[test]
+fn a_list_without_an_end_mark_ends_at_its_last_record() {
+    let outcome = sensors(&mut Table { last_next: 4, ..three() });
+    assert_eq!((values(&outcome), gaps(&outcome)), (all_three(), 0));
+}
+
+#[test]
+fn a_list_that_turns_in_a_circle_ends() {
+    for last_next in [0, 1, 2] {
+        let outcome = sensors(&mut Table { last_next, ..three() });
+        assert_eq!((values(&outcome), gaps(&outcome)), (all_three(), 0), "{last_next}");
+    }
+}
+
+#[test]
+fn a_record_that_can_never_be_read_is_told_and_costs_no_other() {
+    let mut table = Table { refused_sdr: Some((3, 0xC3)), ..three().temperature(4, good(24)).temperature(5, good(25)) };
+    let outcome = sensors(&mut table);
+    assert_eq!((readings(&outcome).len(), gaps(&outcome)), (4, 1));
+}
+
+#[test]
+fn an_incomplete_repository_is_read_again_ever_more_seldom_and_completes() {
+    let mut table = Table { refused_sdr: Some((2, 0xD2)), ..three() };
+    let mut poller = Poller::default();
+    let mut reads = Vec::new();
+    for poll in 0..12 {
+        let before = table.count(0x0A, 0x23);
+        table.poll(&mut poller, Section::Sensors).unwrap();
+        if table.count(0x0A, 0x23) > before {
+            reads.push(poll);
+        }
+    }
+    assert_eq!(reads, [0, 2, 5, 10]);
+    table.refused_sdr = None;
+    let mut counts = (0..10).map(|_| readings(&table.poll(&mut poller, Section::Sensors).unwrap()).len());
+    assert!(counts.any(|n| n == 3));
+}
+
+#[test]
+fn a_last_record_that_is_always_refused_is_no_gap() {
+    let outcome = sensors(&mut Table { announced: Some(3), refused_sdr: Some((3, 0xC3)), ..three() });
+    assert_eq!((readings(&outcome).len(), gaps(&outcome)), (2, 0));
+}
+
+#[test]
+fn a_record_shorter_than_its_header_says_is_read_as_far_as_it_goes() {
+    let mut table = three();
+    table.sdrs[1][4] += 20;
+    assert_eq!(values(&sensors(&mut table)), all_three());
+}
+
+#[test]
+fn junk_among_the_records_is_told_and_costs_no_other() {
+    let mut table = three();
+    table.sdrs[1] = vec![0, 0, 0x51, 1, 3, 1, 2, 3];
+    let outcome = sensors(&mut table);
+    assert_eq!((readings(&outcome).len(), gaps(&outcome)), (2, 1));
+}
+
+#[test]
+fn the_repository_is_read_again_only_when_it_changed() {
+    let (mut table, mut poller) = (three(), Poller::default());
+    table.poll(&mut poller, Section::Sensors).unwrap();
+    let before = table.count(0x0A, 0x23);
+    table.poll(&mut poller, Section::Sensors).unwrap();
+    assert_eq!(table.count(0x0A, 0x23), before);
+    table = Table { sdr_stamp: 2, ..table.temperature(4, good(24)) };
+    let outcome = table.poll(&mut poller, Section::Sensors).unwrap();
+    assert_eq!(readings(&outcome).len(), 4);
+}
+
+#[test]
+fn no_reading_comes_in_many_ways_and_is_always_a_reading_without_a_value() {
+    let ways = [
+        (Says::Data(vec![9, 0xE0, 0, 0x80]), Cause::NoReading),
+        (Says::Data(vec![]), Cause::NoReading),
+        (Says::Data(vec![0, 0x80, 0, 0x80]), Cause::Disabled),
+        (Says::Code(0xC9), Cause::NoReading),
+        (Says::Code(0xCB), Cause::Absent),
+        (Says::Code(0xCD), Cause::NotReadable),
+        (Says::Code(0xCE), Cause::NoReading),
+        (Says::Code(0xD3), Cause::NotReadable),
+        (Says::Code(0xD5), Cause::NoReading),
+        (Says::Code(0xFF), Cause::BmcError),
+    ];
+    for (says, cause) in ways {
+        let outcome = sensors(&mut Table::new().temperature(1, says.clone()));
+        let [Reading { value: None, quality, .. }] = readings(&outcome)[..] else { panic!("{says:?}: {outcome:?}") };
+        assert_eq!(*quality, Quality::Unavailable(cause), "{says:?}");
+    }
+}
+
+#[test]
+fn a_value_with_scanning_off_is_kept_and_doubted() {
+    let outcome = sensors(&mut Table::new().temperature(1, Says::Data(vec![33, 0x80, 0, 0x80])));
+    let reading = readings(&outcome)[0];
+    assert_eq!(reading.value, Some(Value::Number(33.0)));
+    assert_eq!(reading.quality, Quality::Suspect(Suspicion::ScanningDisabled));
+}
+
+#[test]
+fn a_value_that_cannot_be_is_kept_and_doubted() {
+    let outcome = sensors(&mut Table::new().temperature(1, good(255)));
+    assert_eq!(readings(&outcome)[0].quality, Quality::Suspect(Suspicion::OutOfRange));
+}
+
+#[test]
+fn a_sensor_of_another_controller_is_there_and_not_asked() {
+    let mut table = three();
+    table.sdrs[2][5] = 0x2C;
+    let outcome = sensors(&mut table);
+    assert_eq!(readings(&outcome)[2].quality, Quality::Unavailable(Cause::NotReadable));
+    assert_eq!(table.count(4, 0x2D), 2);
+}
+
+#[test]
+fn a_sensor_whose_factors_depend_on_its_reading_is_asked_for_them() {
+    let mut table = Table::new();
+    table.sdrs.push(full_record(1, 0x70));
+    table.sensors.push((1, good(10)));
+    // Next reading 11, M = 3, B = 1.
+    table.factors = Some([11, 3, 0, 1, 0, 0, 0]);
+    assert_eq!(values(&sensors(&mut table)), [Some(Value::Number(31.0))]);
+    table.factors = None;
+    assert_eq!(values(&sensors(&mut table)), [None]);
+}
+
+#[test]
+fn one_sensor_that_never_answers_costs_no_other() {
+    let mut table = Table::new().temperature(1, good(21)).temperature(2, Says::Nothing).temperature(3, good(23));
+    let outcome = sensors(&mut table);
+    assert_eq!(values(&outcome), [Some(Value::Number(21.0)), None, Some(Value::Number(23.0))]);
+    assert_eq!(readings(&outcome)[1].quality, Quality::Unavailable(Cause::Timeout));
+}
+
+#[test]
+fn a_bmc_that_falls_silent_ends_the_poll_early_and_no_sensor_is_left_out() {
+    let mut table = Table::new().temperature(1, good(21));
+    for number in 2..10 {
+        table = table.temperature(number, Says::Nothing);
+    }
+    let outcome = sensors(&mut table);
+    assert_eq!((readings(&outcome).len(), gaps(&outcome)), (9, 1));
+    assert_eq!(table.count(4, 0x2D), 3);
+}
+
+#[test]
+fn a_bmc_that_answers_no_sensor_fails_the_section() {
+    let mut table = Table::new().temperature(1, Says::Nothing).temperature(2, Says::Nothing);
+    let failure = table.poll(&mut Poller::default(), Section::Sensors).unwrap_err();
+    assert_eq!(failure.cause, Cause::Timeout);
+}
+
+#[test]
+fn drives_are_among_the_sensors() {
+    assert_eq!(three().poll(&mut Poller::default(), Section::Drives), Ok(Outcome::default()));
+}
+
+fn record(id: u16, secs: u32, what: u8) -> [u8; 16] {
+    let [i0, i1] = id.to_le_bytes();
+    let [t0, t1, t2, t3] = secs.to_le_bytes();
+    [i0, i1, 2, t0, t1, t2, t3, 0x20, 0, 4, 0x0D, what, 0x6F, 1, 0xFF, 0xFF]
+}
+
+const SECS: u32 = 1_700_000_000;
+
+fn log_of(ids: std::ops::Range<u16>) -> Table {
+    Table { sel: ids.map(|id| record(id, SECS + u32::from(id), 7)).collect(), ..Table::new() }
+}
+
+fn ids(outcome: &Outcome) -> Vec<&str> {
+    events(outcome).into_iter().map(|e| e.id.as_str()).collect()
+}
+
+#[test]
+fn the_log_goes_on_after_its_bookmark() {
+    let mut table = log_of(1..4);
+    let first = table.log(None).unwrap();
+    assert_eq!(ids(&first), ["1", "2", "3"]);
+    let second = table.log(first.bookmark.as_ref()).unwrap();
+    assert!(ids(&second).is_empty());
+    table.sel.push(record(4, SECS + 9, 7));
+    let third = table.log(second.bookmark.as_ref()).unwrap();
+    assert_eq!(ids(&third), ["4"]);
+}
+
+#[test]
+fn a_log_that_was_cleared_and_filled_to_the_same_id_is_read_from_its_start() {
+    let before = log_of(1..4).log(None).unwrap();
+    let mut table = Table { sel: (1..4).map(|id| record(id, SECS + 999, 8)).collect(), sel_erased: 5, ..Table::new() };
+    assert_eq!(ids(&table.log(before.bookmark.as_ref()).unwrap()), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_log_that_was_cleared_and_is_empty_is_followed_again_later() {
+    let before = log_of(1..4).log(None).unwrap();
+    let mut table = Table { sel_erased: 5, ..Table::new() };
+    let empty = table.log(before.bookmark.as_ref()).unwrap();
+    assert!(ids(&empty).is_empty());
+    table.sel.push(record(1, SECS + 999, 8));
+    assert_eq!(ids(&table.log(empty.bookmark.as_ref()).unwrap()), ["1"]);
+}
+
+#[test]
+fn a_log_that_wrapped_past_its_bookmark_is_read_from_its_start() {
+    let before = log_of(1..4).log(None).unwrap();
+    // The last record read is gone; ids went on.
+    let mut table = log_of(5..8);
+    assert_eq!(ids(&table.log(before.bookmark.as_ref()).unwrap()), ["5", "6", "7"]);
+}
+
+#[test]
+fn a_record_under_two_ids_is_one_record() {
+    let mut table = log_of(1..4);
+    // Asked for 3 it gives 2 once more, whose next is 3: a circle.
+    table.sel[2] = table.sel[1];
+    assert_eq!(ids(&table.log(None).unwrap()), ["1", "2"]);
+}
+
+#[test]
+fn a_bmc_that_cannot_send_a_whole_record_sends_it_in_parts() {
+    let mut table = Table { sel_in_parts: true, ..log_of(1..4) };
+    assert_eq!(ids(&table.log(None).unwrap()), ["1", "2", "3"]);
+}
+
+#[test]
+fn what_was_read_before_the_bmc_fell_silent_is_kept_and_not_read_again() {
+    let mut table = Table { sel_silent_after: Some(2), ..log_of(1..5) };
+    let first = table.log(None).unwrap();
+    assert_eq!((ids(&first), gaps(&first)), (vec!["1", "2"], 1));
+    table.sel_silent_after = None;
+    assert_eq!(ids(&table.log(first.bookmark.as_ref()).unwrap()), ["3", "4"]);
+}
+
+#[test]
+fn a_full_log_that_drops_records_is_told_once() {
+    let mut table = Table { sel_overflow: true, ..log_of(1..4) };
+    let first = table.log(None).unwrap();
+    assert_eq!(gaps(&first), 1);
+    assert_eq!(gaps(&table.log(first.bookmark.as_ref()).unwrap()), 0);
+}
+
+#[test]
+fn events_name_their_sensor_and_its_place() {
+    let mut table = log_of(1..2);
+    table.sdrs.push(full_record(7, 0));
+    let outcome = table.log(None).unwrap();
+    assert_eq!(events(&outcome)[0].component.to_string(), "board/T7");
+    assert!(events(&outcome)[0].message.starts_with("T7: Drive Fault"));
+}
