@@ -52,15 +52,7 @@ pub fn react<E: From<Rejected>>(
     match &change.what {
         What::Noted | What::Dropped => return Ok(None),
         What::Opened | What::Evidence => {}
-        What::Escalated => {
-            if ticket.predicted && !incident.predicted {
-                pen.act("the predicted failure was seen", Action::Escalate)?;
-            }
-            let priority = priority(incident, context);
-            if priority < ticket.priority {
-                pen.act(&incident.reason, Action::Prioritise { priority, rebase: Rebase::Change })?;
-            }
-        }
+        What::Escalated => pen.escalate(incident, context)?,
         What::Recovered => {
             if ticket.is_open() {
                 pen.act("it ended by itself", Action::Resolve { resolution: Resolution::Recovered })?;
@@ -84,6 +76,7 @@ pub fn react<E: From<Rejected>>(
         What::Recurred => {
             if ticket.state == State::Resolved {
                 pen.act(&incident.reason, Action::Reopen)?;
+                pen.escalate(incident, context)?;
             }
         }
     }
@@ -182,6 +175,18 @@ impl<'a> Pen<'a> {
         let transition = apply(&self.ticket, command, self.at)?;
         self.ticket = self.ticket.after(&transition);
         self.transitions.push(transition);
+        Ok(())
+    }
+
+    /// Raises the ticket to what the incident has become; never lowers it.
+    fn escalate(&mut self, incident: &Incident, context: &Context) -> Result<(), Rejected> {
+        if self.ticket.predicted && !incident.predicted {
+            self.act("the predicted failure was seen", Action::Escalate)?;
+        }
+        let priority = priority(incident, context);
+        if priority < self.ticket.priority {
+            self.act(&incident.reason, Action::Prioritise { priority, rebase: Rebase::Change })?;
+        }
         Ok(())
     }
 

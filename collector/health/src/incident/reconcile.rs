@@ -117,7 +117,7 @@ impl Step<'_> {
     }
 
     fn known(&self, before: &Incident, group: &[&Finding]) -> Option<IncidentChange> {
-        if let Some(replaced) = self.replaced(before) {
+        if let Some(replaced) = self.replaced(before, group) {
             return Some(replaced);
         }
         match before.stage {
@@ -130,7 +130,7 @@ impl Step<'_> {
     }
 
     /// Another part sits in the place.
-    fn replaced(&self, before: &Incident) -> Option<IncidentChange> {
+    fn replaced(&self, before: &Incident, group: &[&Finding]) -> Option<IncidentChange> {
         let (old, new) = (before.part_serial.as_ref()?, self.watched.serial.as_ref()?);
         if old == new {
             return None;
@@ -147,7 +147,10 @@ impl Step<'_> {
         };
         match before.stage {
             Stage::Open => change(moved(Stage::Verifying { since: self.now }), what),
-            Stage::Verifying { since } => change(moved(Stage::Verifying { since }), What::Noted),
+            Stage::Verifying { since } => {
+                let moved = moved(Stage::Verifying { since });
+                self.verifying(&moved, group, since).or_else(|| change(moved, What::Noted))
+            }
             Stage::Pending | Stage::Dismissed { .. } => change(before.clone(), What::Dropped),
             Stage::Ended { .. } => None,
         }
@@ -220,7 +223,8 @@ impl Step<'_> {
         absorb(&mut after, &renewed, newest(&renewed) > before.newest);
         (after.clean, after.clean_at) = (0, None);
         if self.ripe(&after, &renewed) {
-            after.stage = Stage::Open;
+            let seen = renewed.iter().any(|f| !f.predicted && after.actual_hits >= f.confirm);
+            (after.stage, after.predicted) = (Stage::Open, before.predicted && !seen);
             grave(&mut after, &renewed);
             return change(after, What::Recurred);
         }
@@ -322,12 +326,14 @@ fn open(incident: &mut Incident, group: &[&Finding]) -> What {
     What::Opened
 }
 
-/// Level and reason of the gravest finding: an actual failure before a predicted one.
+/// The worst level, and the reason of the gravest finding: an actual failure before a predicted one.
 fn grave(incident: &mut Incident, group: &[&Finding]) {
     let actual = !incident.predicted;
-    let eligible = group.iter().filter(|f| actual || f.predicted);
-    if let Some(gravest) = eligible.max_by_key(|f| (!f.predicted, f.level, f.penalty)) {
-        incident.level = incident.level.max(gravest.level);
-        incident.reason = gravest.reason.clone();
+    let eligible = || group.iter().filter(|f| actual || f.predicted);
+    if let Some(level) = eligible().map(|f| f.level).max() {
+        incident.level = incident.level.max(level);
+    }
+    if let Some(gravest) = eligible().max_by_key(|f| (!f.predicted, f.level, f.penalty)) {
+        incident.reason.clone_from(&gravest.reason);
     }
 }
