@@ -21,6 +21,10 @@ dir = {dir}
 [health.fan]
 baseline_polls = 6
 decay_polls = 3
+
+[health.silence]
+bmc_polls = 3
+at_least_secs = 15
 "#
     )
 }
@@ -46,7 +50,7 @@ log = "2s"
 inventory = "1m"
 
 [poll]
-request_deadline = "5s"
+request_deadline = "3s"
 poll_deadline = "20s"
 host = "10s"
 

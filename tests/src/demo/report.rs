@@ -55,9 +55,12 @@ impl Report {
                 self.say(&format!("  from {:>3.0} s  {}  {}", fault.onset, plan.spec.name, describe(fault.kind, plan)));
             }
         }
-        if let (Some(first), Some(last)) = (hot.first(), hot.last()) {
-            self.say(&format!("  from  30 s  {first} … {last}  the air in front of the rack gets hotter"));
-        }
+        let hot = match hot.as_slice() {
+            [] => return,
+            [one] => (*one).to_owned(),
+            [first, .., last] => format!("{first} … {last}"),
+        };
+        self.say(&format!("  from  30 s  {hot}  the air in front of the rack gets hotter"));
     }
 
     /// How to reach the BMCs of a site that runs alone.

@@ -106,9 +106,12 @@ impl Watch {
     /// Takes in what was seen.
     pub(super) fn take(&mut self, seen: Seen) -> News {
         let mut news = News::default();
-        let healths = counted(&seen.servers);
-        news.counts = healths != self.healths || seen.servers.len() != self.servers;
-        (self.healths, self.servers) = (healths, seen.servers.len());
+        // The agent's own host is watched like a server; it is none of the site's.
+        let of_site = |s: &&Server| s.targets.iter().any(|t| !t.ends_with("/agent"));
+        let servers: Vec<&Server> = seen.servers.iter().filter(of_site).collect();
+        let healths = counted(&servers);
+        news.counts = healths != self.healths || servers.len() != self.servers;
+        (self.healths, self.servers) = (healths, servers.len());
         for server in seen.servers {
             let known_by =
                 [&server.hostname, &server.serial].into_iter().chain(&server.targets).find(|n| !n.is_empty()).cloned();
@@ -166,7 +169,7 @@ impl Watch {
 /// Classes of components whose failure is to be predicted.
 const WISHES: [&str; 2] = ["disk", "fan"];
 
-fn counted(servers: &[Server]) -> Vec<(&'static str, usize)> {
+fn counted(servers: &[&Server]) -> Vec<(&'static str, usize)> {
     let words = [
         (HealthStatus::Ok, "OK"),
         (HealthStatus::Warning, "warning"),
@@ -174,7 +177,7 @@ fn counted(servers: &[Server]) -> Vec<(&'static str, usize)> {
         (HealthStatus::Stale, "stale"),
         (HealthStatus::Unknown, "unknown"),
     ];
-    let status = |s: &Server| s.health.as_ref().map_or(HealthStatus::Unknown, |h| h.status());
+    let status = |s: &&&Server| s.health.as_ref().map_or(HealthStatus::Unknown, |h| h.status());
     let count = |wanted| servers.iter().filter(|s| status(s) == wanted).count();
     words.into_iter().map(|(wanted, word)| (word, count(wanted))).filter(|(_, n)| *n > 0).collect()
 }
