@@ -182,13 +182,9 @@ async fn read_fru(ask: &mut (impl Ask + Send), device: u8, lun: u8) -> Result<Op
     let mut reader = Reader { ask, device, lun, by_words, size, part: LONGEST_PART };
     let Some(areas) = Areas::parse(&reader.bytes(0, fru::HEADER_LEN).await?) else { return Ok(None) };
     let mut found = Fru::default();
-    let readers: [(usize, fn(&mut Fru, &[u8])); 3] =
-        [(areas.chassis, Fru::read_chassis), (areas.board, Fru::read_board), (areas.product, Fru::read_product)];
-    for (at, read) in readers.into_iter().filter(|(at, _)| *at != 0) {
-        if let Some(len) = fru::area_len(&reader.bytes(at, 2).await?) {
-            read(&mut found, &reader.bytes(at, len).await?);
-        }
-    }
+    found.read_chassis(&reader.area(areas.chassis).await?);
+    found.read_board(&reader.area(areas.board).await?);
+    found.read_product(&reader.area(areas.product).await?);
     Ok(Some(found))
 }
 
@@ -202,6 +198,17 @@ struct Reader<'a, A> {
 }
 
 impl<A: Ask + Send> Reader<'_, A> {
+    /// The area that lies there; empty where there is none.
+    async fn area(&mut self, at: usize) -> Result<Vec<u8>, Failure> {
+        if at == 0 {
+            return Ok(Vec::new());
+        }
+        match fru::area_len(&self.bytes(at, 2).await?) {
+            Some(len) => self.bytes(at, len).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// `len` bytes from `at`, or fewer where the data ends.
     async fn bytes(&mut self, at: usize, len: usize) -> Result<Vec<u8>, Failure> {
         let end = (at + len).min(self.size);

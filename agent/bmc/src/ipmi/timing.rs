@@ -143,13 +143,20 @@ impl RequestNumbers {
     }
 }
 
+/// A point in time to count from in tests; which one does not matter.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "there is no other way to make an Instant")]
+pub(super) fn some_time() -> Instant {
+    Instant::now()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_number_with_an_answer_under_way_is_passed_over_until_it_is_unlikely_to_come() {
-        let now = Instant::now();
+        let now = some_time();
         let mut numbers = RequestNumbers::default();
         let first = numbers.next(now);
         numbers.done(first, 1, now);
@@ -160,7 +167,7 @@ mod tests {
 
     #[test]
     fn when_every_number_is_owed_the_oldest_is_used() {
-        let now = Instant::now();
+        let now = some_time();
         let mut numbers = RequestNumbers::default();
         for n in 0..64u8 {
             numbers.done(n, 1, now + Duration::from_millis(u64::from((n + 32) % 64)));
@@ -170,7 +177,7 @@ mod tests {
 
     #[test]
     fn waits_double_from_one_transmission_to_the_next() {
-        let now = Instant::now();
+        let now = some_time();
         let mut awaiting = Awaiting::new((), now, Duration::from_secs(10), FIRST_TIMEOUT);
         awaiting.sent(now);
         assert_eq!(awaiting.wake_at(), now + FIRST_TIMEOUT);
@@ -181,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_repeated_request_is_no_sample_of_the_round_trip() {
-        let now = Instant::now();
+        let now = some_time();
         let mut awaiting = Awaiting::new((), now, Duration::from_secs(10), FIRST_TIMEOUT);
         awaiting.sent(now);
         assert!(awaiting.sample(now).is_some());

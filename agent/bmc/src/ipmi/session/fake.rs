@@ -3,6 +3,7 @@
 use super::super::crypto::{Exchange, Hash, Keys, same};
 use super::super::handshake::Privilege;
 use super::super::message::{self, Packet, payload};
+use super::super::timing::some_time;
 use super::{Config, Event, RequestId, Session};
 use crate::{CipherSuite, Secret};
 use rand::SeedableRng;
@@ -232,6 +233,7 @@ pub(super) struct Pair {
     pub(super) session: Session,
     pub(super) bmc: FakeBmc,
     pub(super) now: Instant,
+    pub(super) begun: Instant,
 }
 
 pub(super) fn config() -> Config {
@@ -240,8 +242,8 @@ pub(super) fn config() -> Config {
 
 impl Pair {
     pub(super) fn new(config: Config, bmc: FakeBmc) -> Self {
-        let now = Instant::now();
-        Self { session: Session::connect(config, StdRng::seed_from_u64(7), now), bmc, now }
+        let now = some_time();
+        Self { session: Session::connect(config, StdRng::seed_from_u64(7), now), bmc, now, begun: now }
     }
 
     /// With an open session, or not at all.

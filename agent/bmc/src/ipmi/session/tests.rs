@@ -42,9 +42,8 @@ fn the_stronger_suite_is_taken_where_both_are_offered() {
 
 #[test]
 fn a_bmc_that_never_lists_its_suites_costs_less_than_a_second() {
-    let before = Instant::now();
     let pair = Pair::up(FakeBmc { lists_suites: false, suites: vec![CipherSuite::Three], ..FakeBmc::new() });
-    assert!(pair.now.duration_since(before) < Duration::from_secs(1));
+    assert!(pair.now.duration_since(pair.begun) < Duration::from_secs(1));
 }
 
 #[test]
