@@ -183,6 +183,19 @@ fn a_session_that_the_bmc_forgot_is_opened_again_without_losing_the_poll() {
 }
 
 #[test]
+fn a_login_that_is_no_longer_good_fails_the_poll_and_is_tried_once() {
+    runtime().block_on(async {
+        let service = serve(Vec::new()).await;
+        let mut bmc = connect(&service).await;
+        service.set_faults(vec![Fault::always(Where::Everywhere, Misdeed::Status(401))]);
+        let error = bmc.poll(Section::Sensors, None, &Fixed).await.unwrap_err();
+        assert_eq!(error.cause, Cause::Denied, "{error}");
+        let logins = service.requests().iter().filter(|r| r.starts_with("POST")).count();
+        assert_eq!(logins, 2, "a user is not to be locked out by trying: {:?}", service.requests());
+    });
+}
+
+#[test]
 fn a_changed_certificate_is_refused_with_both_fingerprints() {
     runtime().block_on(async {
         let service = serve(Vec::new()).await;

@@ -80,4 +80,5 @@ fn every_captured_tree_is_walked_to_its_end() {
         }
     }
     eprintln!("{} trees, {polled} polled, {whole} without a shortfall", names.len());
+    assert!(whole * 100 >= polled * 95, "{whole} of {polled} trees are told completely");
 }

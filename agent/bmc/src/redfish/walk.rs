@@ -133,7 +133,8 @@ pub struct Walk {
     nodes: Vec<Node>,
     losses: Vec<Loss>,
     next_ticket: u64,
-    answered: usize,
+    /// Resources and pages that were read.
+    read: usize,
     unreachable_in_a_row: usize,
     gave_up: bool,
     platform: Platform,
@@ -160,7 +161,7 @@ impl Walk {
             nodes: Vec::new(),
             losses: Vec::new(),
             next_ticket: 0,
-            answered: 0,
+            read: 0,
             unreachable_in_a_row: 0,
             gave_up: false,
             platform: Platform::of(root),
@@ -212,7 +213,6 @@ impl Walk {
         let Some(pending) = self.in_flight.remove(&get.ticket) else { return };
         let (cause, detail) = match answer {
             Answer::Http { status: 200..=299, body } => {
-                self.answered += 1;
                 self.unreachable_in_a_row = 0;
                 match lenient::parse(&body) {
                     Ok(body) => match lenient::error_of(&body) {
@@ -227,7 +227,6 @@ impl Walk {
                 }
             }
             Answer::Http { status, body } => {
-                self.answered += 1;
                 self.unreachable_in_a_row = 0;
                 http_failure(status, &body)
             }
@@ -259,6 +258,7 @@ impl Walk {
     }
 
     fn take(&mut self, pending: Pending, body: Value, at: Timestamp) {
+        self.read += 1;
         if !pending.collection {
             let uri = pending.uri.trim_end_matches('/').to_owned();
             return self.arrived(Node {
@@ -380,7 +380,7 @@ impl Walk {
                 self.lost(p, Cause::Cancelled, why.to_owned(), at);
             }
         }
-        let failed = match (self.answered, self.losses.first()) {
+        let failed = match (self.read, self.losses.first()) {
             (0, Some(loss)) => Some((loss.cause, format!("{}: {}", loss.uri, loss.detail))),
             _ => None,
         };
@@ -397,31 +397,23 @@ impl Walk {
     }
 }
 
-/// One gap for each cause below one parent: a hundred dead links in one collection are one line to read, not a hundred.
+/// One gap for each cause below one chassis, system or log: a hundred dead links in one collection are one line to read, not a hundred.
 fn gaps(losses: &[Loss]) -> Vec<Gap> {
     let mut groups: BTreeMap<(&str, Role, u8, &str), Vec<&Loss>> = BTreeMap::new();
     for loss in losses {
-        groups.entry((&loss.parent, loss.role, loss.cause.number(), &loss.detail)).or_default().push(loss);
+        groups.entry((&loss.owner, loss.role, loss.cause.number(), &loss.detail)).or_default().push(loss);
     }
-    groups
-        .into_values()
-        .filter_map(|group| {
-            let first = *group.first()?;
-            let detail = match group.len() {
-                1 => format!("{}: {}", first.role.what(), first.detail),
-                n => format!("{n} × {}: {} (first of them: {})", first.role.what(), first.detail, first.uri),
-            };
-            let source = if group.len() == 1 { &first.uri } else { &first.parent };
-            Some(Gap {
-                component: None,
-                cause: first.cause,
-                detail,
-                observed_at: first.at,
-                source: Source(source.clone()),
-                span: None,
-            })
-        })
-        .collect()
+    let gap = |group: Vec<&Loss>| {
+        let first = *group.first()?;
+        let detail = match group.len() {
+            1 => format!("{}: {}", first.role.what(), first.detail),
+            n => format!("{n} × {}: {} (first of them: {})", first.role.what(), first.detail, first.uri),
+        };
+        let one_parent = group.len() > 1 && group.iter().all(|l| l.parent == first.parent);
+        let source = Source(if one_parent { first.parent.clone() } else { first.uri.clone() });
+        Some(Gap { component: None, cause: first.cause, detail, observed_at: first.at, source, span: None })
+    };
+    groups.into_values().filter_map(gap).collect()
 }
 
 fn http_failure(status: u16, body: &[u8]) -> (Cause, String) {
