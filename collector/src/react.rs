@@ -205,11 +205,9 @@ impl<'a> Pen<'a> {
     }
 
     fn done(self) -> Option<TicketWrite> {
-        (self.ticket != *self.before).then(|| TicketWrite {
-            ticket: self.ticket,
-            expected_revision: Some(self.before.revision),
-            transitions: self.transitions,
-        })
+        let expected_revision = Some(self.before.revision);
+        let changed = self.ticket != *self.before;
+        changed.then_some(TicketWrite { ticket: self.ticket, expected_revision, transitions: self.transitions })
     }
 }
 
