@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
-pub struct Wall;
+pub(crate) struct Wall;
 
 impl Clock for Wall {
     fn now(&self) -> Timestamp {
@@ -23,7 +23,7 @@ impl Clock for Wall {
 }
 
 /// Whether the programs are installed; says which are not.
-pub fn have(programs: &[&str]) -> bool {
+pub(crate) fn have(programs: &[&str]) -> bool {
     let missing: Vec<_> = programs
         .iter()
         .filter(|p| {
@@ -39,17 +39,17 @@ pub fn have(programs: &[&str]) -> bool {
 
 /// Who logs in where.
 #[derive(Clone)]
-pub struct Login {
-    pub host: &'static str,
-    pub port: u16,
-    pub user: &'static str,
-    pub password: &'static str,
-    pub suite: Option<CipherSuite>,
-    pub deadline: Duration,
+pub(crate) struct Login {
+    pub(crate) host: &'static str,
+    pub(crate) port: u16,
+    pub(crate) user: &'static str,
+    pub(crate) password: &'static str,
+    pub(crate) suite: Option<CipherSuite>,
+    pub(crate) deadline: Duration,
 }
 
 impl Login {
-    pub fn target(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         Target {
             address: Address::Ipmi { host: self.host.to_owned(), port: self.port },
             credentials: Credentials { user: self.user.to_owned(), password: Secret::new(self.password) },
@@ -59,13 +59,13 @@ impl Login {
         }
     }
 
-    pub fn connect(&self) -> Result<Polling, ConnectError> {
+    pub(crate) fn connect(&self) -> Result<Polling, ConnectError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let bmc = runtime.block_on(Bmc::connect(&self.target()))?;
         Ok(Polling { runtime, bmc })
     }
 
-    pub fn ipmitool(&self, command: &[&str]) -> String {
+    pub(crate) fn ipmitool(&self, command: &[&str]) -> String {
         let output = Command::new("ipmitool")
             .args(["-I", "lanplus", "-C", "3", "-H", self.host, "-p", &self.port.to_string()])
             .args(["-U", self.user, "-P", self.password])
@@ -78,32 +78,32 @@ impl Login {
 }
 
 /// A connected client with a runtime of its own.
-pub struct Polling {
+pub(crate) struct Polling {
     runtime: tokio::runtime::Runtime,
-    pub bmc: Bmc,
+    pub(crate) bmc: Bmc,
 }
 
 impl Polling {
-    pub fn poll(&mut self, section: Section) -> Vec<Observation> {
+    pub(crate) fn poll(&mut self, section: Section) -> Vec<Observation> {
         self.runtime.block_on(self.bmc.poll(section, None, &Wall)).unwrap().observations
     }
 
-    pub fn poll_log(&mut self, bookmark: Option<&outband_bmc::Bookmark>) -> outband_bmc::client::Polled {
+    pub(crate) fn poll_log(&mut self, bookmark: Option<&outband_bmc::Bookmark>) -> outband_bmc::client::Polled {
         self.runtime.block_on(self.bmc.poll(Section::Log, bookmark, &Wall)).unwrap()
     }
 
-    pub fn stats(&self) -> PollStats {
+    pub(crate) fn stats(&self) -> PollStats {
         self.bmc.stats()
     }
 
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         self.runtime.block_on(self.bmc.close()).unwrap();
     }
 }
 
 /// A running `ipmi_sim` with one BMC on a free port.
-pub struct IpmiSim {
-    pub login: Login,
+pub(crate) struct IpmiSim {
+    pub(crate) login: Login,
     console: RefCell<TcpStream>,
     _child: Child,
     _dir: TempDir,
@@ -111,7 +111,7 @@ pub struct IpmiSim {
 
 impl IpmiSim {
     /// Our own server.
-    pub fn ours() -> Self {
+    pub(crate) fn ours() -> Self {
         let fixtures = workspace_dir().join("tests/fixtures/ipmi_sim");
         let lan = std::fs::read_to_string(fixtures.join("lan.conf")).unwrap();
         let login = |port| Login {
@@ -131,7 +131,7 @@ impl IpmiSim {
     }
 
     /// The server of 102 sensors that the shared tools write; `None`, said aloud, where they are absent.
-    pub fn shared() -> Option<Self> {
+    pub(crate) fn shared() -> Option<Self> {
         let (dir, emu) = shared_model()?;
         let lan = std::fs::read_to_string(dir.path().join("b0001/lan.conf")).unwrap();
         let login = |port| Login {
@@ -173,7 +173,7 @@ impl IpmiSim {
     }
 
     /// Gives the emulator a command over its console and waits for its prompt. One connection is kept: `ipmi_sim` may crash when one is closed.
-    pub fn command(&self, command: &str) {
+    pub(crate) fn command(&self, command: &str) {
         let mut console = self.console.borrow_mut();
         // A line feed after it would be a second, empty command with a prompt of its own.
         console.write_all(format!("{command}\r").as_bytes()).unwrap();
@@ -208,14 +208,14 @@ fn shared_model() -> Option<(TempDir, PathBuf)> {
 }
 
 /// The Python BMC of the shared tools, which speaks suite 17 and misbehaves as told.
-pub struct PythonBmc {
-    pub login: Login,
+pub(crate) struct PythonBmc {
+    pub(crate) login: Login,
     _child: Child,
     _dir: TempDir,
 }
 
 impl PythonBmc {
-    pub fn start(knobs: &[&str]) -> Option<Self> {
+    pub(crate) fn start(knobs: &[&str]) -> Option<Self> {
         if !have(&["python3"]) {
             return None;
         }

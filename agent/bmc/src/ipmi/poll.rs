@@ -163,6 +163,11 @@ impl Poller {
         for failure in &repository.unread {
             observations.push(gap("SDR repository", failure.clone(), "sdr", clock.now()));
         }
+        if repository.sensors.is_empty() && repository.unread.is_empty() {
+            let detail = "the sensor repository holds no sensor: the BMC may still be starting".to_owned();
+            let failure = Failure { cause: Cause::NotSupported, detail };
+            observations.push(gap("SDR repository", failure, "sdr", clock.now()));
+        }
         let mut timeouts = 0;
         let mut given_up: Option<RequestError> = None;
         let mut answered = false;

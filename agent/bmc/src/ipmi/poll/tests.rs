@@ -193,6 +193,11 @@ fn a_bmc_that_answers_no_sensor_fails_the_section() {
 }
 
 #[test]
+fn an_empty_repository_is_a_gap_and_not_a_healthy_server() {
+    assert_eq!(gaps(&sensors(&mut Table::new())), 1);
+}
+
+#[test]
 fn drives_are_among_the_sensors() {
     assert_eq!(three().poll(&mut Poller::default(), Section::Drives), Ok(Outcome::default()));
 }

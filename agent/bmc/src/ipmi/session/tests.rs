@@ -87,6 +87,24 @@ fn an_answer_that_the_bmc_itself_sends_late_is_not_taken_for_another_requests_ei
 }
 
 #[test]
+fn an_answer_that_the_network_repeats_much_later_is_recognised_by_its_sequence_number() {
+    let mut pair = Pair::up(FakeBmc::new());
+    let first = pair.ask(200);
+    let copy = pair.answers().remove(0);
+    pair.deliver(&copy);
+    assert_eq!(value(&pair.events(), first), Some(200));
+    // Its request number was answered, so it is used again; the copy fits everything but the sequence.
+    for sensor in 0..130 {
+        let id = pair.ask(sensor);
+        let answers = pair.answers();
+        pair.deliver(&copy);
+        assert_eq!(value(&pair.events(), id), None, "sensor {sensor}");
+        answers.iter().for_each(|a| pair.deliver(a));
+        assert_eq!(value(&pair.events(), id), Some(sensor));
+    }
+}
+
+#[test]
 fn a_repeated_answer_counts_once() {
     let mut pair = Pair::up(FakeBmc::new());
     let id = pair.ask(5);
