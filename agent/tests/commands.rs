@@ -1,5 +1,7 @@
 //! The built program as people and systemd meet it: exit codes, what is printed, reload and stop.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
+
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,7 @@
 //! The poller against BMCs made of code: what lands in the spool, and what a slow, dead or changed BMC does to the others.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
+
 use outband_agent::clock::SystemClock;
 use outband_agent::config::{Cadence, Limits, TargetConfig};
 use outband_agent::poll::bmc::{Connect, Session};
