@@ -1,5 +1,7 @@
 //! A Redfish service that lies, hangs, forgets its sessions or shows another certificate: the client tells of it and goes on.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
+
 use outband_bmc::client::{Bmc, Polled};
 use outband_bmc::{ConnectError, Credentials, Fingerprint, Rung, Secret, Target, Trust};
 use outband_schemas::{

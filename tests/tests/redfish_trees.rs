@@ -1,5 +1,7 @@
 //! The Redfish client against captured trees of many makers, served over HTTPS, compared with an independent count.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
+
 mod support_redfish;
 
 use std::path::Path;

@@ -380,7 +380,9 @@ impl Walk {
                 self.lost(p, Cause::Cancelled, why.to_owned(), at);
             }
         }
-        let failed = match (self.read, self.losses.first()) {
+        // What is only missing or broken there says nothing against the session; it is told as a gap.
+        let by_session = |l: &&Loss| !matches!(l.cause, Cause::NotSupported | Cause::BmcError | Cause::Malformed);
+        let failed = match (self.read, self.losses.iter().find(by_session)) {
             (0, Some(loss)) => Some((loss.cause, format!("{}: {}", loss.uri, loss.detail))),
             _ => None,
         };
