@@ -12,6 +12,7 @@ mod fan_state;
 mod memory_ecc;
 mod psu_failed;
 mod psu_input_lost;
+mod redundancy_lost;
 mod sel_burst;
 mod temperature_limit;
 mod temperature_trend;
@@ -40,6 +41,7 @@ pub fn all(config: &RuleConfig) -> Vec<Box<dyn Rule>> {
         Box::new(fan_decay::FanDecay(config.fan.clone())),
         Box::new(psu_input_lost::PsuInputLost),
         Box::new(psu_failed::PsuFailed),
+        Box::new(redundancy_lost::RedundancyLost),
         Box::new(temperature_limit::TemperatureLimit(config.limit.clone())),
         Box::new(temperature_trend::TemperatureTrend(config.limit.clone())),
         Box::new(voltage_limit::VoltageLimit(config.limit.clone())),

@@ -1,5 +1,4 @@
-//! A component says that it is not well, and it is of no class with a rule of its own; redundancy is lost; a processor or
-//! a bus reports errors.
+//! A component says that it is not well, and it is of no class with a rule of its own; a processor or a bus reports errors.
 
 use super::{ADVICE, Rule, STATE_POLLS, evidence, finding, predicted, worst_state};
 use crate::window::{Place, Window};
@@ -48,17 +47,15 @@ fn by_state(component: &ComponentId, place: &Place) -> Option<Finding> {
     };
     match state {
         State::Critical => Some(f),
+        // A volume that is degraded has lost its redundancy, which is another rule's.
+        State::Warning if component.class() == C::Volume => None,
         State::Warning => Some(predicted(f)),
         State::Absent | State::Unknown | State::Ok => None,
     }
 }
 
 fn by_event(component: &ComponentId, place: &Place) -> Vec<Finding> {
-    let kinds = [
-        (EventKind::RedundancyLost, Fault::RedundancyLost),
-        (EventKind::ProcessorError, Fault::ProcessorErrors),
-        (EventKind::BusError, Fault::BusErrors),
-    ];
+    let kinds = [(EventKind::ProcessorError, Fault::ProcessorErrors), (EventKind::BusError, Fault::BusErrors)];
     let mut found = Vec::new();
     for (kind, fault) in kinds {
         let Some(note) = place.asserted(&[kind]) else { continue };
@@ -67,7 +64,6 @@ fn by_event(component: &ComponentId, place: &Place) -> Vec<Finding> {
         let f = Finding { reason: text.clone(), evidence: vec![evidence(note.at, text)], ..f };
         match note.severity {
             Severity::Critical => found.push(f),
-            Severity::Warning | Severity::Unknown if kind == EventKind::RedundancyLost => found.push(f),
             Severity::Warning => found.push(Finding { level: Level::Advice, penalty: ADVICE, ..f }),
             Severity::Ok | Severity::Unknown => {}
         }

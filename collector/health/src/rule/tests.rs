@@ -703,6 +703,26 @@ mod log {
     }
 
     #[test]
+    fn lost_redundancy_that_a_part_explains_is_that_parts_ticket() {
+        let mut server = Server::new();
+        server.log(vec![]);
+        server.log(vec![
+            event("server/PS Redundancy", EventKind::RedundancyLost, Severity::Critical, 1),
+            event("psu/2", EventKind::PowerSupplyInputLost, Severity::Critical, 2),
+        ]);
+        assert_eq!(server.only().fault, Fault::PowerInputLost);
+        server.drives(vec![state("volume/1", State::Warning, "Degraded"), state("disk/4", State::Critical, "Failed")]);
+        assert_eq!(server.found().iter().filter(|f| f.fault == Fault::RedundancyLost).count(), 0);
+    }
+
+    #[test]
+    fn a_degraded_volume_without_a_failed_drive_has_lost_its_redundancy() {
+        let mut server = Server::new();
+        server.drives(vec![state("volume/1", State::Warning, "Degraded")]);
+        assert_eq!((server.only().fault, server.only().confirm), (Fault::RedundancyLost, 3));
+    }
+
+    #[test]
     fn lost_redundancy_is_found_and_its_return_ends_it() {
         let mut server = Server::new();
         server.log(vec![]);
