@@ -79,6 +79,11 @@ fn a_session_is_opened_once_used_throughout_and_deleted_on_close() {
         for section in Section::OF_BMC {
             let polled = bmc.poll(section, None, &Fixed).await.unwrap();
             assert!(gaps(&polled).is_empty(), "{:?}", gaps(&polled));
+            if section == Section::Drives {
+                let smart = [SensorKind::ReallocatedSectors, SensorKind::LifeLeft, SensorKind::PowerOnHours];
+                let told = smart.map(|kind| readings(&polled, kind).len());
+                assert!(told.iter().all(|n| *n > 0), "{told:?}");
+            }
         }
         assert_eq!(service.open_sessions(), 1);
         bmc.close().await.unwrap();

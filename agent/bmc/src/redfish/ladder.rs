@@ -247,15 +247,11 @@ fn security(http: &Http, trust: &Trust) -> String {
 
 /// Opens a session, or falls back to user and password with every request where the BMC has no sessions.
 pub(super) async fn log_in(http: &mut Http, root: &Value) -> Result<Login, Broken> {
-    let by_service = "/redfish/v1/SessionService/Sessions".to_owned();
+    let advertised = link(root, "Sessions").map(|u| u.trim_end_matches('/').to_owned());
     // iDRAC 8 answers 405 on the one path, others 404 on the other.
-    let mut uris = vec![
-        link(root, "Sessions").unwrap_or_else(|| by_service.clone()),
-        by_service,
-        "/redfish/v1/Sessions".to_owned(),
-    ];
-    uris.iter_mut().for_each(|u| *u = u.trim_end_matches('/').to_owned());
-    uris.dedup();
+    let usual = ["/redfish/v1/SessionService/Sessions", "/redfish/v1/Sessions"].map(str::to_owned);
+    let others = usual.iter().filter(|u| Some(*u) != advertised.as_ref()).cloned();
+    let uris: Vec<String> = advertised.clone().into_iter().chain(others).collect();
     let credentials = http.credentials.clone();
     let body = serde_json::json!({"UserName": credentials.user, "Password": credentials.password.expose()}).to_string();
     http.set_token(None);
@@ -296,6 +292,8 @@ pub(super) async fn log_in(http: &mut Http, root: &Value) -> Result<Login, Broke
                 ));
             }
             404 | 405 | 501 => why = format!("HTTP {status} at {uri}"),
+            // iLO 4 advertises a spelling that proxies and emulators refuse like any unknown path.
+            401 if !usual.contains(&uri) => why = format!("HTTP {status} at {uri}{error}"),
             400 | 401 | 403 => {
                 return Err(broken(
                     Rung::Login,
