@@ -19,10 +19,10 @@ pub enum ProcessError {
         source: io::Error,
     },
     /// Cargo refused.
-    #[error("cargo build of {packages} failed: {status}")]
+    #[error("cargo build of {programs} failed: {status}")]
     Build {
-        /// The packages.
-        packages: String,
+        /// The programs.
+        programs: String,
         /// How cargo ended.
         status: ExitStatus,
     },
@@ -50,14 +50,15 @@ pub fn program_path(name: &str) -> PathBuf {
     profile_dir().join(name)
 }
 
-/// Builds the programs of `packages` (package, program) with the profile of this very program, so that none is stale. Cargo's own progress
-/// is shown when `show` is set.
-pub fn build(packages: &[(&str, &str)], show: bool) -> Result<(), ProcessError> {
-    let names = packages.iter().map(|(p, _)| *p).collect::<Vec<_>>().join(", ");
+/// Builds programs with the profile of this very program, so that none is stale. Cargo's own progress is shown when `show` is set.
+///
+/// No package is named: cargo then settles the features of dependencies for the whole workspace, as it did for this program, and what is built
+/// is not built a second time with others.
+pub fn build(programs: &[&str], show: bool) -> Result<(), ProcessError> {
     let dir = profile_dir();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(crate::workspace_dir()).arg("build").stdin(Stdio::null());
-    cargo.args(packages.iter().flat_map(|(package, program)| ["-p", package, "--bin", program]));
+    cargo.args(programs.iter().flat_map(|program| ["--bin", program]));
     // The folder of the profile `dev` is called `debug`; all others bear their profile's name.
     match dir.file_name().and_then(|n| n.to_str()) {
         Some("debug") | None => {}
@@ -78,14 +79,12 @@ pub fn build(packages: &[(&str, &str)], show: bool) -> Result<(), ProcessError> 
         }
     }
     let status = cargo.status().map_err(|source| ProcessError::Start { program: "cargo".to_owned(), source })?;
-    if status.success() { Ok(()) } else { Err(ProcessError::Build { packages: names, status }) }
+    if status.success() { Ok(()) } else { Err(ProcessError::Build { programs: programs.join(", "), status }) }
 }
 
-/// The path of a program, built first where it is missing or stale. `outband-agent` and `outband-collector` are packages of the same name;
-/// `outband` is of `outband-cli`.
+/// The path of a program, built first where it is missing or stale.
 pub fn bin(name: &str) -> Result<PathBuf, ProcessError> {
-    let package = if name == "outband" { "outband-cli" } else { name };
-    build(&[(package, name)], false)?;
+    build(&[name], false)?;
     Ok(program_path(name))
 }
 

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Builds what is missing or stale.
 pub(super) fn build() -> Result<(), process::ProcessError> {
-    process::build(&[(AGENT, AGENT), (COLLECTOR, COLLECTOR), ("outband-cli", "outband")], true)
+    process::build(&[AGENT, COLLECTOR, "outband"], true)
 }
 
 /// The collector's door for operators.
