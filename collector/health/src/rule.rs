@@ -20,7 +20,7 @@ mod voltage_limit;
 
 use crate::window::{Place, Window};
 use crate::{Evidence, Fault, Finding, Level, RuleConfig, RuleId};
-use outband_schemas::{ComponentId, Quality, State, Timestamp};
+use outband_schemas::{ComponentClass, ComponentId, Quality, SensorKind, State, Timestamp};
 
 /// A rule.
 pub trait Rule: Send + Sync {
@@ -102,6 +102,14 @@ fn worst_state(place: &Place) -> Option<(State, &str, Timestamp, Timestamp)> {
             Some((state, text, switch.since()?, series.newest()?))
         })
         .max_by_key(|(state, ..)| *state)
+}
+
+/// Whether a log entry about a limit stands where a reading would tell it better. Logs that cannot name the sensor put the entry on the
+/// server as a whole: there, any reading of that kind on the server tells it better.
+fn is_read(window: &Window, component: &ComponentId, place: &Place, kind: SensorKind) -> bool {
+    let vague = matches!(component.class(), ComponentClass::Server | ComponentClass::Bmc | ComponentClass::Other);
+    let reads = |place: &Place| place.of_kind(kind).next().is_some();
+    reads(place) || vague && window.places().any(|(_, place)| reads(place))
 }
 
 /// A number with at most two decimals, and no more than it needs.

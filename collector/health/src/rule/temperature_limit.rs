@@ -1,6 +1,6 @@
 //! A temperature is over its limit. Where the inlet air is, the air is what is wrong, and the rest follows from it.
 
-use super::{Rule, evidence, finding, show};
+use super::{Rule, evidence, finding, is_read, show};
 use crate::config::LimitConfig;
 use crate::window::Window;
 use crate::{Fault, Finding, Level, RuleId};
@@ -18,9 +18,7 @@ impl Rule for TemperatureLimit {
     fn evaluate(&self, window: &Window, _now: Timestamp) -> Vec<Finding> {
         let mut found: Vec<(bool, Finding)> = Vec::new();
         for (component, place) in window.places().filter(|(_, place)| !place.is_absent()) {
-            let mut read = false;
             for (key, series) in place.of_kind(SensorKind::Temperature) {
-                read = true;
                 let (Some(value), Some(newest)) = (series.number(), series.newest()) else { continue };
                 if !matches!(series.quality, Quality::Good | Quality::Suspect(_)) {
                     continue;
@@ -55,7 +53,9 @@ impl Rule for TemperatureLimit {
                     },
                 ));
             }
-            if !read && let Some(note) = place.asserted(&[EventKind::TemperatureLimit]) {
+            if !is_read(window, component, place, SensorKind::Temperature)
+                && let Some(note) = place.asserted(&[EventKind::TemperatureLimit])
+            {
                 let text = format!("log entry: {}", note.message);
                 let f = finding(ID, Fault::Overheating, component, Some(place), note.at);
                 found.push((false, Finding { reason: text.clone(), evidence: vec![evidence(note.at, text)], ..f }));

@@ -648,6 +648,17 @@ mod heat {
     }
 
     #[test]
+    fn an_entry_on_the_server_as_a_whole_says_no_more_than_its_sensors() {
+        let mut server = Server::new();
+        server.log(vec![]);
+        let hot = || event("server/system", EventKind::TemperatureLimit, Severity::Critical, 1);
+        server.log(vec![hot()]);
+        assert_eq!(server.only().fault, Fault::Overheating);
+        warm(&mut server, "cpu/1", 50.0, 100.0);
+        server.quiet();
+    }
+
+    #[test]
     fn hot_inlet_air_is_one_finding_with_the_rest_as_evidence() {
         let mut server = Server::new();
         let limits = |l| Thresholds { upper_critical: Some(l), ..Thresholds::default() };

@@ -1,6 +1,6 @@
 //! A voltage is out of its critical limits.
 
-use super::{Rule, evidence, finding, show};
+use super::{Rule, evidence, finding, is_read, show};
 use crate::config::LimitConfig;
 use crate::window::Window;
 use crate::{Fault, Finding, RuleId};
@@ -18,9 +18,7 @@ impl Rule for VoltageLimit {
     fn evaluate(&self, window: &Window, _now: Timestamp) -> Vec<Finding> {
         let mut found = Vec::new();
         for (component, place) in window.places().filter(|(_, place)| !place.is_absent()) {
-            let mut read = false;
             for (key, series) in place.of_kind(SensorKind::Voltage) {
-                read = true;
                 let (Some(volts), Some(newest)) = (series.number(), series.newest()) else { continue };
                 let t = &series.thresholds;
                 let (side, limit) = match (t.lower_critical, t.upper_critical) {
@@ -41,7 +39,9 @@ impl Rule for VoltageLimit {
                     ..f
                 });
             }
-            if !read && let Some(note) = place.asserted(&[EventKind::VoltageLimit]) {
+            if !is_read(window, component, place, SensorKind::Voltage)
+                && let Some(note) = place.asserted(&[EventKind::VoltageLimit])
+            {
                 let text = format!("log entry: {}", note.message);
                 let f = finding(ID, Fault::VoltageOutOfRange, component, Some(place), note.at);
                 found.push(Finding { penalty: 60, reason: text.clone(), evidence: vec![evidence(note.at, text)], ..f });
