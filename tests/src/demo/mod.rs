@@ -91,7 +91,7 @@ pub async fn run(options: Options) -> Result<ExitCode, DemoError> {
     // Signals are caught from the first moment on, so that nothing is left behind.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DemoError::io("signals"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DemoError::io("signals"))?;
-    let mut report = Report::new(options.json);
+    let mut report = Report::new(&options);
     if options.site_only {
         let (_site, _credentials) = start_site(&options, &report).await?;
         tokio::select! {

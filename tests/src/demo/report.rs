@@ -7,7 +7,7 @@ use super::watch::{News, Watch};
 use crate::process;
 use crate::sim::fleet::{Credentials, Plan, Protocol, Server};
 use crate::sim::machine::FaultKind;
-use outband_proto::ticket::{Clock, State, Ticket, clock};
+use outband_proto::ticket::{Clock, Ticket, clock};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,8 +25,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(json: bool) -> Self {
-        Self { json, commands: String::new(), commands_shown: false }
+    pub(super) fn new(options: &Options) -> Self {
+        // Who waits for tickets only has no time to look around.
+        Self { json: options.json, commands: String::new(), commands_shown: options.until_tickets }
     }
 
     fn say(&self, line: &str) {
@@ -106,7 +107,7 @@ impl Report {
             self.opened(ticket, watch);
         }
         for ticket in &news.moved {
-            let state = ticket.state().as_str_name().trim_start_matches("STATE_").to_ascii_lowercase();
+            let state = word(ticket.state().as_str_name());
             self.say(&format!("{:>6.1} s  {} is now {state}", after.as_secs_f64(), ticket.name));
         }
         if !self.commands_shown && watch.missing().is_empty() {
@@ -192,6 +193,11 @@ fn clock_words(clock: &Clock) -> String {
     }
 }
 
+/// The word of an enum's value: `STATE_IN_PROGRESS` → `in_progress`.
+fn word(name: &str) -> String {
+    name.split_once('_').map_or(name, |(_, word)| word).to_ascii_lowercase()
+}
+
 fn span(ms: i64) -> String {
     let seconds = ms.max(0) / 1000;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -202,14 +208,13 @@ fn as_json(ticket: &Ticket, watch: &Watch) -> Value {
     let clocks: Vec<Value> = ticket
         .clocks
         .iter()
-        .map(|c| json!({"name": c.name, "status": c.status().as_str_name(), "target": c.target, "due_ms": c.due_ms, "elapsed_ms": c.elapsed_ms}))
+        .map(|c| json!({"name": c.name, "status": word(c.status().as_str_name()), "target": c.target, "due_ms": c.due_ms, "elapsed_ms": c.elapsed_ms}))
         .collect();
     let evidence: Vec<&str> = ticket.evidence.iter().map(|e| e.text.as_str()).collect();
-    let state = State::try_from(ticket.state).unwrap_or_default();
     json!({
         "name": ticket.name, "predicted": ticket.predicted, "title": ticket.title, "server": ticket.server,
         "server_name": watch.server_name(ticket), "component": ticket.component, "cause": ticket.cause, "reason": ticket.reason,
-        "part_serial": ticket.part_serial, "state": state.as_str_name(), "priority": ticket.priority().as_str_name(),
+        "part_serial": ticket.part_serial, "state": word(ticket.state().as_str_name()), "priority": ticket.priority().as_str_name().trim_start_matches("PRIORITY_"),
         "seconds_after_start": watch.seconds_to(ticket), "onset_ms": ticket.onset_ms, "created_at_ms": ticket.created_at_ms,
         "evidence": evidence, "clocks": clocks,
     })
@@ -218,6 +223,11 @@ fn as_json(ticket: &Ticket, watch: &Watch) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_enums_value_is_told_by_its_word() {
+        assert_eq!(word("STATE_IN_PROGRESS"), "in_progress");
+    }
 
     #[test]
     fn a_span_is_written_as_a_clock_shows_it() {
