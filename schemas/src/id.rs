@@ -8,13 +8,13 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Nothing was given.
-    #[error("a {what} must not be empty")]
+    #[error("{what} must not be empty")]
     Empty {
         /// The kind of name.
         what: &'static str,
     },
     /// More than 128 bytes.
-    #[error("a {what} has at most 128 bytes, this one has {len}")]
+    #[error("{what} has at most 128 bytes, this one has {len}")]
     TooLong {
         /// The kind of name.
         what: &'static str,
@@ -22,7 +22,7 @@ pub enum IdError {
         len: usize,
     },
     /// A character that the name must not hold.
-    #[error("a {what} may not hold {found:?} (in {text:?})")]
+    #[error("{what} may not hold {found:?} (in {text:?})")]
     BadCharacter {
         /// The kind of name.
         what: &'static str,
@@ -32,7 +32,7 @@ pub enum IdError {
         text: String,
     },
     /// The text has not the shape of this name.
-    #[error("{text:?} is not a {what}")]
+    #[error("{text:?} is no {what}")]
     BadShape {
         /// The kind of name.
         what: &'static str,

@@ -81,6 +81,33 @@ impl FromStr for Timestamp {
     }
 }
 
+/// The text is no length of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no length of time; write e.g. \"250ms\", \"30s\", \"10m\", \"6h\", \"30d\" or \"1h30m\"")]
+pub struct DurationError(String);
+
+/// Units of a length of time, in milliseconds; `ms` stands first so that it is not taken for minutes.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+
+/// Reads a length of time as configs have it: whole numbers with the units `ms`, `s`, `m`, `h` and `d`, one after the other.
+pub fn duration(text: &str) -> Result<Duration, DurationError> {
+    let bad = || DurationError(text.to_owned());
+    let mut rest = text.trim();
+    let mut total: u64 = 0;
+    if rest.is_empty() {
+        return Err(bad());
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, tail) = rest.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| bad())?;
+        let (unit, millis) = UNITS.into_iter().find(|(u, _)| tail.starts_with(u)).ok_or_else(bad)?;
+        total = number.checked_mul(millis).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
+        rest = &tail[unit.len()..];
+    }
+    Ok(Duration::from_millis(total))
+}
+
 /// Where a shell gets the time from. Tests bring their own.
 pub trait Clock {
     /// The time now.
@@ -90,6 +117,28 @@ pub trait Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lengths_of_time_read_as_people_write_them() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration(" 30d "), Ok(Duration::from_secs(30 * 86_400)));
+    }
+
+    #[test]
+    fn what_is_no_length_of_time_is_refused() {
+        for text in ["", "10", "h", "1 h", "-1s", "1.5s", "1y", "99999999999999999999d", "1h30", "１s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_a_length_of_time_panic(text in "([0-9]{1,25}(ms|s|m|h|d|.))*") {
+            prop_assert!(duration(&text).is_ok() || duration(&text).is_err());
+        }
+    }
 
     #[test]
     fn a_timestamp_prints_and_reads_rfc_3339() {

@@ -64,7 +64,7 @@ impl Place<'_, '_> {
         range: (Duration, Duration),
     ) -> Duration {
         let Some(text) = value else { return default };
-        match units::duration(text) {
+        match outband_schemas::time::duration(text) {
             Ok(d) if (range.0..=range.1).contains(&d) => return d,
             Ok(_) => self.add(field, format!("{text:?} is out of range: {:?} to {:?}", range.0, range.1)),
             Err(error) => self.add(field, error),
