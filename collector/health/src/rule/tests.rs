@@ -258,8 +258,17 @@ mod disk {
         counter(&mut server, SensorKind::ReallocatedSectors, &[0.0, 8.0, 16.0, 24.0]);
         assert_eq!(server.only().part_serial.as_deref(), Some("OLD"));
         server.poll(Section::Inventory, vec![part("disk/1", "NEW")]);
-        counter(&mut server, SensorKind::ReallocatedSectors, &[0.0, 0.0]);
+        counter(&mut server, SensorKind::ReallocatedSectors, &[30.0, 30.0]);
         server.quiet();
+    }
+
+    #[test]
+    fn a_bad_read_amid_true_growth_hides_nothing() {
+        for values in [[0.0, 1.0, 500.0, 1.0, 2.0, 3.0], [5.0, 6.0, 0.0, 7.0, 8.0, 8.0]] {
+            let mut server = Server::new();
+            counter(&mut server, SensorKind::MediaErrors, &values);
+            assert!(server.only().reason.contains("in 3 increases"), "{}", server.only().reason);
+        }
     }
 
     #[test]
@@ -478,6 +487,17 @@ mod fan {
     }
 
     #[test]
+    fn a_fan_that_hardly_turns_is_found_without_any_limit() {
+        let mut server = settled();
+        for _ in 0..6 {
+            let mut rpm = scaled(1.0);
+            rpm[3] = 300.0;
+            server.fans(&rpm);
+        }
+        assert_eq!(server.only().rule.as_str(), "fan.decay");
+    }
+
+    #[test]
     fn a_fan_that_stands_has_failed() {
         let mut server = settled();
         for _ in 0..3 {
@@ -607,6 +627,15 @@ mod heat {
     fn a_load_that_settles_is_no_trend() {
         let mut server = Server::new();
         for value in [45.0, 46.0, 60.0, 72.0, 78.0, 80.0, 81.0, 81.0, 80.0, 81.0, 80.0, 81.0, 80.0, 81.0] {
+            warm(&mut server, "cpu/1", value, 100.0);
+        }
+        server.quiet();
+    }
+
+    #[test]
+    fn a_load_that_falls_again_is_no_trend() {
+        let mut server = Server::new();
+        for value in [60.0, 66.0, 72.0, 78.0, 84.0, 90.0, 89.0, 88.0, 87.0, 86.0] {
             warm(&mut server, "cpu/1", value, 100.0);
         }
         server.quiet();

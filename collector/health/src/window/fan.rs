@@ -24,8 +24,6 @@ struct Baseline {
 
 const SIBLINGS: u8 = u8::MAX;
 const RECENT: usize = 16;
-/// Below this share of its baseline a fan does not decay, it stands.
-const STANDING: f64 = 0.2;
 
 impl FanTrack {
     /// Its newest speeds as a share of its baseline, oldest first; empty before there is one.
@@ -56,9 +54,6 @@ impl FanTrack {
             return;
         };
         let share = if level > 0.0 { value / level } else { return };
-        if share < STANDING {
-            return;
-        }
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }

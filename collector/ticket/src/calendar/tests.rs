@@ -120,6 +120,35 @@ fn the_public_case_table_is_answered_as_it_stands() {
 }
 
 #[test]
+fn a_skipped_hour_is_shifted_forward_and_a_doubled_one_is_its_first() {
+    let night = |from: &str, to: &str| {
+        let sun = vec![(from.to_owned(), to.to_owned())];
+        let week = Week { sun, ..Week::default() };
+        let spec = CalendarSpec { tz: "Europe/Berlin".to_owned(), week, ..CalendarSpec::default() };
+        Calendar::try_from(&spec).unwrap()
+    };
+    let spring = night("02:30", "04:00");
+    assert_eq!(spring.opens_at(at("2026-03-28T23:00:00Z")), Some(at("2026-03-29T01:30:00Z")), "02:30 became 03:30");
+    let autumn = night("02:30", "04:00");
+    assert_eq!(autumn.opens_at(at("2026-10-24T23:00:00Z")), Some(at("2026-10-25T00:30:00Z")), "the first 02:30");
+    assert_eq!(
+        autumn.elapsed(at("2026-10-24T22:00:00Z"), at("2026-10-25T22:00:00Z"), &[]),
+        Duration::from_secs(9000),
+        "real seconds"
+    );
+}
+
+#[test]
+fn windows_that_overlap_are_open_once() {
+    let day = |windows: &[(&str, &str)]| windows.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let week = Week { mon: day(&[("20:00", "04:00")]), tue: day(&[("02:00", "06:00")]), ..Week::default() };
+    let calendar = Calendar::try_from(&CalendarSpec { week, ..CalendarSpec::default() }).unwrap();
+    let (from, to) = (at("2026-01-05T00:00:00Z"), at("2026-01-07T00:00:00Z"));
+    assert_eq!(calendar.elapsed(from, to, &[]), Duration::from_secs(10 * 3600));
+    assert_eq!(calendar.closes_at(at("2026-01-05T21:00:00Z")), Some(at("2026-01-06T06:00:00Z")));
+}
+
+#[test]
 fn a_calendar_that_never_opens_has_no_due_time() {
     let closed = Calendar::try_from(&CalendarSpec { week: Week::default(), ..CalendarSpec::default() }).unwrap();
     let now = at("2026-01-05T10:00:00Z");
