@@ -55,6 +55,8 @@ pub(super) struct Table {
     pub(super) sel_overflow: bool,
     /// Whole SEL records are refused with 0xCA.
     pub(super) sel_in_parts: bool,
+    /// Records are found by their place in the log and not by their own id, as in a BMC that mixes the two up.
+    pub(super) sel_by_place: bool,
     /// The id after which Get SEL Entry is not answered any more.
     pub(super) sel_silent_after: Option<u16>,
     pub(super) asked: Vec<Request>,
@@ -78,6 +80,7 @@ impl Table {
             sel_erased: 0,
             sel_overflow: false,
             sel_in_parts: false,
+            sel_by_place: false,
             sel_silent_after: None,
             asked: Vec::new(),
             reservation: 0,
@@ -132,9 +135,12 @@ impl Table {
         let &[_, _, i0, i1, offset, count] = data else { return Some(vec![0xC7]) };
         let id = u16::from_le_bytes([i0, i1]);
         let own = |r: &[u8; 16]| u16::from_le_bytes([r[0], r[1]]);
-        let Some(index) = (if id == 0 { Some(0) } else { self.sel.iter().position(|r| own(r) == id) }) else {
-            return Some(vec![0xCB]);
+        let index = match id {
+            0 => Some(0),
+            _ if self.sel_by_place => Some(usize::from(id) - 1),
+            _ => self.sel.iter().position(|r| own(r) == id),
         };
+        let Some(index) = index else { return Some(vec![0xCB]) };
         let Some(record) = self.sel.get(index) else { return Some(vec![0xCB]) };
         if self.sel_silent_after.is_some_and(|last| own(record) > last) {
             return None;
@@ -142,7 +148,8 @@ impl Table {
         if self.sel_in_parts && count > 8 {
             return Some(vec![0xCA]);
         }
-        let next = self.sel.get(index + 1).map_or(0xFFFF, own);
+        let place = u16::try_from(index + 2).unwrap();
+        let next = self.sel.get(index + 1).map_or(0xFFFF, |r| if self.sel_by_place { place } else { own(r) });
         let part = record.iter().skip(usize::from(offset)).take(usize::from(count));
         Some([0].into_iter().chain(next.to_le_bytes()).chain(part.copied()).collect())
     }

@@ -33,6 +33,8 @@ pub(super) struct FakeBmc {
     pub(super) needed: Privilege,
     /// Status of every Open Session Response.
     pub(super) open_status: u8,
+    /// Whether a BMC key (K_G) takes the place of the user's key in the session key.
+    pub(super) has_bmc_key: bool,
     /// How many times to say "node busy".
     pub(super) busy: u32,
     pub(super) seen: Vec<Seen>,
@@ -55,6 +57,7 @@ impl FakeBmc {
             limit: Privilege::Administrator,
             needed: Privilege::User,
             open_status: 0,
+            has_bmc_key: false,
             busy: 0,
             seen: Vec::new(),
             opened: 0,
@@ -122,7 +125,17 @@ impl FakeBmc {
         }
         let data = match (netfn, command) {
             (6, 0x38) => {
-                vec![0, 1, if self.rmcp_plus { 0x80 } else { 0x04 }, 4, if self.rmcp_plus { 3 } else { 0 }, 0, 0, 0, 0]
+                vec![
+                    0,
+                    1,
+                    if self.rmcp_plus { 0x80 } else { 0x04 },
+                    if self.has_bmc_key { 0x24 } else { 4 },
+                    if self.rmcp_plus { 3 } else { 0 },
+                    0,
+                    0,
+                    0,
+                    0,
+                ]
             }
             (6, 0x54) if self.lists_suites => {
                 let mut list = vec![0, 1];
@@ -206,7 +219,11 @@ impl FakeBmc {
         if body[1] != 0 || !same(&exchange.rakp3_code(), &body[8..]) {
             return None;
         }
-        let key = exchange.session_key();
+        let key = if self.has_bmc_key {
+            Exchange { password: b"bmc-key".to_vec(), ..exchange.clone() }.session_key()
+        } else {
+            exchange.session_key()
+        };
         self.keys = Some(Keys::derive(exchange.hash, &key));
         self.console_session = exchange.console_session;
         self.privilege = exchange.role & 0x0F;

@@ -278,6 +278,10 @@ fn a_privilege_that_cannot_be_had_denies_the_request_and_keeps_the_session() {
     let mut pair = Pair::up(FakeBmc { needed: Privilege::Operator, limit: Privilege::User, ..FakeBmc::new() });
     let id = pair.ask(5);
     assert_eq!(failure(&pair.run(), id), Some(RequestError::Denied));
+    let logins = pair.session.logins();
+    let again = pair.ask(5);
+    assert_eq!(failure(&pair.run(), again), Some(RequestError::Denied));
+    assert_eq!(pair.session.logins(), logins, "what could not be had is not tried again");
     pair.bmc.needed = Privilege::User;
     let id = pair.ask(6);
     assert_eq!(value(&pair.run(), id), Some(6));
@@ -358,6 +362,12 @@ fn an_unknown_user_and_a_wrong_password_are_told_apart() {
     let wrong = refused(FakeBmc::new(), Config { password: Secret::new("not-it"), ..config() });
     assert!(wrong.rung == Rung::Login && wrong.detail.contains("password is wrong"), "{wrong}");
     assert!(!wrong.to_string().contains("not-it"));
+}
+
+#[test]
+fn a_bmc_key_is_named_as_what_stands_in_the_way() {
+    let error = refused(FakeBmc { has_bmc_key: true, ..FakeBmc::new() }, config());
+    assert!(error.rung == Rung::Login && error.remedy.contains("K_G"), "{error}");
 }
 
 #[test]
