@@ -2,6 +2,8 @@
 //!
 //! `OUTBAND_KILL_ROUNDS` (default 6) says how many kills; `OUTBAND_KILL_SEED` (default 1) where they fall.
 
+#![allow(clippy::expect_used, reason = "helpers of a test may fail it")]
+
 use outband_spool::{Lane, Spool};
 use outband_tests::sim::fleet::{self, Credentials, Server};
 use outband_tests::sim::machine::Happening;

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
-use outband_bmc::client::{Bmc, Polled};
+use outband_bmc::Polled;
+use outband_bmc::client::Bmc;
 use outband_bmc::{ConnectError, Credentials, Fingerprint, Rung, Secret, Target, Trust};
 use outband_schemas::{
     Cause, Clock, Gap, LogEvent, Observation, Quality, Reading, Section, SensorKind, Suspicion, Timestamp, Value,

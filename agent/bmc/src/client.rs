@@ -1,27 +1,8 @@
 //! One client for every BMC: connect, poll a section, close.
 
-use crate::{Address, Bookmark, ConnectError, Fingerprint, PollStats, RungReport, Target};
+use crate::{Address, Bookmark, ConnectError, Fingerprint, PollError, PollStats, Polled, RungReport, Target};
 use crate::{ipmi, redfish};
-use outband_schemas::{Cause, Clock, Observation, Section};
-
-/// What one poll of one section brought. What could not be read is in there too, as gaps.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Polled {
-    /// What was seen.
-    pub observations: Vec<Observation>,
-    /// For [`Section::Log`]: how far the logs are read now. Store it together with the observations.
-    pub bookmark: Option<Bookmark>,
-}
-
-/// Why a whole section could not be polled. The session is gone: connect again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct PollError {
-    /// What kind of failure.
-    pub cause: Cause,
-    /// What happened, for people. Holds no secrets.
-    pub detail: String,
-}
+use outband_schemas::{Clock, Section};
 
 /// A BMC with an open session. [`Bmc::close`] it: leaked sessions lock a BMC's door.
 #[derive(Debug)]

@@ -7,10 +7,12 @@
 pub mod client;
 pub mod ipmi;
 pub mod ladder;
+pub mod polled;
 pub mod quirk;
 pub mod redfish;
 pub mod smart;
 pub mod target;
 
 pub use ladder::{ConnectError, Rung, RungReport};
+pub use polled::{PollError, Polled};
 pub use target::{Address, Bookmark, CipherSuite, Credentials, Fingerprint, PollStats, Secret, Target, Trust};

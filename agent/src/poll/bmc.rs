@@ -1,8 +1,9 @@
 //! What polling needs of a BMC. [`outband_bmc::client::Bmc`] is one; tests bring theirs.
 
 use crate::clock::SystemClock;
-use outband_bmc::client::{Bmc, PollError, Polled};
+use outband_bmc::client::Bmc;
 use outband_bmc::{Bookmark, ConnectError, Fingerprint, Target};
+use outband_bmc::{PollError, Polled};
 use outband_schemas::Section;
 
 /// Opens sessions.

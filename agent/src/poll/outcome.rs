@@ -2,7 +2,7 @@
 
 use super::schedule::Job;
 use crate::spooler::Body;
-use outband_bmc::client::PollError;
+use outband_bmc::PollError;
 use outband_bmc::{ConnectError, Fingerprint, Rung};
 use outband_proto::convert::encode_set;
 use outband_schemas::{

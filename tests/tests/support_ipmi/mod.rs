@@ -88,7 +88,7 @@ impl Polling {
         self.runtime.block_on(self.bmc.poll(section, None, &Wall)).unwrap().observations
     }
 
-    pub(crate) fn poll_log(&mut self, bookmark: Option<&outband_bmc::Bookmark>) -> outband_bmc::client::Polled {
+    pub(crate) fn poll_log(&mut self, bookmark: Option<&outband_bmc::Bookmark>) -> outband_bmc::Polled {
         self.runtime.block_on(self.bmc.poll(Section::Log, bookmark, &Wall)).unwrap()
     }
 

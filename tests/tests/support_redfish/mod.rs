@@ -1,6 +1,7 @@
 //! Captured trees, unpacked once per test run, and what an independent count says of them.
 
-use outband_bmc::client::{Bmc, Polled};
+use outband_bmc::Polled;
+use outband_bmc::client::Bmc;
 use outband_bmc::{Credentials, Secret, Target, Trust};
 use outband_schemas::{Clock, ComponentClass, Observation, Section, SensorKind, Timestamp, Value};
 use outband_tests::sim::redfish_bmc::{Login, Options, RedfishTree, Service};
