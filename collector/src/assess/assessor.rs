@@ -109,7 +109,7 @@ impl<S: Store> Assessor<S> {
             self.config = terms.rules.clone();
         }
         let mut draft = Draft::default();
-        self.refresh(&mut draft)?;
+        self.refresh(&mut draft, now)?;
         let rows = self.store.log_after(self.cursor, ROWS)?;
         let mut touched = BTreeSet::new();
         let mut known = BTreeSet::new();
@@ -135,7 +135,7 @@ impl<S: Store> Assessor<S> {
     }
 
     /// Agents as they are now, and what people did to tickets since the last step.
-    fn refresh(&mut self, draft: &mut Draft) -> Result<(), Error> {
+    fn refresh(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         for agent in self.store.agents()? {
             let before = self.agents.insert(agent.agent.clone(), agent.clone());
             if before.is_some_and(|b| b.targets != agent.targets) {
@@ -146,7 +146,7 @@ impl<S: Store> Assessor<S> {
         let changed: Vec<TicketRecord> = pages(|page: &Page| self.store.tickets(&filter, page))?;
         for record in changed {
             self.change = self.change.max(record.change);
-            self.heed(&record, draft)?;
+            self.heed(&record, draft, now)?;
             self.remember(record);
         }
         Ok(())
@@ -162,9 +162,9 @@ impl<S: Store> Assessor<S> {
     }
 
     /// Tells the incident of a ticket what people said by moving it.
-    fn heed(&mut self, record: &TicketRecord, draft: &mut Draft) -> Result<(), Error> {
+    fn heed(&mut self, record: &TicketRecord, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         let server = record.ticket.server.clone();
-        let live = self.live(&server, record.ticket.updated_at)?;
+        let live = self.live(&server, now)?;
         let number = Some(record.ticket.number.0);
         let Some(incident) = live.incidents.iter().find(|i| i.ticket == number) else { return Ok(()) };
         if let Some(incident) = verdict::heed(incident, record) {

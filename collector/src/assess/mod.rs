@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often silence and clocks are looked at when nothing comes.
 const TICK: Duration = Duration::from_secs(1);
+/// How long to wait where somebody else was faster.
+const SETTLE: Duration = Duration::from_millis(50);
 /// How long to wait after the store refused.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -124,7 +126,8 @@ pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
             Err(Error::Store(StoreError::Closed)) => return Ok(()),
             // Somebody moved a ticket in the same moment: read it and do it again.
             Err(Error::Store(StoreError::Conflict { what })) => {
-                tracing::debug!(what, "changed meanwhile; assessed anew");
+                tracing::info!(what, "changed meanwhile; assessed anew");
+                sleep(SETTLE).await;
                 continue;
             }
             Err(error) => {
