@@ -2,10 +2,11 @@
 
 use super::fru::{self, Areas, Fru};
 use super::message::{Request, Response};
-use super::poll::{Ask, BMC, Failure, Outcome, gap, require};
+use super::poll::{Ask, BMC, gap, require};
 use super::repository::Repository;
 use super::sdr::FruLocator;
 use super::{place, sel};
+use crate::{PollError, Polled};
 use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{
     Cause, Clock, ComponentClass, ComponentId, Identity, Inventory, Observation, Part, Source, Timestamp,
@@ -53,9 +54,9 @@ pub(super) async fn poll(
     ask: &mut (impl Ask + Send),
     repository: Option<&Repository>,
     clock: &(impl Clock + Sync),
-) -> Result<Outcome, Failure> {
+) -> Result<Polled, PollError> {
     let data = require(ask, "Get Device ID", Request::new(NetFn::App, 0x01, [])).await?;
-    let device = DeviceId::parse(&data).ok_or_else(|| Failure::malformed("Get Device ID"))?;
+    let device = DeviceId::parse(&data).ok_or_else(|| PollError::malformed("Get Device ID"))?;
     let mut gaps = Vec::new();
     let mut parts = vec![Part {
         firmware: Some(device.firmware),
@@ -99,7 +100,7 @@ pub(super) async fn poll(
     };
     let mut observations = vec![Observation::Inventory(inventory)];
     observations.append(&mut gaps);
-    Ok(Outcome { observations, bookmark: None })
+    Ok(Polled { observations, bookmark: None })
 }
 
 fn part(component: ComponentId, source: &str) -> Part {
@@ -167,17 +168,17 @@ async fn clock_offset(ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) 
 }
 
 /// Reads the areas of one FRU. `None` where the device is not there or was never written.
-async fn read_fru(ask: &mut (impl Ask + Send), device: u8, lun: u8) -> Result<Option<Fru>, Failure> {
+async fn read_fru(ask: &mut (impl Ask + Send), device: u8, lun: u8) -> Result<Option<Fru>, PollError> {
     let info = Request { lun, ..Request::new(NetFn::Storage, 0x10, [device]) };
     let (size, by_words) = match ask.ask(info).await {
         Ok(Response { completion: 0, data }) => match *data.as_slice() {
             [low, high, access, ..] => (usize::from(u16::from_le_bytes([low, high])), access & 1 == 1),
-            _ => return Err(Failure::malformed("Get FRU Inventory Area Info")),
+            _ => return Err(PollError::malformed("Get FRU Inventory Area Info")),
         },
         // No such device, or an empty place.
         Ok(Response { completion: 0xC1 | 0xC9 | 0xCB | 0xCD | 0xD3 | 0xD5, .. }) => return Ok(None),
-        Ok(Response { completion, .. }) => return Err(Failure::refused("Get FRU Inventory Area Info", completion)),
-        Err(error) => return Err(Failure::unanswered("Get FRU Inventory Area Info", &error)),
+        Ok(Response { completion, .. }) => return Err(PollError::refused("Get FRU Inventory Area Info", completion)),
+        Err(error) => return Err(PollError::unanswered("Get FRU Inventory Area Info", &error)),
     };
     let mut reader = Reader { ask, device, lun, by_words, size, part: LONGEST_PART };
     let Some(areas) = Areas::parse(&reader.bytes(0, fru::HEADER_LEN).await?) else { return Ok(None) };
@@ -199,7 +200,7 @@ struct Reader<'a, A> {
 
 impl<A: Ask + Send> Reader<'_, A> {
     /// The area that lies there; empty where there is none.
-    async fn area(&mut self, at: usize) -> Result<Vec<u8>, Failure> {
+    async fn area(&mut self, at: usize) -> Result<Vec<u8>, PollError> {
         if at == 0 {
             return Ok(Vec::new());
         }
@@ -210,7 +211,7 @@ impl<A: Ask + Send> Reader<'_, A> {
     }
 
     /// `len` bytes from `at`, or fewer where the data ends.
-    async fn bytes(&mut self, at: usize, len: usize) -> Result<Vec<u8>, Failure> {
+    async fn bytes(&mut self, at: usize, len: usize) -> Result<Vec<u8>, PollError> {
         let end = (at + len).min(self.size);
         let mut out = Vec::new();
         while at + out.len() < end {
@@ -238,9 +239,9 @@ impl<A: Ask + Send> Reader<'_, A> {
                 Ok(Response { completion, .. }) => {
                     let cause = Cause::BmcError;
                     let detail = format!("Read FRU Data of device {}: completion code {completion:#04x}", self.device);
-                    return Err(Failure { cause, detail });
+                    return Err(PollError { cause, detail });
                 }
-                Err(error) => return Err(Failure::unanswered("Read FRU Data", &error)),
+                Err(error) => return Err(PollError::unanswered("Read FRU Data", &error)),
             }
         }
         Ok(out)

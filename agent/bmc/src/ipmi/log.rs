@@ -1,10 +1,10 @@
 //! The poll of the event log: the records since the last one that was read.
 
 use super::message::{Request, Response};
-use super::poll::{Ask, Failure, Outcome, gap, require};
+use super::poll::{Ask, gap, require};
 use super::repository::Repository;
 use super::sel::{self, Cursor, Info, RawRecord};
-use crate::Bookmark;
+use crate::{Bookmark, PollError, Polled};
 use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{Cause, Clock, Observation};
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ enum NoEntry {
     /// The answer is too short.
     Malformed,
     /// No answer.
-    Unanswered(Failure),
+    Unanswered(PollError),
 }
 
 /// Reads what is new in the log.
@@ -37,14 +37,14 @@ pub(super) async fn poll(
     repository: Option<&Repository>,
     bookmark: Option<&Bookmark>,
     clock: &(impl Clock + Sync),
-) -> Result<Outcome, Failure> {
+) -> Result<Polled, PollError> {
     let data = require(ask, "Get SEL Info", Request::new(NetFn::Storage, 0x40, [])).await?;
-    let info = Info::parse(&data).ok_or_else(|| Failure::malformed("Get SEL Info"))?;
+    let info = Info::parse(&data).ok_or_else(|| PollError::malformed("Get SEL Info"))?;
     let before = bookmark.and_then(Cursor::read);
     let mut cursor = Cursor { last_id: None, last_record: String::new(), erased: info.erased, overflow: info.overflow };
     let mut observations = Vec::new();
     if info.overflow && !before.as_ref().is_some_and(|b| b.overflow) {
-        let failure = Failure {
+        let failure = PollError {
             cause: Cause::BmcError,
             detail: format!("the event log is full ({} records) and drops new ones: clear it", info.entries),
         };
@@ -53,7 +53,7 @@ pub(super) async fn poll(
     let mut reader = Reader { ask, reservation: 0, in_parts: false };
     let mut id = match reader.start(before, info, &mut cursor).await? {
         Some(id) if info.entries > 0 => id,
-        _ => return Ok(Outcome { observations, bookmark: Some(cursor.write()) }),
+        _ => return Ok(Polled { observations, bookmark: Some(cursor.write()) }),
     };
     let known = |owner, lun, number| repository.and_then(|r| r.known(owner, lun, number));
     let (mut asked, mut seen) = (HashSet::new(), HashSet::new());
@@ -74,8 +74,8 @@ pub(super) async fn poll(
             }
             // The log was emptied, or its last record went, while it was read.
             Err(NoEntry::Refused(0xCB)) => break,
-            Err(NoEntry::Refused(code)) => Failure::refused(&format!("Get SEL Entry {id:#06x}"), code),
-            Err(NoEntry::Malformed) => Failure::malformed(&format!("Get SEL Entry {id:#06x}")),
+            Err(NoEntry::Refused(code)) => PollError::refused(&format!("Get SEL Entry {id:#06x}"), code),
+            Err(NoEntry::Malformed) => PollError::malformed(&format!("Get SEL Entry {id:#06x}")),
             Err(NoEntry::Unanswered(failure)) => failure,
         };
         if seen.is_empty() {
@@ -85,7 +85,7 @@ pub(super) async fn poll(
         observations.push(gap("SEL", failure, &format!("sel:{id}"), clock.now()));
         break;
     }
-    Ok(Outcome { observations, bookmark: Some(cursor.write()) })
+    Ok(Polled { observations, bookmark: Some(cursor.write()) })
 }
 
 struct Reader<'a, A> {
@@ -96,7 +96,12 @@ struct Reader<'a, A> {
 
 impl<A: Ask + Send> Reader<'_, A> {
     /// The id to begin at, or `None` where nothing is new. Moves the cursor to the bookmark where that still holds.
-    async fn start(&mut self, before: Option<Cursor>, info: Info, cursor: &mut Cursor) -> Result<Option<u16>, Failure> {
+    async fn start(
+        &mut self,
+        before: Option<Cursor>,
+        info: Info,
+        cursor: &mut Cursor,
+    ) -> Result<Option<u16>, PollError> {
         let Some((before, last_id)) = before.and_then(|b| b.last_id.map(|id| (b, id))) else { return Ok(Some(0)) };
         if info.entries == 0 {
             return Ok(None);
@@ -147,7 +152,7 @@ impl<A: Ask + Send> Reader<'_, A> {
                 }
                 Ok(Response { completion: 0xC5, .. }) => self.reserve().await?,
                 Ok(Response { completion, .. }) => return Err(NoEntry::Refused(completion)),
-                Err(error) => return Err(NoEntry::Unanswered(Failure::unanswered("Get SEL Entry", &error))),
+                Err(error) => return Err(NoEntry::Unanswered(PollError::unanswered("Get SEL Entry", &error))),
             }
         }
         Err(NoEntry::Refused(0xC5))
@@ -160,7 +165,7 @@ impl<A: Ask + Send> Reader<'_, A> {
                 Ok(())
             }
             Ok(Response { completion, .. }) => Err(NoEntry::Refused(completion)),
-            Err(error) => Err(NoEntry::Unanswered(Failure::unanswered("Reserve SEL", &error))),
+            Err(error) => Err(NoEntry::Unanswered(PollError::unanswered("Reserve SEL", &error))),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::message::{Request, Response};
 use super::repository::{self, Repository, Stamp};
 use super::session::RequestError;
 use super::{convert, inventory, log, sensor};
-use crate::Bookmark;
+use crate::{Bookmark, PollError, Polled};
 use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{Cause, Clock, ComponentClass, ComponentId, Gap, Observation, Section, Source, Timestamp};
 use std::future::Future;
@@ -39,17 +39,7 @@ impl RequestError {
     }
 }
 
-/// Why a whole section could not be polled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct Failure {
-    /// What kind of failure.
-    pub cause: Cause,
-    /// What happened, for people.
-    pub detail: String,
-}
-
-impl Failure {
+impl PollError {
     /// A request that the whole section depends on was not answered.
     pub(super) fn unanswered(what: &str, error: &RequestError) -> Self {
         Self { cause: error.cause(), detail: format!("{what}: {error}") }
@@ -66,26 +56,17 @@ impl Failure {
     }
 }
 
-/// What one poll of one section brought.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Outcome {
-    /// What was seen.
-    pub observations: Vec<Observation>,
-    /// For [`Section::Log`]: how far the log is read now.
-    pub bookmark: Option<Bookmark>,
-}
-
 /// A request whose data a section cannot do without.
-pub(super) async fn require(ask: &mut impl Ask, what: &str, request: Request) -> Result<Vec<u8>, Failure> {
+pub(super) async fn require(ask: &mut impl Ask, what: &str, request: Request) -> Result<Vec<u8>, PollError> {
     match ask.ask(request).await {
         Ok(Response { completion: 0, data }) => Ok(data),
-        Ok(Response { completion, .. }) => Err(Failure::refused(what, completion)),
-        Err(error) => Err(Failure::unanswered(what, &error)),
+        Ok(Response { completion, .. }) => Err(PollError::refused(what, completion)),
+        Err(error) => Err(PollError::unanswered(what, &error)),
     }
 }
 
 /// A gap of one thing in a section that is otherwise there.
-pub(super) fn gap(place: &str, failure: Failure, source: &str, at: Timestamp) -> Observation {
+pub(super) fn gap(place: &str, failure: PollError, source: &str, at: Timestamp) -> Observation {
     Observation::Gap(Gap {
         component: Some(ComponentId::lenient(ComponentClass::Bmc, place)),
         cause: failure.cause,
@@ -113,7 +94,7 @@ impl Poller {
         section: Section,
         bookmark: Option<&Bookmark>,
         clock: &(impl Clock + Sync),
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Polled, PollError> {
         match section {
             Section::Sensors => self.sensors(ask, clock).await,
             Section::Log => {
@@ -134,12 +115,12 @@ impl Poller {
                 Ok(outcome)
             }
             // Drive slots are discrete sensors, and IPMI knows no more of a drive.
-            Section::Drives | Section::Host => Ok(Outcome::default()),
+            Section::Drives | Section::Host => Ok(Polled::default()),
         }
     }
 
     /// Reads the repository, unless the one at hand is still the BMC's.
-    async fn refresh(&mut self, ask: &mut (impl Ask + Send)) -> Result<(), Failure> {
+    async fn refresh(&mut self, ask: &mut (impl Ask + Send)) -> Result<(), PollError> {
         let stamp = Stamp::read(ask).await?;
         if let Some(repository) = self.repository.as_ref().filter(|r| r.stamp == stamp) {
             if repository.is_complete() || self.made_do < self.may_make_do {
@@ -156,16 +137,16 @@ impl Poller {
         Ok(())
     }
 
-    async fn sensors(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Result<Outcome, Failure> {
+    async fn sensors(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Result<Polled, PollError> {
         self.refresh(ask).await?;
-        let Some(repository) = &self.repository else { return Ok(Outcome::default()) };
+        let Some(repository) = &self.repository else { return Ok(Polled::default()) };
         let mut observations = Vec::with_capacity(repository.sensors.len());
         for failure in &repository.unread {
             observations.push(gap("SDR repository", failure.clone(), "sdr", clock.now()));
         }
         if repository.sensors.is_empty() && repository.unread.is_empty() {
             let detail = "the sensor repository holds no sensor: the BMC may still be starting".to_owned();
-            let failure = Failure { cause: Cause::NotSupported, detail };
+            let failure = PollError { cause: Cause::NotSupported, detail };
             observations.push(gap("SDR repository", failure, "sdr", clock.now()));
         }
         let mut timeouts = 0;
@@ -210,14 +191,16 @@ impl Poller {
             observations.extend(readings.into_iter().map(Observation::Reading));
         }
         match given_up {
-            Some(error) if !answered => Err(Failure::unanswered("Get Sensor Reading", &error)),
+            Some(error) if !answered => Err(PollError::unanswered("Get Sensor Reading", &error)),
             Some(error) => {
-                let failure =
-                    Failure { cause: error.cause(), detail: format!("the poll ended before its last sensor: {error}") };
+                let failure = PollError {
+                    cause: error.cause(),
+                    detail: format!("the poll ended before its last sensor: {error}"),
+                };
                 observations.push(gap("sensors", failure, "ipmi", clock.now()));
-                Ok(Outcome { observations, bookmark: None })
+                Ok(Polled { observations, bookmark: None })
             }
-            None => Ok(Outcome { observations, bookmark: None }),
+            None => Ok(Polled { observations, bookmark: None }),
         }
     }
 }

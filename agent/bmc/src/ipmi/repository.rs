@@ -1,9 +1,10 @@
 //! The sensor repository of a BMC: read record by record, in parts that shrink until the BMC can send them.
 
 use super::message::{Request, Response};
-use super::poll::{Ask, BMC, Failure, require};
+use super::poll::{Ask, BMC, require};
 use super::sdr::{self, EventOnly, FruLocator, Record, Sensor};
 use super::{place, sel, sensor, states};
+use crate::PollError;
 use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{ComponentId, SensorKind, Thresholds};
 use std::collections::{HashMap, HashSet};
@@ -60,11 +61,11 @@ pub struct Stamp {
 
 impl Stamp {
     /// Get SDR Repository Info (§33.9), or Get Device SDR Info (§35.2) where there is no repository.
-    pub async fn read(ask: &mut (impl Ask + Send)) -> Result<Self, Failure> {
+    pub async fn read(ask: &mut (impl Ask + Send)) -> Result<Self, PollError> {
         let what = "Get SDR Repository Info";
         match ask.ask(Request::new(NetFn::Storage, 0x20, [])).await {
             Ok(Response { completion: 0, data }) => {
-                let data: &[u8; 13] = data.first_chunk().ok_or_else(|| Failure::malformed(what))?;
+                let data: &[u8; 13] = data.first_chunk().ok_or_else(|| PollError::malformed(what))?;
                 let le32 = |at: usize| u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
                 let count = u16::from_le_bytes([data[1], data[2]]);
                 Ok(Self { store: Store::Repository, count, added: le32(5), erased: le32(9) })
@@ -72,14 +73,15 @@ impl Stamp {
             Ok(Response { completion, .. }) => {
                 match require(ask, what, Request::new(NetFn::SensorEvent, 0x20, [])).await {
                     Ok(data) => {
-                        let count = u16::from(*data.first().ok_or_else(|| Failure::malformed("Get Device SDR Info"))?);
+                        let count =
+                            u16::from(*data.first().ok_or_else(|| PollError::malformed("Get Device SDR Info"))?);
                         let added = data.get(2..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
                         Ok(Self { store: Store::Device, count, added, erased: 0 })
                     }
-                    Err(_) => Err(Failure::refused(what, completion)),
+                    Err(_) => Err(PollError::refused(what, completion)),
                 }
             }
-            Err(error) => Err(Failure::unanswered(what, &error)),
+            Err(error) => Err(PollError::unanswered(what, &error)),
         }
     }
 }
@@ -107,7 +109,7 @@ pub struct Repository {
     /// Where FRU data lies.
     pub frus: Vec<FruLocator>,
     /// What of it could not be read.
-    pub unread: Vec<Failure>,
+    pub unread: Vec<PollError>,
     /// Whether every record was read that the list holds.
     complete: bool,
 }
@@ -142,7 +144,7 @@ impl Repository {
 }
 
 /// Reads the repository; once more if it changes meanwhile.
-pub async fn read(ask: &mut (impl Ask + Send), mut stamp: Stamp) -> Result<Repository, Failure> {
+pub async fn read(ask: &mut (impl Ask + Send), mut stamp: Stamp) -> Result<Repository, PollError> {
     let mut reads = 0;
     loop {
         reads += 1;
@@ -160,7 +162,7 @@ async fn assemble(
     ask: &mut (impl Ask + Send),
     stamp: Stamp,
     records: Vec<Record>,
-    unread: Vec<Failure>,
+    unread: Vec<PollError>,
     complete: bool,
 ) -> Repository {
     let mut repository =
@@ -245,12 +247,12 @@ enum PartError {
     /// The BMC refuses it.
     Refused(u8),
     /// The whole section is lost.
-    Fatal(Failure),
+    Fatal(PollError),
 }
 
 impl<A: Ask + Send> Reader<'_, A> {
     /// Follows the list of records. Also tells what was not read, and whether nothing is missing.
-    async fn all(&mut self, announced: u16) -> Result<(Vec<Record>, Vec<Failure>, bool), Failure> {
+    async fn all(&mut self, announced: u16) -> Result<(Vec<Record>, Vec<PollError>, bool), PollError> {
         let (mut records, mut unread) = (Vec::new(), Vec::new());
         let (mut id, mut visited) = (0u16, HashSet::new());
         let mut complete = true;
@@ -264,7 +266,7 @@ impl<A: Ask + Send> Reader<'_, A> {
                         break;
                     }
                     complete = false;
-                    unread.push(Failure::refused(&format!("Get SDR, record {id:#06x}"), code));
+                    unread.push(PollError::refused(&format!("Get SDR, record {id:#06x}"), code));
                     match self.after(id).await? {
                         Some(next) => {
                             id = next;
@@ -276,7 +278,7 @@ impl<A: Ask + Send> Reader<'_, A> {
             };
             match sdr::parse(&bytes) {
                 Ok(found) => records.extend(found),
-                Err(error) => unread.push(Failure {
+                Err(error) => unread.push(PollError {
                     cause: outband_schemas::Cause::Malformed,
                     detail: format!("record {id:#06x}: {error}"),
                 }),
@@ -291,7 +293,7 @@ impl<A: Ask + Send> Reader<'_, A> {
     }
 
     /// The next record that can be read after one that cannot, which would have named it: most BMCs number theirs one after the other.
-    async fn after(&mut self, id: u16) -> Result<Option<u16>, Failure> {
+    async fn after(&mut self, id: u16) -> Result<Option<u16>, PollError> {
         for next in (1..=LONGEST_HOLE).map_while(|step| id.checked_add(step)) {
             match self.extend(next, &mut Vec::new(), sdr::HEADER_LEN).await {
                 Ok(_) => return Ok(Some(next)),
@@ -338,7 +340,7 @@ impl<A: Ask + Send> Reader<'_, A> {
             match self.ask.ask(request).await {
                 Ok(Response { completion: 0, data }) => {
                     let Some((id, part)) = data.split_first_chunk::<2>() else {
-                        return Err(PartError::Fatal(Failure::malformed("Get SDR")));
+                        return Err(PartError::Fatal(PollError::malformed("Get SDR")));
                     };
                     next = u16::from_le_bytes(*id);
                     if part.is_empty() {
@@ -357,7 +359,7 @@ impl<A: Ask + Send> Reader<'_, A> {
                     self.part = (count - count.div_ceil(4)).max(SHORTEST_PART);
                 }
                 Ok(Response { completion, .. }) => return Err(PartError::Refused(completion)),
-                Err(error) => return Err(PartError::Fatal(Failure::unanswered("Get SDR", &error))),
+                Err(error) => return Err(PartError::Fatal(PollError::unanswered("Get SDR", &error))),
             }
         }
         Ok(next)
@@ -371,7 +373,7 @@ impl<A: Ask + Send> Reader<'_, A> {
             Ok(Response { completion: 0, data }) => data.first_chunk().map_or(0, |b| u16::from_le_bytes(*b)),
             // Without reservations, 0 is the one to give.
             Ok(_) => 0,
-            Err(error) => return Err(PartError::Fatal(Failure::unanswered("Reserve SDR Repository", &error))),
+            Err(error) => return Err(PartError::Fatal(PollError::unanswered("Reserve SDR Repository", &error))),
         };
         self.reservation = Some(reservation);
         Ok(reservation)

@@ -44,10 +44,7 @@ impl Client {
         bookmark: Option<&Bookmark>,
         clock: &(impl Clock + Sync),
     ) -> Result<Polled, PollError> {
-        match self.poller.poll(&mut self.link, section, bookmark, clock).await {
-            Ok(outcome) => Ok(Polled { observations: outcome.observations, bookmark: outcome.bookmark }),
-            Err(failure) => Err(PollError { cause: failure.cause, detail: failure.detail }),
-        }
+        self.poller.poll(&mut self.link, section, bookmark, clock).await
     }
 
     /// The rungs that held while connecting.

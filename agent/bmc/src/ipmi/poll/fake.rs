@@ -2,7 +2,7 @@
 
 use super::super::message::{Request, Response};
 use super::super::session::RequestError;
-use super::{Ask, Outcome, Poller};
+use super::{Ask, PollError, Polled, Poller};
 use crate::Bookmark;
 use outband_schemas::{Clock, LogEvent, Observation, Reading, Section, Timestamp};
 use std::future::Future;
@@ -95,11 +95,11 @@ impl Table {
         self
     }
 
-    pub(super) fn poll(&mut self, poller: &mut Poller, section: Section) -> Result<Outcome, super::Failure> {
+    pub(super) fn poll(&mut self, poller: &mut Poller, section: Section) -> Result<Polled, PollError> {
         run(poller.poll(self, section, None, &Noon))
     }
 
-    pub(super) fn log(&mut self, bookmark: Option<&Bookmark>) -> Result<Outcome, super::Failure> {
+    pub(super) fn log(&mut self, bookmark: Option<&Bookmark>) -> Result<Polled, PollError> {
         run(Poller::default().poll(self, Section::Log, bookmark, &Noon))
     }
 
@@ -219,14 +219,14 @@ pub(super) fn full_record(number: u8, linearization: u8) -> Vec<u8> {
     record
 }
 
-pub(super) fn readings(outcome: &Outcome) -> Vec<&Reading> {
+pub(super) fn readings(outcome: &Polled) -> Vec<&Reading> {
     outcome.observations.iter().filter_map(|o| if let Observation::Reading(r) = o { Some(r) } else { None }).collect()
 }
 
-pub(super) fn events(outcome: &Outcome) -> Vec<&LogEvent> {
+pub(super) fn events(outcome: &Polled) -> Vec<&LogEvent> {
     outcome.observations.iter().filter_map(|o| if let Observation::Event(e) = o { Some(e) } else { None }).collect()
 }
 
-pub(super) fn gaps(outcome: &Outcome) -> usize {
+pub(super) fn gaps(outcome: &Polled) -> usize {
     outcome.observations.iter().filter(|o| matches!(o, Observation::Gap(_))).count()
 }

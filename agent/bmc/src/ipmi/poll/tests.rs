@@ -8,11 +8,11 @@ fn good(value: u8) -> Says {
     Says::Data(vec![value, 0xC0, 0, 0x80])
 }
 
-fn sensors(table: &mut Table) -> Outcome {
+fn sensors(table: &mut Table) -> Polled {
     table.poll(&mut Poller::default(), Section::Sensors).unwrap()
 }
 
-fn values(outcome: &Outcome) -> Vec<Option<Value>> {
+fn values(outcome: &Polled) -> Vec<Option<Value>> {
     readings(outcome).into_iter().map(|r| r.value.clone()).collect()
 }
 
@@ -199,7 +199,7 @@ fn an_empty_repository_is_a_gap_and_not_a_healthy_server() {
 
 #[test]
 fn drives_are_among_the_sensors() {
-    assert_eq!(three().poll(&mut Poller::default(), Section::Drives), Ok(Outcome::default()));
+    assert_eq!(three().poll(&mut Poller::default(), Section::Drives), Ok(Polled::default()));
 }
 
 fn record(id: u16, secs: u32, what: u8) -> [u8; 16] {
@@ -214,7 +214,7 @@ fn log_of(ids: std::ops::Range<u16>) -> Table {
     Table { sel: ids.map(|id| record(id, SECS + u32::from(id), 7)).collect(), ..Table::new() }
 }
 
-fn ids(outcome: &Outcome) -> Vec<&str> {
+fn ids(outcome: &Polled) -> Vec<&str> {
     events(outcome).into_iter().map(|e| e.id.as_str()).collect()
 }
 
