@@ -78,23 +78,35 @@ fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
     let bays = power::bays(report, owner);
     let chosen =
         |report: &mut Report<'_>, what, old: &[Item], new: usize| report.memory.choose(owner, what, readable(old), new);
-    match chosen(report, "temperature", &old_temperatures, readable(&new_temperatures)) {
-        Generation::Old => emit(report, owner, &bays, old_temperatures),
-        Generation::New => emit(report, owner, &bays, new_temperatures),
-    }
-    match chosen(report, "voltage", &old_voltages, readable(&new_voltages)) {
-        Generation::Old => emit(report, owner, &bays, old_voltages),
-        Generation::New => emit(report, owner, &bays, new_voltages),
-    }
+    let (read, other) = match chosen(report, "temperature", &old_temperatures, readable(&new_temperatures)) {
+        Generation::Old => (old_temperatures, new_temperatures),
+        Generation::New => (new_temperatures, old_temperatures),
+    };
+    emit(report, owner, &bays, read);
+    alias(report, owner, &bays, &other);
+    let (read, other) = match chosen(report, "voltage", &old_voltages, readable(&new_voltages)) {
+        Generation::Old => (old_voltages, new_voltages),
+        Generation::New => (new_voltages, old_voltages),
+    };
+    emit(report, owner, &bays, read);
+    alias(report, owner, &bays, &other);
     let speeds = tachometers.iter().filter(|i| i.kind == SensorKind::FanSpeed && i.readable()).count();
     let fan_resources = fan_nodes.iter().filter(|n| thermal::fan_reads(n)).count();
-    match chosen(report, "fan", &old_fans, readable(&tachometers).max(fan_resources)) {
-        Generation::Old => thermal::emit_fans(report, owner, old_fans),
-        Generation::New if fan_resources >= speeds.max(1) => {
-            thermal::emit_fan_resources(report, owner, &fan_nodes, tachometers)
+    let other_fans = match chosen(report, "fan", &old_fans, readable(&tachometers).max(fan_resources)) {
+        Generation::Old => {
+            thermal::emit_fans(report, owner, old_fans);
+            tachometers
         }
-        Generation::New => thermal::emit_fans(report, owner, tachometers),
-    }
+        Generation::New => {
+            if fan_resources >= speeds.max(1) {
+                thermal::emit_fan_resources(report, owner, &fan_nodes, tachometers);
+            } else {
+                thermal::emit_fans(report, owner, tachometers);
+            }
+            old_fans
+        }
+    };
+    alias(report, owner, &bays, &other_fans);
     report.memory.choose(owner, "other", 0, sensors.len());
     emit(report, owner, &bays, sensors);
     power::report(report, owner);
@@ -104,15 +116,29 @@ fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
     }
 }
 
+/// The place that an item's name speaks of.
+fn wished(report: &Report<'_>, chassis: &str, bays: &BTreeSet<String>, item: &Item) -> (ComponentClass, String) {
+    let supply = psu_number(item).map(|n| report.within(chassis, &n)).filter(|n| bays.contains(n));
+    match supply {
+        Some(bay) => (ComponentClass::PowerSupply, bay),
+        None => (item.class, report.within(chassis, &item.slot)),
+    }
+}
+
+/// Lets log entries that point at the generation which is not read from find the place of the same name.
+fn alias(report: &mut Report<'_>, chassis: &str, bays: &BTreeSet<String>, items: &[Item]) {
+    for item in items {
+        let (class, slot) = wished(report, chassis, bays, item);
+        report.memory.alias(&ComponentId::lenient(class, slot), &item.seen.uri);
+    }
+}
+
 /// Gives each item its place and reports it.
 fn emit(report: &mut Report<'_>, chassis: &str, bays: &BTreeSet<String>, items: Vec<Item>) {
     for item in items {
-        let supply = psu_number(&item).map(|n| report.within(chassis, &n)).filter(|n| bays.contains(n));
-        let (class, slot) = match supply {
-            Some(bay) => (ComponentClass::PowerSupply, bay),
-            None => (item.class, report.within(chassis, &item.slot)),
-        };
+        let (class, slot) = wished(report, chassis, bays, &item);
         let component = report.memory.sensor(class, &slot, item.kind, &item.seen.uri, &item.name);
+        report.memory.place(&component, &item.seen.uri);
         if item.discrete {
             report.push(state(&component, &item.name, &item.status, &item.seen));
         }

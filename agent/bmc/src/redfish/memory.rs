@@ -166,12 +166,19 @@ impl Memory {
 
     /// Notes that a URI speaks of a place.
     pub(super) fn place(&mut self, id: &ComponentId, uri: &str) {
-        self.places.insert(uri.to_owned(), id.clone());
+        self.places.insert(place_key(uri), id.clone());
+    }
+
+    /// Notes that a URI of the generation that is not read from speaks of a place too, if that place is known: log entries may point at either.
+    pub(super) fn alias(&mut self, id: &ComponentId, uri: &str) {
+        if self.places.values().any(|known| known == id) {
+            self.places.entry(place_key(uri)).or_insert_with(|| id.clone());
+        }
     }
 
     /// The place that a URI was seen to be, for log entries that point at one.
     pub(super) fn place_at(&self, uri: &str) -> Option<&ComponentId> {
-        self.places.get(uri.trim_end_matches('/'))
+        self.places.get(&place_key(uri))
     }
 
     /// Every place known so far.
@@ -188,6 +195,16 @@ impl Memory {
     /// A chassis' place in that order.
     pub(super) fn rank(&self, uri: &str) -> usize {
         self.ranks.get(uri).copied().unwrap_or(usize::MAX)
+    }
+}
+
+/// One spelling for one place: escapes resolved, no slashes at the ends of path and pointer. Makers write `Thermal#/Fans/0`, `Thermal/#/Fans/0` and
+/// `Thermal#Fans/0`.
+fn place_key(uri: &str) -> String {
+    let plain = percent_encoding::percent_decode_str(uri.trim()).decode_utf8_lossy();
+    match plain.split_once('#') {
+        Some((path, pointer)) => format!("{}#{}", path.trim_end_matches('/'), pointer.trim_matches('/')),
+        None => plain.trim_end_matches('/').to_owned(),
     }
 }
 
@@ -226,6 +243,19 @@ mod tests {
         let a = memory.sensor(cpu, "CPU1", SensorKind::Temperature, "/t#/0", "CPU1 Temp");
         assert_eq!(a, memory.sensor(cpu, "CPU1", SensorKind::Voltage, "/v#/0", "CPU1 Volt"));
         assert_ne!(a, memory.sensor(cpu, "CPU1", SensorKind::Temperature, "/t#/1", "CPU1 Temp"));
+    }
+
+    #[test]
+    fn a_member_is_found_under_every_spelling_of_its_pointer() {
+        let mut memory = Memory::default();
+        let fan = ComponentId::lenient(ComponentClass::Fan, "Fan 1");
+        memory.place(&fan, "/redfish/v1/Chassis/1/Thermal#/Fans/0");
+        for spelling in
+            ["Thermal#/Fans/0", "Thermal/#/Fans/0", "Thermal#Fans/0", "Thermal#/Fans/0/", "Thermal#%2FFans%2F0"]
+        {
+            assert_eq!(memory.place_at(&format!("/redfish/v1/Chassis/1/{spelling}")), Some(&fan), "{spelling}");
+        }
+        assert_eq!(memory.place_at("/redfish/v1/Chassis/1/Thermal"), None, "the whole is not one of its members");
     }
 
     #[test]

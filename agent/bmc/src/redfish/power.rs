@@ -132,6 +132,7 @@ pub(super) fn report<'a>(report: &mut Report<'a>, chassis: &'a str) {
             let wished = name(control, &["Name"]).unwrap_or_else(|| "Power Control".to_owned());
             let slot = report.within(chassis, &wished);
             let component = report.memory.sensor(ComponentClass::Chassis, &slot, SensorKind::Power, &seen.uri, &wished);
+            report.memory.place(&component, &seen.uri);
             report.push(analog(
                 &component,
                 Figure::new(SensorKind::Power, wished, Some(watts)),

@@ -189,6 +189,9 @@ pub(super) fn emit_fan_resources(report: &mut Report<'_>, chassis: &str, fans: &
         let (percent, rpm) = speed(&node.body);
         let source = node.body.get("SpeedPercent").and_then(|s| link(s, "DataSourceUri"));
         let own: Vec<Item> = tachometers.extract_if(.., |t| Some(&t.seen.uri) == source.as_ref()).collect();
+        for tachometer in &own {
+            report.memory.place(&component, &tachometer.seen.uri);
+        }
         let has_rpm = own.iter().any(|t| t.kind == SensorKind::FanSpeed);
         if percent.is_some() || rpm.is_none() && !has_rpm {
             report.push(analog(&component, Figure::new(SensorKind::FanDuty, wished.clone(), percent), &status, &seen));
@@ -226,6 +229,7 @@ pub(super) fn redundancy(report: &mut Report<'_>, chassis: &str) {
                 let seen = pointer(node, field, index);
                 let component =
                     report.memory.sensor(ComponentClass::Chassis, &wished, SensorKind::State, &seen.uri, &wished);
+                report.memory.place(&component, &seen.uri);
                 report.push(state(&component, "redundancy", &Status::of(group), &seen));
             }
         }

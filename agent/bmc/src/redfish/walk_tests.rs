@@ -84,6 +84,86 @@ fn a_bmc_that_does_not_expand_is_asked_without_and_not_again() {
     assert!(service.asked.iter().all(|uri| !uri.contains("expand")), "{:?}", service.asked);
 }
 
+/// Where log entries land whose origins are these, once the sensors were read.
+fn places_of_entries(service: &mut Service, origins: &[&str]) -> Vec<String> {
+    let entry = |(n, origin): (usize, &&str)| json!({"@odata.id": format!("/redfish/v1/Systems/1/LogServices/L/Entries/{n}"), "Id": n.to_string(), "Message": "x", "OriginOfCondition": link(origin)});
+    let entries: Vec<Value> = origins.iter().enumerate().map(entry).collect();
+    let log = [
+        ("", json!({"Chassis": link("/Chassis"), "Systems": link("/Systems")})),
+        ("/Systems", json!({"Members": [link("/Systems/1")]})),
+        ("/Systems/1", json!({"Id": "1", "LogServices": link("/Systems/1/LogServices")})),
+        ("/Systems/1/LogServices", json!({"Members": [link("/Systems/1/LogServices/L")]})),
+        ("/Systems/1/LogServices/L", json!({"Id": "L", "Entries": link("/Systems/1/LogServices/L/Entries")})),
+        ("/Systems/1/LogServices/L/Entries", json!({"Members": entries})),
+    ];
+    service.resources.extend(log.map(|(path, body)| (format!("/redfish/v1{path}"), body)));
+    let memory = service.poll(Section::Sensors, Memory::default(), None).memory;
+    let outcome = service.poll(Section::Log, memory, None);
+    let events = outcome.observations.iter();
+    events.filter_map(|o| if let Observation::Event(e) = o { Some(e.component.to_string()) } else { None }).collect()
+}
+
+#[test]
+fn an_entry_that_points_at_a_member_is_of_the_place_of_that_members_readings() {
+    let mut service = Service::new(&[
+        ("/Chassis", json!({"Members": [link("/Chassis/1")]})),
+        ("/Chassis/1", json!({"Id": "1", "Thermal": link("/Chassis/1/Thermal"), "Power": link("/Chassis/1/Power")})),
+        (
+            "/Chassis/1/Thermal",
+            json!({
+                "Temperatures": [{"Name": "CPU1 Temp", "ReadingCelsius": 40}, {"Name": "Inlet Temp", "ReadingCelsius": 22}],
+                "Fans": [{"Name": "Fan 1", "Reading": 4000, "ReadingUnits": "RPM"}, {"Name": "Fan 2", "Reading": 4000, "ReadingUnits": "RPM"}],
+            }),
+        ),
+        (
+            "/Chassis/1/Power",
+            json!({
+                "PowerSupplies": [{"Name": "PSU1"}, {"Name": "PSU2"}],
+                "Voltages": [{"Name": "P12V", "ReadingVolts": 12.1}],
+                "PowerControl": [{"Name": "System Power Control", "PowerConsumedWatts": 200}],
+                "Redundancy": [{"Name": "PSU Redundancy", "Status": {"Health": "OK"}}],
+            }),
+        ),
+    ]);
+    let origins = [
+        ("/Chassis/1/Thermal#/Temperatures/1", "chassis/Inlet"),
+        ("/Chassis/1/Thermal#/Temperatures/0", "cpu/CPU1"),
+        ("/Chassis/1/Thermal#/Fans/1", "fan/Fan 2"),
+        ("/Chassis/1/Power#/PowerSupplies/1", "psu/2"),
+        ("/Chassis/1/Power#/Voltages/0", "board/P12V"),
+        ("/Chassis/1/Power#/PowerControl/0", "chassis/System Power Control"),
+        ("/Chassis/1/Power/#/Redundancy/0", "chassis/PSU Redundancy"),
+        ("/Chassis/1/Thermal#/Fans/9", "server/system"),
+    ];
+    let read = components(&service_sensors(&mut service));
+    let landed = places_of_entries(&mut service, &origins.map(|(origin, _)| origin));
+    assert_eq!(landed, origins.map(|(_, place)| place));
+    for (_, place) in origins.iter().filter(|(_, place)| *place != "server/system") {
+        assert!(read.iter().any(|r| r.starts_with(&format!("{place} "))), "{place} has readings: {read:?}");
+    }
+}
+
+fn service_sensors(service: &mut Service) -> Outcome {
+    service.resources.insert("/redfish/v1".to_owned(), json!({"Chassis": link("/Chassis")}));
+    service.poll(Section::Sensors, Memory::default(), None)
+}
+
+#[test]
+fn an_entry_may_point_at_the_generation_that_is_not_read_from() {
+    let mut service = Service::new(&[
+        ("/Chassis", json!({"Members": [link("/Chassis/1")]})),
+        (
+            "/Chassis/1",
+            json!({"Id": "1", "Thermal": link("/Chassis/1/Thermal"), "Sensors": link("/Chassis/1/Sensors")}),
+        ),
+        ("/Chassis/1/Thermal", json!({"Temperatures": [{"Name": "CPU1 Temp", "ReadingCelsius": 40}]})),
+        ("/Chassis/1/Sensors", json!({"Members": [link("/Chassis/1/Sensors/CPU1Temp")]})),
+        ("/Chassis/1/Sensors/CPU1Temp", json!({"Name": "CPU1 Temp", "Reading": 40, "ReadingUnits": "Cel"})),
+    ]);
+    let origins = ["/Chassis/1/Thermal#/Temperatures/0", "/Chassis/1/Sensors/CPU1Temp"];
+    assert_eq!(places_of_entries(&mut service, &origins), ["cpu/CPU1", "cpu/CPU1"]);
+}
+
 #[test]
 fn members_that_come_expanded_are_not_asked_for() {
     let mut service = one_chassis(json!({"NoLinks": true}));
