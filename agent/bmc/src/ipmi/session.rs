@@ -6,16 +6,16 @@
 #[cfg(test)]
 mod fake;
 mod login;
+mod receive;
 #[cfg(test)]
 mod tests;
 
 use super::crypto::{Exchange, Keys};
-use super::handshake::{self, Malformed, Privilege};
-use super::message::{self, Answer, Packet, Plus, Request, Response, payload};
+use super::handshake::{self, Privilege};
+use super::message::{self, Packet, Request, Response, payload};
 use super::refusal;
 use super::timing::{Awaiting, RequestNumbers, RoundTrip};
 use crate::{CipherSuite, ConnectError, RungReport, Secret};
-use ipmi_rs_core::connection::NetFn;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
@@ -406,166 +406,5 @@ impl Session {
         let bmc_session = self.open.as_ref()?.bmc_session;
         let number = self.numbers.any();
         self.sealed(&handshake::close_request(bmc_session), number)
-    }
-
-    fn take_plus(&mut self, packet: &Plus<'_>, now: Instant) -> bool {
-        let Some(awaiting) = &self.awaiting else { return false };
-        let expected = match awaiting.step {
-            Step::Open => payload::OPEN_RESPONSE,
-            Step::Rakp1 => payload::RAKP2,
-            Step::Rakp3 => payload::RAKP4,
-            _ => payload::IPMI,
-        };
-        if packet.kind != expected {
-            return false;
-        }
-        if expected == payload::IPMI {
-            return match packet.session {
-                0 => self.take_outside_session(packet.payload, now),
-                _ => self.take_inside_session(packet, now),
-            };
-        }
-        let for_us = packet.session == 0
-            && packet.payload.first() == Some(&awaiting.token)
-            && packet.payload.get(4..8).is_none_or(|id| {
-                // A refusal need not repeat our session id; zeros stand for "none".
-                id == [0; 4] || self.exchange.as_ref().is_some_and(|e| e.console_session.to_le_bytes() == *id)
-            });
-        if !for_us {
-            return false;
-        }
-        let step = awaiting.step;
-        self.finish_awaiting(now);
-        let done = match step {
-            Step::Open => self.took_opened(packet.payload, now),
-            Step::Rakp1 => self.took_rakp2(packet.payload, now),
-            _ => self.took_rakp4(packet.payload, now),
-        };
-        if let Err(Malformed) = done {
-            self.refuse(refusal::malformed("answer in the session's handshake"), now);
-        }
-        true
-    }
-
-    fn take_inside_session(&mut self, packet: &Plus<'_>, now: Instant) -> bool {
-        let Some(open) = &mut self.open else { return false };
-        let fits = packet.session == open.console_session
-            && packet.encrypted
-            && packet.sequence > open.received
-            && packet.is_authentic(&open.keys);
-        if !fits {
-            return false;
-        }
-        open.received = packet.sequence;
-        // The packet is authentic, so the message's own checksums, which some BMCs get wrong, add nothing.
-        let Some(answer) = open.keys.open(packet.payload).and_then(|plain| message::decode(&plain)) else {
-            return false;
-        };
-        self.take_answer(answer, now)
-    }
-
-    fn take_answer(&mut self, answer: Answer, now: Instant) -> bool {
-        let Some(awaiting) = self.awaiting.as_ref().filter(|a| a.token == answer.rq_seq) else { return false };
-        let asked = match awaiting.step {
-            Step::Privilege => Some((NetFn::App, 0x3B)),
-            Step::Close => Some((NetFn::App, 0x3C)),
-            Step::Request => self.queue.front().map(|(_, r)| (r.netfn, r.command)),
-            _ => None,
-        };
-        // Functions beyond those that have a name come back as their answer's number.
-        let fits = asked.is_some_and(|(netfn, command)| {
-            netfn.request_value() == answer.netfn.request_value() && command == answer.command
-        });
-        if !fits {
-            return false;
-        }
-        let step = awaiting.step;
-        match (step, answer.response.completion) {
-            (Step::Privilege | Step::Request, 0xC0) => {
-                if let Some(awaiting) = &mut self.awaiting {
-                    awaiting.answered_busy(now);
-                }
-            }
-            (Step::Privilege, 0) => {
-                self.finish_awaiting(now);
-                self.came_up(now);
-            }
-            (Step::Privilege, code) => {
-                self.finish_awaiting(now);
-                let how = format!("Set Session Privilege Level is answered with completion code {code:#04x}");
-                self.privilege_refused(&how, now);
-            }
-            (Step::Request, 0xD4) => {
-                self.finish_awaiting(now);
-                match self.privilege.raised().filter(|p| *p <= self.ceiling) {
-                    Some(higher) => {
-                        let from = self.privilege;
-                        self.privilege = higher;
-                        self.log_in_again(Purpose::Raise { from }, now);
-                    }
-                    None => self.answer_head(Err(RequestError::Denied), now),
-                }
-            }
-            (Step::Request, _) => {
-                self.finish_awaiting(now);
-                self.answer_head(Ok(answer.response), now);
-            }
-            _ => {
-                self.finish_awaiting(now);
-                self.open = None;
-                self.state = State::Dead;
-                self.events.push_back(Event::Closed);
-            }
-        }
-        true
-    }
-
-    fn answer_head(&mut self, result: Result<Response, RequestError>, now: Instant) {
-        if let Some((id, _)) = self.queue.pop_front() {
-            self.events.push_back(Event::Answered(id, result));
-        }
-        self.renewed_for_head = false;
-        self.start_next(now);
-    }
-
-    fn finish_awaiting(&mut self, now: Instant) {
-        if let Some(done) = self.awaiting.take() {
-            if let Some(sample) = done.sample(now) {
-                self.round_trip.learn(sample);
-            }
-            if !matches!(done.step, Step::Open | Step::Rakp1 | Step::Rakp3) {
-                self.numbers.done(done.token, done.owed_answers(), now);
-            }
-        }
-    }
-
-    fn expire(&mut self, now: Instant) {
-        let Some(over) = self.awaiting.take() else { return };
-        let waited = now.duration_since(over.begun);
-        if !matches!(over.step, Step::Open | Step::Rakp1 | Step::Rakp3) {
-            self.numbers.done(over.token, over.transmissions, now);
-        }
-        match over.step {
-            Step::Capabilities { .. } => {
-                let error = match self.ponged {
-                    Some(claims_ipmi) => refusal::no_ipmi(waited, claims_ipmi),
-                    None => refusal::no_answer(waited),
-                };
-                self.refuse(error, now);
-            }
-            Step::Suites { .. } => self.suites_known(now),
-            Step::Open => self.try_other_suite_or_refuse(refusal::silent_at("Open Session", waited), now),
-            Step::Rakp1 => self.try_other_suite_or_refuse(refusal::silent_at("RAKP message 1", waited), now),
-            Step::Rakp3 => self.try_other_suite_or_refuse(refusal::silent_at("RAKP message 3", waited), now),
-            Step::Privilege => self.refuse(refusal::silent_at("Set Session Privilege Level", waited), now),
-            Step::Request if over.was_busy => self.answer_head(Err(RequestError::Busy), now),
-            Step::Request if !self.renewed_for_head => self.log_in_again(Purpose::Renew, now),
-            Step::Request => self.answer_head(Err(RequestError::Timeout(waited)), now),
-            Step::Close => {
-                self.open = None;
-                self.state = State::Dead;
-                self.events.push_back(Event::Closed);
-            }
-        }
     }
 }
