@@ -1,11 +1,12 @@
 //! IPMI 2.0 over LAN: an RMCP+ session, the sensor repository, readings, the event log, FRU data.
 //!
 //! Read in this order: [`message`] (the bytes), `crypto`, [`session`] (when to send what), [`poll`] (what a section's poll asks for), [`repository`] and [`sdr`],
-//! [`sensor`] with [`convert`] and [`states`], `log` with [`sel`], `inventory` with [`fru`], [`place`] (which component it all belongs to). Everything but
+//! [`sensor`] with [`convert`] and [`states`], `log` with [`sel`], `inventory` with [`fru`], [`place`] and `fan` (which component it all belongs to). Everything but
 //! [`transport`] is sans-IO.
 
 pub mod convert;
 mod crypto;
+mod fan;
 pub mod fru;
 mod handshake;
 mod inventory;

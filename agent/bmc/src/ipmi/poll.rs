@@ -11,7 +11,9 @@ use super::session::RequestError;
 use super::{convert, inventory, log, sensor};
 use crate::{Bookmark, PollError, Polled};
 use ipmi_rs_core::connection::NetFn;
-use outband_schemas::{Cause, Clock, ComponentClass, ComponentId, Gap, Observation, Section, Source, Timestamp};
+use outband_schemas::{
+    Cause, Clock, ComponentClass, ComponentId, Gap, Observation, Reading, Section, Source, Timestamp,
+};
 use std::future::Future;
 
 /// The BMC's own slave address; sensors of other owners are behind a bridge.
@@ -188,7 +190,9 @@ impl Poller {
                 Err(cause) => (Err(cause), None),
             };
             let readings = sensor::readings(sensor, &named.name, raw, factors, named.thresholds, clock.now());
-            observations.extend(readings.into_iter().map(Observation::Reading));
+            // The repository knows the sensor's neighbours, and so a better place than the record alone.
+            let placed = readings.into_iter().map(|r| Reading { component: named.component.clone(), ..r });
+            observations.extend(placed.map(Observation::Reading));
         }
         match given_up {
             Some(error) if !answered => Err(PollError::unanswered("Get Sensor Reading", &error)),

@@ -3,7 +3,7 @@
 use super::message::{Request, Response};
 use super::poll::{Ask, BMC, require};
 use super::sdr::{self, EventOnly, FruLocator, Record, Sensor};
-use super::{place, sel, sensor, states};
+use super::{fan, place, sel, sensor, states};
 use crate::PollError;
 use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{ComponentId, SensorKind, Thresholds};
@@ -91,6 +91,8 @@ impl Stamp {
 pub struct Named {
     /// Its record.
     pub sensor: Sensor,
+    /// The component that its readings and events are of.
+    pub component: ComponentId,
     /// Unique within component and kind.
     pub name: String,
     /// Its limits.
@@ -128,7 +130,7 @@ impl Repository {
         let by = |fits: &dyn Fn(sdr::SensorKey) -> bool| {
             let readable = self.sensors.iter().find(|s| fits(s.sensor.key)).map(|s| sel::Known {
                 name: s.sensor.name.clone(),
-                component: sensor::component(&s.sensor),
+                component: s.component.clone(),
                 sensor: Some(s.sensor.clone()),
             });
             readable.or_else(|| {
@@ -178,8 +180,9 @@ async fn assemble(
             Record::Sensor(_) | Record::Controller(_) | Record::Other(_) => {}
         }
     }
-    let names = unique_names(&sensors);
-    for (sensor, name) in sensors.into_iter().zip(names) {
+    let components = fan::components(&sensors);
+    let names = unique_names(&sensors, &components);
+    for ((sensor, name), component) in sensors.into_iter().zip(names).zip(components) {
         let raw = if sensor::thresholds_missing(&sensor) {
             let request =
                 Request { lun: sensor.key.lun, ..Request::new(NetFn::SensorEvent, 0x27, [sensor.key.number]) };
@@ -191,29 +194,30 @@ async fn assemble(
             sensor.analog.map(|a| a.thresholds)
         };
         let thresholds = raw.and_then(|raw| sensor::thresholds(&sensor, raw));
-        repository.sensors.push(Named { sensor, name, thresholds });
+        repository.sensors.push(Named { sensor, component, name, thresholds });
     }
     repository
 }
 
 /// Names that are unique within component and kind: where several sensors share one, each gets its number, so that no name depends on which others are there
 /// to be read first.
-fn unique_names(sensors: &[Sensor]) -> Vec<String> {
+fn unique_names(sensors: &[Sensor], components: &[ComponentId]) -> Vec<String> {
     let name = |s: &Sensor| {
         if s.name.is_empty() { format!("sensor {:#04x}", s.key.number) } else { s.name.clone() }
     };
-    let series = |s: &Sensor, name: &str| -> Vec<(ComponentId, SensorKind, String)> {
+    let series = |(s, component): (&Sensor, &ComponentId), name: &str| -> Vec<(ComponentId, SensorKind, String)> {
         let analog = s.analog.map(|a| sensor::kind(s, &a).0);
         let state = (s.event_type != states::THRESHOLD || s.analog.is_none()).then_some(SensorKind::State);
-        analog.into_iter().chain(state).map(|kind| (sensor::component(s), kind, name.to_owned())).collect()
+        analog.into_iter().chain(state).map(|kind| (component.clone(), kind, name.to_owned())).collect()
     };
     let repeated = |names: &[String]| {
         let mut counts: HashMap<_, u32> = HashMap::new();
-        for (s, name) in sensors.iter().zip(names) {
+        for (s, name) in sensors.iter().zip(components).zip(names) {
             series(s, name).into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
         }
         sensors
             .iter()
+            .zip(components)
             .zip(names)
             .map(|(s, name)| series(s, name).iter().any(|key| counts.get(key).is_some_and(|n| *n > 1)))
             .collect::<Vec<_>>()

@@ -54,7 +54,7 @@ pub fn refused(completion: u8) -> Cause {
     }
 }
 
-/// The component of a sensor.
+/// The component of a sensor by its own record alone; a fan's duty belongs to another's.
 pub fn component(sensor: &Sensor) -> ComponentId {
     place::of_sensor(sensor.entity, sensor.sensor_type, sensor.event_type, &sensor.name)
 }

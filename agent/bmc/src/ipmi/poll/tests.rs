@@ -2,7 +2,7 @@
 
 use super::fake::{Says, Table, events, full_record, gaps, readings};
 use super::*;
-use outband_schemas::{Quality, Reading, Suspicion, Value};
+use outband_schemas::{Quality, SensorKind, Suspicion, Value};
 
 fn good(value: u8) -> Says {
     Says::Data(vec![value, 0xC0, 0, 0x80])
@@ -30,6 +30,20 @@ fn records_are_read_in_parts_that_shrink_until_the_bmc_can_send_them() {
         let outcome = sensors(&mut Table { max_part, ..three() });
         assert_eq!((values(&outcome), gaps(&outcome)), (all_three(), 0), "{max_part}");
     }
+}
+
+#[test]
+fn the_speed_and_the_duty_of_a_fan_are_read_as_of_one_place() {
+    let mut table = Table::new().temperature(1, good(40)).temperature(2, good(60));
+    for (record, unit_1, base_unit) in [(0, 0, 18), (1, 1, 0)] {
+        // Entity 29.1, sensor type 4; y = x in RPM, or in percent.
+        table.sdrs[record][8..10].copy_from_slice(&[29, 1]);
+        table.sdrs[record][12] = 4;
+        table.sdrs[record][20..22].copy_from_slice(&[unit_1, base_unit]);
+    }
+    let outcome = sensors(&mut table);
+    let seen: Vec<_> = readings(&outcome).iter().map(|r| (r.component.to_string(), r.kind)).collect();
+    assert_eq!(seen, [("fan/T1".to_owned(), SensorKind::FanSpeed), ("fan/T1".to_owned(), SensorKind::FanDuty)]);
 }
 
 #[test]
