@@ -1,11 +1,12 @@
 //! The step: everything that is in memory, and what a run of rows or a tick does to it.
 
+use super::breach;
 use super::draft::{self, Draft};
 use super::identity::Servers;
 use super::live::{Live, same};
 use super::rebuild::{self, pages};
 use super::{Error, Terms, verdict};
-use crate::react::{self, Context, react};
+use crate::react::{Context, react};
 use outband_health::rule::{self, Rule};
 use outband_health::window::{Hosted, Origin};
 use outband_health::{Health, Incident, IncidentChange, RuleConfig, Stage, What, score};
@@ -15,7 +16,7 @@ use outband_store::{
     AgentRecord, AgentTarget, HealthRecord, LogRow, Page, Poison, Scope, Sequence, ServerEvents, ServerGaps,
     ServerInventory, ServerReadings, ServerRecord, Store, TicketFilter, TicketRecord, TicketWrite,
 };
-use outband_ticket::{Action, Command, Redundancy, State, TicketNumber, apply, sla};
+use outband_ticket::{Redundancy, State, TicketNumber, sla};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -483,36 +484,16 @@ impl<S: Store> Assessor<S> {
 
     /// Writes into the logs of tickets which clocks ran out.
     fn breaches(&mut self, draft: &mut Draft, terms: &Terms, now: Timestamp) {
-        let mut due = Vec::new();
-        for (number, (record, next)) in &mut self.tickets {
+        for (record, next) in self.tickets.values_mut() {
             // `None`: nothing runs, or it was not looked at since it changed. Looking is cheap.
-            if next.is_none_or(|next| now > next) {
-                due.push(*number);
-                *next = sla::next_due(&terms.policy, &terms.calendar, &record.log, now);
+            if next.is_some_and(|next| now <= next) {
+                continue;
             }
-        }
-        for number in due {
-            let Some((record, next)) = self.tickets.get(&number) else { continue };
-            let next = *next;
-            let mut record = record.clone();
-            let expected_revision = Some(record.ticket.revision);
-            let mut transitions = Vec::new();
-            for (target, at) in sla::unlogged_breaches(&terms.policy, &terms.calendar, &record.log, now) {
-                let why = format!("due {at}");
-                let command = Command { who: react::WHO.to_owned(), why, action: Action::Breach { target } };
-                match apply(&record.ticket, command, now) {
-                    Ok(transition) => {
-                        record.ticket = record.ticket.after(&transition);
-                        record.log.push(transition.clone());
-                        transitions.push(transition);
-                    }
-                    Err(error) => tracing::warn!(ticket = %number, %error, "a breach cannot be logged"),
-                }
-            }
-            if !transitions.is_empty() {
-                tracing::warn!(ticket = %number, "an SLA clock ran out");
-                draft.ticket(TicketWrite { ticket: record.ticket.clone(), expected_revision, transitions });
-                self.tickets.insert(number, (record, next));
+            *next = sla::next_due(&terms.policy, &terms.calendar, &record.log, now);
+            if let Some(write) = breach::log(record, terms, now) {
+                tracing::warn!(ticket = %record.ticket.number, "an SLA clock ran out");
+                *record = draft::after(Some(record), &write);
+                draft.ticket(write);
             }
         }
     }

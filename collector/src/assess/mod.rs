@@ -6,9 +6,10 @@
 //! more than the store.
 //!
 //! Read in this order: this file (when a step is made), `assessor` (the step), `live` (one server), `draft` (what is
-//! to be written), [`identity`], `verdict` (what people said by moving tickets), `rebuild` (after a restart).
+//! to be written), [`identity`], `verdict` (what people said by moving tickets), `breach` (clocks that ran out), `rebuild` (after a restart).
 
 mod assessor;
+mod breach;
 mod draft;
 pub mod identity;
 mod live;

@@ -223,9 +223,10 @@ impl Step<'_> {
         absorb(&mut after, &renewed, newest(&renewed) > before.newest);
         (after.clean, after.clean_at) = (0, None);
         if self.ripe(&after, &renewed) {
-            let seen = renewed.iter().any(|f| !f.predicted && after.actual_hits >= f.confirm);
+            let seen = group.iter().any(|f| !f.predicted && after.actual_hits >= f.confirm);
             (after.stage, after.predicted) = (Stage::Open, before.predicted && !seen);
-            grave(&mut after, &renewed);
+            // What was known before the repair counts again, too: it was not repaired.
+            grave(&mut after, group);
             return change(after, What::Recurred);
         }
         (after != *before).then(|| change(after, What::Noted))?
