@@ -150,6 +150,9 @@ fn nothing_is_lost_or_doubled_when_agent_and_collector_are_killed_in_mid_stream(
     let all_there = wait_until(PATIENCE, || number(&store(&path), entries) >= i64::try_from(written).unwrap());
     assert!(all_there, "{written} log entries were written, {} are stored", number(&store(&path), entries));
 
+    // The stream flows again: an agent that is asked to end while it is not connected keeps the rest for its next start.
+    let flowing = stored(&path) + 8;
+    assert!(wait_until(PATIENCE, || stored(&path) >= flowing), "the stream stands still at {}", stored(&path));
     assert!(stack.stop_agent().expect("an end").is_some_and(|s| s.success()), "the agent did not end well");
     let assessed = wait_until(PATIENCE, || {
         let db = store(&path);

@@ -2,9 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
-use outband_bmc::Polled;
 use outband_bmc::client::Bmc;
-use outband_bmc::{ConnectError, Credentials, Fingerprint, Rung, Secret, Target, Trust};
+use outband_bmc::{ConnectError, Credentials, Fingerprint, Polled, Rung, Secret, Target, Trust};
 use outband_schemas::{
     Cause, Clock, Gap, LogEvent, Observation, Quality, Reading, Section, SensorKind, Suspicion, Timestamp, Value,
 };
@@ -250,10 +249,28 @@ fn a_wrong_password_and_a_full_house_are_told_apart_and_show_no_password() {
         let full =
             RedfishServer::serve(machine(), Options { login, max_sessions: 1, ..Options::default() }).await.unwrap();
         let first = connect(&full).await;
-        let error = refused(&target(&full, Trust::FirstUse)).await;
-        assert_eq!((error.rung, error.cause), (Rung::Login, Cause::Busy));
-        assert!(error.detail.contains("out of sessions"), "{error}");
+        let error = refused(&Target { credentials: wrong.credentials, ..target(&full, Trust::FirstUse) }).await;
+        assert_eq!((error.rung, error.cause), (Rung::Login, Cause::Denied));
         first.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_bmc_out_of_sessions_is_read_with_user_and_password_and_says_so() {
+    runtime().block_on(async {
+        let login = Some(Login { user: USER.to_owned(), password: PASSWORD.to_owned() });
+        let full =
+            RedfishServer::serve(machine(), Options { login, max_sessions: 1, ..Options::default() }).await.unwrap();
+        let _left_behind = connect(&full).await;
+        let mut second = connect(&full).await;
+        let polled = second.poll(Section::Inventory, None, &Fixed).await.unwrap();
+        let told = polled
+            .observations
+            .iter()
+            .any(|o| matches!(o, Observation::Gap(g) if g.detail.contains("out of sessions")));
+        assert!(told, "{:?}", polled.observations);
+        second.close().await.unwrap();
+        assert_eq!(full.open_sessions(), 1);
     });
 }
 

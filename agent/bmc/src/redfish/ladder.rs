@@ -60,32 +60,33 @@ async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<
     held(Rung::Protocol, found);
     held(Rung::Security, security(&http, &target.trust));
     let login = log_in(&mut http, &root).await?;
-    held(
-        Rung::Login,
-        match &login {
-            Login::Session { .. } => format!("session for {}", target.credentials.user),
-            Login::Basic { why } => format!("user and password with every request ({why})"),
-        },
-    );
+    let logged_in = match &login {
+        Login::Session { .. } => format!("session for {}", target.credentials.user),
+        Login::Basic { why } => format!("user and password with every request ({why})"),
+    };
     if root.get("Systems").is_none() && root.get("Chassis").is_none() {
         // Some show the rest of the root only to those who logged in.
         if let Answer::Http { status: 200..=299, body } = http.send(Method::Get, "/redfish/v1/", None).await.answer {
             root = lenient::parse(&body).unwrap_or(root);
         }
     }
-    held(
-        Rung::Privilege,
-        match privilege(&http, &root).await {
-            Ok(found) => found,
-            Err(e) => {
-                // The session is ours, and nobody else will end it.
-                if let Login::Session { uri: Some(uri) } = &login {
-                    drop(http.send(Method::Delete, uri, None).await);
-                }
-                return Err(e);
+    match privilege(&http, &root, &login).await {
+        Ok(found) => {
+            held(Rung::Login, logged_in);
+            held(Rung::Privilege, found);
+        }
+        Err(e) => {
+            // User and password that go with every request are only now seen to be right.
+            if e.rung > Rung::Login {
+                held(Rung::Login, logged_in);
             }
-        },
-    );
+            // The session is ours, and nobody else will end it.
+            if let Login::Session { uri: Some(uri) } = &login {
+                drop(http.send(Method::Delete, uri, None).await);
+            }
+            return Err(e);
+        }
+    }
     Ok((http, root, login))
 }
 
@@ -283,13 +284,10 @@ pub(super) async fn log_in(http: &mut Http, root: &Value) -> Result<Login, Broke
                 }
                 None => why = format!("the login at {uri} gave no token"),
             },
+            // Agents that were killed leave sessions behind until they expire, half an hour later on most BMCs.
             _ if no_room => {
-                return Err(broken(
-                    Rung::Login,
-                    Cause::Busy,
-                    format!("the BMC is out of sessions (HTTP {status}{error})"),
-                    "end stale sessions in the BMC's web interface, or wait until they expire",
-                ));
+                why = format!("the BMC is out of sessions (HTTP {status}{error})");
+                break;
             }
             404 | 405 | 501 => why = format!("HTTP {status} at {uri}"),
             // iLO 4 advertises a spelling that proxies and emulators refuse like any unknown path.
@@ -325,19 +323,23 @@ fn path_of(location: &str) -> Option<String> {
     url::Url::parse(location).ok().map(|u| u.path().to_owned())
 }
 
-async fn privilege(http: &Http, root: &Value) -> Result<String, Broken> {
+async fn privilege(http: &Http, root: &Value, login: &Login) -> Result<String, Broken> {
     for field in ["Chassis", "Systems", "Managers"] {
         let Some(uri) = link(root, field) else { continue };
         let reply = http.get(&uri, 4 << 20).await;
         match reply.answer {
             Answer::Http { status: 200..=299, .. } => return Ok(format!("{field} can be read")),
             Answer::Http { status: 401, .. } => {
-                return Err(broken(
-                    Rung::Login,
-                    Cause::Denied,
-                    "the BMC refused user and password",
-                    "check user and password",
-                ));
+                let (detail, remedy) = match login {
+                    Login::Session { .. } => {
+                        ("the BMC gave a session and does not accept it".to_owned(), "restart the BMC")
+                    }
+                    Login::Basic { why } => (
+                        format!("{why}, and the BMC refused user and password sent with a request"),
+                        "check user and password; end stale sessions in the BMC's web interface, or wait until they expire",
+                    ),
+                };
+                return Err(broken(Rung::Login, Cause::Denied, detail, remedy));
             }
             Answer::Http { status: 403, body } => {
                 let said = lenient::parse(&body).ok().and_then(|b| lenient::error_of(&b)).unwrap_or_default();
