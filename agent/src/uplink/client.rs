@@ -6,7 +6,7 @@ mod tests;
 use super::backoff::Backoff;
 use super::session::{self, Action, Session};
 use super::{Link, Options, Settings};
-use crate::spooler::{self, Spooler};
+use crate::spooler::{self, Held, Spooler};
 use outband_proto::ingest::{StreamRequest, StreamResponse, ingest_service_client::IngestServiceClient};
 use outband_schemas::SpoolId;
 use rand::Rng;
@@ -115,8 +115,8 @@ fn report(endpoint: &str, error: &Error) {
         Error::Session(session::Error::GoAway { reason: Reason::Shutdown, .. }) => {
             tracing::info!(endpoint, "the collector shuts down; the spool keeps what comes");
         }
-        Error::Session(session::Error::MarkAhead { .. }) => {
-            tracing::error!(endpoint, %error, "this spool lost commits; it takes a new id and sends again what is not acknowledged");
+        Error::Session(ended) if ended.needs_new_spool_id() => {
+            tracing::error!(endpoint, %error, "this spool lost commits or was rolled back; it takes a new id and sends again what is not acknowledged");
         }
         Error::Session(session::Error::Protocol(_)) | Error::Spool(_) => {
             tracing::error!(endpoint, %error, "the stream ended");
@@ -148,6 +148,23 @@ impl Attempt<'_> {
         let token = token(&self.now.options.token_file).await?;
         let mut held = self.spooler.held();
         let first = *held.borrow_and_update();
+        let Err(ended) = self.stream(endpoint, channel, token, held, first).await;
+        if let Error::Session(error) = &ended
+            && error.needs_new_spool_id()
+        {
+            renew(self.spooler, first.id).await;
+        }
+        Err(ended)
+    }
+
+    async fn stream(
+        &mut self,
+        endpoint: &str,
+        channel: Channel,
+        token: MetadataValue<Ascii>,
+        mut held: watch::Receiver<Held>,
+        first: Held,
+    ) -> Result<Never, Error> {
         let mut session = Session::new(&self.now.announce, first);
 
         let (up, outbox) = mpsc::channel(QUEUED);
@@ -176,11 +193,7 @@ impl Attempt<'_> {
                 () = sleep_until(welcome_until) => return Err(Error::NoWelcome),
             };
             if let Some(message) = message {
-                let taken = self.take(&mut session, message, endpoint);
-                if let Err(Error::Session(session::Error::MarkAhead { .. })) = taken {
-                    renew(self.spooler, first.id).await;
-                }
-                taken?;
+                self.take(&mut session, message, endpoint)?;
                 if session.is_welcomed() {
                     welcome_until = None;
                 }
@@ -231,7 +244,7 @@ async fn last_words(down: &mut tonic::Streaming<StreamResponse>) -> Result<(), E
     while let Ok(message) = tokio::time::timeout(LAST_WORDS_WITHIN, down.message()).await {
         match message.map_err(Box::new)?.and_then(|m| m.message) {
             Some(Message::GoAway(g)) => {
-                return Err(session::Error::GoAway { reason: g.reason(), detail: g.detail }.into());
+                return Err(session::Error::of(g).into());
             }
             Some(_) => {}
             None => break,

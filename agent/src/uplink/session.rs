@@ -6,7 +6,7 @@
 //! - An entry is released only after an Ack (or a Welcome) that covers it.
 //! - A mark below what was released means a collector restored from a backup: everything after the mark is sent again as far as it is still there.
 //! - A mark beyond what the spool ever gave a number means that this file lost commits: [`Error::MarkAhead`]; the spool then takes a new id, so that no
-//!   number means two things.
+//!   number means two things. So does a spool that was rolled back and went on with other entries: [`Error::RolledBack`].
 //! - Events go first, and telemetry never fills the whole window.
 
 mod lane;
@@ -17,7 +17,7 @@ use crate::spooler::Held;
 use crate::uplink::Announce;
 use lane::Progress;
 use outband_proto::ingest::{
-    Ack, Hello, LaneState, Order, OrderResult, StreamRequest, StreamResponse, Welcome, go_away, stream_request,
+    Ack, GoAway, Hello, LaneState, Order, OrderResult, StreamRequest, StreamResponse, Welcome, go_away, stream_request,
     stream_response,
 };
 use outband_schemas::Lane;
@@ -45,6 +45,9 @@ pub enum Error {
         /// The spool's next number.
         next: i64,
     },
+    /// The collector has another entry under a number of this spool.
+    #[error("the collector has other entries than this spool: {0}")]
+    RolledBack(String),
     /// The collector ended it.
     #[error("the collector ended the stream: {}{}{detail}", reason_words(*.reason), if .detail.is_empty() { "" } else { ": " })]
     GoAway {
@@ -55,12 +58,28 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// How a GoAway ends the stream.
+    pub fn of(g: GoAway) -> Self {
+        match g.reason() {
+            go_away::Reason::SpoolRolledBack => Self::RolledBack(g.detail),
+            reason => Self::GoAway { reason, detail: g.detail },
+        }
+    }
+
+    /// Whether the numbers of this spool mean other entries at the collector, so that it has to take a new id before it is tried again.
+    pub fn needs_new_spool_id(&self) -> bool {
+        matches!(self, Self::MarkAhead { .. } | Self::RolledBack(_))
+    }
+}
+
 fn reason_words(reason: go_away::Reason) -> &'static str {
     match reason {
         go_away::Reason::Fenced => "another stream of this agent took over",
         go_away::Reason::Shutdown => "it is shutting down",
         go_away::Reason::StoreUnavailable => "it cannot store now",
         go_away::Reason::Protocol => "this agent broke the protocol",
+        go_away::Reason::SpoolRolledBack => "this spool was rolled back",
         go_away::Reason::Unspecified => "no reason given",
     }
 }
@@ -156,7 +175,7 @@ impl Session {
         use stream_response::Message as M;
         match message.message {
             Some(M::Welcome(welcome)) => self.handle_welcome(&welcome),
-            Some(M::GoAway(g)) => Err(Error::GoAway { reason: g.reason(), detail: g.detail }),
+            Some(M::GoAway(g)) => Err(Error::of(g)),
             Some(M::Ack(_) | M::Order(_)) if !self.welcomed => Err(protocol("something came before Welcome")),
             Some(M::Ack(ack)) => self.handle_ack(&ack),
             Some(M::Order(order)) => self.handle_order(order),

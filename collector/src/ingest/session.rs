@@ -159,7 +159,8 @@ impl Session {
     pub fn handle_store_error(&self, error: &StoreError) -> Farewell {
         match error {
             StoreError::Fenced { .. } => Farewell::fenced(),
-            StoreError::Jump { .. } | StoreError::DifferentBody { .. } => Farewell::protocol(error.to_string()),
+            StoreError::Jump { .. } => Farewell::protocol(error.to_string()),
+            StoreError::DifferentBody { .. } => Farewell { reason: Reason::SpoolRolledBack, detail: error.to_string() },
             StoreError::Closed => Farewell::shutdown(),
             StoreError::Unavailable { .. }
             | StoreError::Damaged { .. }

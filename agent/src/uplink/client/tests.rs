@@ -4,7 +4,9 @@ use super::*;
 use crate::spooler::Body;
 use crate::uplink::Announce;
 use outband_proto::ingest::ingest_service_server::{IngestService, IngestServiceServer};
-use outband_proto::ingest::{Ack, LaneMark, Welcome, stream_request::Message as Up, stream_response::Message as Down};
+use outband_proto::ingest::{
+    Ack, GoAway, LaneMark, Welcome, go_away, stream_request::Message as Up, stream_response::Message as Down,
+};
 use outband_schemas::{AgentId, Clock, Lane, SiteId, Timestamp};
 use rand::SeedableRng;
 use std::sync::{Arc, Mutex};
@@ -17,6 +19,8 @@ struct Collector {
     /// Bodies by lane number.
     stored: Arc<Mutex<[Vec<Vec<u8>>; 3]>>,
     hellos: Arc<Mutex<u32>>,
+    /// The spool whose batches are refused as other entries than those that are stored, and the one that said Hello last.
+    rolled_back: Arc<Mutex<[Option<String>; 2]>>,
     /// Breaks the streams that stand.
     cut: CancellationToken,
 }
@@ -26,14 +30,24 @@ impl Collector {
         self.stored.lock().unwrap()[usize::from(lane.number())].clone()
     }
 
+    fn refuses(&self) -> bool {
+        let [refused, current] = &*self.rolled_back.lock().unwrap();
+        refused.is_some() && refused == current
+    }
+
     fn answer(&self, message: Up) -> Down {
         let mut stored = self.stored.lock().unwrap();
         match message {
-            Up::Hello(_) => {
+            Up::Hello(hello) => {
+                self.rolled_back.lock().unwrap()[1] = Some(hello.spool_id);
                 *self.hellos.lock().unwrap() += 1;
                 let lanes = [1, 2].map(|lane: i32| LaneMark { lane, committed: stored[lane as usize].len() as i64 });
                 Down::Welcome(Welcome { lanes: lanes.to_vec(), window_bytes: 4000 })
             }
+            Up::Batch(_) if self.refuses() => Down::GoAway(GoAway {
+                reason: go_away::Reason::SpoolRolledBack.into(),
+                detail: "lane event holds another body under 1".to_owned(),
+            }),
             Up::Batch(b) => {
                 let lane = &mut stored[b.lane as usize];
                 assert_eq!(b.first_seq, lane.len() as i64 + 1);
@@ -264,5 +278,19 @@ async fn a_spool_that_lost_commits_takes_a_new_id_and_sends_again() {
     let before = held.borrow().id;
     let renewed = held.wait_for(|h| h.id != before);
     tokio::time::timeout(Duration::from_secs(30), renewed).await.expect("no new id in 30 s").unwrap();
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_spool_that_was_rolled_back_is_refused_once_and_delivered_under_a_new_id() {
+    let (collector, pem) = (Collector::default(), certificate());
+    let (port, server) = serve(collector.clone(), &pem, 0).await;
+    let site = Site::begin(vec![format!("https://localhost:{port}")], &pem.0, TOKEN);
+    let before = site.spooler.held().borrow().id;
+    collector.rolled_back.lock().unwrap()[0] = Some(before.to_string());
+    site.append(Lane::Event, b"x").await;
+    site.delivered().await;
+    assert_ne!(site.spooler.held().borrow().id, before);
+    assert_eq!(collector.stored(Lane::Event), [b"x"]);
     server.abort();
 }

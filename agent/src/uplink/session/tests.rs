@@ -177,6 +177,25 @@ fn a_mark_beyond_the_spools_numbers_ends_the_stream() {
 }
 
 #[test]
+fn a_spool_whose_entries_the_collector_has_otherwise_needs_a_new_id_and_no_other_farewell_asks_for_one() {
+    let ended = |reason: go_away::Reason| {
+        let (mut session, mut spool) = begun(5);
+        session.handle_message(welcome(0, 0, 1000)).unwrap();
+        settle(&mut session, &mut spool);
+        let go_away = GoAway { reason: reason.into(), detail: "lane event holds another body under 1".to_owned() };
+        session.handle_message(StreamResponse { message: Some(Down::GoAway(go_away)) }).unwrap_err()
+    };
+    let rolled_back = ended(go_away::Reason::SpoolRolledBack);
+    assert!(
+        rolled_back.needs_new_spool_id() && rolled_back.to_string().contains("another body under 1"),
+        "{rolled_back}"
+    );
+    for reason in [go_away::Reason::Protocol, go_away::Reason::Fenced, go_away::Reason::StoreUnavailable] {
+        assert!(!ended(reason).needs_new_spool_id(), "{reason:?}");
+    }
+}
+
+#[test]
 fn a_full_window_stops_the_sending_and_an_ack_lets_it_go_on() {
     let (mut session, mut spool) = begun(50);
     session.handle_message(welcome(0, 0, 1000)).unwrap();

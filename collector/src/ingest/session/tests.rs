@@ -151,7 +151,7 @@ fn each_refusal_of_the_store_has_its_own_farewell() {
     let reason = |e: StoreError| session.handle_store_error(&e).reason;
     assert_eq!(reason(StoreError::Fenced { agent }), Reason::Fenced);
     assert_eq!(reason(StoreError::Closed), Reason::Shutdown);
-    assert_eq!(reason(StoreError::DifferentBody { lane: Lane::Event, seq: 1 }), Reason::Protocol);
+    assert_eq!(reason(StoreError::DifferentBody { lane: Lane::Event, seq: 1 }), Reason::SpoolRolledBack);
     let full = std::io::Error::other("disk full");
     assert_eq!(reason(StoreError::Unavailable { doing: "commit", source: full.into() }), Reason::StoreUnavailable);
 }
