@@ -13,8 +13,10 @@ use serde::Serialize;
 
 #[derive(Debug, Serialize)]
 struct View {
-    /// The server; the agent, where a piece of its stream is missing.
+    /// The server; empty where a piece of an agent's stream is missing.
     server: String,
+    /// The agent whose stream it is.
+    agent: String,
     component: Option<String>,
     cause: String,
     detail: String,
@@ -36,8 +38,16 @@ const COLUMNS: &[Column<View>] = &[
         key: "server",
         head: Word::Server,
         wide: false,
-        cell: |v, _| v.server.strip_prefix("servers/").unwrap_or(&v.server).to_owned(),
+        // An agent keeps its prefix, so that it is not taken for a server.
+        cell: |v, _| if v.server.is_empty() { v.agent.clone() } else { name::short(&v.server) },
         raw: |v| v.server.clone(),
+    },
+    Column {
+        key: "agent",
+        head: Word::Agent,
+        wide: true,
+        cell: |v, _| name::short(&v.agent),
+        raw: |v| v.agent.clone(),
     },
     Column {
         key: "component",
@@ -58,6 +68,7 @@ impl From<ServerGap> for View {
         let gap = g.gap.unwrap_or_default();
         Self {
             server: g.server,
+            agent: g.agent,
             component: gap.component.map(|c| place(Some(c))),
             cause: word(gap.cause, Cause::from_number),
             detail: gap.detail,

@@ -14,6 +14,8 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 struct View {
     name: String,
+    /// What people call it: its host's name, or else its targets'.
+    display_name: String,
     site: String,
     serial: String,
     uuid: String,
@@ -40,6 +42,13 @@ struct Part {
 
 const COLUMNS: &[Column<View>] = &[
     Column { key: "name", head: Word::Server, wide: false, cell: |v, _| name::short(&v.name), raw: |v| v.name.clone() },
+    Column {
+        key: "display_name",
+        head: Word::Name,
+        wide: false,
+        cell: |v, _| v.display_name.clone(),
+        raw: |v| v.display_name.clone(),
+    },
     Column {
         key: "site",
         head: Word::Site,
@@ -155,6 +164,7 @@ impl Document for View {
 impl From<wire::Server> for View {
     fn from(s: wire::Server) -> Self {
         Self {
+            display_name: display_name(&s.hostname, &s.targets),
             name: s.name,
             site: s.site,
             serial: s.serial,
@@ -169,6 +179,15 @@ impl From<wire::Server> for View {
             etag: s.etag,
         }
     }
+}
+
+/// The host's name; a BMC that does not know it is known by the names that its agent's config gives it.
+fn display_name(hostname: &str, targets: &[String]) -> String {
+    if !hostname.is_empty() {
+        return hostname.to_owned();
+    }
+    let own = |target: &String| target.split_once('/').map_or(target.as_str(), |(_agent, name)| name).to_owned();
+    targets.iter().map(own).collect::<Vec<_>>().join(", ")
 }
 
 impl From<wire::Part> for Part {
@@ -211,4 +230,17 @@ async fn list(context: &Context, site: String) -> Result<(), Error> {
         context.render(&List { name: "servers", columns: COLUMNS, paged, none: Word::NoServers })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_called_by_its_host_and_else_by_its_targets_without_their_agent() {
+        let targets = ["dc1/r7-ipmi".to_owned(), "dc1/r7-redfish".to_owned()];
+        assert_eq!(display_name("db-7", &targets), "db-7");
+        assert_eq!(display_name("", &targets), "r7-ipmi, r7-redfish");
+        assert_eq!(display_name("", &["odd".to_owned()]), "odd");
+    }
 }

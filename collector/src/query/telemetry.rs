@@ -89,11 +89,8 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C>
         let listing = self.ask(move |store| store.gaps(&filter, &page)).await?;
         let gaps = listing.rows.iter().map(|row| ServerGap {
             // A gap in an agent's stream is no server's: it may be any of them.
-            server: match (&row.server, &row.agent) {
-                (Some(server), _) => name::server(server),
-                (None, Some(agent)) => name::agent(agent),
-                (None, None) => String::new(),
-            },
+            server: row.server.as_ref().map(name::server).unwrap_or_default(),
+            agent: row.agent.as_ref().map(name::agent).unwrap_or_default(),
             gap: Some((&row.gap).into()),
         });
         Ok(Response::new(ListGapsResponse { gaps: gaps.collect(), next_page_token: pager.next(&listing) }))

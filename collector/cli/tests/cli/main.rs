@@ -134,7 +134,8 @@ fn json_yaml_and_csv_say_the_same() {
     let mut csv = csv::Reader::from_reader(text.as_bytes());
     assert_eq!(&csv.headers().unwrap()[0], "name");
     let rows: Vec<_> = csv.records().map(Result::unwrap).collect();
-    assert_eq!((rows.len(), &rows[0][5]), (2, "R750, \"rev 2\""));
+    let model = csv.headers().unwrap().iter().position(|h| h == "model").unwrap();
+    assert_eq!((rows.len(), &rows[0][model]), (2, "R750, \"rev 2\""));
 }
 
 #[test]
@@ -151,6 +152,16 @@ fn tables_say_ages_clocks_and_that_stale_is_not_ok() {
     assert!(agents.contains("1 min 5 s (+10)"), "{agents}");
     let readings = stdout(&outband(&collector, &["readings", "srv-1"]));
     assert!(readings.contains("5400 RPM") && readings.contains("unavailable:timeout"), "{readings}");
+}
+
+#[test]
+fn a_gap_in_an_agents_stream_is_shown_as_the_agents() {
+    let collector = Collector::start();
+    let table = stdout(&outband(&collector, &["gaps"]));
+    assert!(table.lines().any(|l| l.contains("srv-1") && !l.contains("dc1")), "{table}");
+    assert!(table.lines().any(|l| l.contains("agents/dc1") && !l.contains("srv-1")), "{table}");
+    let json: Value = serde_json::from_str(&stdout(&outband(&collector, &["gaps", "-o", "json"]))).unwrap();
+    assert_eq!((&json["gaps"][1]["server"], &json["gaps"][1]["agent"]), (&"".into(), &"agents/dc1".into()));
 }
 
 #[test]

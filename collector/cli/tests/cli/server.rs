@@ -196,7 +196,11 @@ impl TelemetryService for Desk {
 
     async fn list_gaps(&self, _: Request<t::ListGapsRequest>) -> Result<Response<t::ListGapsResponse>, Status> {
         let gap = t::Gap { cause: 5, detail: "no route to host".to_owned(), from_ms: Some(1), ..t::Gap::default() };
-        let gaps = vec![t::ServerGap { server: "servers/srv-1".to_owned(), gap: Some(gap) }];
+        let of_stream = t::Gap { component: None, ..gap.clone() };
+        let gaps = vec![
+            t::ServerGap { server: "servers/srv-1".to_owned(), gap: Some(gap), agent: String::new() },
+            t::ServerGap { server: String::new(), gap: Some(of_stream), agent: "agents/dc1".to_owned() },
+        ];
         Ok(Response::new(t::ListGapsResponse { gaps, next_page_token: String::new() }))
     }
 }
