@@ -1,13 +1,13 @@
 //! The collector as a whole: opens what is on disk, starts the loops and the listeners, ends them in order.
 
-use crate::assess::Judgement;
 use crate::auth::Gate;
 use crate::clock::{Finding, SteadyClock};
 use crate::config::{self, Config};
 use crate::datadir::{self, DataDir, RunInfo};
 use crate::ingest::{Ingest, Registry};
+use crate::judgement::{Judgement, Terms};
+use crate::query::Desk;
 use crate::query::pulse::Pulse;
-use crate::query::{Desk, Promises};
 use crate::serve::{self, Bound};
 use crate::token::{self, Role, Tokens};
 use crate::{assess, tls, upkeep};
@@ -109,9 +109,9 @@ impl Collector {
         let identity = tls::load_or_make(&dir, &tls::server_names(&config.tls.server_names), clock.now())?;
 
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
-        let promises = Promises::try_from(&config.sla)?;
-        let judgement = Judgement::new(terms(&config, &promises));
-        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), promises, shutdown.clone());
+        let judgement = Judgement::new(Terms::try_from(&config)?);
+        let hand = judgement.clone();
+        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone());
         let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
         let retention = upkeep::Terms::new(config.retention);
 
@@ -167,10 +167,10 @@ impl Collector {
     /// Takes over another config and the tokens as they are on disk now. What needs a restart is named in the log and left
     /// as it is.
     pub fn reload(&mut self, config: Config) -> Result<(), Error> {
-        let promises = Promises::try_from(&config.sla)?;
+        let terms = Terms::try_from(&config)?;
         let tokens = Tokens::load_or_make(&self.dir)?;
-        self.judgement.replace(terms(&config, &promises));
-        self.desk.promise(promises);
+        self.judgement.replace(terms);
+        self.desk.answer_anew();
         self.gate.replace(tokens);
         self.retention.replace(config.retention);
         for (section, changed) in [
@@ -211,10 +211,6 @@ impl Collector {
         let closed = tokio::task::spawn_blocking(move || store.close()).await?;
         closed.map_err(|source| Error::Store { path, source })
     }
-}
-
-fn terms(config: &Config, promises: &Promises) -> assess::Terms {
-    assess::Terms { rules: config.health.clone(), policy: promises.policy.clone(), calendar: promises.calendar.clone() }
 }
 
 /// Says where everything is: the first thing that somebody who starts a collector needs.

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod datadir;
 pub mod ingest;
+pub mod judgement;
 pub mod query;
 pub mod react;
 pub mod run;

@@ -8,6 +8,8 @@ use common::{Agent, Home, batch, hello};
 use outband_collector::app::Collector;
 use outband_proto::ingest::Lane;
 use outband_proto::ingest::go_away::Reason;
+use outband_proto::telemetry::ListGapsRequest;
+use outband_proto::telemetry::telemetry_service_client::TelemetryServiceClient;
 use outband_schemas::Cause;
 use outband_store::{GapFilter, LogRow, Page, Store};
 
@@ -115,6 +117,27 @@ async fn a_jump_with_a_reason_is_stored_as_a_gap() {
     let gaps = collector.store().gaps(&GapFilter::default(), &Page::first(10)).unwrap().rows;
     assert_eq!(gaps.len(), 1);
     assert_eq!((gaps[0].gap.cause, gaps[0].gap.detail.contains("the spool was full")), (Cause::Evicted, true));
+
+    let mut operators = TelemetryServiceClient::new(home.operator(&collector).await);
+    let all = ListGapsRequest { parent: "servers/-".to_owned(), ..ListGapsRequest::default() };
+    let listed = operators.list_gaps(all).await.unwrap().into_inner().gaps;
+    let whose: Vec<_> = listed.iter().map(|g| (g.server.as_str(), g.agent.as_str())).collect();
+    assert_eq!(whose, [("", "agents/dc1")], "any of the agent's servers may have the gap");
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_body_under_a_stored_sequence_is_refused_as_a_rolled_back_spool() {
+    let home = Home::new();
+    let collector = home.start().await;
+    let (mut agent, _) = Agent::join(&mut home.ingest(&collector).await, hello("dc1", 1)).await;
+    agent.send(batch(Lane::Event, 1, 2)).await;
+    agent.ack().await;
+    let other = outband_proto::ingest::Batch { bodies: vec![b"other".to_vec()], ..batch(Lane::Event, 2, 1) };
+    agent.send(other).await;
+    let go_away = agent.go_away().await;
+    assert_eq!(go_away.reason(), Reason::SpoolRolledBack);
+    assert_eq!(rows(&collector)[1].body, b"Event 2");
     collector.stop().await.unwrap();
 }
 

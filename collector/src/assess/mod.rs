@@ -16,13 +16,13 @@ mod live;
 mod rebuild;
 mod verdict;
 
+use crate::judgement::{Judgement, Terms};
 use crate::query::pulse::Pulse;
 use assessor::Assessor;
-use outband_health::RuleConfig;
 use outband_schemas::Clock;
 use outband_store::{Store, StoreError};
-use outband_ticket::{Calendar, Rejected, SlaPolicy};
-use std::sync::{Arc, PoisonError, RwLock};
+use outband_ticket::Rejected;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinError;
@@ -53,39 +53,6 @@ pub enum Error {
     Task(#[from] JoinError),
 }
 
-/// What is judged by, replaceable while the collector runs.
-#[derive(Debug, Clone)]
-pub struct Judgement {
-    now: Arc<RwLock<Arc<Terms>>>,
-}
-
-/// Thresholds and promises.
-#[derive(Debug)]
-pub struct Terms {
-    /// The thresholds of the rules.
-    pub rules: RuleConfig,
-    /// What is promised.
-    pub policy: SlaPolicy,
-    /// Business hours.
-    pub calendar: Calendar,
-}
-
-impl Judgement {
-    /// By these terms.
-    pub fn new(terms: Terms) -> Self {
-        Self { now: Arc::new(RwLock::new(Arc::new(terms))) }
-    }
-
-    /// Puts others in force, from the next step on.
-    pub fn replace(&self, terms: Terms) {
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);
-    }
-
-    fn get(&self) -> Arc<Terms> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 /// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written.
 pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
     store: S,
@@ -101,7 +68,7 @@ pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut assessor: Option<Assessor<S>> = None;
     loop {
-        let (ours, now, terms) = (store.clone(), clock.now(), judgement.get());
+        let (ours, now, terms) = (store.clone(), clock.now(), judgement.terms());
         let before = assessor.take();
         let step = tokio::task::spawn_blocking(move || {
             let mut assessor = match before {

@@ -10,31 +10,14 @@ pub mod pulse;
 pub mod telemetry;
 pub mod ticket;
 
-use crate::config::sla::Sla;
 use crate::ingest::Registry;
+use crate::judgement::{Judgement, Terms};
 use outband_schemas::{Clock, Timestamp};
 use outband_store::{Store, StoreError};
-use outband_ticket::{Calendar, SlaPolicy};
 use pulse::Pulse;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-
-/// What is promised, ready for use.
-#[derive(Debug, Clone)]
-pub struct Promises {
-    /// The promises.
-    pub policy: SlaPolicy,
-    /// Business hours.
-    pub calendar: Calendar,
-}
-
-impl TryFrom<&Sla> for Promises {
-    type Error = outband_ticket::CalendarError;
-    fn try_from(sla: &Sla) -> Result<Self, Self::Error> {
-        Ok(Self { policy: sla.policy(), calendar: sla.calendar()? })
-    }
-}
 
 /// What every service needs to answer. Cheap to clone.
 #[derive(Debug)]
@@ -43,7 +26,7 @@ pub struct Desk<S, C> {
     clock: Arc<C>,
     registry: Registry,
     pulse: Pulse,
-    promises: Arc<RwLock<Arc<Promises>>>,
+    judgement: Judgement,
     shutdown: CancellationToken,
 }
 
@@ -54,7 +37,7 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             clock: self.clock.clone(),
             registry: self.registry.clone(),
             pulse: self.pulse.clone(),
-            promises: self.promises.clone(),
+            judgement: self.judgement.clone(),
             shutdown: self.shutdown.clone(),
         }
     }
@@ -67,21 +50,19 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
         clock: Arc<C>,
         registry: Registry,
         pulse: Pulse,
-        promises: Promises,
+        judgement: Judgement,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { store, clock, registry, pulse, promises: Arc::new(RwLock::new(Arc::new(promises))), shutdown }
+        Self { store, clock, registry, pulse, judgement, shutdown }
     }
 
-    /// Puts other promises in force.
-    pub fn promise(&self, promises: Promises) {
-        // A holder that panicked left a whole value: it is replaced in one step.
-        *self.promises.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(promises);
+    /// Tells watchers anew: other terms are in force.
+    pub fn answer_anew(&self) {
         self.pulse.beat();
     }
 
-    fn promises(&self) -> Arc<Promises> {
-        self.promises.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn terms(&self) -> Arc<Terms> {
+        self.judgement.terms()
     }
 
     fn now(&self) -> Timestamp {

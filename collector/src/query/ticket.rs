@@ -43,15 +43,15 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
         };
         let listing = self.ask(move |store| store.tickets(&filter, &page)).await?;
         let next_page_token = pager.next(&listing);
-        let (promises, now) = (self.promises(), self.now());
-        let tickets = listing.rows.iter().map(|row| ticket(row, &promises, now)).collect();
+        let (terms, now) = (self.terms(), self.now());
+        let tickets = listing.rows.iter().map(|row| ticket(row, &terms, now)).collect();
         Ok(Response::new(ListTicketsResponse { tickets, next_page_token }))
     }
 
     async fn get_ticket(&self, request: Request<GetTicketRequest>) -> Result<Response<GetTicketResponse>, Status> {
         let number = name::read_ticket(&request.into_inner().name)?;
         let record = self.ask(move |store| store.ticket(number)).await?.ok_or_else(|| no_such(number))?;
-        Ok(Response::new(GetTicketResponse { ticket: Some(ticket(&record, &self.promises(), self.now())) }))
+        Ok(Response::new(GetTicketResponse { ticket: Some(ticket(&record, &self.terms(), self.now())) }))
     }
 
     async fn transition_ticket(
@@ -71,7 +71,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
                 Ok((ticket.after(&transition), vec![transition]))
             })
             .await?;
-        Ok(Response::new(TransitionTicketResponse { ticket: Some(ticket(&record, &self.promises(), self.now())) }))
+        Ok(Response::new(TransitionTicketResponse { ticket: Some(ticket(&record, &self.terms(), self.now())) }))
     }
 
     async fn comment_ticket(
@@ -91,7 +91,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
                 Ok((ticket.with_comment(comment), Vec::new()))
             })
             .await?;
-        Ok(Response::new(CommentTicketResponse { ticket: Some(ticket(&record, &self.promises(), self.now())) }))
+        Ok(Response::new(CommentTicketResponse { ticket: Some(ticket(&record, &self.terms(), self.now())) }))
     }
 
     type WatchTicketsStream = ReceiverStream<Result<WatchTicketsResponse, Status>>;
@@ -167,7 +167,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
                 } else if !shown.remove(&number) {
                     continue;
                 }
-                let ticket = ticket(&record, &self.promises(), self.now());
+                let ticket = ticket(&record, &self.terms(), self.now());
                 if out.send(Ok(WatchTicketsResponse { ticket: Some(ticket) })).await.is_err() {
                     return Ok(());
                 }

@@ -1,7 +1,8 @@
 //! Tickets in the words of the wire.
 
+use crate::judgement::Terms;
+use crate::query::name;
 use crate::query::problem::invalid;
-use crate::query::{Promises, name};
 use outband_proto::ticket as wire;
 use outband_schemas::Timestamp;
 use outband_store::TicketRecord;
@@ -60,9 +61,9 @@ pub(super) fn states(numbers: &[i32]) -> Result<Vec<State>, Status> {
 }
 
 /// A ticket with its clocks as they stand at `now`.
-pub(super) fn ticket(record: &TicketRecord, promises: &Promises, now: Timestamp) -> wire::Ticket {
+pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp) -> wire::Ticket {
     let ticket = &record.ticket;
-    let clocks = sla::clocks(&promises.policy, &promises.calendar, &record.log, now);
+    let clocks = sla::clocks(&terms.policy, &terms.calendar, &record.log, now);
     wire::Ticket {
         name: name::ticket(ticket.number),
         state: i32::from(ticket.state.number()),

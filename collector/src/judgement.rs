@@ -1,0 +1,64 @@
+//! What is judged and promised by, in one place for the loop that assesses and for those who answer operators.
+
+use crate::config::Config;
+use outband_health::RuleConfig;
+use outband_ticket::{Calendar, CalendarError, SlaPolicy};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Thresholds and promises.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The thresholds of the rules.
+    pub rules: RuleConfig,
+    /// What is promised.
+    pub policy: SlaPolicy,
+    /// Business hours.
+    pub calendar: Calendar,
+}
+
+impl TryFrom<&Config> for Terms {
+    type Error = CalendarError;
+
+    fn try_from(config: &Config) -> Result<Self, Self::Error> {
+        Ok(Self { rules: config.health.clone(), policy: config.sla.policy(), calendar: config.sla.calendar()? })
+    }
+}
+
+/// The terms in force, replaceable while the collector runs. Clones share them, so that a clock is never shown by other terms than it is breached by.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    now: Arc<RwLock<Arc<Terms>>>,
+}
+
+impl Judgement {
+    /// By these terms.
+    pub fn new(terms: Terms) -> Self {
+        Self { now: Arc::new(RwLock::new(Arc::new(terms))) }
+    }
+
+    /// Puts others in force, from the next step and the next answer on.
+    pub fn replace(&self, terms: Terms) {
+        // A holder that panicked left a whole value: it is replaced in one step.
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);
+    }
+
+    /// The terms in force.
+    pub fn terms(&self) -> Arc<Terms> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_that_are_replaced_are_in_force_for_everyone_who_holds_the_judgement() {
+        let judgement = Judgement::new(Terms::try_from(&Config::default()).unwrap());
+        let desk = judgement.clone();
+        let mut others = Terms::clone(&desk.terms());
+        others.policy.promises.clear();
+        judgement.replace(others);
+        assert!(desk.terms().policy.promises.is_empty());
+    }
+}
