@@ -182,6 +182,7 @@ impl<'a> Pen<'a> {
     fn escalate(&mut self, incident: &Incident, context: &Context) -> Result<(), Rejected> {
         if self.ticket.predicted && !incident.predicted {
             self.act("the predicted failure was seen", Action::Escalate)?;
+            self.ticket.title = title(incident, context);
         }
         let priority = priority(incident, context);
         if priority < self.ticket.priority {
@@ -288,6 +289,7 @@ mod tests {
         let failed = Incident { predicted: false, level: Level::Critical, ..incident() };
         let write = run(failed, What::Escalated, Some(&opened())).unwrap();
         assert_eq!((write.ticket.predicted, write.ticket.priority), (false, Priority::P2));
+        assert_eq!(write.ticket.title, "Disk failed: disk/3 of web1");
         assert_eq!(write.transitions.len(), 2);
     }
 

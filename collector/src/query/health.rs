@@ -56,7 +56,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
                 Ok(Some(server(&record, health_of(store, &record)?, &parts)))
             })
             .await?;
-        let server = found.ok_or_else(|| not_found("Server", &asked, "`ListServers` shows those there are"))?;
+        let server = found.ok_or_else(|| not_found("Server", &asked, "list the servers to see those there are"))?;
         Ok(Response::new(GetServerResponse { server: Some(server) }))
     }
 

@@ -18,7 +18,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
         let Some(id) = name::read_parent(parent)? else { return Ok(None) };
         let asked = id.clone();
         let record = self.ask(move |store| store.server(&asked)).await?;
-        let record = record.ok_or_else(|| not_found("Server", parent, "`ListServers` shows those there are"))?;
+        let record = record.ok_or_else(|| not_found("Server", parent, "list the servers to see those there are"))?;
         Ok(Some(record.merged_into.unwrap_or(id)))
     }
 }

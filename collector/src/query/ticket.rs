@@ -197,7 +197,7 @@ fn changed<S: Store>(store: &S, after: i64) -> Result<Vec<TicketRecord>, StoreEr
 }
 
 fn no_such(number: TicketNumber) -> Status {
-    not_found("Ticket", &name::ticket(number), "`ListTickets` shows those there are")
+    not_found("Ticket", &name::ticket(number), "list the tickets to see those there are")
 }
 
 fn text(field: &str, text: &str) -> Result<String, Status> {
