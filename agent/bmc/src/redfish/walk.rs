@@ -282,7 +282,7 @@ impl Walk {
         for (index, member) in members.into_iter().enumerate() {
             self.member(&pending, index, member, at);
         }
-        if let Some(uri) = next_page.filter(|_| !enough)
+        if let Some(uri) = next_page.filter(|uri| !enough && is_ours(uri))
             && self.seen.insert(page_key(&uri))
         {
             self.queue.push_front(Pending { uri, expanded: false, else_from: None, ..pending });
@@ -349,7 +349,7 @@ impl Walk {
             Some((before, _)) if !before.is_empty() => before.to_owned(),
             _ => next.uri,
         };
-        if !uri.starts_with("/redfish") && !uri.starts_with("/rest/") || !self.seen.insert(key(&uri)) {
+        if !is_ours(&uri) || !self.seen.insert(key(&uri)) {
             return;
         }
         let expanded = next.collection
@@ -457,6 +457,11 @@ fn next_link(body: &Value) -> Option<String> {
         .iter()
         .find_map(|f| body.get(*f).and_then(lenient::target))
         .or_else(|| lenient::link(body, "NextPage"))
+}
+
+/// Whether a link leads to a resource of the service. Anything else that a BMC serves is none of ours.
+fn is_ours(uri: &str) -> bool {
+    uri.starts_with("/redfish") || uri.starts_with("/rest/")
 }
 
 /// One spelling for one resource: no trailing slash, escapes resolved. Case stays: Redfish URIs are case-sensitive.

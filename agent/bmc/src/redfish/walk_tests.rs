@@ -250,6 +250,15 @@ fn links_out_of_the_service_are_not_followed() {
     assert!(service.asked.is_empty() && components(&outcome).is_empty(), "{:?}", service.asked);
 }
 
+#[test]
+fn a_next_page_out_of_the_service_is_not_asked_for() {
+    let mut service = one_chassis(json!({}));
+    let page = json!({"Members": [link("/Chassis/1")], "Members@odata.nextLink": "/etc/passwd"});
+    service.resources.insert("/redfish/v1/Chassis".to_owned(), page);
+    service.poll(Section::Sensors, Memory::default(), None);
+    assert!(service.asked.iter().all(|uri| uri.starts_with("/redfish/v1")), "{:?}", service.asked);
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let uri = prop_oneof![
         "/redfish/v1/(Chassis|Systems|Managers|A|B)(/[1-3])?",
