@@ -192,7 +192,7 @@ impl Open {
         }
         let submitted = &mut self.submitted[slot(lane)];
         let begins = skipped.as_ref().map_or(first_seq, |s| s.first);
-        if begins > *submitted + 1 {
+        if begins > submitted.saturating_add(1) {
             return Err(bad(format!(
                 "it begins at {begins}, but {submitted} was the last before it and nothing says that those between will never come"
             )));

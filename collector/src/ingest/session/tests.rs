@@ -125,6 +125,7 @@ fn numbers_at_the_end_of_the_range_do_not_wrap() {
     assert!(send(&mut open(i64::MAX - 1), batch(i64::MAX, 2)).is_err());
     let skipping = wire::Batch { skipped: Some(skip(1, i64::MAX)), ..batch(i64::MIN, 1) };
     assert!(send(&mut open(0), skipping).is_err());
+    assert!(send(&mut open(i64::MAX), batch(1, 1)).is_ok(), "what lies before the mark is a repetition");
 }
 
 #[test]
