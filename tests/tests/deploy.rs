@@ -1,4 +1,5 @@
 //! The units in `deploy/` are what systemd understands, and hardened.
+#![allow(clippy::expect_used, reason = "helpers of a test may fail it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! Who may import whom. If one of these fails, the import is wrong, or the house is to be changed on purpose: here and in the README.
+#![allow(clippy::expect_used, reason = "helpers of a test may fail it")]
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use std::collections::{BTreeMap, BTreeSet};
