@@ -1,4 +1,5 @@
 //! Byte-exact fixtures of the wire, version 1. If one fails, the change is wrong, not the fixture: agents and stores out there hold these bytes.
+#![allow(clippy::unwrap_used, reason = "helpers of a test may fail it")]
 
 use outband_proto::convert::{ConvertError, decode_set, encode_set};
 use outband_proto::ingest::{self, stream_request, stream_response};
