@@ -19,7 +19,7 @@ const FACTS: usize = 40;
 pub struct Context {
     /// The site of the server, where it is known.
     pub site: Option<SiteId>,
-    /// What people call the server: host name, serial or id.
+    /// What people call the server: its host's name, its targets' or its id.
     pub server_name: String,
     /// Whether another part can take over.
     pub redundancy: Redundancy,

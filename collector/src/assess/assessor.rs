@@ -408,11 +408,9 @@ impl<S: Store> Assessor<S> {
     fn context(&self, change: &IncidentChange) -> Context {
         let key = &change.incident.key;
         let record = self.servers.get(&key.server);
-        let identity = record.map(|r| &r.identity);
-        let name = identity.and_then(|i| i.hostname.clone().or_else(|| i.serial.clone()));
         Context {
             site: record.map(|r| r.site.clone()),
-            server_name: name.unwrap_or_else(|| key.server.to_string()),
+            server_name: record.and_then(known_as).unwrap_or_else(|| key.server.to_string()),
             redundancy: self.redundancy(change),
         }
     }
@@ -497,6 +495,12 @@ impl<S: Store> Assessor<S> {
             }
         }
     }
+}
+
+/// What people call a server: its host's name, or else those that the agents' configs give its BMCs.
+fn known_as(record: &ServerRecord) -> Option<String> {
+    let targets: Vec<&str> = record.targets.iter().map(|t| t.target.as_str()).collect();
+    record.identity.hostname.clone().or_else(|| Some(targets.join(", "))).filter(|name| !name.is_empty())
 }
 
 impl<S> std::fmt::Debug for Assessor<S> {

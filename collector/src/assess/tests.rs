@@ -243,6 +243,14 @@ fn a_drive_whose_counters_keep_growing_gets_one_ticket_with_its_reason_and_part(
 }
 
 #[test]
+fn a_ticket_of_a_server_whose_host_nobody_knows_names_it_by_its_target_and_not_by_its_serial() {
+    let mut room = Room::new();
+    growing(&mut room, 4);
+    let title = room.only_ticket().ticket.title;
+    assert!(title.ends_with(" of bmc1"), "{title}");
+}
+
+#[test]
 fn a_restart_neither_doubles_nor_forgets_a_ticket() {
     let mut room = Room::new();
     growing(&mut room, 2);
