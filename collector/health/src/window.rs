@@ -17,7 +17,7 @@ pub use series::{Counter, Gauge, Series, SeriesKey, Step, Switch, Track, Via};
 
 use crate::{Fault, config::RuleConfig};
 use outband_schemas::{
-    AgentId, ComponentClass, ComponentId, Gap, LogEvent, Observation, ObservationSet, Part, Reading, Section,
+    AgentId, ComponentClass, ComponentId, Gap, Lane, LogEvent, Observation, ObservationSet, Part, Reading, Section,
     SensorKind, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,7 @@ pub struct Window {
     agents: BTreeMap<AgentId, Timestamp>,
     hosted: Option<Hosted>,
     newest: Option<Timestamp>,
+    newest_readings: Option<Timestamp>,
 }
 
 /// The agent that runs on this server, and when it was last heard.
@@ -104,6 +105,9 @@ impl Window {
             fan::close_poll(&mut self.places, via, polled_at, config);
         }
         self.newest = self.newest.max(Some(polled_at));
+        if set.section.lane() == Lane::Telemetry {
+            self.newest_readings = self.newest_readings.max(Some(polled_at));
+        }
         self.agent_observed(&origin.agent, polled_at);
     }
 
@@ -133,7 +137,8 @@ impl Window {
             self.read(section_of(reading.component.class()), reading, reading.observed_at);
         }
         self.close_polls(begun, config);
-        self.newest = self.newest.max(readings.iter().map(|r| r.observed_at).max());
+        self.newest_readings = self.newest_readings.max(readings.iter().map(|r| r.observed_at).max());
+        self.newest = self.newest.max(self.newest_readings);
     }
 
     fn close_polls(&mut self, begun: Option<Timestamp>, config: &RuleConfig) {
@@ -231,6 +236,12 @@ impl Window {
     /// When the newest poll was made (the agent's clock).
     pub fn newest(&self) -> Option<Timestamp> {
         self.newest
+    }
+
+    /// When the newest poll of readings was made (the agent's clock). Logs and inventory have a lane of their own, in which they overtake a
+    /// backlog of readings.
+    pub fn newest_readings(&self) -> Option<Timestamp> {
+        self.newest_readings
     }
 
     /// The newest moment at which something was seen that could have shown `fault` at `component`: the oldest of the newest

@@ -39,9 +39,11 @@ impl Live {
         self.findings = rule::evaluate(rules, &self.window, now);
         self.judged_at = Some(now);
         let limit = Duration::from_secs(config.incident.backlog_secs);
-        let caught_up = self.window.newest().is_none_or(|newest| now.since(newest) <= limit) || self.is_silent();
+        let caught_up =
+            self.window.newest_readings().is_none_or(|newest| now.since(newest) <= limit) || self.is_silent();
         let findings = self.findings.clone();
-        let evaluation = Evaluation::of(server.clone(), &self.window, findings, &self.incidents, caught_up);
+        let evaluation =
+            Evaluation::of(server.clone(), &self.window, findings, &self.incidents, caught_up, Some(now.minus(limit)));
         let changes = reconcile(&self.incidents, &evaluation, &config.incident, now);
         for change in &changes {
             self.take(change);
@@ -118,10 +120,14 @@ impl Live {
     /// Whether a reading of a section is too old by the cadence of every target.
     fn is_old(&self, newest: Timestamp, section: Section, config: &RuleConfig, now: Timestamp) -> bool {
         let least = Duration::from_secs(config.silence.at_least_secs);
-        let fast = matches!(section, Section::Sensors | Section::Host);
-        let patience = |contact: &Contact| match contact.interval(section).or(self.cadence.filter(|_| fast)) {
-            Some(every) => every.saturating_mul(config.silence.stale_polls).max(least),
-            None => PATIENCE,
+        let patience = |contact: &Contact| {
+            // An agent's own host is read in a rhythm of its own, which is not that of BMCs' sensors.
+            let section = if contact.has_read(Section::Host) { Section::Host } else { section };
+            let sensors = section == Section::Sensors;
+            match contact.interval(section).or(self.cadence.filter(|_| sensors)) {
+                Some(every) => every.saturating_mul(config.silence.stale_polls).max(least),
+                None => PATIENCE,
+            }
         };
         self.window.contacts().all(|(_, contact)| now.since(newest) > patience(contact))
     }

@@ -481,3 +481,38 @@ fn a_body_that_is_none_is_kept_apart_and_stops_nothing() {
     growing(&mut room, 4);
     assert_eq!(room.tickets().len(), 1);
 }
+
+#[test]
+fn readings_of_the_past_open_nothing_though_the_log_is_read_of_now() {
+    let mut room = Room::new();
+    let past = room.later();
+    room.feed(true);
+    let now = room.wait(3 * 86_400);
+    room.send_of(now, Section::Log, "bmc1", Vec::new());
+    for i in 1..9 {
+        let at = past.plus(Duration::from_secs(10 * i));
+        let lost = Value::State { state: Condition::Critical, text: "Power Supply input lost".to_owned() };
+        room.send_of(at, Section::Sensors, "bmc1", vec![reading("psu/1", SensorKind::State, lost, at)]);
+    }
+    assert_eq!(room.tickets().len(), 0, "by now the feed may be back");
+    for _ in 0..3 {
+        room.later();
+        room.feed(false);
+    }
+    assert_eq!(room.only_ticket().ticket.fault, "power_input_lost");
+}
+
+#[test]
+fn an_agents_own_host_is_not_stale_for_being_read_less_often_than_bmcs() {
+    let mut room = Room::new();
+    let at = room.later();
+    room.send_of(at, Section::Host, "host", vec![number("agent/a1", SensorKind::Utilization, 3.0, at)]);
+    for _ in 0..10 {
+        room.later();
+        room.feed(true);
+    }
+    let servers = room.store.servers(None, &Page::first(9)).unwrap().rows;
+    let statuses =
+        servers.iter().map(|s| room.store.health(&Scope::Server(s.id.clone())).unwrap().unwrap().health.status);
+    assert_eq!(statuses.collect::<Vec<_>>(), [outband_health::Status::Ok; 2]);
+}

@@ -17,6 +17,8 @@ pub struct Evaluation {
     pub watched: BTreeMap<(ComponentId, Fault), Watched>,
     /// Whether the newest reading is of now. Backlog adds evidence; it opens nothing and ends nothing.
     pub caught_up: bool,
+    /// What was observed since then is of now even while readings of the past are still coming: log entries overtake them.
+    pub fresh_since: Option<Timestamp>,
 }
 
 /// What was seen where an incident is.
@@ -30,7 +32,14 @@ pub struct Watched {
 
 impl Evaluation {
     /// What rules found in a window, and what was seen where its open incidents are.
-    pub fn of(server: ServerId, window: &Window, findings: Vec<Finding>, open: &[Incident], caught_up: bool) -> Self {
+    pub fn of(
+        server: ServerId,
+        window: &Window,
+        findings: Vec<Finding>,
+        open: &[Incident],
+        caught_up: bool,
+        fresh_since: Option<Timestamp>,
+    ) -> Self {
         let watched = open
             .iter()
             .map(|incident| {
@@ -39,7 +48,7 @@ impl Evaluation {
                 ((component.clone(), fault), Watched { vouched: window.vouched(component, fault), serial })
             })
             .collect();
-        Self { server, findings, watched, caught_up }
+        Self { server, findings, watched, caught_up, fresh_since }
     }
 }
 
@@ -68,7 +77,8 @@ pub fn reconcile(
         .filter_map(|key| {
             let group = groups.get(key).map(Vec::as_slice).unwrap_or_default();
             let watched = evaluation.watched.get(key).unwrap_or(&nothing);
-            let step = Step { config, now, caught_up: evaluation.caught_up, watched };
+            let Evaluation { caught_up, fresh_since, .. } = *evaluation;
+            let step = Step { config, now, caught_up, fresh_since, watched };
             match (known.get(key), group.split_first()) {
                 (Some(incident), _) => step.known(incident, group),
                 (None, Some((first, rest))) => Some(step.unknown(&evaluation.server, first, rest)),
@@ -82,6 +92,7 @@ struct Step<'a> {
     config: &'a IncidentConfig,
     now: Timestamp,
     caught_up: bool,
+    fresh_since: Option<Timestamp>,
     watched: &'a Watched,
 }
 
@@ -189,14 +200,14 @@ impl Step<'_> {
         let again = newest(group) > before.newest;
         absorb(&mut after, group, again);
         (after.clean, after.clean_at) = (0, None);
-        let seen = group.iter().any(|f| !f.predicted && after.actual_hits >= f.confirm);
-        let worse = group.iter().any(|f| f.level > before.level && (f.predicted || seen));
-        if before.predicted && seen && self.caught_up {
+        let seen = group.iter().any(|f| !f.predicted && after.actual_hits >= f.confirm && self.is_of_now(f));
+        let worse = group.iter().any(|f| f.level > before.level && (f.predicted || seen) && self.is_of_now(f));
+        if before.predicted && seen {
             after.predicted = false;
             grave(&mut after, group);
             return change(after, What::Escalated);
         }
-        if worse && self.caught_up {
+        if worse {
             grave(&mut after, group);
             return change(after, What::Escalated);
         }
@@ -259,7 +270,12 @@ impl Step<'_> {
     fn ripe(&self, incident: &Incident, group: &[&Finding]) -> bool {
         let lasted =
             |f: &&Finding| if f.predicted { incident.hits >= f.confirm } else { incident.actual_hits >= f.confirm };
-        self.caught_up && group.iter().any(lasted)
+        group.iter().any(|f| lasted(f) && self.is_of_now(f))
+    }
+
+    /// Whether a finding speaks for now, not for a past that is told late.
+    fn is_of_now(&self, finding: &Finding) -> bool {
+        self.caught_up || self.fresh_since.is_some_and(|since| finding.newest >= since)
     }
 
     fn clean_after(&self, incident: &Incident, since: Timestamp) -> bool {

@@ -50,7 +50,7 @@ impl Run {
     fn evaluation(&self, findings: Vec<Finding>, vouched: Option<Timestamp>, caught_up: bool) -> Evaluation {
         let watched = Watched { vouched, serial: Some(self.serial.to_owned()) };
         let watched = self.open.iter().map(|i| ((i.key.component.clone(), i.key.fault), watched.clone())).collect();
-        Evaluation { server: ServerId::new("s1").unwrap(), findings, watched, caught_up }
+        Evaluation { server: ServerId::new("s1").unwrap(), findings, watched, caught_up, fresh_since: None }
     }
 
     fn step(&mut self, at: i64, evaluation: &Evaluation) -> Vec<What> {
@@ -281,4 +281,14 @@ proptest! {
             run.step(now, &evaluation);
         }
     }
+}
+
+#[test]
+fn a_log_entry_of_now_opens_while_readings_of_the_past_are_still_coming() {
+    let mut run = Run::new();
+    let behind = |run: &Run, findings| Evaluation { fresh_since: Some(t(90)), ..run.evaluation(findings, None, false) };
+    let old = behind(&run, vec![actual(finding(Fault::PsuFailure, 5))]);
+    assert_eq!(run.step(100, &old), [], "it may be over by now");
+    let entry = behind(&run, vec![actual(finding(Fault::PsuFailure, 99))]);
+    assert_eq!(run.step(101, &entry), [What::Opened]);
 }
