@@ -116,11 +116,14 @@ pub(super) fn report<'a>(report: &mut Report<'a>, chassis: &'a str) {
     for supply in supplies(report, chassis) {
         let component = place(report, chassis, &supply);
         let status = Status::of(supply.body);
-        report.push(part_state(&component, &status, &supply.seen));
+        report.push(supply_state(&component, &status, &supply));
+        // A supply that is off because its feed is dead still measures that feed.
+        let measures = Status { state: status.state.clone().filter(|_| status.is_absent()), health: None };
         for (kind, found) in figures(&supply) {
             if found.is_some() {
                 let sensor = kind.as_str();
-                report.push(analog(&component, Figure::new(kind, sensor, found), &status, &supply.seen));
+                let status = if kind == SensorKind::InputVoltage { &measures } else { &status };
+                report.push(analog(&component, Figure::new(kind, sensor, found), status, &supply.seen));
             }
         }
     }
@@ -141,6 +144,20 @@ pub(super) fn report<'a>(report: &mut Report<'a>, chassis: &'a str) {
             ));
         }
     }
+}
+
+/// A supply's state, with what it says of its feed (`LineInputStatus`, PowerSupply v1.5).
+fn supply_state(component: &ComponentId, status: &Status, supply: &Supply<'_>) -> Option<Reading> {
+    let mut reading = part_state(component, status, &supply.seen);
+    let feed = match lenient::text(supply.body, "LineInputStatus").as_deref() {
+        Some("LossOfInput") => "input lost",
+        Some("OutOfRange") => "input out of range",
+        _ => return reading,
+    };
+    if let Some(Value::State { text, .. }) = reading.as_mut().and_then(|r| r.value.as_mut()) {
+        *text = format!("{text}, {feed}");
+    }
+    reading
 }
 
 fn figures(supply: &Supply<'_>) -> [(SensorKind, Option<Number>); 4] {

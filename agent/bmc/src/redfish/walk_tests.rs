@@ -70,6 +70,41 @@ fn one_chassis(features: Value) -> Service {
 }
 
 #[test]
+fn a_supply_that_is_off_for_want_of_input_still_tells_of_its_feed() {
+    let off = json!({"State": "UnavailableOffline", "Health": "Critical"});
+    let mut service = Service::new(&[
+        ("", json!({"Chassis": link("/Chassis")})),
+        ("/Chassis", json!({"Members": [link("/Chassis/1")]})),
+        ("/Chassis/1", json!({"Id": "1", "Power": link("/Chassis/1/Power")})),
+        (
+            "/Chassis/1/Power",
+            json!({"PowerSupplies": [
+                {"Name": "PSU1", "LineInputVoltage": 0, "PowerInputWatts": 0, "Status": off},
+                {"Name": "PSU2", "LineInputStatus": "LossOfInput", "Status": off},
+            ]}),
+        ),
+    ]);
+    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let told: Vec<String> = outcome
+        .observations
+        .iter()
+        .filter_map(|o| if let Observation::Reading(r) = o { Some(r) } else { None })
+        .map(|r| match &r.value {
+            Some(outband_schemas::Value::State { text, .. }) => format!("{} {}: {text}", r.component, r.kind),
+            Some(outband_schemas::Value::Number(n)) => format!("{} {}: {n}", r.component, r.kind),
+            _ => format!("{} {}: {:?}", r.component, r.kind, r.quality),
+        })
+        .collect();
+    let expected = [
+        "psu/1 state: UnavailableOffline, Critical",
+        "psu/1 input_voltage: 0",
+        "psu/1 input_power: Unavailable(Disabled)",
+        "psu/2 state: UnavailableOffline, Critical, input lost",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn a_bmc_that_does_not_expand_is_asked_without_and_not_again() {
     let mut service = one_chassis(json!({"NoLinks": true}));
     let outcome = service.poll(Section::Sensors, Memory::default(), None);
