@@ -58,6 +58,6 @@ impl BmcSilent {
         let agent = window.agent_newest(&origin.agent)?;
         let unheard = now.since(contact.heard_at()?) > limit;
         (unheard && agent.since(newest) > limit)
-            .then(|| (newest, agent, format!("agent {} has stopped polling it", origin.agent)))
+            .then(|| (newest, agent, format!("agent {} tells nothing of it", origin.agent)))
     }
 }

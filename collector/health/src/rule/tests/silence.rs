@@ -47,7 +47,7 @@ fn a_target_that_its_agent_no_longer_speaks_of_is_found() {
     server.window.agent_observed(&origin().agent, server.now.plus(Duration::from_secs(600)));
     server.quiet();
     server.now = server.now.plus(Duration::from_secs(600));
-    assert!(server.only().reason.contains("stopped polling"));
+    assert!(server.only().reason.contains("tells nothing of it"));
 }
 
 #[test]
