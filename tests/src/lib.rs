@@ -6,6 +6,7 @@ pub mod process;
 pub mod sim;
 pub mod stack;
 pub mod wait;
+pub mod world;
 
 pub use files::{shared_dir, workspace_dir};
 pub use process::{Child, bin, build};

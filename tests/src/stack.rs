@@ -3,6 +3,7 @@
 use crate::process::{self, Child, ProcessError};
 use crate::sim::fleet::{Credentials, Server};
 use crate::wait::{free_port, wait_until};
+use nix::sys::signal::Signal;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -39,6 +40,7 @@ pub struct Stack {
     operators_port: u16,
     collector: Option<Child>,
     agent: Option<Child>,
+    log_filter: Option<String>,
 }
 
 impl Stack {
@@ -50,14 +52,14 @@ impl Stack {
         cadence: &str,
         collector_more: &str,
     ) -> Result<Self, StackError> {
-        process::bin("outband-collector")?;
-        process::bin("outband-agent")?;
+        process::build(&["outband-collector", "outband-agent", "outband"], false)?;
         let stack = Self {
             root: root.to_owned(),
             agents_port: free_port()?,
             operators_port: free_port()?,
             collector: None,
             agent: None,
+            log_filter: None,
         };
         let collector = format!(
             "[listen]\nagents = \"127.0.0.1:{}\"\noperators = \"127.0.0.1:{}\"\n[data]\ndir = '{}'\n{collector_more}",
@@ -159,14 +161,19 @@ impl Stack {
         stop(self.collector.take())
     }
 
+    /// What programs that are started from now on shall log, as `OUTBAND_LOG` says it.
+    pub fn set_log(&mut self, filter: &str) {
+        self.log_filter = Some(filter.to_owned());
+    }
+
     /// Where a program's log is.
     pub fn log(&self, program: &str) -> PathBuf {
         self.root.join(format!("{program}.log"))
     }
 
     /// A CLI call, ready to run but for its words.
-    pub fn outband(&self) -> Result<Command, StackError> {
-        let mut command = Command::new(process::bin("outband")?);
+    pub fn outband(&self) -> Command {
+        let mut command = Command::new(process::program_path("outband"));
         let dir = self.collector_dir();
         command
             .args(["--endpoint", &self.operators()])
@@ -174,7 +181,37 @@ impl Stack {
             .arg(dir.join("ca.pem"))
             .arg("--token-file")
             .arg(dir.join("operator.token"));
-        Ok(command)
+        command
+    }
+
+    /// The collector's config.
+    pub fn collector_toml(&self) -> PathBuf {
+        self.root.join("collector.toml")
+    }
+
+    /// The agent's config.
+    pub fn agent_toml(&self) -> PathBuf {
+        self.root.join("agent.toml")
+    }
+
+    /// Tells the agent to read its config again.
+    pub fn reload_agent(&self) -> Result<(), StackError> {
+        self.agent.as_ref().map_or(Ok(()), |agent| agent.signal(Signal::SIGHUP)).map_err(Into::into)
+    }
+
+    /// The programs that run, by process id.
+    pub fn processes(&self) -> Vec<u32> {
+        [&self.collector, &self.agent].into_iter().flatten().map(Child::id).collect()
+    }
+
+    /// Whether the programs that were started and not ended still run.
+    pub fn runs(&mut self) -> Result<bool, StackError> {
+        for child in [&mut self.collector, &mut self.agent].into_iter().flatten() {
+            if child.ended()?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn start(&self, program: &str, config: &str) -> Result<Child, StackError> {
@@ -182,6 +219,7 @@ impl Stack {
         let mut command = Command::new(process::program_path(program));
         command.args(["run", "--config"]).arg(self.root.join(config));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.envs(self.log_filter.iter().map(|filter| ("OUTBAND_LOG", filter)));
         Ok(Child::start(program, &mut command)?)
     }
 }

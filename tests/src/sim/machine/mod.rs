@@ -128,6 +128,11 @@ impl Machine {
         self.faults.push(fault);
     }
 
+    /// Nothing goes wrong any more from now on. What has gone wrong stays as it is: a part wears no further, and is not mended.
+    pub fn end_faults(&mut self) {
+        self.faults.clear();
+    }
+
     /// What goes wrong with it, now or later.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
