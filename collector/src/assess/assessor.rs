@@ -286,7 +286,11 @@ impl<S: Store> Assessor<S> {
         let cadence = self.agents.get(&row.agent).map(|a| a.sensor_interval);
         let live = self.live(&server, now)?;
         live.cadence = cadence.or(live.cadence);
-        live.window.observe(&origin, &set, row.received_at, &fresh, &config);
+        match live.sources.judged(&mut live.window, &origin, &set, row.received_at) {
+            None => live.window.observe(&origin, &set, row.received_at, &fresh, &config),
+            // Its log entries are left out.
+            Some(word) => live.window.observe(&origin, &word, row.received_at, &[], &config),
+        }
         if let Some(hosted) = hosted {
             live.window.hosts(hosted);
         }

@@ -1,5 +1,6 @@
 //! One server in memory: its window, its incidents, its scores.
 
+use super::source::Sources;
 use outband_health::rule::{self, Rule};
 use outband_health::score::{self, Seen};
 use outband_health::window::{Contact, Place};
@@ -15,6 +16,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) window: Window,
+    pub(super) sources: Sources,
     pub(super) incidents: Vec<Incident>,
     pub(super) components: BTreeMap<ComponentId, Health>,
     findings: Vec<Finding>,

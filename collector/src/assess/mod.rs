@@ -14,6 +14,7 @@ mod draft;
 pub mod identity;
 mod live;
 mod rebuild;
+mod source;
 mod verdict;
 
 use crate::judgement::{Judgement, Terms};
