@@ -242,6 +242,7 @@ impl From<wire::Thresholds> for Thresholds {
             upper_critical: t.upper_critical,
             upper_non_recoverable: t.upper_non_recoverable,
         }
+        .finite()
     }
 }
 

@@ -214,6 +214,18 @@ fn a_number_that_is_not_finite_is_no_reading() {
 }
 
 #[test]
+fn a_limit_that_is_not_finite_is_no_limit_and_costs_no_reading() {
+    let limits = |upper_critical| Thresholds { lower_critical: Some(1.0), upper_critical, ..Thresholds::default() };
+    for strange in [f64::NAN, f64::INFINITY] {
+        let mut sent = reading(Some(Value::Number(1.0)), Quality::Good);
+        sent.thresholds = Some(limits(Some(strange)));
+        let decoded = decode_set(&encode_set(&set(Observation::Reading(sent.clone())))).unwrap();
+        sent.thresholds = Some(limits(None));
+        assert_eq!(decoded.set.observations, [Observation::Reading(sent)]);
+    }
+}
+
+#[test]
 fn broken_bytes_are_an_error_and_no_panic() {
     assert!(matches!(decode_set(&[0xff; 9]), Err(ConvertError::Bytes(_))));
 }

@@ -241,4 +241,17 @@ impl Thresholds {
     pub fn is_empty(&self) -> bool {
         *self == Thresholds::default()
     }
+
+    /// Without limits that are no finite numbers: such a limit says nothing, and no comparison with it does.
+    pub fn finite(self) -> Self {
+        let finite = |limit: Option<f64>| limit.filter(|l| l.is_finite());
+        Self {
+            lower_non_recoverable: finite(self.lower_non_recoverable),
+            lower_critical: finite(self.lower_critical),
+            lower_non_critical: finite(self.lower_non_critical),
+            upper_non_critical: finite(self.upper_non_critical),
+            upper_critical: finite(self.upper_critical),
+            upper_non_recoverable: finite(self.upper_non_recoverable),
+        }
+    }
 }

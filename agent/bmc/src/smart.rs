@@ -137,7 +137,7 @@ fn sensed(sense: Sense, value: &Value) -> Option<Number> {
         Sense::Plain => as_number(value),
         // "Percentage used" may exceed 100 (NVMe: up to 255); nothing is left then, and not less.
         Sense::Used => as_number(value).map(|n| plain(n, |v| (100.0 - v).max(0.0))),
-        Sense::DataUnits => as_number(value).map(|n| plain(n, |v| v * 512_000.0)),
+        Sense::DataUnits => as_number(value).map(|n| plain(n, |v| v * 512_000.0)).filter(|n| n.value.is_finite()),
         Sense::Flag => flag(value).map(|yes| Number { value: f64::from(u8::from(yes)), coerced: false }),
     }
 }

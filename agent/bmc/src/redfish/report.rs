@@ -174,6 +174,8 @@ pub(super) fn analog(component: &ComponentId, figure: Figure, status: &Status, s
     let (value, quality) = match figure.number {
         _ if status.is_off() => (None, Quality::Unavailable(Cause::Disabled)),
         None => (None, Quality::Unavailable(Cause::NoReading)),
+        // What a BMC writes is finite, but a factor to the kind's unit may carry it beyond all numbers.
+        Some(n) if !n.value.is_finite() => (None, Quality::Unavailable(Cause::Malformed)),
         Some(n) => {
             let (low, high) = figure.kind.row().range;
             let quality = match n {
@@ -192,7 +194,7 @@ pub(super) fn analog(component: &ComponentId, figure: Figure, status: &Status, s
         quality,
         observed_at: seen.at,
         source: Source(seen.uri.clone()),
-        thresholds: Some(figure.thresholds).filter(|t| !t.is_empty()),
+        thresholds: Some(figure.thresholds.finite()).filter(|t| !t.is_empty()),
     })
 }
 

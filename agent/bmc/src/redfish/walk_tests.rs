@@ -3,7 +3,7 @@
 use super::memory::Memory;
 use super::walk::{Answer, Limits, Outcome, Walk};
 use crate::Bookmark;
-use outband_schemas::{Cause, Gap, Observation, Section, Timestamp};
+use outband_schemas::{Cause, Gap, Observation, Quality, Section, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -292,6 +292,24 @@ fn a_next_page_out_of_the_service_is_not_asked_for() {
     service.resources.insert("/redfish/v1/Chassis".to_owned(), page);
     service.poll(Section::Sensors, Memory::default(), None);
     assert!(service.asked.iter().all(|uri| uri.starts_with("/redfish/v1")), "{:?}", service.asked);
+}
+
+#[test]
+fn a_number_beyond_all_numbers_in_its_kinds_unit_is_no_value_and_no_limit() {
+    let mut service = Service::new(&[
+        ("", json!({"Chassis": link("/Chassis")})),
+        ("/Chassis", json!({"Members": [link("/Chassis/1")]})),
+        ("/Chassis/1", json!({"Id": "1", "Sensors": link("/Chassis/1/Sensors")})),
+        (
+            "/Chassis/1/Sensors",
+            json!({"Members": [{"Id": "p", "Name": "Total", "Reading": 1e308, "ReadingUnits": "kW",
+                "Thresholds": {"UpperCritical": {"Reading": 1e308}}}]}),
+        ),
+    ]);
+    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let [Observation::Reading(reading)] = outcome.observations.as_slice() else { panic!("{outcome:?}") };
+    assert_eq!((reading.value.clone(), reading.thresholds), (None, None));
+    assert_eq!(reading.quality, Quality::Unavailable(Cause::Malformed));
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
