@@ -4,7 +4,7 @@ use super::{Rule, evidence, finding};
 use crate::config::SilenceConfig;
 use crate::window::Window;
 use crate::{Fault, Finding, RuleId};
-use outband_schemas::{ComponentClass, ComponentId, Timestamp};
+use outband_schemas::{ComponentClass, ComponentId, Section, Timestamp};
 use std::time::Duration;
 
 pub(super) struct AgentSilent(pub(super) SilenceConfig);
@@ -18,7 +18,11 @@ impl Rule for AgentSilent {
 
     fn evaluate(&self, window: &Window, now: Timestamp) -> Vec<Finding> {
         let Some(hosted) = window.hosted() else { return Vec::new() };
-        let limit = hosted.interval.saturating_mul(self.0.agent_polls).max(Duration::from_secs(self.0.at_least_secs));
+        // Where every BMC hangs, all that is left to hear are the readings of the agent's own host.
+        let of_host = window.contacts().filter(|(origin, _)| origin.agent == hosted.agent);
+        let of_host = of_host.filter_map(|(_, contact)| contact.interval(Section::Host)).max();
+        let every = of_host.unwrap_or_default().max(hosted.interval);
+        let limit = every.saturating_mul(self.0.agent_polls).max(Duration::from_secs(self.0.at_least_secs));
         if now.since(hosted.heard_at) <= limit {
             return Vec::new();
         }

@@ -60,3 +60,17 @@ fn an_agent_is_silent_after_five_of_its_intervals() {
     server.now = heard_at.plus(Duration::from_secs(301));
     assert_eq!((server.only().fault, server.only().onset), (Fault::AgentSilent, heard_at));
 }
+
+#[test]
+fn an_agent_whose_bmcs_all_hang_is_heard_as_often_as_it_reads_its_host() {
+    let mut server = Server::new();
+    for _ in 0..3 {
+        server.poll(Section::Host, vec![number("agent/a1", SensorKind::Utilization, 3.0)]);
+    }
+    let heard_at = server.now;
+    server.window.hosts(Hosted { agent: origin().agent, heard_at, interval: Duration::from_secs(5) });
+    server.now = heard_at.plus(Duration::from_secs(300));
+    server.quiet();
+    server.now = heard_at.plus(Duration::from_secs(301));
+    assert_eq!(server.only().fault, Fault::AgentSilent);
+}
