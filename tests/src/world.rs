@@ -45,17 +45,19 @@ pub struct Answer {
 }
 
 impl World {
-    /// A site after these plans, with collector and agent configured for a poll of every section each second, but not started.
+    /// A site after these plans, with collector and agent configured for a poll of every section but inventory each second, not started.
     pub fn new(plans: Vec<Plan>) -> Result<Self, StackError> {
         let runtime = Runtime::new()?;
         let root = tempfile::tempdir()?;
         let login = Credentials { user: "monitor".into(), password: "Tr0ub4dor-and-3".into() };
         let site = runtime.block_on(fleet::start(plans, &login, 1.0))?;
         let stack = Stack::new(root.path(), &site, &login, "1s", QUICK)?;
-        Ok(Self { stack, site, login, root, runtime })
+        let world = Self { stack, site, login, root, runtime };
+        world.edit_agent(|toml| toml.replace("[poll]\n", "[poll]\nhost = \"1s\"\n"))?;
+        Ok(world)
     }
 
-    /// The same, started.
+    /// The same, started, and the inventory polled as well.
     pub fn start(plans: Vec<Plan>) -> Result<Self, StackError> {
         let mut world = Self::new(plans)?;
         world.edit_agent(|toml| toml.replace("inventory = \"1m\"", "inventory = \"2s\""))?;
