@@ -1,5 +1,9 @@
 //! The loop over a real store, with time of its own.
 
+mod backlog;
+mod silence;
+mod sources;
+
 use super::assessor::Assessor;
 use super::{Error, Terms};
 use outband_health::RuleConfig;
@@ -376,76 +380,6 @@ fn a_single_bad_read_opens_nothing() {
 }
 
 #[test]
-fn a_backlog_opens_a_ticket_only_for_what_still_holds_at_its_end() {
-    let mut room = Room::new();
-    room.wait(3 * 86_400);
-    let past = |i: i64| Timestamp::from_secs(T0 + i * 10);
-    let feed = |well: bool, at| {
-        let state = if well { Condition::Ok } else { Condition::Critical };
-        vec![reading(
-            "psu/1",
-            SensorKind::State,
-            Value::State { state, text: "Power Supply input lost".to_owned() },
-            at,
-        )]
-    };
-    for i in 0..20 {
-        let both = [("bmc1", i > 10), ("bmc2", false)];
-        for (target, well) in both {
-            room.send_of(past(i), Section::Sensors, target, feed(well, past(i)));
-        }
-    }
-    assert_eq!(room.tickets().len(), 0, "nothing is known of now yet");
-    for (target, well) in [("bmc1", true), ("bmc2", false)] {
-        let at = room.later();
-        room.send_of(at, Section::Sensors, target, feed(well, at));
-    }
-    let ticket = room.only_ticket().ticket;
-    assert_eq!(ticket.onset, past(0), "the onset is told");
-    assert_eq!(ticket.created_at, room.now, "the clocks start when the collector knew");
-}
-
-#[test]
-fn a_bmc_that_falls_silent_is_a_ticket_and_its_return_ends_it() {
-    let mut room = Room::new();
-    for _ in 0..3 {
-        room.later();
-        room.feed(true);
-    }
-    for _ in 0..6 {
-        let at = room.later();
-        room.send(Section::Sensors, vec![silence("bmc1", at)]);
-    }
-    let ticket = room.only_ticket().ticket;
-    assert_eq!(ticket.fault, "bmc_silent");
-    assert!(ticket.reason.contains("no answer within 5 s"), "{}", ticket.reason);
-    for _ in 0..11 {
-        room.later();
-        room.feed(true);
-    }
-    assert_eq!(room.only_ticket().ticket.state, State::Closed);
-}
-
-#[test]
-fn an_agent_that_falls_silent_is_one_ticket_even_after_a_restart() {
-    let mut room = Room::new();
-    room.later();
-    room.feed(true);
-    let at = room.now;
-    room.send_of(at, Section::Host, "host", vec![number("agent/a1", SensorKind::Utilization, 3.0, at)]);
-    room.restart();
-    for _ in 0..12 {
-        room.wait(10);
-        room.step();
-    }
-    let ticket = room.only_ticket().ticket;
-    assert_eq!((ticket.fault.as_str(), ticket.component.to_string().as_str()), ("agent_silent", "agent/a1"));
-    let servers = room.store.servers(None, &Page::first(9)).unwrap().rows;
-    let stale = servers.iter().filter_map(|s| room.store.health(&Scope::Server(s.id.clone())).unwrap());
-    assert!(stale.filter(|h| h.health.status == outband_health::Status::Stale).count() >= 1, "stale is not OK");
-}
-
-#[test]
 fn a_clock_that_runs_out_is_logged_once() {
     let mut room = Room::new();
     for well in [true, false, false, false] {
@@ -463,106 +397,9 @@ fn a_clock_that_runs_out_is_logged_once() {
 }
 
 #[test]
-fn two_targets_with_one_serial_are_one_server() {
-    let mut room = Room::new();
-    for target in ["bmc1", "bmc2"] {
-        let at = room.later();
-        room.send_of(at, Section::Sensors, target, vec![number("chassis/air", SensorKind::Temperature, 22.0, at)]);
-        room.send_of(at, Section::Inventory, target, vec![inventory("SN9", None, at)]);
-    }
-    let servers = room.store.servers(None, &Page::first(9)).unwrap().rows;
-    assert_eq!(servers.len(), 1);
-    assert_eq!(servers[0].targets.len(), 2);
-}
-
-/// A temperature far over its limit, as one protocol names it.
-fn hot(component: &str, source: &str, at: Timestamp) -> Observation {
-    let Observation::Reading(mut r) = number(component, SensorKind::Temperature, 95.0, at) else { panic!("a reading") };
-    r.source = Source(source.to_owned());
-    r.thresholds = Some(Thresholds { upper_critical: Some(80.0), ..Thresholds::default() });
-    Observation::Reading(r)
-}
-
-#[test]
-fn a_server_with_an_ipmi_and_a_redfish_target_gets_one_ticket_for_one_condition() {
-    let mut room = Room::new();
-    for target in ["bmc1", "bmc2"] {
-        room.send_of(room.now, Section::Inventory, target, vec![inventory("SN1", None, room.now)]);
-    }
-    for _ in 0..6 {
-        let at = room.later();
-        room.send_of(at, Section::Sensors, "bmc1", vec![hot("chassis/Inlet Temp", "ipmi:20.0.01", at)]);
-        room.send_of(
-            at,
-            Section::Sensors,
-            "bmc2",
-            vec![hot("chassis/Inlet", "/redfish/v1/Chassis/1/Thermal#/Temperatures/0", at)],
-        );
-    }
-    assert_eq!(room.only_ticket().ticket.component.to_string(), "chassis/Inlet");
-    let latest = room.store.latest(&Default::default(), &Page::first(10)).unwrap();
-    assert_eq!(latest.rows.len(), 2, "what IPMI says is stored all the same");
-}
-
-#[test]
-fn when_redfish_falls_silent_what_ipmi_says_is_judged() {
-    let mut room = Room::new();
-    for target in ["bmc1", "bmc2"] {
-        room.send_of(room.now, Section::Inventory, target, vec![inventory("SN1", None, room.now)]);
-    }
-    let at = room.later();
-    let well = number("chassis/Inlet", SensorKind::Temperature, 20.0, at);
-    let Observation::Reading(mut r) = well else { panic!("a reading") };
-    r.source = Source("/redfish/v1/Chassis/1/Thermal#/Temperatures/0".to_owned());
-    room.send_of(at, Section::Sensors, "bmc2", vec![Observation::Reading(r)]);
-    for _ in 0..10 {
-        let at = room.later();
-        room.send_of(at, Section::Sensors, "bmc1", vec![hot("chassis/Inlet Temp", "ipmi:20.0.01", at)]);
-        room.send_of(at, Section::Sensors, "bmc2", vec![silence("bmc2", at)]);
-    }
-    let faults: Vec<String> = room.tickets().iter().map(|t| t.ticket.fault.clone()).collect();
-    assert!(faults.contains(&"overheating".to_owned()), "{faults:?}");
-}
-
-#[test]
 fn a_body_that_is_none_is_kept_apart_and_stops_nothing() {
     let mut room = Room::new();
     room.send_body(Lane::Telemetry, vec![0xff; 20]);
     growing(&mut room, 4);
     assert_eq!(room.tickets().len(), 1);
-}
-
-#[test]
-fn readings_of_the_past_open_nothing_though_the_log_is_read_of_now() {
-    let mut room = Room::new();
-    let past = room.later();
-    room.feed(true);
-    let now = room.wait(3 * 86_400);
-    room.send_of(now, Section::Log, "bmc1", Vec::new());
-    for i in 1..9 {
-        let at = past.plus(Duration::from_secs(10 * i));
-        let lost = Value::State { state: Condition::Critical, text: "Power Supply input lost".to_owned() };
-        room.send_of(at, Section::Sensors, "bmc1", vec![reading("psu/1", SensorKind::State, lost, at)]);
-    }
-    assert_eq!(room.tickets().len(), 0, "by now the feed may be back");
-    for _ in 0..3 {
-        room.later();
-        room.feed(false);
-    }
-    assert_eq!(room.only_ticket().ticket.fault, "power_input_lost");
-}
-
-#[test]
-fn an_agents_own_host_is_not_stale_for_being_read_less_often_than_bmcs() {
-    let mut room = Room::new();
-    let at = room.later();
-    room.send_of(at, Section::Host, "host", vec![number("agent/a1", SensorKind::Utilization, 3.0, at)]);
-    for _ in 0..10 {
-        room.later();
-        room.feed(true);
-    }
-    let servers = room.store.servers(None, &Page::first(9)).unwrap().rows;
-    let statuses =
-        servers.iter().map(|s| room.store.health(&Scope::Server(s.id.clone())).unwrap().unwrap().health.status);
-    assert_eq!(statuses.collect::<Vec<_>>(), [outband_health::Status::Ok; 2]);
 }

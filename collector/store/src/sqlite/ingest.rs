@@ -96,7 +96,7 @@ pub(super) fn commit(
     }
     let mut through = from.mark;
     let mut stored = 0;
-    for (seq, body) in (batch.first_seq..).zip(&batch.bodies) {
+    for (body, seq) in batch.bodies.iter().zip(batch.first_seq..) {
         if seq <= through {
             refuse_other_body(db, lane_id, batch.lane, seq, body)?;
             continue;
