@@ -38,9 +38,13 @@ impl BmcSilent {
         let quiet = !matches!(cause, Cause::NotSupported | Cause::Cancelled);
         // Another section that still answers is an answer: the BMC is there, only this part of it fails.
         let others = contact.newest_ok().is_some_and(|ok| ok > since);
-        let long = newest.since(since) >= Duration::from_secs(self.0.at_least_secs);
+        let silent_for = newest.since(since);
+        let long = silent_for >= Duration::from_secs(self.0.at_least_secs);
+        // An agent asks a BMC that does not answer more and more seldom: the time of so many polls says as much as so many polls.
+        let usual = contact.interval(Section::Sensors).map(|interval| interval.saturating_mul(self.0.bmc_polls));
+        let often = failures >= self.0.bmc_polls || (failures > 1 && usual.is_some_and(|usual| silent_for >= usual));
         let why = if detail.is_empty() { cause.as_str().to_owned() } else { format!("{} ({detail})", cause.as_str()) };
-        (quiet && !others && long && failures >= self.0.bmc_polls).then_some((since, newest, why))
+        (quiet && !others && long && often).then_some((since, newest, why))
     }
 
     /// The agent is there, but says nothing of this target. By the agent's clock, so that a backlog is no silence; and by the

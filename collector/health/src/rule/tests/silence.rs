@@ -17,6 +17,21 @@ fn a_bmc_that_does_not_answer_is_found_with_its_reason() {
 }
 
 #[test]
+fn a_bmc_that_is_asked_more_and_more_seldom_is_found_after_the_time_of_five_polls() {
+    let mut server = Server::new();
+    for _ in 0..6 {
+        server.sensors(vec![number("fan/1", SensorKind::FanSpeed, 9000.0)]);
+    }
+    server.sensors(vec![gap(Cause::Timeout)]);
+    server.now = server.now.plus(Duration::from_secs(60));
+    server.sensors(vec![gap(Cause::Timeout)]);
+    server.quiet();
+    server.now = server.now.plus(Duration::from_secs(180));
+    server.sensors(vec![gap(Cause::Timeout)]);
+    assert_eq!(server.only().fault, Fault::BmcSilent);
+}
+
+#[test]
 fn a_bmc_that_reboots_is_not_silent() {
     let mut server = Server::new();
     for _ in 0..5 {
