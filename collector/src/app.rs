@@ -122,7 +122,8 @@ impl Collector {
         let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
         tasks.spawn(watch_clock(clock.clone(), shutdown.clone()));
         tasks.spawn(watch_certificate(identity.not_after, clock.clone(), shutdown.clone()));
-        tasks.spawn(upkeep::run(store.clone(), clock.clone(), retention.clone(), shutdown.clone()));
+        let upkeep = upkeep::run(store.clone(), clock.clone(), retention.clone(), shutdown.clone());
+        tasks.spawn(async { Ok(upkeep.await?) });
         {
             let run = assess::run(store.clone(), clock, judgement.clone(), pulse, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });

@@ -1,10 +1,10 @@
 //! Keeps the store in order: seals finished history, drops what is older than the retention.
 
-use crate::app::Error;
 use outband_schemas::{Clock, Timestamp};
 use outband_store::{Retention, Store, StoreError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -33,13 +33,13 @@ impl Terms {
     }
 }
 
-/// Works until `shutdown` is cancelled. A failure is logged and tried again: the store says itself when it is full.
+/// Works until `shutdown` is cancelled. A failure is logged and tried again: the store says itself when it is full. An error is a panic in it.
 pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
     store: S,
     clock: Arc<C>,
     terms: Terms,
     shutdown: CancellationToken,
-) -> Result<(), Error> {
+) -> Result<(), JoinError> {
     let mut ticks = interval(SEAL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut expired: Option<Instant> = None;
