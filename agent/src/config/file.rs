@@ -89,7 +89,7 @@ pub struct PollTable {
     pub at_once: Option<u16>,
     /// How long one request to a BMC may take, retransmissions included. Default 10s.
     pub request_deadline: Option<String>,
-    /// How long one poll of one section may take before it is given up. Default 3m.
+    /// How long one poll of sensors or drives may take before it is given up; log and inventory may take ten times as long. Default 3m.
     pub poll_deadline: Option<String>,
     /// How often the agent reads its own host. Default 60s.
     pub host: Option<String>,

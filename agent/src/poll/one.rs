@@ -157,7 +157,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
         task: &mut Task<C::Session>,
         bookmark: Option<&Bookmark>,
     ) -> Result<Polled, Failure> {
-        let deadline = self.poll_deadline;
+        let deadline = patience(self.poll_deadline, task.job.section);
         let result = tokio::select! {
             biased;
             () = task.cancel.cancelled() => Err(Failure::Cancelled),
@@ -289,6 +289,15 @@ fn no_pin(error: &PinError) -> Failure {
     Failure::Connect { detail: error.to_string(), error }
 }
 
+/// How long a poll may take. A log that is read for the first time, entry by entry, and a first inventory take many times what sensors take; given
+/// up half-way they would begin anew at every poll and never end.
+fn patience(poll_deadline: Duration, section: Section) -> Duration {
+    match section {
+        Section::Log | Section::Inventory => poll_deadline.saturating_mul(10),
+        Section::Sensors | Section::Drives | Section::Host => poll_deadline,
+    }
+}
+
 fn too_slow(deadline: Duration) -> Failure {
     let error = ConnectError {
         rung: Rung::Reach,
@@ -298,4 +307,16 @@ fn too_slow(deadline: Duration) -> Failure {
         climbed: Vec::new(),
     };
     Failure::Connect { detail: error.to_string(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_log_gets_more_time_than_sensors() {
+        let deadline = Duration::from_secs(180);
+        assert_eq!(patience(deadline, Section::Sensors), deadline);
+        assert_eq!(patience(deadline, Section::Log), deadline * 10);
+    }
 }
