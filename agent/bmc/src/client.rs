@@ -37,6 +37,15 @@ impl Bmc {
         }
     }
 
+    /// A second handle on the same session, for a poll at the same time (at most two at once); `None` where the protocol does not allow it (IPMI).
+    /// Drop it when done: [`Bmc::close`] of either handle ends the session for both.
+    pub fn share(&self) -> Option<Self> {
+        match self {
+            Self::Ipmi(_) => None,
+            Self::Redfish(client) => Some(Self::Redfish(Box::new(client.share()))),
+        }
+    }
+
     /// The rungs that held while connecting.
     pub fn climbed(&self) -> &[RungReport] {
         match self {

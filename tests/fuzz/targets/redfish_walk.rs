@@ -14,11 +14,11 @@ use outband_schemas::{Cause, Section};
 
 fn answer(body: Option<&[u8]>) -> Answer {
     match body {
-        None => Answer::Http { status: 404, body: Vec::new() },
+        None => Answer::Http { status: 404, body: Vec::new(), etag: None },
         Some([b'!', b't', ..]) => Answer::Failed { cause: Cause::Timeout, detail: "no answer".to_owned() },
         Some([b'!', b'u', ..]) => Answer::Failed { cause: Cause::Unreachable, detail: "refused".to_owned() },
-        Some([b'!', status, body @ ..]) => Answer::Http { status: 400 + u16::from(*status), body: body.to_vec() },
-        Some(body) => Answer::Http { status: 200, body: body.to_vec() },
+        Some([b'!', status, body @ ..]) => Answer::Http { status: 400 + u16::from(*status), body: body.to_vec(), etag: None },
+        Some(body) => Answer::Http { status: 200, body: body.to_vec(), etag: None },
     }
 }
 
@@ -30,17 +30,16 @@ fuzz_target!(init: seeds::plant(seeds::redfish_walk), |data: &[u8]| {
     let limits = Limits { requests: 300, ..Limits::default() };
     let (mut memory, mut bookmark): (_, Option<Bookmark>) = (Memory::default(), None);
     for _ in 0..2 {
-        let mut walk = Walk::new(section, &root, memory, bookmark.as_ref(), limits, AT);
+        let mut walk = Walk::new(section, &root, &mut memory, bookmark.as_ref(), limits, AT);
         let mut asked = 0;
-        while let Some(get) = walk.poll_get() {
+        while let Some(get) = walk.poll_get(&mut memory) {
             asked += 1;
             assert!(asked <= limits.requests);
             assert!(get.uri.starts_with("/redfish") || get.uri.starts_with("/rest/"), "{}", get.uri);
-            walk.handle_body(&get, answer(bodies.next()), AT);
+            walk.handle_body(&mut memory, &get, answer(bodies.next()), AT);
         }
-        let outcome = walk.finish(AT);
+        let outcome = walk.finish(&mut memory, AT);
         survive_the_wire(section, outcome.observations);
-        memory = outcome.memory;
         bookmark = outcome.bookmark;
     }
 });

@@ -4,13 +4,16 @@ use super::tls::{self, Shown, TlsError, Verifier};
 use super::walk::Answer;
 use crate::{Credentials, Fingerprint, PollStats, Target};
 use outband_schemas::Cause;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use std::error::Error as _;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
+/// Requests in flight at one BMC, whoever makes them: more bring some of them down.
+const IN_FLIGHT: usize = 2;
 /// How often a busy BMC (429, 503) is asked again.
 const BUSY_RETRIES: u32 = 2;
 /// How long to wait before that, where the BMC does not say.
@@ -25,6 +28,15 @@ struct Counters {
     requests: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
+}
+
+/// How a request says whose it is.
+#[derive(Clone, Default)]
+enum Auth {
+    #[default]
+    Nobody,
+    Token(HeaderValue),
+    Basic,
 }
 
 /// A method that we use.
@@ -60,8 +72,8 @@ pub(super) struct Reply {
 pub(super) struct Http {
     client: reqwest::Client,
     base: String,
-    token: Option<HeaderValue>,
-    basic: Option<Arc<Credentials>>,
+    auth: Arc<RwLock<Auth>>,
+    permits: Arc<Semaphore>,
     pub(super) credentials: Arc<Credentials>,
     deadline: Duration,
     counters: Arc<Counters>,
@@ -72,7 +84,7 @@ impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
             .field("base", &self.base)
-            .field("has_token", &self.token.is_some())
+            .field("has_token", &self.token().is_some())
             .finish_non_exhaustive()
     }
 }
@@ -102,8 +114,8 @@ impl Http {
         Ok(Self {
             client,
             base,
-            token: None,
-            basic: None,
+            auth: Arc::default(),
+            permits: Arc::new(Semaphore::new(IN_FLIGHT)),
             credentials: Arc::new(target.credentials.clone()),
             deadline: target.request_deadline,
             counters: Arc::default(),
@@ -112,20 +124,31 @@ impl Http {
     }
 
     pub(super) fn token(&self) -> Option<HeaderValue> {
-        self.token.clone()
+        match self.auth() {
+            Auth::Token(token) => Some(token),
+            Auth::Nobody | Auth::Basic => None,
+        }
     }
 
-    pub(super) fn set_token(&mut self, token: Option<HeaderValue>) {
-        self.token = token.map(|mut t| {
+    fn auth(&self) -> Auth {
+        self.auth.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_auth(&self, auth: Auth) {
+        *self.auth.write().unwrap_or_else(PoisonError::into_inner) = auth;
+    }
+
+    /// From now on every request, of every clone, carries this token, or none.
+    pub(super) fn set_token(&self, token: Option<HeaderValue>) {
+        self.set_auth(token.map_or(Auth::Nobody, |mut t| {
             t.set_sensitive(true);
-            t
-        });
-        self.basic = None;
+            Auth::Token(t)
+        }));
     }
 
-    pub(super) fn use_basic(&mut self) {
-        self.token = None;
-        self.basic = Some(self.credentials.clone());
+    /// From now on every request, of every clone, carries user and password.
+    pub(super) fn use_basic(&self) {
+        self.set_auth(Auth::Basic);
     }
 
     pub(super) fn shown(&self) -> Shown {
@@ -180,19 +203,21 @@ impl Http {
     }
 
     async fn once(&self, method: Method, uri: &str, body: Option<Vec<u8>>, max_body: usize) -> Reply {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         let request = self.request(method, uri, body);
         let mut reply = Reply {
             answer: Answer::Failed { cause: Cause::Timeout, detail: format!("no answer within {:?}", self.deadline) },
             headers: HeaderMap::new(),
-            token: self.token.clone(),
+            token: self.token(),
             tls_failure: false,
         };
         // `Err` is the deadline: the reply already says so.
         if let Ok(result) = tokio::time::timeout(self.deadline, self.exchange(request, max_body)).await {
             match result {
                 Ok((status, headers, body)) => {
-                    reply.answer = Answer::Http { status, body };
+                    reply.answer = Answer::Http { status, body, etag: text_of(&headers, &ETAG) };
                     reply.headers = headers;
                 }
                 Err(Broken::TooLarge) => {
@@ -217,12 +242,11 @@ impl Http {
             Method::Delete => self.client.delete(url),
         };
         request = request.header(ACCEPT, "application/json").header(HeaderName::from_static("odata-version"), "4.0");
-        if let Some(token) = &self.token {
-            request = request.header(HeaderName::from_static("x-auth-token"), token.clone());
-        }
-        if let Some(basic) = &self.basic {
-            request = request.basic_auth(&basic.user, Some(basic.password.expose()));
-        }
+        request = match self.auth() {
+            Auth::Nobody => request,
+            Auth::Token(token) => request.header(HeaderName::from_static("x-auth-token"), token),
+            Auth::Basic => request.basic_auth(&self.credentials.user, Some(self.credentials.password.expose())),
+        };
         if let Some(body) = body {
             self.counters.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
             request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
@@ -237,7 +261,7 @@ impl Http {
     ) -> Result<(u16, HeaderMap, Vec<u8>), Broken> {
         let mut response = request.send().await.map_err(Broken::Io)?;
         let status = response.status().as_u16();
-        let headers: HeaderMap = [RETRY_AFTER, LOCATION, HeaderName::from_static("x-auth-token")]
+        let headers: HeaderMap = [RETRY_AFTER, LOCATION, ETAG, HeaderName::from_static("x-auth-token")]
             .into_iter()
             .filter_map(|name| Some((name.clone(), response.headers().get(&name)?.clone())))
             .collect();
@@ -258,6 +282,10 @@ impl Http {
 enum Broken {
     TooLarge,
     Io(reqwest::Error),
+}
+
+fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
 }
 
 /// The innermost reason, without the URL.

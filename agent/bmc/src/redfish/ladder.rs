@@ -42,7 +42,7 @@ pub(super) async fn climb(target: &Target) -> Result<Climbed, ConnectError> {
 async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<(Http, Value, Login), Broken> {
     let mut held = |rung, found: String| reports.push(RungReport { rung, found });
     held(Rung::Reach, reach(target).await?);
-    let mut http = Http::new(target).map_err(|e| match e {
+    let http = Http::new(target).map_err(|e| match e {
         HttpError::Tls(e) => broken(
             Rung::Security,
             Cause::Certificate,
@@ -59,14 +59,15 @@ async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<
     let (mut root, found) = root(&http).await?;
     held(Rung::Protocol, found);
     held(Rung::Security, security(&http, &target.trust));
-    let login = log_in(&mut http, &root).await?;
+    let login = log_in(&http, &root).await?;
     let logged_in = match &login {
         Login::Session { .. } => format!("session for {}", target.credentials.user),
         Login::Basic { why } => format!("user and password with every request ({why})"),
     };
     if root.get("Systems").is_none() && root.get("Chassis").is_none() {
         // Some show the rest of the root only to those who logged in.
-        if let Answer::Http { status: 200..=299, body } = http.send(Method::Get, "/redfish/v1/", None).await.answer {
+        if let Answer::Http { status: 200..=299, body, .. } = http.send(Method::Get, "/redfish/v1/", None).await.answer
+        {
             root = lenient::parse(&body).unwrap_or(root);
         }
     }
@@ -142,7 +143,7 @@ async fn root(http: &Http) -> Result<(Value, String), Broken> {
     }
     let not_redfish = |detail: String, remedy| broken(Rung::Protocol, Cause::NotSupported, detail, remedy);
     let body = match reply.answer {
-        Answer::Http { status: 200..=299, body } => body,
+        Answer::Http { status: 200..=299, body, .. } => body,
         // A root behind a login is against the specification but still a root; the login will show.
         Answer::Http { status: 401, .. } => {
             return Ok((serde_json::json!({}), "a service root that wants a login first".to_owned()));
@@ -247,7 +248,7 @@ fn security(http: &Http, trust: &Trust) -> String {
 }
 
 /// Opens a session, or falls back to user and password with every request where the BMC has no sessions.
-pub(super) async fn log_in(http: &mut Http, root: &Value) -> Result<Login, Broken> {
+pub(super) async fn log_in(http: &Http, root: &Value) -> Result<Login, Broken> {
     let advertised = link(root, "Sessions").map(|u| u.trim_end_matches('/').to_owned());
     // iDRAC 8 answers 405 on the one path, others 404 on the other.
     let usual = ["/redfish/v1/SessionService/Sessions", "/redfish/v1/Sessions"].map(str::to_owned);
@@ -260,7 +261,7 @@ pub(super) async fn log_in(http: &mut Http, root: &Value) -> Result<Login, Broke
     for uri in uris {
         let reply = http.send(Method::Post, &uri, Some(body.clone().into_bytes())).await;
         let (status, said) = match &reply.answer {
-            Answer::Http { status, body } => (*status, lenient::parse(body).ok()),
+            Answer::Http { status, body, .. } => (*status, lenient::parse(body).ok()),
             Answer::Failed { cause, detail } => {
                 return Err(broken(
                     Rung::Login,
@@ -341,7 +342,7 @@ async fn privilege(http: &Http, root: &Value, login: &Login) -> Result<String, B
                 };
                 return Err(broken(Rung::Login, Cause::Denied, detail, remedy));
             }
-            Answer::Http { status: 403, body } => {
+            Answer::Http { status: 403, body, .. } => {
                 let said = lenient::parse(&body).ok().and_then(|b| lenient::error_of(&b)).unwrap_or_default();
                 return Err(broken(
                     Rung::Privilege,

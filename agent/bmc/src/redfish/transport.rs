@@ -4,15 +4,12 @@ use super::http::{Http, Method, Reply};
 use super::ladder;
 use super::lenient;
 use super::memory::Memory;
-use super::walk::{Answer, Get, Limits, Walk};
+use super::walk::{Answer, Limits, Walk};
 use crate::{Bookmark, ConnectError, Fingerprint, PollStats, RungReport, Target};
 use crate::{PollError, Polled};
 use outband_schemas::{Cause, Clock, Gap, Observation, Section, Source};
 use serde_json::Value;
-use tokio::task::JoinSet;
-
-/// Requests in flight at one BMC: more bring some of them down, one alone doubles the time of a poll.
-const IN_FLIGHT: usize = 2;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a client proves who it is.
 #[derive(Debug, Clone)]
@@ -23,13 +20,20 @@ pub(super) enum Login {
     Basic { why: String },
 }
 
-/// A BMC with an open Redfish session.
+/// What the handles on one session have in common.
+#[derive(Debug)]
+struct Shared {
+    root: Value,
+    memory: Mutex<Memory>,
+    /// Held while logging in, so that two handles do not both.
+    login: tokio::sync::Mutex<Login>,
+}
+
+/// A BMC with an open Redfish session, or another handle on it.
 #[derive(Debug)]
 pub struct Client {
     http: Http,
-    root: Value,
-    login: Login,
-    memory: Memory,
+    shared: Arc<Shared>,
     climbed: Vec<RungReport>,
 }
 
@@ -37,13 +41,14 @@ impl Client {
     /// Climbs the ladder up to and including the privilege rung.
     pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
         let climbed = ladder::climb(target).await?;
-        Ok(Self {
-            http: climbed.http,
-            root: climbed.root,
-            login: climbed.login,
-            memory: Memory::default(),
-            climbed: climbed.reports,
-        })
+        let shared =
+            Shared { root: climbed.root, memory: Mutex::default(), login: tokio::sync::Mutex::new(climbed.login) };
+        Ok(Self { http: climbed.http, shared: Arc::new(shared), climbed: climbed.reports })
+    }
+
+    /// A second handle on the same session, for a poll at the same time. The two share what they know, and the limit of requests in flight.
+    pub fn share(&self) -> Self {
+        Self { http: self.http.clone(), shared: self.shared.clone(), climbed: self.climbed.clone() }
     }
 
     /// Polls one section. What could not be read becomes gaps; an error means that nothing at all could be read.
@@ -54,16 +59,17 @@ impl Client {
         clock: &(impl Clock + Sync),
     ) -> Result<Polled, PollError> {
         let began = clock.now();
-        let memory = std::mem::take(&mut self.memory);
-        let mut walk = Walk::new(section, &self.root, memory, bookmark, Limits::default(), began);
+        let mut walk = self
+            .remembering(|memory| Walk::new(section, &self.shared.root, memory, bookmark, Limits::default(), began));
         self.drive(&mut walk, clock).await;
-        let outcome = walk.finish(clock.now());
-        self.memory = outcome.memory;
+        let outcome = self.remembering(|memory| walk.finish(memory, clock.now()));
         if let Some((cause, detail)) = outcome.failed {
             return Err(PollError { cause, detail });
         }
         let mut observations = outcome.observations;
-        if let (Section::Inventory, Login::Basic { why }) = (section, &self.login) {
+        if section == Section::Inventory
+            && let Login::Basic { why } = &*self.shared.login.lock().await
+        {
             observations.push(Observation::Gap(Gap {
                 component: None,
                 cause: Cause::NotSupported,
@@ -76,45 +82,42 @@ impl Client {
         Ok(Polled { observations, bookmark: outcome.bookmark })
     }
 
-    async fn drive(&mut self, walk: &mut Walk, clock: &(impl Clock + Sync)) {
-        let mut running: JoinSet<(Get, Reply)> = JoinSet::new();
+    /// The memory, for the length of one call: another handle's walk uses it between two of ours.
+    fn remembering<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
+        f(&mut self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One request at a time: two walks at once are what a BMC can bear.
+    async fn drive(&self, walk: &mut Walk, clock: &(impl Clock + Sync)) {
         let mut logged_in_again = false;
-        loop {
-            while running.len() < IN_FLIGHT {
-                let Some(get) = walk.poll_get() else { break };
-                self.start(&mut running, get, walk.max_body());
+        while let Some(get) = self.remembering(|memory| walk.poll_get(memory)) {
+            let mut reply = self.http.get(&get.uri, walk.max_body()).await;
+            if self.expired(&reply).await && !std::mem::replace(&mut logged_in_again, true) && self.renew(&reply).await
+            {
+                reply = self.http.get(&get.uri, walk.max_body()).await;
             }
-            // A task that was cancelled or panicked leaves its request in flight, which `finish` tells of.
-            let (get, reply) = match running.join_next().await {
-                None => return,
-                Some(Err(_)) => continue,
-                Some(Ok(done)) => done,
-            };
-            let expired =
-                matches!(reply.answer, Answer::Http { status: 401, .. }) && matches!(self.login, Login::Session { .. });
-            if expired && reply.token != self.http.token() {
-                // Somebody else's 401 brought a new token meanwhile.
-                self.start(&mut running, get, walk.max_body());
-            } else if expired && !std::mem::replace(&mut logged_in_again, true) {
-                match ladder::log_in(&mut self.http, &self.root).await {
-                    Ok(login) => {
-                        self.login = login;
-                        self.start(&mut running, get, walk.max_body());
-                    }
-                    Err(_) => walk.handle_body(&get, reply.answer, clock.now()),
-                }
-            } else {
-                walk.handle_body(&get, reply.answer, clock.now());
-            }
+            self.remembering(|memory| walk.handle_body(memory, &get, reply.answer, clock.now()));
         }
     }
 
-    fn start(&self, running: &mut JoinSet<(Get, Reply)>, get: Get, max_body: usize) {
-        let http = self.http.clone();
-        running.spawn(async move {
-            let reply = http.get(&get.uri, max_body).await;
-            (get, reply)
-        });
+    async fn expired(&self, reply: &Reply) -> bool {
+        matches!(reply.answer, Answer::Http { status: 401, .. })
+            && matches!(*self.shared.login.lock().await, Login::Session { .. })
+    }
+
+    /// Logs in again, unless the other handle did meanwhile. Whether the request is worth another try.
+    async fn renew(&self, refused: &Reply) -> bool {
+        let mut login = self.shared.login.lock().await;
+        if refused.token != self.http.token() {
+            return true;
+        }
+        match ladder::log_in(&self.http, &self.shared.root).await {
+            Ok(renewed) => {
+                *login = renewed;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// The rungs that held.
@@ -132,12 +135,12 @@ impl Client {
         self.http.stats()
     }
 
-    /// Ends the session at the BMC.
+    /// Ends the session at the BMC, for every handle on it.
     pub async fn close(self) -> Result<(), PollError> {
-        let Login::Session { uri: Some(uri) } = &self.login else { return Ok(()) };
+        let Login::Session { uri: Some(uri) } = &*self.shared.login.lock().await else { return Ok(()) };
         match self.http.send(Method::Delete, uri, None).await.answer {
             Answer::Http { status: 200..=299 | 404, .. } => Ok(()),
-            Answer::Http { status, body } => {
+            Answer::Http { status, body, .. } => {
                 let said = lenient::parse(&body).ok().and_then(|b| lenient::error_of(&b)).unwrap_or_default();
                 Err(PollError {
                     cause: Cause::BmcError,

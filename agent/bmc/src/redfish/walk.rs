@@ -44,6 +44,8 @@ pub enum Answer {
         status: u16,
         /// The body.
         body: Vec<u8>,
+        /// Its `ETag`, where the BMC gave one.
+        etag: Option<String>,
     },
     /// No answer.
     Failed {
@@ -114,8 +116,6 @@ pub struct Outcome {
     pub observations: Vec<Observation>,
     /// For [`Section::Log`]: how far the logs are read now.
     pub bookmark: Option<Bookmark>,
-    /// What is worth remembering until the next walk.
-    pub memory: Memory,
     /// Why nothing at all was read, where that is so: the section failed.
     pub failed: Option<(Cause, String)>,
 }
@@ -125,7 +125,6 @@ pub struct Outcome {
 pub struct Walk {
     section: Section,
     limits: Limits,
-    memory: Memory,
     log: log::Reader,
     queue: VecDeque<Pending>,
     in_flight: BTreeMap<u64, Pending>,
@@ -145,7 +144,7 @@ impl Walk {
     pub fn new(
         section: Section,
         root: &Value,
-        memory: Memory,
+        memory: &mut Memory,
         bookmark: Option<&Bookmark>,
         limits: Limits,
         at: Timestamp,
@@ -153,7 +152,6 @@ impl Walk {
         let mut walk = Self {
             section,
             limits,
-            memory,
             log: log::Reader::new(bookmark),
             queue: VecDeque::new(),
             in_flight: BTreeMap::new(),
@@ -166,23 +164,26 @@ impl Walk {
             gave_up: false,
             platform: Platform::of(root),
         };
-        walk.memory.learn_features(root);
+        memory.learn_features(root);
         if section == Section::Sensors {
-            walk.memory.begin_sensors();
+            memory.begin_sensors();
         }
-        walk.arrived(Node {
-            uri: "/redfish/v1".to_owned(),
-            role: Role::Root,
-            owner: String::new(),
-            parent: String::new(),
-            body: root.clone(),
-            at,
-        });
+        walk.arrived(
+            memory,
+            Node {
+                uri: "/redfish/v1".to_owned(),
+                role: Role::Root,
+                owner: String::new(),
+                parent: String::new(),
+                body: root.clone(),
+                at,
+            },
+        );
         walk
     }
 
     /// The next request, if there is one to make now. `None` with nothing in flight means that the walk is done.
-    pub fn poll_get(&mut self) -> Option<Get> {
+    pub fn poll_get(&mut self, memory: &mut Memory) -> Option<Get> {
         if self.gave_up {
             return None;
         }
@@ -194,11 +195,8 @@ impl Walk {
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let uri = if pending.expanded {
-            format!("{}{}", pending.uri, self.memory.expand.query())
-        } else {
-            pending.uri.clone()
-        };
+        let uri =
+            if pending.expanded { format!("{}{}", pending.uri, memory.expand.query()) } else { pending.uri.clone() };
         self.in_flight.insert(ticket, pending);
         Some(Get { uri, ticket })
     }
@@ -209,14 +207,14 @@ impl Walk {
     }
 
     /// Takes what became of a request.
-    pub fn handle_body(&mut self, get: &Get, answer: Answer, at: Timestamp) {
+    pub fn handle_body(&mut self, memory: &mut Memory, get: &Get, answer: Answer, at: Timestamp) {
         let Some(pending) = self.in_flight.remove(&get.ticket) else { return };
         let (cause, detail) = match answer {
-            Answer::Http { status: 200..=299, body } => {
+            Answer::Http { status: 200..=299, body, .. } => {
                 self.unreachable_in_a_row = 0;
                 match lenient::parse(&body) {
                     Ok(body) => match lenient::error_of(&body) {
-                        None => return self.take(pending, body, at),
+                        None => return self.take(memory, pending, body, at),
                         Some(said) if said.contains("ResourceMissing") => {
                             (Cause::NotSupported, format!("a link to nothing: {said}"))
                         }
@@ -226,7 +224,7 @@ impl Walk {
                     Err(error) => (Cause::Malformed, error.to_string()),
                 }
             }
-            Answer::Http { status, body } => {
+            Answer::Http { status, body, .. } => {
                 self.unreachable_in_a_row = 0;
                 http_failure(status, &body)
             }
@@ -237,7 +235,7 @@ impl Walk {
         };
         if pending.expanded && !matches!(cause, Cause::Unreachable) {
             // The collection may well be there: ask again without the query.
-            self.memory.expand_failed();
+            memory.expand_failed();
             return self.queue.push_front(Pending { expanded: false, ..pending });
         }
         match pending.else_from.clone() {
@@ -257,18 +255,14 @@ impl Walk {
         self.losses.push(Loss { uri, owner, parent, role, cause, detail, at });
     }
 
-    fn take(&mut self, pending: Pending, body: Value, at: Timestamp) {
+    fn take(&mut self, memory: &mut Memory, pending: Pending, body: Value, at: Timestamp) {
         self.read += 1;
         if !pending.collection {
             let uri = pending.uri.trim_end_matches('/').to_owned();
-            return self.arrived(Node {
-                uri,
-                role: pending.role,
-                owner: pending.owner,
-                parent: pending.parent,
-                body,
-                at,
-            });
+            return self.arrived(
+                memory,
+                Node { uri, role: pending.role, owner: pending.owner, parent: pending.parent, body, at },
+            );
         }
         let next_page = next_link(&body);
         let members = members(body);
@@ -280,7 +274,7 @@ impl Walk {
         }
         let enough = pending.role == Role::LogEntry && self.log.enough(&pending.owner, &members);
         for (index, member) in members.into_iter().enumerate() {
-            self.member(&pending, index, member, at);
+            self.member(memory, &pending, index, member, at);
         }
         if let Some(uri) = next_page.filter(|uri| !enough && is_ours(uri))
             && self.seen.insert(page_key(&uri))
@@ -289,10 +283,10 @@ impl Walk {
         }
     }
 
-    fn member(&mut self, from: &Pending, index: usize, member: Value, at: Timestamp) {
+    fn member(&mut self, memory: &mut Memory, from: &Pending, index: usize, member: Value, at: Timestamp) {
         let link = lenient::target(&member);
         if let (Role::Chassis, Some(uri)) = (from.role, &link) {
-            self.memory.list_chassis(uri.trim_end_matches('/'));
+            memory.list_chassis(uri.trim_end_matches('/'));
         }
         let whole = lenient::is_inline(&member)
             && (link.is_none()
@@ -307,36 +301,42 @@ impl Walk {
                 };
                 if wanted {
                     let next = Next { uri, role: from.role, collection: false };
-                    self.ask(next, &from.owner, &collection_uri);
+                    self.ask(memory, next, &from.owner, &collection_uri);
                 }
             }
             link if member.is_object() => {
                 let uri = link.unwrap_or_else(|| format!("{}#/Members/{index}", from.uri));
                 let uri = uri.trim_end_matches('/').to_owned();
                 if self.seen.insert(key(&uri)) {
-                    self.arrived(Node {
-                        uri,
-                        role: from.role,
-                        owner: from.owner.clone(),
-                        parent: collection_uri,
-                        body: member,
-                        at,
-                    });
+                    self.arrived(
+                        memory,
+                        Node {
+                            uri,
+                            role: from.role,
+                            owner: from.owner.clone(),
+                            parent: collection_uri,
+                            body: member,
+                            at,
+                        },
+                    );
                 }
             }
             _ => {}
         }
     }
 
-    fn arrived(&mut self, node: Node) {
+    fn arrived(&mut self, memory: &mut Memory, node: Node) {
         let owner = if node.role.owns() { node.uri.clone() } else { node.owner.clone() };
-        for next in route::from(self.section, &node, &self.memory, self.platform) {
+        for next in route::from(self.section, &node, memory, self.platform) {
             match next {
-                route::Step::Ask(next) => self.ask(next, &owner, &node.uri),
+                route::Step::Ask(next) => self.ask(memory, next, &owner, &node.uri),
                 route::Step::Has { uri, role, body } => {
                     if self.seen.insert(key(&uri)) {
                         let at = node.at;
-                        self.arrived(Node { uri, role, owner: owner.clone(), parent: node.uri.clone(), body, at });
+                        self.arrived(
+                            memory,
+                            Node { uri, role, owner: owner.clone(), parent: node.uri.clone(), body, at },
+                        );
                     }
                 }
             }
@@ -344,7 +344,7 @@ impl Walk {
         self.nodes.push(node);
     }
 
-    fn ask(&mut self, next: Next, owner: &str, parent: &str) {
+    fn ask(&mut self, memory: &Memory, next: Next, owner: &str, parent: &str) {
         let uri = match next.uri.split_once('#') {
             Some((before, _)) if !before.is_empty() => before.to_owned(),
             _ => next.uri,
@@ -352,9 +352,8 @@ impl Walk {
         if !is_ours(&uri) || !self.seen.insert(key(&uri)) {
             return;
         }
-        let expanded = next.collection
-            && !matches!(next.role, Role::LogEntry | Role::SmartReport)
-            && self.memory.expand != Expand::No;
+        let expanded =
+            next.collection && !matches!(next.role, Role::LogEntry | Role::SmartReport) && memory.expand != Expand::No;
         let resume = self.log.resume_at(owner).filter(|_| next.collection && next.role == Role::LogEntry);
         let (uri, else_from) = match resume {
             Some(page) => (page, Some(uri)),
@@ -366,7 +365,7 @@ impl Walk {
     }
 
     /// Turns what was read into observations. What was still to be asked becomes a gap.
-    pub fn finish(mut self, at: Timestamp) -> Outcome {
+    pub fn finish(mut self, memory: &mut Memory, at: Timestamp) -> Outcome {
         let left = self.queue.len() + self.in_flight.len();
         if left > 0 {
             let why = if self.unreachable_in_a_row >= self.limits.unreachable_in_a_row {
@@ -387,15 +386,14 @@ impl Walk {
             _ => None,
         };
         let lossy = self.losses.iter().map(|l| l.owner.clone()).collect();
-        let mut observations =
-            report::observations(self.section, &self.nodes, lossy, &mut self.memory, self.platform, at);
+        let mut observations = report::observations(self.section, &self.nodes, lossy, memory, self.platform, at);
         let bookmark = (self.section == Section::Log).then(|| {
-            let (events, bookmark) = self.log.finish(&self.nodes, &self.losses, &self.memory);
+            let (events, bookmark) = self.log.finish(&self.nodes, &self.losses, memory);
             observations.extend(events.into_iter().map(Observation::Event));
             bookmark
         });
         observations.extend(gaps(&self.losses).into_iter().map(Observation::Gap));
-        Outcome { observations, bookmark, memory: self.memory, failed }
+        Outcome { observations, bookmark, failed }
     }
 }
 

@@ -28,18 +28,18 @@ impl Service {
     fn answer(&mut self, uri: &str) -> Answer {
         self.asked.push(uri.to_owned());
         match self.resources.get(uri) {
-            Some(body) => Answer::Http { status: 200, body: body.to_string().into_bytes() },
-            None => Answer::Http { status: 404, body: Vec::new() },
+            Some(body) => Answer::Http { status: 200, body: body.to_string().into_bytes(), etag: None },
+            None => Answer::Http { status: 404, body: Vec::new(), etag: None },
         }
     }
 
-    fn poll(&mut self, section: Section, memory: Memory, bookmark: Option<&Bookmark>) -> Outcome {
+    fn poll(&mut self, section: Section, memory: &mut Memory, bookmark: Option<&Bookmark>) -> Outcome {
         let mut walk = Walk::new(section, &self.root(), memory, bookmark, Limits::default(), AT);
-        while let Some(get) = walk.poll_get() {
+        while let Some(get) = walk.poll_get(memory) {
             let answer = self.answer(&get.uri);
-            walk.handle_body(&get, answer, AT);
+            walk.handle_body(memory, &get, answer, AT);
         }
-        walk.finish(AT)
+        walk.finish(memory, AT)
     }
 }
 
@@ -84,7 +84,7 @@ fn a_supply_that_is_off_for_want_of_input_still_tells_of_its_feed() {
             ]}),
         ),
     ]);
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let outcome = service.poll(Section::Sensors, &mut Memory::default(), None);
     let told: Vec<String> = outcome
         .observations
         .iter()
@@ -107,14 +107,14 @@ fn a_supply_that_is_off_for_want_of_input_still_tells_of_its_feed() {
 #[test]
 fn a_bmc_that_does_not_expand_is_asked_without_and_not_again() {
     let mut service = one_chassis(json!({"NoLinks": true}));
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let mut memory = Memory::default();
+    let outcome = service.poll(Section::Sensors, &mut memory, None);
     assert!(service.asked.contains(&"/redfish/v1/Chassis?$expand=.($levels=1)".to_owned()));
     assert_eq!(components(&outcome), ["cpu/CPU1 temperature"]);
     assert!(gaps(&outcome).is_empty(), "{:?}", gaps(&outcome));
-    let mut memory = outcome.memory;
     for _ in 0..3 {
         service.asked.clear();
-        memory = service.poll(Section::Sensors, memory, None).memory;
+        service.poll(Section::Sensors, &mut memory, None);
     }
     assert!(service.asked.iter().all(|uri| !uri.contains("expand")), "{:?}", service.asked);
 }
@@ -132,8 +132,9 @@ fn places_of_entries(service: &mut Service, origins: &[&str]) -> Vec<String> {
         ("/Systems/1/LogServices/L/Entries", json!({"Members": entries})),
     ];
     service.resources.extend(log.map(|(path, body)| (format!("/redfish/v1{path}"), body)));
-    let memory = service.poll(Section::Sensors, Memory::default(), None).memory;
-    let outcome = service.poll(Section::Log, memory, None);
+    let mut memory = Memory::default();
+    service.poll(Section::Sensors, &mut memory, None);
+    let outcome = service.poll(Section::Log, &mut memory, None);
     let events = outcome.observations.iter();
     events.filter_map(|o| if let Observation::Event(e) = o { Some(e.component.to_string()) } else { None }).collect()
 }
@@ -180,7 +181,7 @@ fn an_entry_that_points_at_a_member_is_of_the_place_of_that_members_readings() {
 
 fn service_sensors(service: &mut Service) -> Outcome {
     service.resources.insert("/redfish/v1".to_owned(), json!({"Chassis": link("/Chassis")}));
-    service.poll(Section::Sensors, Memory::default(), None)
+    service.poll(Section::Sensors, &mut Memory::default(), None)
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn members_that_come_expanded_are_not_asked_for() {
     let mut service = one_chassis(json!({"NoLinks": true}));
     let chassis = json!({"@odata.id": "/redfish/v1/Chassis/1", "Id": "1", "Thermal": link("/Chassis/1/Thermal/")});
     service.resources.insert("/redfish/v1/Chassis?$expand=.($levels=1)".to_owned(), json!({"Members": [chassis]}));
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let outcome = service.poll(Section::Sensors, &mut Memory::default(), None);
     assert_eq!(components(&outcome), ["cpu/CPU1 temperature"]);
     assert_eq!(service.asked.len(), 2, "{:?}", service.asked);
 }
@@ -214,7 +215,7 @@ fn a_hundred_dead_links_below_one_collection_are_one_gap_that_counts_them() {
     let links: Vec<Value> = (0..100).map(|n| link(&format!("/Chassis/{n}"))).collect();
     let mut service =
         Service::new(&[("", json!({"Chassis": link("/Chassis")})), ("/Chassis", json!({"Members": links}))]);
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let outcome = service.poll(Section::Sensors, &mut Memory::default(), None);
     let gaps = gaps(&outcome);
     assert_eq!(gaps.len(), 1);
     assert_eq!((gaps[0].cause, gaps[0].source.0.as_str()), (Cause::NotSupported, "/redfish/v1/Chassis"));
@@ -227,7 +228,7 @@ fn a_collection_that_pages_in_a_circle_comes_to_an_end() {
     let circle = json!({"Members": [link("/Chassis/1")], "Members@odata.nextLink": "/redfish/v1/Chassis?$skip=1"});
     service.resources.insert("/redfish/v1/Chassis?$skip=1".to_owned(), circle.clone());
     service.resources.insert("/redfish/v1/Chassis".to_owned(), circle);
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let outcome = service.poll(Section::Sensors, &mut Memory::default(), None);
     assert_eq!(components(&outcome), ["cpu/CPU1 temperature"]);
 }
 
@@ -242,7 +243,7 @@ fn a_sensor_of_a_second_chassis_carries_its_name_and_one_of_the_first_does_not()
         .resources
         .insert("/redfish/v1/Chassis/Blade2".to_owned(), json!({"Thermal": link("/Chassis/Blade2/Thermal")}));
     service.resources.insert("/redfish/v1/Chassis/Blade2/Thermal".to_owned(), thermal);
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let outcome = service.poll(Section::Sensors, &mut Memory::default(), None);
     assert_eq!(components(&outcome), ["cpu/CPU1 temperature", "cpu/Blade2 CPU1 temperature"]);
 }
 
@@ -257,21 +258,28 @@ fn of_two_generations_the_fuller_is_told_and_the_lesser_not_asked_for_again() {
     service
         .resources
         .insert("/redfish/v1/Chassis/1/Sensors".to_owned(), json!({"Members": [sensor("A"), sensor("B")]}));
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let mut memory = Memory::default();
+    let outcome = service.poll(Section::Sensors, &mut memory, None);
     assert_eq!(components(&outcome), ["board/A temperature", "board/B temperature"]);
     service.asked.clear();
-    let again = service.poll(Section::Sensors, outcome.memory, None);
+    let again = service.poll(Section::Sensors, &mut memory, None);
     assert_eq!(components(&again), ["board/A temperature", "board/B temperature"]);
 }
 
 #[test]
 fn nothing_answered_at_all_is_a_failure_and_no_empty_success() {
     let service = one_chassis(json!({}));
-    let mut walk = Walk::new(Section::Sensors, &service.root(), Memory::default(), None, Limits::default(), AT);
-    while let Some(get) = walk.poll_get() {
-        walk.handle_body(&get, Answer::Failed { cause: Cause::Unreachable, detail: "reset".to_owned() }, AT);
+    let mut memory = Memory::default();
+    let mut walk = Walk::new(Section::Sensors, &service.root(), &mut memory, None, Limits::default(), AT);
+    while let Some(get) = walk.poll_get(&mut memory) {
+        walk.handle_body(
+            &mut memory,
+            &get,
+            Answer::Failed { cause: Cause::Unreachable, detail: "reset".to_owned() },
+            AT,
+        );
     }
-    let failed = walk.finish(AT).failed.unwrap();
+    let failed = walk.finish(&mut memory, AT).failed.unwrap();
     assert_eq!(failed.0, Cause::Unreachable);
 }
 
@@ -281,7 +289,7 @@ fn links_out_of_the_service_are_not_followed() {
         "",
         json!({"Chassis": {"@odata.id": "//elsewhere/redfish"}, "Systems": {"@odata.id": "/etc/passwd"}}),
     )]);
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let outcome = service.poll(Section::Sensors, &mut Memory::default(), None);
     assert!(service.asked.is_empty() && components(&outcome).is_empty(), "{:?}", service.asked);
 }
 
@@ -290,7 +298,7 @@ fn a_next_page_out_of_the_service_is_not_asked_for() {
     let mut service = one_chassis(json!({}));
     let page = json!({"Members": [link("/Chassis/1")], "Members@odata.nextLink": "/etc/passwd"});
     service.resources.insert("/redfish/v1/Chassis".to_owned(), page);
-    service.poll(Section::Sensors, Memory::default(), None);
+    service.poll(Section::Sensors, &mut Memory::default(), None);
     assert!(service.asked.iter().all(|uri| uri.starts_with("/redfish/v1")), "{:?}", service.asked);
 }
 
@@ -306,7 +314,7 @@ fn a_number_beyond_all_numbers_in_its_kinds_unit_is_no_value_and_no_limit() {
                 "Thresholds": {"UpperCritical": {"Reading": 1e308}}}]}),
         ),
     ]);
-    let outcome = service.poll(Section::Sensors, Memory::default(), None);
+    let outcome = service.poll(Section::Sensors, &mut Memory::default(), None);
     let [Observation::Reading(reading)] = outcome.observations.as_slice() else { panic!("{outcome:?}") };
     assert_eq!((reading.value.clone(), reading.thresholds), (None, None));
     assert_eq!(reading.quality, Quality::Unavailable(Cause::Malformed));
@@ -348,14 +356,14 @@ proptest! {
         let mut memory = Memory::default();
         for _ in 0..2 {
             let limits = Limits { requests: 200, ..Limits::default() };
-            let mut walk = Walk::new(section, &root, memory, None, limits, AT);
+            let mut walk = Walk::new(section, &root, &mut memory, None, limits, AT);
             let mut count = 0usize;
-            while let Some(get) = walk.poll_get() {
+            while let Some(get) = walk.poll_get(&mut memory) {
                 let body = bodies.get(count % bodies.len()).map(Value::to_string).unwrap_or_default().into_bytes();
-                walk.handle_body(&get, Answer::Http { status: 200, body }, AT);
+                walk.handle_body(&mut memory, &get, Answer::Http { status: 200, body, etag: None }, AT);
                 count += 1;
             }
-            let outcome = walk.finish(AT);
+            let outcome = walk.finish(&mut memory, AT);
             let mut series = std::collections::BTreeSet::new();
             for observation in &outcome.observations {
                 if let Observation::Reading(r) = observation {
@@ -364,7 +372,6 @@ proptest! {
                     prop_assert_eq!(r.value.is_none(), unavailable);
                 }
             }
-            memory = outcome.memory;
         }
     }
 }

@@ -197,18 +197,18 @@ pub fn redfish_walk() -> Vec<Vec<u8>> {
             let mut out = vec![how | number];
             let (mut memory, mut bookmark) = (Memory::default(), None);
             for _ in 0..2 {
-                let mut walk = Walk::new(section, &root(how / 4), memory, bookmark.as_ref(), Limits::default(), AT);
-                while let Some(get) = walk.poll_get() {
+                let mut walk = Walk::new(section, &root(how / 4), &mut memory, bookmark.as_ref(), Limits::default(), AT);
+                while let Some(get) = walk.poll_get(&mut memory) {
                     let body = tree.get(&get.uri).map(|b| b.to_string().into_bytes());
                     let status = if body.is_some() { 200 } else { 404 };
                     // An empty body is no JSON, much as a 404 is none.
                     let body = body.unwrap_or_default();
                     out.extend(&body);
                     out.push(0x1E);
-                    walk.handle_body(&get, Answer::Http { status, body }, AT);
+                    walk.handle_body(&mut memory, &get, Answer::Http { status, body, etag: None }, AT);
                 }
-                let outcome = walk.finish(AT);
-                (memory, bookmark) = (outcome.memory, outcome.bookmark);
+                let outcome = walk.finish(&mut memory, AT);
+                bookmark = outcome.bookmark;
             }
             seeds.push(out);
         }
