@@ -1,6 +1,6 @@
 //! Section sensors: for each chassis the better of the two generations of resources, so that each physical sensor is reported once.
 
-use super::lenient::Number;
+use super::lenient::{Field, Number};
 use super::memory::Generation;
 use super::report::{Report, Seen, Status, name, place_name, state};
 use super::route::Role;
@@ -18,7 +18,7 @@ pub(super) struct Item {
     pub(super) kind: SensorKind,
     /// Whether it says what it has to say by its status, and not, or not only, by a figure.
     pub(super) discrete: bool,
-    pub(super) number: Option<Number>,
+    pub(super) number: Field<Number>,
     pub(super) thresholds: Thresholds,
     pub(super) status: Status,
     pub(super) seen: Seen,
@@ -26,7 +26,7 @@ pub(super) struct Item {
 
 impl Item {
     fn readable(&self) -> bool {
-        self.number.is_some() && !self.status.is_absent()
+        self.number.is_value() && !self.status.is_absent()
     }
 }
 

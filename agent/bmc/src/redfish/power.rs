@@ -1,7 +1,7 @@
 //! Voltages, power supplies and power drawn: `Power`, and `PowerSubsystem` with its metrics.
 
 use super::chassis::Item;
-use super::lenient::{self, Number, list, number, text};
+use super::lenient::{self, Number, list, number, number_field, text};
 use super::memory::Generation;
 use super::report::{Figure, Report, Seen, Status, analog, class_of, name, old_thresholds, part_state, place_name};
 use super::route::Role;
@@ -19,7 +19,7 @@ pub(super) fn voltages(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
             slot: place_name(&name),
             kind: SensorKind::Voltage,
             discrete: false,
-            number: number(v, "ReadingVolts"),
+            number: number_field(v, "ReadingVolts"),
             thresholds: old_thresholds(v),
             status: Status::of(v),
             seen: Seen { uri: format!("{}#/Voltages/{index}", node.uri), at: node.at },

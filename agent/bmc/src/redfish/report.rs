@@ -1,6 +1,6 @@
 //! From the resources of one walk to observations: what the rooms for each kind of resource share.
 
-use super::lenient::{self, Number, number, text};
+use super::lenient::{self, Field, Number, number, text};
 use super::memory::Memory;
 use super::route::Role;
 use super::walk::{Node, tail};
@@ -156,27 +156,29 @@ pub(super) fn state(component: &ComponentId, sensor: &str, status: &Status, seen
 pub(super) struct Figure {
     pub(super) kind: SensorKind,
     pub(super) sensor: String,
-    pub(super) number: Option<Number>,
+    pub(super) number: Field<Number>,
     pub(super) thresholds: Thresholds,
 }
 
 impl Figure {
-    pub(super) fn new(kind: SensorKind, sensor: impl Into<String>, number: Option<Number>) -> Self {
-        Self { kind, sensor: sensor.into(), number, thresholds: Thresholds::default() }
+    pub(super) fn new(kind: SensorKind, sensor: impl Into<String>, number: impl Into<Field<Number>>) -> Self {
+        Self { kind, sensor: sensor.into(), number: number.into(), thresholds: Thresholds::default() }
     }
 }
 
-/// The reading of a figure; `None` for an empty place, whose zeros mean nothing.
+/// The reading of a figure; `None` for an empty place, whose zeros mean nothing. One that was lost names its field as its source.
 pub(super) fn analog(component: &ComponentId, figure: Figure, status: &Status, seen: &Seen) -> Option<Reading> {
     if status.is_absent() {
         return None;
     }
+    let source = figure.number.bad().map_or_else(|| seen.uri.clone(), |bad| bad.pointer(&seen.uri));
     let (value, quality) = match figure.number {
+        Field::Bad(_) => (None, Quality::Unavailable(Cause::Malformed)),
         _ if status.is_off() => (None, Quality::Unavailable(Cause::Disabled)),
-        None => (None, Quality::Unavailable(Cause::NoReading)),
+        Field::Absent | Field::Null => (None, Quality::Unavailable(Cause::NoReading)),
         // What a BMC writes is finite, but a factor to the kind's unit may carry it beyond all numbers.
-        Some(n) if !n.value.is_finite() => (None, Quality::Unavailable(Cause::Malformed)),
-        Some(n) => {
+        Field::Value(n) if !n.value.is_finite() => (None, Quality::Unavailable(Cause::Malformed)),
+        Field::Value(n) => {
             let (low, high) = figure.kind.row().range;
             let quality = match n {
                 n if !(low..=high).contains(&n.value) => Quality::Suspect(Suspicion::OutOfRange),
@@ -193,7 +195,7 @@ pub(super) fn analog(component: &ComponentId, figure: Figure, status: &Status, s
         value,
         quality,
         observed_at: seen.at,
-        source: Source(seen.uri.clone()),
+        source: Source(source),
         thresholds: Some(figure.thresholds.finite()).filter(|t| !t.is_empty()),
     })
 }
@@ -305,7 +307,7 @@ mod tests {
     #[test]
     fn an_empty_place_gives_no_zero_and_a_silent_sensor_says_so() {
         let place = ComponentId::lenient(ComponentClass::Cpu, "1");
-        let figure = |n| Figure::new(SensorKind::Temperature, "t", n);
+        let figure = |n: Option<Number>| Figure::new(SensorKind::Temperature, "t", n);
         let zero = Some(Number { value: 0.0, coerced: false });
         let absent = Status::of(&json!({"Status": {"State": "Absent"}}));
         assert_eq!(analog(&place, figure(zero), &absent, &seen()), None);

@@ -1,7 +1,7 @@
 //! Temperatures and fans: `Thermal`, `ThermalSubsystem` and `Sensors`.
 
 use super::chassis::{Item, push};
-use super::lenient::{Number, link, list, number, text};
+use super::lenient::{Number, first_number, link, list, number, number_field, text};
 use super::memory::Generation;
 use super::report::{
     Figure, Report, Seen, Status, analog, class_of, name, new_thresholds, old_thresholds, part_state, place_name,
@@ -25,7 +25,7 @@ pub(super) fn temperatures(node: &Node) -> impl Iterator<Item = Item> + use<'_> 
             slot: place_name(&name),
             kind: temperature_kind(&name),
             discrete: false,
-            number: number(t, "ReadingCelsius").or_else(|| number(t, "CurrentReading")),
+            number: first_number(t, &["ReadingCelsius", "CurrentReading"]),
             thresholds: without_zero_uppers(old_thresholds(t)),
             status: Status::of(t),
             seen: pointer(node, "Temperatures", index),
@@ -46,13 +46,12 @@ pub(super) fn fans(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
     list(&node.body, "Fans").iter().enumerate().filter(|(_, f)| f.is_object()).map(|(index, f)| {
         let name = name(f, &["Name", "FanName", "MemberId"]).unwrap_or_else(|| format!("Fan {index}"));
         let units = ["ReadingUnits", "Units"].iter().find_map(|u| text(f, u)).unwrap_or_default().to_ascii_lowercase();
-        let reading = ["Reading", "ReadingRPM", "CurrentReading"].iter().find_map(|r| number(f, r));
         Item {
             class: ComponentClass::Fan,
             slot: place_name(&name),
             kind: if units.contains("percent") || units == "%" { SensorKind::FanDuty } else { SensorKind::FanSpeed },
             discrete: false,
-            number: reading,
+            number: first_number(f, &["Reading", "ReadingRPM", "CurrentReading"]),
             thresholds: old_thresholds(f),
             status: Status::of(f),
             seen: pointer(node, "Fans", index),
@@ -74,7 +73,7 @@ pub(super) fn sensor(node: &Node) -> Item {
         found => found,
     };
     let unit_missing = units.is_empty() && kind != SensorKind::Quantity;
-    let reading = number(s, "Reading").map(|n| Number { value: n.value * factor, coerced: n.coerced || unit_missing });
+    let reading = number_field(s, "Reading").map(|n| Number { value: n.value * factor, coerced: n.coerced || unit_missing });
     let limits = new_thresholds(s);
     let class = match kind {
         SensorKind::FanSpeed | SensorKind::FanDuty => ComponentClass::Fan,

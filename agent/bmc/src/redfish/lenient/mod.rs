@@ -1,5 +1,9 @@
 //! Tolerant access to what BMCs call JSON. A bad field loses itself, never its neighbours.
 
+mod field;
+
+pub use field::{Bad, Field, excerpt_field, first_number, number_field, text_field, time_field, truth_field};
+
 use outband_schemas::Timestamp;
 use serde_json::Value;
 
@@ -229,9 +233,46 @@ fn leading_number(text: &str) -> Option<f64> {
     text.get(..sign + whole + fraction)?.parse::<f64>().ok().filter(|f| f.is_finite())
 }
 
+/// Whether a value is a maker's way of saying that there is none.
+pub fn says_none(value: &Value) -> bool {
+    const WORDS: [&str; 16] = [
+        "",
+        "n/a",
+        "na",
+        "none",
+        "null",
+        "nil",
+        "nan",
+        "unknown",
+        "unavailable",
+        "not available",
+        "not applicable",
+        "not specified",
+        "not present",
+        "no reading",
+        "disabled",
+        "absent",
+    ];
+    match value {
+        Value::Null => true,
+        Value::String(s) => {
+            let plain = s.trim().to_ascii_lowercase();
+            WORDS.contains(&plain.as_str())
+                || plain.chars().all(|c| matches!(c, '-' | '.' | '?' | '*'))
+                || plain.starts_with("0000")
+        }
+        _ => false,
+    }
+}
+
 /// A field's truth: `true`, `"true"`, `"Yes"`, `1`; `None` where it is neither true nor false.
 pub fn truth(value: &Value, field: &str) -> Option<bool> {
-    match value.get(field)? {
+    as_truth(value.get(field)?)
+}
+
+/// Like [`truth`], of a value itself.
+pub fn as_truth(value: &Value) -> Option<bool> {
+    match value {
         Value::Bool(b) => Some(*b),
         Value::Number(n) => n.as_f64().map(|f| f != 0.0),
         Value::String(s) => match s.trim().to_ascii_lowercase().as_str() {
@@ -274,7 +315,12 @@ pub fn is_inline(member: &Value) -> bool {
 
 /// A field's time. RFC 3339; without a zone it is taken for UTC. `None` where it is null, zeros or no date.
 pub fn time(value: &Value, field: &str) -> Option<Timestamp> {
-    let text = text(value, field)?;
+    as_time(value.get(field)?)
+}
+
+/// Like [`time`], of a value itself.
+pub fn as_time(value: &Value) -> Option<Timestamp> {
+    let text = as_text(value)?;
     if text.starts_with("0000") {
         return None;
     }
