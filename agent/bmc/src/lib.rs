@@ -5,6 +5,7 @@
 
 #[cfg(feature = "io")]
 pub mod client;
+pub mod discover;
 pub mod ipmi;
 pub mod ladder;
 pub mod polled;

@@ -14,6 +14,7 @@ mod log;
 pub mod message;
 pub mod place;
 pub mod poll;
+pub mod presence;
 mod refusal;
 pub mod repository;
 pub mod sdr;

@@ -17,6 +17,8 @@ mod power;
 mod report;
 pub mod route;
 mod storage;
+#[cfg(feature = "io")]
+pub(crate) mod stranger;
 mod thermal;
 #[cfg(feature = "io")]
 mod tls;
