@@ -100,6 +100,12 @@ catalog! {
     DiskFree = 43 "disk_free" "By" (0, 1e18) "system.filesystem.usage" false,
     /// Time since the start.
     Uptime = 44 "uptime" "s" (0, 1e12) "system.uptime" false,
+    /// Pressure of a coolant or of air.
+    Pressure = 45 "pressure" "kPa" (-1000, 10000) "outband.pressure" false,
+    /// Flow of a coolant.
+    CoolantFlow = 46 "coolant_flow" "L/min" (0, 100000) "outband.coolant_flow" false,
+    /// Speed at which a link runs; 0 where it is down.
+    LinkSpeed = 47 "link_speed" "bit/s" (0, 1e14) "outband.network.link_speed" false,
     /// A number with no unit, or with one the catalogue does not know.
     Quantity = 49 "quantity" "1" (-1e15, 1e15) "outband.quantity" false,
     /// Life left of a drive.
@@ -140,6 +146,10 @@ catalog! {
     CorrectableErrors = 70 "correctable_errors" "1" (0, 1e15) "hw.memory.corrected_errors" true,
     /// Uncorrected memory errors.
     UncorrectableErrors = 71 "uncorrectable_errors" "1" (0, 1e15) "hw.memory.uncorrected_errors" true,
+    /// Time spent below full speed for want of power or cooling.
+    ThrottledTime = 72 "throttled_time" "s" (0, 1e12) "outband.throttled_time" true,
+    /// Rows of a GPU's memory that were replaced by spare ones.
+    RowRemaps = 73 "row_remaps" "1" (0, 1e9) "outband.gpu.row_remaps" true,
 }
 
 impl SensorKind {

@@ -73,6 +73,30 @@ pub enum Role {
     UpdateService,
     /// A firmware image.
     Firmware,
+    /// A port of a network adapter: `Port`, or the older `NetworkPort`.
+    NetworkPort,
+    /// An Ethernet interface of a system.
+    EthernetInterface,
+    /// `MemoryMetrics`: error counts of a memory module or of all of a system.
+    MemoryMetrics,
+    /// `ProcessorMetrics`: error counts, throttling and temperature of a processor.
+    ProcessorMetrics,
+    /// `EnvironmentMetrics`: temperature and power of one part.
+    EnvironmentMetrics,
+    /// `LeakDetection` of a thermal subsystem.
+    LeakDetection,
+    /// A leak detector.
+    LeakDetector,
+    /// The definition of a metric report.
+    MetricDefinition,
+    /// A metric report with figures of power and heat.
+    MetricReport,
+    /// `PowerEquipment` or `ThermalEquipment`, and the summary metrics of one such device.
+    Equipment,
+    /// A device of power or cooling outside of a chassis: a rack PDU, a power shelf, a cooling unit.
+    EquipmentUnit,
+    /// A circuit, outlet, pump or coolant connection of such a device.
+    EquipmentPart,
 }
 
 impl Role {
@@ -113,13 +137,37 @@ impl Role {
             Self::NetworkAdapter => "network adapter",
             Self::UpdateService => "update service",
             Self::Firmware => "firmware image",
+            Self::NetworkPort => "network port",
+            Self::EthernetInterface => "Ethernet interface",
+            Self::MemoryMetrics => "memory metrics",
+            Self::ProcessorMetrics => "processor metrics",
+            Self::EnvironmentMetrics => "environment metrics",
+            Self::LeakDetection => "leak detection",
+            Self::LeakDetector => "leak detector",
+            Self::MetricDefinition => "metric report definition",
+            Self::MetricReport => "metric report",
+            Self::Equipment => "equipment",
+            Self::EquipmentUnit => "equipment unit",
+            Self::EquipmentPart => "equipment part",
         }
     }
 }
 
 /// Roles that add to another resource: where the BMC has none, nothing is missing.
 pub(super) fn optional(role: Role) -> bool {
-    matches!(role, Role::PowerSupplyMetrics | Role::DriveDetail | Role::Telemetry | Role::SmartReport)
+    matches!(
+        role,
+        Role::PowerSupplyMetrics
+            | Role::DriveDetail
+            | Role::Telemetry
+            | Role::SmartReport
+            | Role::MemoryMetrics
+            | Role::ProcessorMetrics
+            | Role::EnvironmentMetrics
+            | Role::LeakDetection
+            | Role::MetricDefinition
+            | Role::MetricReport
+    )
 }
 
 /// A resource or collection to read.
