@@ -2,7 +2,8 @@
 
 use crate::{Address, Bookmark, ConnectError, Fingerprint, PollError, PollStats, Polled, RungReport, Target};
 use crate::{ipmi, redfish};
-use outband_schemas::{Clock, Section};
+use outband_schemas::{Cause, Clock, Section};
+use tokio::time::Instant;
 
 /// A BMC with an open session. [`Bmc::close`] it: leaked sessions lock a BMC's door.
 #[derive(Debug)]
@@ -33,7 +34,29 @@ impl Bmc {
     ) -> Result<Polled, PollError> {
         match self {
             Self::Ipmi(client) => client.poll(section, bookmark, clock).await,
-            Self::Redfish(client) => client.poll(section, bookmark, clock).await,
+            Self::Redfish(client) => client.poll(section, bookmark, None, clock).await,
+        }
+    }
+
+    /// Polls one section, for no longer than until `until`. Over Redfish, what was read by then is told and the rest is a gap; over IPMI the poll fails.
+    pub async fn poll_until(
+        &mut self,
+        section: Section,
+        bookmark: Option<&Bookmark>,
+        until: Instant,
+        clock: &(impl Clock + Sync),
+    ) -> Result<Polled, PollError> {
+        match self {
+            Self::Ipmi(client) => {
+                let poll = tokio::time::timeout_at(until, client.poll(section, bookmark, clock));
+                poll.await.unwrap_or_else(|_| {
+                    Err(PollError {
+                        cause: Cause::Cancelled,
+                        detail: "the poll was given up: its time was over".to_owned(),
+                    })
+                })
+            }
+            Self::Redfish(client) => client.poll(section, bookmark, Some(until), clock).await,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{PollError, Polled};
 use outband_schemas::{Cause, Clock, Gap, Observation, Section, Source};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
 
 /// How a client proves who it is.
 #[derive(Debug, Clone)]
@@ -51,17 +52,19 @@ impl Client {
         Self { http: self.http.clone(), shared: self.shared.clone(), climbed: self.climbed.clone() }
     }
 
-    /// Polls one section. What could not be read becomes gaps; an error means that nothing at all could be read.
+    /// Polls one section. What could not be read becomes gaps; an error means that nothing at all could be read. `until` ends the poll: what was read by
+    /// then is told, and the rest is a gap.
     pub async fn poll(
         &mut self,
         section: Section,
         bookmark: Option<&Bookmark>,
+        until: Option<Instant>,
         clock: &(impl Clock + Sync),
     ) -> Result<Polled, PollError> {
         let began = clock.now();
         let mut walk = self
             .remembering(|memory| Walk::new(section, &self.shared.root, memory, bookmark, Limits::default(), began));
-        self.drive(&mut walk, clock).await;
+        self.drive(&mut walk, until, clock).await;
         let outcome = self.remembering(|memory| walk.finish(memory, clock.now()));
         if let Some((cause, detail)) = outcome.failed {
             return Err(PollError { cause, detail });
@@ -88,7 +91,16 @@ impl Client {
     }
 
     /// One request at a time: two walks at once are what a BMC can bear.
-    async fn drive(&self, walk: &mut Walk, clock: &(impl Clock + Sync)) {
+    async fn drive(&self, walk: &mut Walk, until: Option<Instant>, clock: &(impl Clock + Sync)) {
+        let whole = self.drive_to_end(walk, clock);
+        match until {
+            None => whole.await,
+            // The request in flight is dropped with the rest; `finish` tells of both.
+            Some(until) => tokio::time::timeout_at(until, whole).await.unwrap_or(()),
+        }
+    }
+
+    async fn drive_to_end(&self, walk: &mut Walk, clock: &(impl Clock + Sync)) {
         let mut logged_in_again = false;
         while let Some(get) = self.remembering(|memory| walk.poll_get(memory)) {
             let mut reply = self.http.get(&get.uri, walk.max_body()).await;

@@ -370,8 +370,10 @@ impl Walk {
         if left > 0 {
             let why = if self.unreachable_in_a_row >= self.limits.unreachable_in_a_row {
                 "the BMC stopped answering"
-            } else {
+            } else if self.gave_up {
                 "the limit of requests for one poll was reached"
+            } else {
+                "the poll's time was over"
             };
             let pending: Vec<Pending> =
                 self.queue.drain(..).chain(std::mem::take(&mut self.in_flight).into_values()).collect();
