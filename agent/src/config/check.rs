@@ -138,7 +138,9 @@ pub(super) fn check(path: &Path, file: File, around: &Surroundings, problems: &m
         }
     }
     let collector = collector?;
-    Some(Config { agent: id?, site: site?, data_dir, collector, cadence, limits, host_every, spool_quota, targets })
+    let profiles = context.credentials.into_iter().filter_map(|(name, login)| Some((name, login?))).collect();
+    let (agent, site) = (id?, site?);
+    Some(Config { agent, site, data_dir, collector, cadence, limits, host_every, spool_quota, profiles, targets })
 }
 
 fn collector(

@@ -12,7 +12,7 @@ pub mod units;
 
 pub use problem::Problem;
 
-use outband_bmc::Target;
+use outband_bmc::{Credentials, Target};
 use outband_schemas::{AgentId, Section, SiteId, TargetId};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,6 +41,8 @@ pub struct Config {
     pub host_every: Duration,
     /// The most bytes that the spool may take on disk.
     pub spool_quota: u64,
+    /// The named logins.
+    pub profiles: BTreeMap<String, Credentials>,
     /// The BMCs.
     pub targets: BTreeMap<TargetId, TargetConfig>,
 }
