@@ -50,10 +50,11 @@ impl RedfishTree {
 
 impl Content for RedfishTree {
     fn get(&self, path: &str, query: Option<&str>) -> Option<Bytes> {
-        // Pages were captured under their whole address, `Entries?$skip=50`.
-        let page = query.and_then(|q| self.read(&format!("{path}?{q}")));
-        page.or_else(|| self.read(path))
-            .or_else(|| (key(path) == "/redfish").then(|| Bytes::from_static(b"{\"v1\":\"/redfish/v1/\"}")))
+        match query {
+            // Pages were captured under their whole address, `Entries?$skip=50`.
+            Some(query) => self.read(&format!("{path}?{query}")),
+            None => self.read(path),
+        }
     }
 }
 
@@ -72,11 +73,11 @@ fn gather(root: &Path, dir: &Path, files: &mut HashMap<String, PathBuf>) -> io::
 }
 
 /// BMCs differ in the case of what they link to and of what they serve, and so do captures.
-fn key(path: &str) -> String {
+pub(super) fn key(path: &str) -> String {
     percent_decoded(path).trim_end_matches('/').to_lowercase()
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

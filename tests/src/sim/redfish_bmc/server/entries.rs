@@ -1,13 +1,11 @@
-//! The event log: a log service whose entries stand in the collection itself, oldest first, in pages.
+//! The event log: a log service whose entries stand in the collection itself, oldest first.
 
 use super::{link, status};
 use crate::sim::machine::{Entry, Happening, Machine};
 use outband_schemas::Timestamp;
 use serde_json::{Value, json};
 
-const BASE: &str = "/Systems/1/LogServices/Sel";
-/// Entries a page.
-const PAGE: usize = 50;
+pub(super) const BASE: &str = "/Systems/1/LogServices/Sel";
 
 pub(super) fn service(machine: &Machine) -> Value {
     json!({
@@ -19,19 +17,12 @@ pub(super) fn service(machine: &Machine) -> Value {
     })
 }
 
-pub(super) fn page(machine: &Machine, query: Option<&str>) -> Value {
-    let skip = query
-        .and_then(|q| q.split('&').find_map(|p| p.trim_start_matches('$').strip_prefix("skip="))?.parse().ok())
-        .unwrap_or(0);
-    let members: Vec<Value> = machine.log.entries().skip(skip).take(PAGE).map(|e| entry(machine, e)).collect();
-    let mut out = json!({
+pub(super) fn all(machine: &Machine) -> Value {
+    let members: Vec<Value> = machine.log.entries().map(|e| entry(machine, e)).collect();
+    json!({
         "@odata.type": "#LogEntryCollection.LogEntryCollection", "Name": "System Event Log Entries",
-        "Members@odata.count": machine.log.len(), "Members": members,
-    });
-    if skip + PAGE < machine.log.len() {
-        out["Members@odata.nextLink"] = json!(format!("/redfish/v1{BASE}/Entries?$skip={}", skip + PAGE));
-    }
-    out
+        "Members@odata.count": members.len(), "Members": members,
+    })
 }
 
 pub(super) fn entry(machine: &Machine, entry: &Entry) -> Value {

@@ -5,7 +5,7 @@ mod entries;
 mod storage;
 mod system;
 
-use super::{Content, Options, Service, error};
+use super::{Content, NextLink, Options, Pages, Service, Where, error};
 use crate::sim::https::{Answer, Call};
 use crate::sim::machine::{Machine, Shared};
 use bytes::Bytes;
@@ -20,20 +20,26 @@ pub struct RedfishServer {
 
 impl RedfishServer {
     /// Serves a server over HTTPS on loopback until the handle is dropped. Needs a tokio runtime.
-    pub async fn serve(machine: Shared, options: Options) -> io::Result<Service> {
+    ///
+    /// Its log comes in pages of 50 entries unless the options say otherwise.
+    pub async fn serve(machine: Shared, mut options: Options) -> io::Result<Service> {
+        if options.pages.is_empty() {
+            let log = Where::At(format!("/redfish/v1{}/Entries", entries::BASE));
+            options.pages.push(Pages { place: log, size: 50, next: NextLink::Skip });
+        }
         Service::start(Self { machine }, options).await
     }
 }
 
 impl Content for RedfishServer {
     fn get(&self, path: &str, query: Option<&str>) -> Option<Bytes> {
+        if query.is_some() {
+            return None;
+        }
         let machine = self.machine.now();
         let rest = path.trim_end_matches('/').strip_prefix("/redfish")?;
-        if rest.is_empty() {
-            return Some(Bytes::from_static(b"{\"v1\":\"/redfish/v1/\"}"));
-        }
         let segments: Vec<&str> = rest.strip_prefix("/v1")?.split('/').filter(|s| !s.is_empty()).collect();
-        let mut resource = resource(&machine, &segments, query)?;
+        let mut resource = resource(&machine, &segments)?;
         if let Some(object) = resource.as_object_mut() {
             object.insert("@odata.id".to_owned(), json!(path.trim_end_matches('/')));
         }
@@ -59,10 +65,10 @@ impl Content for RedfishServer {
     }
 }
 
-fn resource(machine: &Machine, segments: &[&str], query: Option<&str>) -> Option<Value> {
+fn resource(machine: &Machine, segments: &[&str]) -> Option<Value> {
     match segments {
         [] => Some(root(machine)),
-        ["Systems", rest @ ..] => system::resource(machine, rest, query),
+        ["Systems", rest @ ..] => system::resource(machine, rest),
         ["Chassis", rest @ ..] => chassis::resource(machine, rest),
         ["Managers", rest @ ..] => system::manager(machine, rest),
         ["UpdateService", rest @ ..] => system::firmware(machine, rest),

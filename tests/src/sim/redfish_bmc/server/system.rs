@@ -4,7 +4,7 @@ use super::{collection, entries, link, status, storage, tenth};
 use crate::sim::machine::{Dimm, Machine};
 use serde_json::{Value, json};
 
-pub(super) fn resource(machine: &Machine, path: &[&str], query: Option<&str>) -> Option<Value> {
+pub(super) fn resource(machine: &Machine, path: &[&str]) -> Option<Value> {
     match path {
         [] => Some(collection("ComputerSystem", "/Systems", ["1".to_owned()])),
         ["1"] => Some(json!({
@@ -32,7 +32,7 @@ pub(super) fn resource(machine: &Machine, path: &[&str], query: Option<&str>) ->
         })),
         ["1", "LogServices"] => Some(collection("LogService", "/Systems/1/LogServices", ["Sel".to_owned()])),
         ["1", "LogServices", "Sel"] => Some(entries::service(machine)),
-        ["1", "LogServices", "Sel", "Entries"] => Some(entries::page(machine, query)),
+        ["1", "LogServices", "Sel", "Entries"] => Some(entries::all(machine)),
         ["1", "LogServices", "Sel", "Entries", id] => {
             machine.log.entries().find(|e| e.id.to_string() == *id).map(|e| entries::entry(machine, e))
         }
