@@ -1,6 +1,7 @@
 //! What a client remembers of a BMC from one poll to the next, so that names stay and nothing is asked in vain.
 
 use super::lenient::truth;
+use crate::quirk::Platform;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,8 +61,11 @@ pub struct Memory {
 
 impl Memory {
     /// Learns from the service root what queries the BMC says it supports.
-    pub(super) fn learn_features(&mut self, root: &Value) {
+    pub(super) fn learn_features(&mut self, root: &Value, platform: Platform) {
         if std::mem::replace(&mut self.features_known, true) {
+            return;
+        }
+        if platform.expand_drops_fields() || platform.refuses_expand() {
             return;
         }
         let Some(query) = root.get("ProtocolFeaturesSupported").and_then(|p| p.get("ExpandQuery")) else { return };

@@ -254,8 +254,8 @@ mod tests {
         );
         let items: Vec<Item> = temperatures(&thermal).collect();
         assert_eq!(items.len(), 2);
-        assert_eq!(items[0].number, Some(Number { value: 46.0, coerced: true }));
-        assert_eq!(items[1].number, None);
+        assert_eq!(items[0].number.clone().ok(), Some(Number { value: 46.0, coerced: true }));
+        assert_eq!(items[1].number.clone().ok(), None);
     }
 
     #[test]
@@ -293,6 +293,6 @@ mod tests {
             json!({"Name": "PCIe 5 OverTemp", "ReadingType": "Temperature", "ReadingUnits": "", "Reading": 0}),
         ));
         assert!(item.discrete);
-        assert_eq!(item.number, Some(Number { value: 0.0, coerced: true }));
+        assert_eq!(item.number.ok(), Some(Number { value: 0.0, coerced: true }));
     }
 }

@@ -149,10 +149,11 @@ impl Walk {
         limits: Limits,
         at: Timestamp,
     ) -> Self {
+        let platform = Platform::of(root);
         let mut walk = Self {
             section,
             limits,
-            log: log::Reader::new(bookmark),
+            log: log::Reader::new(bookmark, root),
             queue: VecDeque::new(),
             in_flight: BTreeMap::new(),
             seen: HashSet::new(),
@@ -162,9 +163,9 @@ impl Walk {
             read: 0,
             unreachable_in_a_row: 0,
             gave_up: false,
-            platform: Platform::of(root),
+            platform,
         };
-        memory.learn_features(root);
+        memory.learn_features(root, platform);
         if section == Section::Sensors {
             memory.begin_sensors();
         }
@@ -175,7 +176,7 @@ impl Walk {
                 role: Role::Root,
                 owner: String::new(),
                 parent: String::new(),
-                body: root.clone(),
+                body: platform.whole_root(root),
                 at,
             },
         );
@@ -249,6 +250,9 @@ impl Walk {
 
     fn lost(&mut self, pending: Pending, cause: Cause, detail: String, at: Timestamp) {
         let Pending { uri, role, owner, parent, .. } = pending;
+        if role == Role::LogEntry {
+            self.log.lost(&owner, &uri);
+        }
         if route::optional(role) && matches!(cause, Cause::NotSupported) {
             return;
         }
@@ -257,6 +261,14 @@ impl Walk {
 
     fn take(&mut self, memory: &mut Memory, pending: Pending, body: Value, at: Timestamp) {
         self.read += 1;
+        if pending.role == Role::LogEntry {
+            let Pending { uri, owner, else_from, .. } = &pending;
+            let follow = match pending.collection {
+                true => self.log.page(memory, owner, uri, else_from.as_deref(), body, at),
+                false => self.log.entry(memory, owner, uri, body, at),
+            };
+            return self.follow(&pending, follow, at);
+        }
         if !pending.collection {
             let uri = pending.uri.trim_end_matches('/').to_owned();
             return self.arrived(
@@ -266,20 +278,31 @@ impl Walk {
         }
         let next_page = next_link(&body);
         let members = members(body);
-        if pending.role == Role::LogEntry {
-            if let Some(uri) = pending.else_from.clone().filter(|_| !self.log.holds_end(&pending.owner, &members)) {
-                return self.queue.push_front(Pending { uri, else_from: None, ..pending });
-            }
-            self.log.page(&pending.owner, &pending.uri, &members);
-        }
-        let enough = pending.role == Role::LogEntry && self.log.enough(&pending.owner, &members);
         for (index, member) in members.into_iter().enumerate() {
             self.member(memory, &pending, index, member, at);
         }
-        if let Some(uri) = next_page.filter(|uri| !enough && is_ours(uri))
+        if let Some(uri) = next_page.filter(|uri| is_ours(uri))
             && self.seen.insert(page_key(&uri))
         {
             self.queue.push_front(Pending { uri, expanded: false, else_from: None, ..pending });
+        }
+    }
+
+    /// Goes on with a log. Its further pages wait behind what else is to be read, so that one long log does not keep the others.
+    fn follow(&mut self, from: &Pending, follow: Vec<log::Follow>, at: Timestamp) {
+        for next in follow {
+            let (uri, collection, expanded, else_from) = match next {
+                log::Follow::Page { uri, else_from } => (uri, true, false, else_from),
+                log::Follow::Expanded(uri) => (uri, true, true, None),
+                log::Follow::Entry(uri) => (uri, false, false, None),
+                log::Follow::Lost { uri, cause, detail } => {
+                    self.lost(Pending { uri, else_from: None, ..from.clone() }, cause, detail, at);
+                    continue;
+                }
+            };
+            if is_ours(&uri) {
+                self.queue.push_back(Pending { uri, collection, expanded, else_from, ..from.clone() });
+            }
         }
     }
 
@@ -295,7 +318,6 @@ impl Walk {
         match link {
             Some(uri) if !whole => {
                 let wanted = match from.role {
-                    Role::LogEntry => self.log.wants(&from.owner, tail(&uri)),
                     Role::SmartReport => tail(&uri).to_ascii_uppercase().contains("SMART"),
                     _ => true,
                 };
@@ -327,6 +349,9 @@ impl Walk {
 
     fn arrived(&mut self, memory: &mut Memory, node: Node) {
         let owner = if node.role.owns() { node.uri.clone() } else { node.owner.clone() };
+        if node.role == Role::Manager {
+            self.platform = self.platform.completed_by(&node.body);
+        }
         for next in route::from(self.section, &node, memory, self.platform) {
             match next {
                 route::Step::Ask(next) => self.ask(memory, next, &owner, &node.uri),
@@ -354,10 +379,9 @@ impl Walk {
         }
         let expanded =
             next.collection && !matches!(next.role, Role::LogEntry | Role::SmartReport) && memory.expand != Expand::No;
-        let resume = self.log.resume_at(owner).filter(|_| next.collection && next.role == Role::LogEntry);
-        let (uri, else_from) = match resume {
-            Some(page) => (page, Some(uri)),
-            None => (uri, None),
+        let (uri, else_from) = match next.role {
+            Role::LogEntry => self.log.begin(owner, uri),
+            _ => (uri, None),
         };
         let (owner, parent) = (owner.to_owned(), parent.to_owned());
         let Next { role, collection, .. } = next;
@@ -390,7 +414,7 @@ impl Walk {
         let lossy = self.losses.iter().map(|l| l.owner.clone()).collect();
         let mut observations = report::observations(self.section, &self.nodes, lossy, memory, self.platform, at);
         let bookmark = (self.section == Section::Log).then(|| {
-            let (events, bookmark) = self.log.finish(&self.nodes, &self.losses, memory);
+            let (events, bookmark) = self.log.finish();
             observations.extend(events.into_iter().map(Observation::Event));
             bookmark
         });
@@ -436,7 +460,7 @@ fn http_failure(status: u16, body: &[u8]) -> (Cause, String) {
 }
 
 /// The members of a collection, whatever the age of its schema.
-fn members(mut body: Value) -> Vec<Value> {
+pub(super) fn members(mut body: Value) -> Vec<Value> {
     for field in ["Members", "Items", "members"] {
         if let Some(Value::Array(list)) = body.get_mut(field).map(Value::take) {
             return list;
@@ -452,7 +476,7 @@ fn members(mut body: Value) -> Vec<Value> {
     Vec::new()
 }
 
-fn next_link(body: &Value) -> Option<String> {
+pub(super) fn next_link(body: &Value) -> Option<String> {
     ["Members@odata.nextLink", "@odata.nextLink", "Members@odata.nextlink"]
         .iter()
         .find_map(|f| body.get(*f).and_then(lenient::target))
