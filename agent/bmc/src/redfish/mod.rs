@@ -14,6 +14,7 @@ mod log;
 mod meaning;
 pub mod memory;
 mod power;
+pub mod push;
 mod report;
 pub mod route;
 mod storage;
