@@ -81,7 +81,8 @@ impl Connect for Bmcs {
             cause,
             detail: "no".to_owned(),
             remedy: "mend it".to_owned(),
-            climbed: Vec::new(),
+            offered: None,
+        climbed: Vec::new(),
         };
         let mut certificate = None;
         match self.mood(host) {

@@ -1,6 +1,6 @@
 //! One client for every BMC: connect, poll a section, close.
 
-use crate::{Address, Bookmark, ConnectError, Fingerprint, PollError, PollStats, Polled, RungReport, Target};
+use crate::{Address, Bookmark, ConnectError, Fingerprint, PollError, PollStats, Polled, RungReport, Standing, Target};
 use crate::{ipmi, redfish};
 use outband_schemas::{Cause, Clock, Section};
 use tokio::time::Instant;
@@ -82,6 +82,14 @@ impl Bmc {
         match self {
             Self::Ipmi(_) => None,
             Self::Redfish(client) => client.certificate(),
+        }
+    }
+
+    /// What this session has met that says how to go on with the BMC.
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Ipmi(_) => Standing::default(),
+            Self::Redfish(client) => client.standing(),
         }
     }
 

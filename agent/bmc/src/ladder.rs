@@ -1,5 +1,6 @@
 //! The ladder a client climbs when it connects. When a login fails, the rung that broke says what to do; "unable to establish session" says nothing.
 
+use crate::Fingerprint;
 use outband_schemas::Cause;
 use serde::Serialize;
 use std::fmt;
@@ -63,8 +64,15 @@ pub struct ConnectError {
     pub detail: String,
     /// What to do about it: the likely cause and the next step.
     pub remedy: String,
+    /// The certificate that was offered and not believed.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hex")]
+    pub offered: Option<Fingerprint>,
     /// The rungs that held.
     pub climbed: Vec<RungReport>,
+}
+
+fn hex<S: serde::Serializer>(print: &Option<Fingerprint>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&print.map(|p| p.to_string()).unwrap_or_default())
 }
 
 fn cause_word<S: serde::Serializer>(cause: &Cause, serializer: S) -> Result<S::Ok, S::Error> {

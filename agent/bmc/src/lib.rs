@@ -15,5 +15,5 @@ pub mod smart;
 pub mod target;
 
 pub use ladder::{ConnectError, Rung, RungReport};
-pub use polled::{PollError, Polled};
+pub use polled::{PollError, Polled, Standing};
 pub use target::{Address, Bookmark, CipherSuite, Credentials, Fingerprint, PollStats, Secret, Target, Trust};

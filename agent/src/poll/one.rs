@@ -98,7 +98,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
                 let (cause, detail, whole) = match failure {
                     Failure::Connect { error, detail } => {
                         done.outcome = if outcome::is_login_refusal(&error) {
-                            Outcome::LoginRefused
+                            Outcome::LeaveAlone(super::guard::PAUSE)
                         } else {
                             Outcome::TargetFailed
                         };
@@ -284,6 +284,7 @@ fn no_pin(error: &PinError) -> Failure {
         cause: Cause::Certificate,
         detail: error.to_string(),
         remedy: "mend the file, or its permissions".to_owned(),
+        offered: None,
         climbed: Vec::new(),
     };
     Failure::Connect { detail: error.to_string(), error }
@@ -304,6 +305,7 @@ fn too_slow(deadline: Duration) -> Failure {
         cause: Cause::Timeout,
         detail: format!("no session within {} s", deadline.as_secs()),
         remedy: "look whether the BMC is overloaded; poll_deadline gives it more time".to_owned(),
+        offered: None,
         climbed: Vec::new(),
     };
     Failure::Connect { detail: error.to_string(), error }

@@ -1,15 +1,15 @@
 //! What is due: sans-IO, so that it can be tested in virtual time.
 //!
 //! Constraints, written before the code:
-//! - one poll in flight per target, a limit over all;
+//! - one poll in flight per target; where its session is open and can be shared, one of sensors and one of another section; a limit over all;
 //! - polls of a section keep their phase: lateness of one does not shift the next, and what was missed is told, never stacked;
-//! - right after a target is added, inventory goes first, once: the collector needs to know which server it is;
+//! - right after a target is added, inventory goes first, once: the collector needs to know which server it is; where it is slow and the session can be
+//!   shared, sensors wait for it no longer than [`FIRST_LOOK`];
 //! - sensors before log before drives before inventory, but none of them starves: what waits long enough goes before what
 //!   matters more;
 //! - a quarter of the slots is kept for sensors, so that slow walks of others never delay them;
 //! - a target that fails is tried ever more rarely, with a bound, and never holds a slot while it waits.
 
-use super::guard::LoginGuard;
 use crate::config::Cadence;
 use outband_schemas::{Section, TargetId};
 use rand::{Rng, RngExt};
@@ -23,6 +23,10 @@ const START_SPACING: Duration = Duration::from_millis(20);
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// A failing target is left alone for at most this many of its sensor cadences.
 const MAX_BACKOFF_CADENCES: u32 = 8;
+/// A busy BMC that wants to be left alone for longer is asked again after so long.
+const LONGEST_WISH: Duration = Duration::from_secs(900);
+/// How long sensors wait at most for a first inventory that is being read, and no longer than their own cadence.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
 /// How far each step down in [`PRIORITY`] counts as coming due later.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -49,8 +53,10 @@ pub enum Outcome {
     SectionFailed,
     /// The BMC could not be spoken to.
     TargetFailed,
-    /// The BMC refused the login.
-    LoginRefused,
+    /// The BMC answers that it is busy, and perhaps for how long.
+    Busy(Option<Duration>),
+    /// There is a reason not to speak to the BMC for so long.
+    LeaveAlone(Duration),
 }
 
 #[derive(Debug)]
@@ -61,18 +67,26 @@ struct Slot {
     polled: bool,
     failures: u32,
     missed: u64,
+    /// Something happened during the poll in flight that it may not have seen.
+    again: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// Its place in [`Schedule::ready`], while it is idle.
+    /// Its place in [`Schedule::ready`], while there is something that it may be polled for.
     ready_at: Option<Instant>,
     cadence: Cadence,
     sections: BTreeMap<Section, Slot>,
-    in_flight: Option<Section>,
+    in_flight: BTreeSet<Section>,
+    /// Its session is open and can be shared: sensors may be polled beside another section.
+    shared: bool,
+    /// When sensors no longer wait for the first inventory.
+    first_look_until: Option<Instant>,
     failures: u32,
+    /// Left alone until then because it failed; a poll that succeeds ends that.
     not_before: Option<Instant>,
-    guard: LoginGuard,
+    /// Left alone until then because it asked for that, or because there is a reason; a poll that was in flight does not end that.
+    leave_until: Option<Instant>,
 }
 
 /// The schedule of all targets. `R` is a seeded source: jitter is not for secrets.
@@ -81,7 +95,7 @@ pub struct Schedule<R> {
     at_once: usize,
     rng: R,
     targets: BTreeMap<TargetId, Entry>,
-    /// Idle targets by the moment from which they could be polled.
+    /// Targets by the moment from which they could be polled, for more than what is in flight.
     ready: BTreeSet<(Instant, TargetId)>,
     in_flight: usize,
     /// Those in flight that are not of sensors.
@@ -120,15 +134,17 @@ impl<R: Rng> Schedule<R> {
         let others = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
         let spread = START_SPACING.saturating_mul(others).min(cadence.sensors);
         let due = now + spread.mul_f64(self.rng.random::<f64>());
-        let slot = |section| (section, Slot { anchor: due, due, polled: false, failures: 0, missed: 0 });
+        let slot = |section| (section, Slot { anchor: due, due, polled: false, failures: 0, missed: 0, again: false });
         let entry = Entry {
             ready_at: None,
             cadence,
             sections: Section::OF_BMC.into_iter().map(slot).collect(),
-            in_flight: None,
+            in_flight: BTreeSet::new(),
+            shared: false,
+            first_look_until: None,
             failures: 0,
             not_before: None,
-            guard: LoginGuard::default(),
+            leave_until: None,
         };
         self.targets.insert(id.clone(), entry);
         self.index(id);
@@ -137,11 +153,29 @@ impl<R: Rng> Schedule<R> {
     /// Forgets a target. A poll of it that is in flight no longer counts.
     pub fn remove(&mut self, id: &TargetId) {
         if let Some(entry) = self.targets.remove(id) {
-            self.landed(entry.in_flight);
+            entry.in_flight.into_iter().for_each(|section| self.landed(section));
             if let Some(at) = entry.ready_at {
                 self.ready.remove(&(at, id.clone()));
             }
         }
+    }
+
+    /// The target's session is open and can be shared from now on, until a poll says that the BMC cannot be spoken to.
+    pub fn session_shared(&mut self, id: &TargetId) {
+        if let Some(entry) = self.targets.get_mut(id) {
+            entry.shared = true;
+            self.index(id);
+        }
+    }
+
+    /// Something happened that a poll of the section will show: it is due now, also if one is in flight that may have missed it.
+    pub fn hasten(&mut self, id: &TargetId, section: Section, now: Instant) {
+        let Some(entry) = self.targets.get_mut(id) else { return };
+        let in_flight = entry.in_flight.contains(&section);
+        let Some(slot) = entry.sections.get_mut(&section) else { return };
+        slot.again = in_flight;
+        slot.due = slot.due.min(now);
+        self.index(id);
     }
 
     /// The next poll to make now, if any; it counts as in flight until [`Schedule::done`].
@@ -161,7 +195,10 @@ impl<R: Rng> Schedule<R> {
             .min_by(|a, b| a.0.cmp(&b.0))?;
         let target = target.clone();
         let entry = self.targets.get_mut(&target)?;
-        entry.in_flight = Some(section);
+        entry.in_flight.insert(section);
+        if section == Section::Inventory {
+            entry.first_look_until.get_or_insert(now + FIRST_LOOK.min(entry.cadence.sensors));
+        }
         let missed = entry.sections.get_mut(&section).map_or(0, |slot| std::mem::take(&mut slot.missed));
         self.in_flight += 1;
         self.others_in_flight += usize::from(section != Section::Sensors);
@@ -176,18 +213,14 @@ impl<R: Rng> Schedule<R> {
         } else if self.others_may_start() {
             self.ready.first().map(|(at, _)| *at)
         } else {
-            self.targets
-                .values()
-                .filter(|e| e.in_flight.is_none())
-                .filter_map(|e| e.ready_at(Some(Section::Sensors)))
-                .min()
+            self.targets.values().filter_map(|e| e.ready_at(Some(Section::Sensors))).min()
         }
     }
 
     /// Notes how a poll ended.
     pub fn done(&mut self, id: &TargetId, section: Section, outcome: Outcome, now: Instant) {
         let Some(entry) = self.targets.get_mut(id) else { return };
-        let landed = entry.in_flight.take();
+        let landed = entry.in_flight.remove(&section);
         let jitter = 0.5 + self.rng.random::<f64>() / 2.0;
         let (cadence, sensors) = (entry.cadence.of(section), entry.cadence.sensors);
         if matches!(outcome, Outcome::Done | Outcome::SectionFailed) {
@@ -201,21 +234,30 @@ impl<R: Rng> Schedule<R> {
                 slot.failures = slot.failures.saturating_add(1);
                 slot.due = slot.due.min(now + doubled(sensors, slot.failures).mul_f64(jitter));
             }
-            Outcome::TargetFailed => {
+            Outcome::TargetFailed | Outcome::Busy(_) | Outcome::LeaveAlone(_) => {
                 slot.due = now;
                 slot.missed = 0;
                 entry.failures = entry.failures.saturating_add(1);
+                entry.shared = false;
                 let most = MAX_BACKOFF.min(sensors.saturating_mul(MAX_BACKOFF_CADENCES));
-                entry.not_before = Some(now + doubled(sensors / 2, entry.failures).min(most).mul_f64(jitter));
-            }
-            Outcome::LoginRefused => {
-                slot.due = now;
-                slot.missed = 0;
-                entry.failures = entry.failures.saturating_add(1);
-                entry.not_before = Some(entry.guard.refused(now));
+                let backoff = doubled(sensors / 2, entry.failures).min(most).mul_f64(jitter);
+                let asked = match outcome {
+                    Outcome::LeaveAlone(wait) => wait,
+                    Outcome::Busy(Some(wait)) => wait.min(LONGEST_WISH),
+                    _ => Duration::ZERO,
+                };
+                if !matches!(outcome, Outcome::LeaveAlone(_)) {
+                    entry.not_before = Some(now + backoff);
+                }
+                entry.leave_until = entry.leave_until.max(Some(now + asked));
             }
         }
-        self.landed(landed);
+        if std::mem::take(&mut slot.again) {
+            slot.due = slot.due.min(now);
+        }
+        if landed {
+            self.landed(section);
+        }
         self.index(id);
     }
 
@@ -224,15 +266,15 @@ impl<R: Rng> Schedule<R> {
         self.others_in_flight < (self.at_once - self.at_once / 4).max(1)
     }
 
-    fn landed(&mut self, section: Option<Section>) {
-        self.in_flight -= usize::from(section.is_some());
-        self.others_in_flight -= usize::from(section.is_some_and(|s| s != Section::Sensors));
+    fn landed(&mut self, section: Section) {
+        self.in_flight -= 1;
+        self.others_in_flight -= usize::from(section != Section::Sensors);
     }
 
     /// Puts a target in its place among those that are ready, after anything about it changed.
     fn index(&mut self, id: &TargetId) {
         let Some(entry) = self.targets.get_mut(id) else { return };
-        let now = if entry.in_flight.is_some() { None } else { entry.ready_at(None) };
+        let now = entry.ready_at(None);
         if entry.ready_at == now {
             return;
         }
@@ -248,22 +290,40 @@ impl<R: Rng> Schedule<R> {
 impl Entry {
     /// The sections that may be polled next, with when they are due.
     fn open_sections(&self) -> impl Iterator<Item = (Section, Instant)> {
+        self.sections.iter().filter_map(|(section, slot)| Some((*section, self.may_start(*section)?.max(slot.due))))
+    }
+
+    /// From when a section may be polled, as far as the others are concerned; any moment gone by where nothing stands against it.
+    fn may_start(&self, section: Section) -> Option<Instant> {
+        let due = self.sections.get(&section)?.due;
+        let beside = match self.in_flight.first() {
+            None => false,
+            Some(other) => {
+                let one_of_each = (*other == Section::Sensors) != (section == Section::Sensors);
+                if !(self.shared && self.in_flight.len() == 1 && one_of_each) {
+                    return None;
+                }
+                true
+            }
+        };
         let unidentified = self.sections.get(&Section::Inventory).is_some_and(|slot| !slot.polled);
-        self.sections
-            .iter()
-            .filter(move |(section, _)| !unidentified || **section == Section::Inventory)
-            .map(|(section, slot)| (*section, slot.due))
+        match section {
+            Section::Inventory => Some(due),
+            _ if !unidentified => Some(due),
+            // The first inventory is being read, and sensors have waited for it long enough.
+            Section::Sensors if beside => self.first_look_until,
+            _ => None,
+        }
     }
 
     /// From when it could be polled, or one of its sections.
     fn ready_at(&self, only: Option<Section>) -> Option<Instant> {
         let due = self.open_sections().filter(|(s, _)| only.is_none_or(|o| o == *s)).map(|(_, due)| due).min()?;
-        Some(self.not_before.map_or(due, |hold| due.max(hold)))
+        Some(self.not_before.max(self.leave_until).map_or(due, |hold| due.max(hold)))
     }
 
     /// The BMC speaks: what came due while it was left alone is due now, and was not missed for slowness.
     fn recovered(&mut self, now: Instant) {
-        self.guard.accepted();
         self.not_before = None;
         if std::mem::take(&mut self.failures) > 0 {
             self.sections.values_mut().for_each(|slot| slot.due = slot.due.max(now));

@@ -179,6 +179,7 @@ fn out_of_time(seconds: u64) -> ConnectError {
         cause: Cause::Timeout,
         detail: format!("no session within the {seconds} s of --deadline"),
         remedy: "give it more time by --deadline, or look why the BMC is slow".to_owned(),
+        offered: None,
         climbed: Vec::new(),
     }
 }

@@ -159,6 +159,7 @@ fn a_broken_ladder_shows_what_held_what_broke_and_the_remedy() {
         cause: Cause::Denied,
         detail: "the password is wrong".into(),
         remedy: "check the password".into(),
+        offered: None,
         climbed: vec![RungReport { rung: Rung::Reach, found: "the BMC answers".into() }],
     };
     report.connect_failed(error, AT);

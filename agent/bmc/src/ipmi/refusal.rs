@@ -6,7 +6,7 @@ use outband_schemas::Cause;
 use std::time::Duration;
 
 fn broken(rung: Rung, cause: Cause, detail: String, remedy: &str) -> ConnectError {
-    ConnectError { rung, cause, detail, remedy: remedy.to_owned(), climbed: Vec::new() }
+    ConnectError { rung, cause, detail, remedy: remedy.to_owned(), offered: None, climbed: Vec::new() }
 }
 
 pub(super) fn no_answer(waited: Duration) -> ConnectError {

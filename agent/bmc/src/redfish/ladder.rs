@@ -4,7 +4,7 @@ use super::http::{Http, HttpError, Method, Reply};
 use super::lenient::{self, link, text};
 use super::transport::Login;
 use super::walk::Answer;
-use crate::{ConnectError, Rung, RungReport, Target, Trust};
+use crate::{ConnectError, Fingerprint, Rung, RungReport, Target, Trust};
 use outband_schemas::Cause;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -23,18 +23,26 @@ pub(super) struct Broken {
     cause: Cause,
     detail: String,
     remedy: &'static str,
+    offered: Option<Fingerprint>,
+}
+
+impl Broken {
+    /// Whether the BMC refused user and password, so that trying again may lock the account.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.rung == Rung::Login && self.cause == Cause::Denied
+    }
 }
 
 fn broken(rung: Rung, cause: Cause, detail: impl Into<String>, remedy: &'static str) -> Broken {
-    Broken { rung, cause, detail: detail.into(), remedy }
+    Broken { rung, cause, detail: detail.into(), remedy, offered: None }
 }
 
 pub(super) async fn climb(target: &Target) -> Result<Climbed, ConnectError> {
     let mut reports = Vec::new();
     match climb_noting(target, &mut reports).await {
         Ok((http, root, login)) => Ok(Climbed { http, root, login, reports }),
-        Err(Broken { rung, cause, detail, remedy }) => {
-            Err(ConnectError { rung, cause, detail, remedy: remedy.to_owned(), climbed: reports })
+        Err(Broken { rung, cause, detail, remedy, offered }) => {
+            Err(ConnectError { rung, cause, detail, remedy: remedy.to_owned(), offered, climbed: reports })
         }
     }
 }
@@ -139,7 +147,9 @@ async fn reach(target: &Target) -> Result<String, Broken> {
 async fn root(http: &Http) -> Result<(Value, String), Broken> {
     let reply = http.get("/redfish/v1/", 4 << 20).await;
     if reply.tls_failure {
-        return Err(tls_broken(http, &reply));
+        let shown = http.shown();
+        let offered = shown.changed.map(|(_, offered)| offered).or(shown.certificate);
+        return Err(Broken { offered, ..tls_broken(http, &reply) });
     }
     let not_redfish = |detail: String, remedy| broken(Rung::Protocol, Cause::NotSupported, detail, remedy);
     let body = match reply.answer {

@@ -6,9 +6,10 @@ use super::lenient;
 use super::memory::Memory;
 use super::walk::{Answer, Limits, Walk};
 use crate::{Bookmark, ConnectError, Fingerprint, PollStats, RungReport, Target};
-use crate::{PollError, Polled};
+use crate::{PollError, Polled, Standing};
 use outband_schemas::{Cause, Clock, Gap, Observation, Section, Source};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
@@ -28,6 +29,7 @@ struct Shared {
     memory: Mutex<Memory>,
     /// Held while logging in, so that two handles do not both.
     login: tokio::sync::Mutex<Login>,
+    refused_logins: AtomicU64,
 }
 
 /// A BMC with an open Redfish session, or another handle on it.
@@ -42,8 +44,12 @@ impl Client {
     /// Climbs the ladder up to and including the privilege rung.
     pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
         let climbed = ladder::climb(target).await?;
-        let shared =
-            Shared { root: climbed.root, memory: Mutex::default(), login: tokio::sync::Mutex::new(climbed.login) };
+        let shared = Shared {
+            root: climbed.root,
+            memory: Mutex::default(),
+            login: tokio::sync::Mutex::new(climbed.login),
+            refused_logins: AtomicU64::new(0),
+        };
         Ok(Self { http: climbed.http, shared: Arc::new(shared), climbed: climbed.reports })
     }
 
@@ -108,8 +114,20 @@ impl Client {
             {
                 reply = self.http.get(&get.uri, walk.max_body()).await;
             }
+            let refused = matches!(reply.answer, Answer::Http { status: 401, .. }) && self.count_refusal().await;
             self.remembering(|memory| walk.handle_body(memory, &get, reply.answer, clock.now()));
+            if refused {
+                return walk.stop("the BMC refuses user and password");
+            }
         }
+    }
+
+    /// After a 401 that no new login could mend: user and password that go with every request were refused with this one, and would be with the next.
+    async fn count_refusal(&self) -> bool {
+        if matches!(*self.shared.login.lock().await, Login::Basic { .. }) {
+            self.shared.refused_logins.fetch_add(1, Ordering::Relaxed);
+        }
+        self.shared.refused_logins.load(Ordering::Relaxed) > 0
     }
 
     async fn expired(&self, reply: &Reply) -> bool {
@@ -128,7 +146,10 @@ impl Client {
                 *login = renewed;
                 true
             }
-            Err(_) => false,
+            Err(broken) => {
+                self.shared.refused_logins.fetch_add(u64::from(broken.is_refusal()), Ordering::Relaxed);
+                false
+            }
         }
     }
 
@@ -140,6 +161,15 @@ impl Client {
     /// The certificate that the BMC offered.
     pub fn certificate(&self) -> Option<Fingerprint> {
         self.http.certificate()
+    }
+
+    /// What this session has met that says how to go on with the BMC.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            changed_certificate: self.http.shown().changed,
+            refused_logins: self.shared.refused_logins.load(Ordering::Relaxed),
+            wants_rest: None,
+        }
     }
 
     /// What was sent and received so far.

@@ -136,6 +136,7 @@ pub struct Walk {
     read: usize,
     unreachable_in_a_row: usize,
     gave_up: bool,
+    stopped: Option<&'static str>,
     platform: Platform,
 }
 
@@ -163,6 +164,7 @@ impl Walk {
             read: 0,
             unreachable_in_a_row: 0,
             gave_up: false,
+            stopped: None,
             platform,
         };
         memory.learn_features(root, platform);
@@ -200,6 +202,12 @@ impl Walk {
             if pending.expanded { format!("{}{}", pending.uri, memory.expand.query()) } else { pending.uri.clone() };
         self.in_flight.insert(ticket, pending);
         Some(Get { uri, ticket })
+    }
+
+    /// Ends the walk here, for a reason that the rest is told with.
+    pub fn stop(&mut self, why: &'static str) {
+        self.gave_up = true;
+        self.stopped = Some(why);
     }
 
     /// The largest body to accept, in bytes.
@@ -245,6 +253,9 @@ impl Walk {
         }
         if self.unreachable_in_a_row >= self.limits.unreachable_in_a_row {
             self.gave_up = true;
+        }
+        if cause == Cause::Certificate {
+            self.stop("the BMC offers another certificate");
         }
     }
 
@@ -392,7 +403,9 @@ impl Walk {
     pub fn finish(mut self, memory: &mut Memory, at: Timestamp) -> Outcome {
         let left = self.queue.len() + self.in_flight.len();
         if left > 0 {
-            let why = if self.unreachable_in_a_row >= self.limits.unreachable_in_a_row {
+            let why = if let Some(why) = self.stopped {
+                why
+            } else if self.unreachable_in_a_row >= self.limits.unreachable_in_a_row {
                 "the BMC stopped answering"
             } else if self.gave_up {
                 "the limit of requests for one poll was reached"

@@ -144,17 +144,6 @@ fn a_target_that_comes_back_is_polled_in_full_at_once() {
 }
 
 #[test]
-fn a_refused_login_is_tried_at_most_twice_an_hour() {
-    let start = Instant::now();
-    let mut schedule = schedule(4);
-    let cadence = Cadence { sensors: secs(2), drives: secs(4), log: secs(2), inventory: secs(10) };
-    schedule.set(&id(0), cadence, start);
-    let log = run(&mut schedule, start, secs(4 * 3600), |_, _| (secs(1), Outcome::LoginRefused));
-    assert!(log.windows(3).all(|w| w[2].0 - w[0].0 >= secs(3600)), "{log:?}");
-    assert!(log.len() >= 6);
-}
-
-#[test]
 fn a_removed_target_is_polled_no_more() {
     let start = Instant::now();
     let mut schedule = schedule(4);
