@@ -5,7 +5,7 @@ use super::memory::Generation;
 use super::report::{Report, Seen, Status, name, place_name, state};
 use super::route::Role;
 use super::walk::Node;
-use super::{power, thermal};
+use super::{power, redundancy, thermal};
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Thresholds};
 use std::collections::BTreeSet;
 
@@ -110,7 +110,7 @@ fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
     report.memory.choose(owner, "other", 0, sensors.len());
     emit(report, owner, &bays, sensors);
     power::report(report, owner);
-    thermal::redundancy(report, owner);
+    redundancy::report(report, owner);
     if !report.lossy.contains(owner) {
         report.memory.settle(owner);
     }

@@ -1,26 +1,29 @@
 //! Temperatures and fans: `Thermal`, `ThermalSubsystem` and `Sensors`.
 
 use super::chassis::{Item, push};
-use super::lenient::{Number, first_number, link, list, number, number_field, text};
-use super::memory::Generation;
+use super::lenient::{Field, Number, clip, excerpt_field, first_number, link, list, number, number_field, text};
+use super::oem;
 use super::report::{
     Figure, Report, Seen, Status, analog, class_of, name, new_thresholds, old_thresholds, part_state, place_name,
-    state, without_zero_uppers,
+    without_zero_uppers,
 };
 use super::route::Role;
 use super::walk::Node;
-use outband_schemas::{ComponentClass, SensorKind};
+use outband_schemas::{ComponentClass, SensorKind, Thresholds};
 use serde_json::Value;
 
 fn pointer(node: &Node, array: &str, index: usize) -> Seen {
     Seen { uri: format!("{}#/{array}/{index}", node.uri), at: node.at }
 }
 
-/// `Thermal.Temperatures`.
+/// `Thermal.Temperatures`, with those that hide within one of them.
 pub(super) fn temperatures(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
-    list(&node.body, "Temperatures").iter().enumerate().filter(|(_, t)| t.is_object()).map(|(index, t)| {
+    let elements = list(&node.body, "Temperatures").iter().enumerate().filter(|(_, t)| t.is_object());
+    elements.flat_map(|(index, t)| {
         let name = name(t, &["Name", "MemberId", "Number"]).unwrap_or_else(|| format!("Temperature {index}"));
-        Item {
+        let seen = pointer(node, "Temperatures", index);
+        let within = details(t, &seen);
+        let item = Item {
             class: class_of(t, &name),
             slot: place_name(&name),
             kind: temperature_kind(&name),
@@ -28,10 +31,41 @@ pub(super) fn temperatures(node: &Node) -> impl Iterator<Item = Item> + use<'_> 
             number: first_number(t, &["ReadingCelsius", "CurrentReading"]),
             thresholds: without_zero_uppers(old_thresholds(t)),
             status: Status::of(t),
-            seen: pointer(node, "Temperatures", index),
+            seen,
             name,
-        }
+        };
+        std::iter::once(item).chain(within)
     })
+}
+
+/// GPU boards of Supermicro are one element, whose `Oem/Supermicro/Details` names the temperature of each chip: `"GPU 1 Temp": "37"`.
+fn details(element: &Value, seen: &Seen) -> Vec<Item> {
+    let holders = oem::vendors(element).filter_map(|(vendor, body)| Some((vendor, body.get("Details")?)));
+    let items = holders.flat_map(|(vendor, details)| {
+        let keys = details.as_object().into_iter().flat_map(|object| object.keys());
+        keys.filter(|key| key.to_ascii_lowercase().contains("temp")).map(move |key| {
+            let number = number_field(details, key);
+            let holder = format!("{}/Oem/{vendor}/Details", seen.uri);
+            // One that was lost names its own field.
+            let uri = match number.bad() {
+                Some(_) => holder,
+                None => format!("{holder}/{}", key.replace('~', "~0").replace('/', "~1")),
+            };
+            let name = clip(key, 100);
+            Item {
+                class: class_of(&Value::Null, &name),
+                slot: place_name(&name),
+                kind: temperature_kind(&name),
+                discrete: false,
+                number,
+                thresholds: Thresholds::default(),
+                status: Status::default(),
+                seen: Seen { uri, at: seen.at },
+                name,
+            }
+        })
+    });
+    items.collect()
 }
 
 /// Digital thermal sensors count down to throttling: theirs is no temperature.
@@ -41,23 +75,51 @@ fn temperature_kind(name: &str) -> SensorKind {
     if margin { SensorKind::ThermalMargin } else { SensorKind::Temperature }
 }
 
-/// `Thermal.Fans`.
+/// `Thermal.Fans`: an item for the figure of a fan, and a second one where it is given both in RPM and as a share.
 pub(super) fn fans(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
-    list(&node.body, "Fans").iter().enumerate().filter(|(_, f)| f.is_object()).map(|(index, f)| {
+    list(&node.body, "Fans").iter().enumerate().filter(|(_, f)| f.is_object()).flat_map(move |(index, f)| {
         let name = name(f, &["Name", "FanName", "MemberId"]).unwrap_or_else(|| format!("Fan {index}"));
-        let units = ["ReadingUnits", "Units"].iter().find_map(|u| text(f, u)).unwrap_or_default().to_ascii_lowercase();
-        Item {
+        let item = move |(kind, number, thresholds)| Item {
             class: ComponentClass::Fan,
             slot: place_name(&name),
-            kind: if units.contains("percent") || units == "%" { SensorKind::FanDuty } else { SensorKind::FanSpeed },
+            kind,
             discrete: false,
-            number: first_number(f, &["Reading", "ReadingRPM", "CurrentReading"]),
-            thresholds: old_thresholds(f),
+            number,
+            thresholds,
             status: Status::of(f),
             seen: pointer(node, "Fans", index),
-            name,
-        }
+            name: name.clone(),
+        };
+        fan_figures(f).into_iter().map(item)
     })
+}
+
+/// A fan's own figure, in the unit that it names, and the other of the two where that is given too.
+fn fan_figures(fan: &Value) -> Vec<(SensorKind, Field<Number>, Thresholds)> {
+    let units = ["ReadingUnits", "Units"].iter().find_map(|u| text(fan, u)).unwrap_or_default().to_ascii_lowercase();
+    let in_percent = match units.as_str() {
+        "" => number(fan, "MaxReadingRange").is_some_and(|most| most.value == 100.0),
+        unit => unit.contains("percent") || unit == "%",
+    };
+    let reading = first_number(fan, &["Reading", "CurrentReading"]);
+    let rpm = || {
+        first_number(fan, &["ReadingRPM", "SpeedRPM"])
+            .or_else(|| oem::oem_number(fan, &["SpeedRPM", "ReadingRPM", "FanSpeedRPM"]))
+    };
+    let share = || {
+        let own = excerpt_field(fan, "SpeedPercent").or_else(|| number_field(fan, "ReadingPercent"));
+        own.or_else(|| oem::oem_number(fan, &["SpeedRatio", "SpeedPercent", "DutyCycle", "FanDuty"]))
+    };
+    let (kind, main, other_kind, other) = if in_percent {
+        (SensorKind::FanDuty, reading.or_else(share), SensorKind::FanSpeed, rpm())
+    } else {
+        (SensorKind::FanSpeed, reading.or_else(rpm), SensorKind::FanDuty, share())
+    };
+    let mut figures = vec![(kind, main, old_thresholds(fan))];
+    if other.is_value() {
+        figures.push((other_kind, other, Thresholds::default()));
+    }
+    figures
 }
 
 /// A `Sensor`: its kind by its unit, or else by its type. One with an empty unit is discrete (XCC lists its SEL sensors so): its status is what it says; a
@@ -73,7 +135,8 @@ pub(super) fn sensor(node: &Node) -> Item {
         found => found,
     };
     let unit_missing = units.is_empty() && kind != SensorKind::Quantity;
-    let reading = number_field(s, "Reading").map(|n| Number { value: n.value * factor, coerced: n.coerced || unit_missing });
+    let reading =
+        number_field(s, "Reading").map(|n| Number { value: n.value * factor, coerced: n.coerced || unit_missing });
     let limits = new_thresholds(s);
     let class = match kind {
         SensorKind::FanSpeed | SensorKind::FanDuty => ComponentClass::Fan,
@@ -93,7 +156,7 @@ pub(super) fn sensor(node: &Node) -> Item {
     }
 }
 
-fn scaled(mut limits: outband_schemas::Thresholds, factor: f64) -> outband_schemas::Thresholds {
+fn scaled(mut limits: Thresholds, factor: f64) -> Thresholds {
     let all = [
         &mut limits.lower_non_recoverable,
         &mut limits.lower_critical,
@@ -165,10 +228,11 @@ pub(super) fn emit_fans(report: &mut Report<'_>, chassis: &str, items: Vec<Item>
 
 fn speed(fan: &Value) -> (Option<Number>, Option<Number>) {
     let speed = fan.get("SpeedPercent").unwrap_or(&Value::Null);
-    let rpm = number(speed, "SpeedRPM");
+    let rpm =
+        number(speed, "SpeedRPM").or_else(|| oem::oem_number(fan, &["SpeedRPM", "ReadingRPM", "FanSpeedRPM"]).ok());
     // XCC repeats the RPM where the percentage belongs.
-    let percent = number(speed, "Reading").filter(|p| Some(p.value) != rpm.map(|r| r.value) || p.value == 0.0);
-    (percent, rpm)
+    let percent = excerpt_field(fan, "SpeedPercent").ok();
+    (percent.filter(|p| Some(p.value) != rpm.map(|r| r.value) || p.value == 0.0), rpm)
 }
 
 /// Whether a `Fan` resource gives a figure.
@@ -200,37 +264,6 @@ pub(super) fn emit_fan_resources(report: &mut Report<'_>, chassis: &str, fans: &
         }
         for tachometer in own.into_iter().filter(|t| t.kind == SensorKind::FanSpeed) {
             push(report, &component, tachometer);
-        }
-    }
-}
-
-/// Redundancy of fans and power supplies, where the BMC tells of it.
-pub(super) fn redundancy(report: &mut Report<'_>, chassis: &str) {
-    let groups = [
-        (Role::Thermal, "Redundancy", "fan", Generation::Old),
-        (Role::ThermalSubsystem, "FanRedundancy", "fan", Generation::New),
-        (Role::Power, "Redundancy", "power_supply", Generation::Old),
-        (Role::PowerSubsystem, "PowerSupplyRedundancy", "power_supply", Generation::New),
-    ];
-    let nodes = report.nodes;
-    for (role, field, what, generation) in groups {
-        if report.memory.chosen(chassis, what).is_some_and(|chosen| chosen != generation) {
-            continue;
-        }
-        for node in nodes.iter().filter(|n| n.role == role && n.owner == chassis) {
-            for (index, group) in list(&node.body, field).iter().enumerate().filter(|(_, g)| g.is_object()) {
-                let fallback = if matches!(role, Role::Thermal | Role::ThermalSubsystem) {
-                    "Fan Redundancy"
-                } else {
-                    "PSU Redundancy"
-                };
-                let wished = report.within(chassis, &name(group, &["Name"]).unwrap_or_else(|| fallback.to_owned()));
-                let seen = pointer(node, field, index);
-                let component =
-                    report.memory.sensor(ComponentClass::Chassis, &wished, SensorKind::State, &seen.uri, &wished);
-                report.memory.place(&component, &seen.uri);
-                report.push(state(&component, "redundancy", &Status::of(group), &seen));
-            }
         }
     }
 }
@@ -276,6 +309,55 @@ mod tests {
                 ("Fan 3".into(), SensorKind::FanDuty)
             ]
         );
+    }
+
+    #[test]
+    fn a_fan_is_told_in_rpm_and_as_a_share_where_both_are_given() {
+        let thermal = node(
+            Role::Thermal,
+            json!({"Fans": [
+                {"Name": "Fan 1", "Reading": 4320, "ReadingUnits": "RPM", "Oem": {"Maker": {"SpeedRatio": 35}}},
+                {"Name": "Fan 2", "Reading": 40, "ReadingUnits": "Percent", "SpeedRPM": 5100},
+                {"Name": "Fan 3", "ReadingRPM": 2100},
+                {"Name": "Fan 4", "Reading": 30, "MaxReadingRange": 100},
+                {"Name": "Fan 5", "Reading": null, "ReadingUnits": "RPM", "SpeedPercent": {"Reading": 20}}]}),
+        );
+        let told: Vec<(String, SensorKind, Option<f64>)> =
+            fans(&thermal).map(|f| (f.slot, f.kind, f.number.ok().map(|n| n.value))).collect();
+        let fan = |name: &str, kind, value| (name.to_owned(), kind, value);
+        assert_eq!(
+            told,
+            [
+                fan("Fan 1", SensorKind::FanSpeed, Some(4320.0)),
+                fan("Fan 1", SensorKind::FanDuty, Some(35.0)),
+                fan("Fan 2", SensorKind::FanDuty, Some(40.0)),
+                fan("Fan 2", SensorKind::FanSpeed, Some(5100.0)),
+                fan("Fan 3", SensorKind::FanSpeed, Some(2100.0)),
+                fan("Fan 4", SensorKind::FanDuty, Some(30.0)),
+                fan("Fan 5", SensorKind::FanSpeed, None),
+                fan("Fan 5", SensorKind::FanDuty, Some(20.0)),
+            ]
+        );
+    }
+
+    #[test]
+    fn temperatures_within_one_element_are_told_each_for_itself() {
+        let thermal = node(
+            Role::Thermal,
+            json!({"Temperatures": [{"Name": "Board", "ReadingCelsius": 41, "Oem": {"Maker": {
+                "Details": {"GPU 1 Temp": "37", "GPU 2 Temp": null, "a/b Temp": [], "Note": "x"}}}}]}),
+        );
+        let mut told: Vec<(String, Option<f64>)> =
+            temperatures(&thermal).map(|t| (t.name, t.number.ok().map(|n| n.value))).collect();
+        told.sort_by(|a, b| a.0.cmp(&b.0));
+        let names: Vec<&str> = told.iter().map(|(n, _)| n.as_str()).collect();
+        assert_eq!(names, ["Board", "GPU 1 Temp", "GPU 2 Temp", "a/b Temp"]);
+        assert_eq!(told[1].1, Some(37.0));
+        let gpu = temperatures(&thermal).find(|t| t.name == "GPU 1 Temp").unwrap();
+        assert!(gpu.seen.uri.ends_with("#/Temperatures/0/Oem/Maker/Details/GPU 1 Temp"), "{}", gpu.seen.uri);
+        let odd = temperatures(&thermal).find(|t| t.name == "a/b Temp").unwrap();
+        let lost = odd.number.bad().unwrap().pointer(&odd.seen.uri);
+        assert!(lost.ends_with("/Oem/Maker/Details/a~1b Temp"), "{lost}");
     }
 
     #[test]
