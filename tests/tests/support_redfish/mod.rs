@@ -1,17 +1,29 @@
-//! Captured trees, unpacked once per test run, and what an independent count says of them.
+//! Captured trees, unpacked once per test run; what an independent count says of them; and what the client tells of them over real sockets.
 
-use outband_bmc::Polled;
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
+
+pub(crate) mod cost;
+pub(crate) mod coverage;
+pub(crate) mod items;
+pub(crate) mod mutant;
+pub(crate) mod offline;
+pub(crate) mod oracle;
+pub(crate) mod tree;
+
+use cost::Cost;
 use outband_bmc::client::Bmc;
-use outband_bmc::{Credentials, Secret, Target, Trust};
-use outband_schemas::{Clock, ComponentClass, Observation, Section, SensorKind, Timestamp, Value};
+use outband_bmc::{Bookmark, Credentials, Secret, Target, Trust};
+use outband_schemas::{Clock, Observation, Section, Timestamp};
 use outband_tests::sim::redfish_bmc::{Login, Options, RedfishTree, Service};
 use outband_tests::{shared_dir, skip};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Runtime;
+use tree::Tree;
 
 pub(crate) struct Wall;
 
@@ -52,18 +64,30 @@ pub(crate) fn trees() -> Option<(&'static Path, PathBuf)> {
     }
 }
 
-/// What there is in a tree, per kind, counted by a tool that shares nothing with the client.
-pub(crate) fn census(tool: &Path, tree: &Path) -> Option<BTreeMap<String, usize>> {
-    let output = match Command::new("python3").arg(tool).arg(tree).output() {
+/// The names of the trees that have a service root, and of those that have none.
+pub(crate) fn servable(dir: &Path) -> (Vec<String>, Vec<String>) {
+    let mut names: Vec<String> =
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names.into_iter().partition(|name| dir.join(name).join("redfish/v1/index.json").exists())
+}
+
+/// What there is in each tree, per kind, counted by a tool that shares nothing with the client.
+pub(crate) fn census(tool: &Path, trees: &[PathBuf]) -> Option<Vec<BTreeMap<String, usize>>> {
+    let output = match Command::new("python3").arg(tool).args(trees).output() {
         Ok(output) => output,
         Err(error) => {
             skip(format!("python3: {error}"));
             return None;
         }
     };
-    let counted: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let counts = counted.as_object().unwrap().iter();
-    Some(counts.filter_map(|(kind, n)| Some((kind.clone(), usize::try_from(n.as_u64()?).unwrap()))).collect())
+    let text = String::from_utf8(output.stdout).unwrap();
+    let counts = text.lines().map(|line| {
+        let counted: serde_json::Value = serde_json::from_str(line).unwrap();
+        let kinds = counted.as_object().unwrap().iter();
+        kinds.filter_map(|(kind, n)| Some((kind.clone(), usize::try_from(n.as_u64()?).unwrap()))).collect()
+    });
+    Some(counts.collect())
 }
 
 pub(crate) const USER: &str = "monitor";
@@ -73,106 +97,63 @@ pub(crate) fn options() -> Options {
     Options { login: Some(Login { user: USER.to_owned(), password: PASSWORD.to_owned() }), ..Options::default() }
 }
 
-pub(crate) fn target(service: &Service, trust: Trust) -> Target {
+pub(crate) fn target(service: &Service, deadline: Duration) -> Target {
     Target {
         address: service.url().parse().unwrap(),
         credentials: Credentials { user: USER.to_owned(), password: Secret::new(PASSWORD) },
         cipher: None,
-        trust,
-        request_deadline: Duration::from_secs(5),
+        trust: Trust::FirstUse,
+        request_deadline: deadline,
     }
 }
 
-/// Everything a client says of a tree.
+/// Everything that a client says of a tree: one full poll (every section once), and two more polls of the sensors.
+#[derive(Debug, Default)]
 pub(crate) struct Told {
-    pub(crate) polled: BTreeMap<Section, Polled>,
-    pub(crate) requests: u64,
-    pub(crate) connections: u64,
-    pub(crate) elapsed: Duration,
+    pub(crate) full: Vec<(Section, Vec<Observation>)>,
+    pub(crate) bookmark: Option<Bookmark>,
+    pub(crate) full_cost: Cost,
+    /// What the third poll of the sensors told and cost.
+    pub(crate) steady: Vec<Observation>,
+    pub(crate) steady_cost: Cost,
     pub(crate) sessions_left: usize,
-}
-
-pub(crate) async fn poll_all(tree: &Path) -> Result<Told, String> {
-    let service = RedfishTree::serve(tree, options()).await.map_err(|e| e.to_string())?;
-    let began = std::time::Instant::now();
-    let mut bmc = Bmc::connect(&target(&service, Trust::FirstUse)).await.map_err(|e| e.to_string())?;
-    let mut polled = BTreeMap::new();
-    for section in Section::OF_BMC {
-        polled.insert(section, bmc.poll(section, None, &Wall).await.map_err(|e| format!("{}: {e}", section.as_str()))?);
-    }
-    let stats = bmc.stats();
-    let elapsed = began.elapsed();
-    bmc.close().await.map_err(|e| e.to_string())?;
-    Ok(Told {
-        polled,
-        requests: stats.requests,
-        connections: stats.connections,
-        elapsed,
-        sessions_left: service.open_sessions(),
-    })
 }
 
 impl Told {
     pub(crate) fn observations(&self) -> impl Iterator<Item = &Observation> {
-        self.polled.values().flat_map(|p| &p.observations)
+        self.full.iter().flat_map(|(_, o)| o)
     }
+}
 
-    fn components(&self, wanted: impl Fn(&outband_schemas::Reading) -> bool) -> usize {
-        let readings = self.observations().filter_map(|o| if let Observation::Reading(r) = o { Some(r) } else { None });
-        readings.filter(|r| r.value.is_some() && wanted(r)).map(|r| &r.component).collect::<BTreeSet<_>>().len()
+/// Polls what a service serves. A full poll is what a client does that knows nothing: login, each section once, logout.
+pub(crate) async fn poll(tree: &Tree, service: &Service) -> Result<Told, String> {
+    let mut told = Told::default();
+    let target = target(service, Duration::from_secs(10));
+    let connect = async || Bmc::connect(&target).await.map_err(|e| format!("connect: {e}"));
+    let mut bmc = connect().await?;
+    for section in Section::OF_BMC {
+        let polled = bmc.poll(section, None, &Wall).await.map_err(|e| format!("{}: {e}", section.as_str()))?;
+        told.full.push((section, polled.observations));
+        told.bookmark = polled.bookmark.or(told.bookmark);
     }
+    let stats = bmc.stats();
+    bmc.close().await.map_err(|e| format!("close: {e}"))?;
+    told.full_cost = Cost::new(tree, service.requests(), stats.bytes_received, service.connections());
+    let mut bmc = connect().await?;
+    for _ in 0..3 {
+        let (before, bytes) = (service.requests().len(), bmc.stats().bytes_received);
+        let polled = bmc.poll(Section::Sensors, None, &Wall).await.map_err(|e| format!("sensors again: {e}"))?;
+        told.steady = polled.observations;
+        let requests = service.requests().split_off(before);
+        told.steady_cost = Cost::new(tree, requests, bmc.stats().bytes_received - bytes, service.connections());
+    }
+    bmc.close().await.map_err(|e| format!("close: {e}"))?;
+    told.sessions_left = service.open_sessions();
+    Ok(told)
+}
 
-    /// Distinct components per kind, by the names of the census.
-    pub(crate) fn counts(&self) -> BTreeMap<&'static str, usize> {
-        let analog = |kinds: &[SensorKind]| {
-            self.components(|r| kinds.contains(&r.kind) && r.component.class() != ComponentClass::Disk)
-        };
-        let present = |class: ComponentClass| {
-            self.components(|r| {
-                r.component.class() == class
-                    && !matches!(r.value, Some(Value::State { state: outband_schemas::State::Absent, .. }))
-            })
-        };
-        let smart = [
-            SensorKind::PowerOnHours,
-            SensorKind::LifeLeft,
-            SensorKind::MediaErrors,
-            SensorKind::ReallocatedSectors,
-            SensorKind::ReportedUncorrectable,
-            SensorKind::SpareLeft,
-        ];
-        let firmware =
-            self.observations().filter_map(|o| if let Observation::Inventory(i) = o { Some(i) } else { None });
-        let firmware = firmware.flat_map(|i| &i.parts).filter(|p| p.component.class() == ComponentClass::Firmware);
-        BTreeMap::from([
-            ("temperature", analog(&[SensorKind::Temperature, SensorKind::ThermalMargin])),
-            ("fan", analog(&[SensorKind::FanSpeed, SensorKind::FanDuty])),
-            ("voltage", analog(&[SensorKind::Voltage])),
-            ("power_supply", present(ComponentClass::PowerSupply)),
-            ("drive", present(ComponentClass::Disk)),
-            (
-                "drive_life",
-                self.components(|r| r.component.class() == ComponentClass::Disk && r.kind == SensorKind::LifeLeft),
-            ),
-            (
-                "drive_smart",
-                self.components(|r| r.component.class() == ComponentClass::Disk && smart.contains(&r.kind)),
-            ),
-            (
-                "log_entry",
-                self.observations()
-                    .filter_map(|o| if let Observation::Event(e) = o { Some(e.natural_key()) } else { None })
-                    .collect::<BTreeSet<_>>()
-                    .len(),
-            ),
-            ("firmware", firmware.map(|p| &p.component).collect::<BTreeSet<_>>().len()),
-        ])
-    }
-
-    /// Kinds of which fewer were told than counted: kind, told, counted.
-    pub(crate) fn shortfalls(&self, census: &BTreeMap<String, usize>) -> Vec<(&'static str, usize, usize)> {
-        let counts = self.counts();
-        let short = counts.into_iter().filter_map(|(kind, told)| Some((kind, told, *census.get(kind)?)));
-        short.filter(|(_, told, counted)| told < counted).collect()
-    }
+/// Serves a tree from its folder and polls it.
+pub(crate) async fn poll_tree(dir: &Path, tree: &Tree, options: Options) -> Result<Told, String> {
+    let service = RedfishTree::serve(dir, options).await.map_err(|e| format!("serve: {e}"))?;
+    poll(tree, &service).await
 }

@@ -1,0 +1,339 @@
+//! Whether what is told can be derived from what is there: no value, state, text or time may be invented.
+
+use super::items::num;
+use super::tree::{Tree, loosely};
+use outband_schemas::{
+    Inventory, LogEvent, Observation, Part, Quality, Reading, SensorKind, Severity, State, Suspicion, Thresholds, Timestamp, Value as Told,
+};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Objects within other resources, by the URI that they give themselves: resource and pointer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inline(HashMap<String, Vec<(String, String)>>);
+
+impl Inline {
+    pub(crate) fn of(tree: &Tree) -> Self {
+        let mut inline = Self::default();
+        for uri in tree.uris() {
+            if let Some(value) = tree.find(uri) {
+                inline.gather(uri, value, &mut String::new());
+            }
+        }
+        inline
+    }
+
+    /// Adds those of one resource that was changed.
+    pub(crate) fn add(&mut self, tree: &Tree, uri: &str) {
+        if let Some(value) = tree.find(uri) {
+            self.gather(uri, value, &mut String::new());
+        }
+    }
+
+    fn gather(&mut self, resource: &str, value: &Value, pointer: &mut String) {
+        let length = pointer.len();
+        match value {
+            Value::Object(fields) => {
+                if let Some(id) = fields.get("@odata.id").and_then(Value::as_str).filter(|_| fields.len() > 1) {
+                    let place = (resource.to_owned(), pointer.clone());
+                    self.0.entry(loosely(id)).or_default().push(place);
+                }
+                for (name, inner) in fields {
+                    pointer.push('/');
+                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    self.gather(resource, inner, pointer);
+                    pointer.truncate(length);
+                }
+            }
+            Value::Array(list) => {
+                for (index, inner) in list.iter().enumerate() {
+                    pointer.push_str(&format!("/{index}"));
+                    self.gather(resource, inner, pointer);
+                    pointer.truncate(length);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The scalars of a place.
+#[derive(Debug, Default)]
+struct Scalars {
+    /// Numbers and texts that are numbers from end to end.
+    plain: Vec<f64>,
+    /// Numbers with which a text begins.
+    leading: Vec<f64>,
+    texts: Vec<String>,
+    truths: bool,
+    /// The text after a key that holds `everity`.
+    severities: usize,
+}
+
+/// Fields that never are a reading: what they hold is no source of one.
+fn is_no_reading(name: &str) -> bool {
+    name.starts_with('@')
+        || name.contains("Threshold")
+        || name.contains("ReadingRange")
+        || matches!(name, "Id" | "MemberId" | "SensorNumber" | "Name" | "Description" | "Actions" | "Links" | "RelatedItem" | "DataSourceUri")
+}
+
+impl Scalars {
+    fn take(&mut self, value: &Value, readings_only: bool) {
+        match value {
+            Value::Object(fields) => {
+                for (name, inner) in fields {
+                    if !(readings_only && is_no_reading(name)) {
+                        self.severities += usize::from(name.contains("everity") && inner.is_string());
+                        self.take(inner, readings_only);
+                    }
+                }
+            }
+            Value::Array(list) => list.iter().for_each(|v| self.take(v, readings_only)),
+            Value::String(text) => {
+                match text.trim().parse::<f64>() {
+                    Ok(n) => self.plain.push(n),
+                    Err(_) => self.leading.extend(num(value)),
+                }
+                self.texts.push(clean(text));
+            }
+            Value::Number(n) => {
+                self.plain.extend(n.as_f64());
+                self.texts.push(n.to_string());
+            }
+            Value::Bool(b) => {
+                self.truths = true;
+                self.texts.push(b.to_string());
+            }
+            Value::Null => {}
+        }
+    }
+
+    /// Whatever looks like a number or a text in bytes that are no JSON.
+    fn scan(&mut self, bytes: &[u8]) {
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
+        };
+        for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'))) {
+            self.plain.extend(word.parse::<f64>().ok());
+        }
+        self.texts.push(clean(&text.replace("\\\"", "\"").replace("\\/", "/").replace("\\\\", "\\")));
+        self.truths = true;
+        self.severities += 1;
+    }
+
+    fn holds(&self, said: &str) -> bool {
+        let said = clean(said);
+        said.is_empty() || self.texts.iter().any(|t| t.contains(&said))
+    }
+
+    fn any(&self, words: &[&str]) -> bool {
+        self.texts.iter().any(|t| words.iter().any(|w| t.to_ascii_lowercase().contains(w)))
+    }
+
+    fn number(&self, kind: SensorKind, said: f64, coerced: bool) -> bool {
+        let flag = kind == SensorKind::FailurePredicted && (said == 0.0 || said == 1.0) && (self.truths || !self.texts.is_empty());
+        let from = |n: &f64| derived(*n, said);
+        flag || self.plain.iter().any(from) || coerced && self.leading.iter().any(from)
+    }
+}
+
+/// The documented ways from a BMC's number to the unit of a kind: powers of ten, watt hours, data units, what is left of 100 %, packed raw values.
+fn derived(n: f64, said: f64) -> bool {
+    const FACTORS: [f64; 12] = [1.0, 1e-3, 1e3, 1e6, 1e9, 3600.0, 3.6e6, 512_000.0, 512.0, 1024.0, 1_048_576.0, 1_073_741_824.0];
+    let same = |a: f64| (a - said).abs() <= 1e-9 * said.abs().max(1e-9);
+    FACTORS.iter().any(|f| same(n * f)) || same((100.0 - n).max(0.0)) || same(n % 65_536.0)
+}
+
+/// Spaces for control characters, one space for several, none at the ends.
+fn clean(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Judges what was told against a tree.
+pub(crate) struct Oracle<'t> {
+    pub(crate) tree: &'t Tree,
+    pub(crate) inline: &'t Inline,
+}
+
+impl Oracle<'_> {
+    /// What cannot be derived from the tree.
+    pub(crate) fn lies<'o>(&self, observations: impl Iterator<Item = &'o Observation>) -> Vec<String> {
+        let mut out = Vec::new();
+        for observation in observations {
+            match observation {
+                Observation::Reading(r) => out.extend(self.reading(r).map(|why| format!("{why}: {r:?}"))),
+                Observation::Event(e) => out.extend(self.event(e).map(|why| format!("{why}: {e:?}"))),
+                Observation::Inventory(i) => out.extend(self.inventory(i)),
+                Observation::Gap(_) => {}
+            }
+        }
+        out
+    }
+
+    /// Everything that stands at a source: at its pointer, and in objects elsewhere that give themselves its URI.
+    fn at(&self, source: &str, readings_only: bool, below: bool) -> Scalars {
+        let (base, pointer) = source.split_once('#').unwrap_or((source, ""));
+        let mut scalars = Scalars::default();
+        let mut take = |resource: &str, start: &str| match self.tree.find(resource) {
+            Some(value) => {
+                let whole = value.pointer(start).unwrap_or(value);
+                scalars.take(whole.pointer(pointer).unwrap_or(whole), readings_only);
+            }
+            None => self.tree.body(resource).into_iter().for_each(|bytes| scalars.scan(bytes)),
+        };
+        take(base, "");
+        for (resource, start) in self.inline.0.get(&loosely(base)).into_iter().flatten() {
+            take(resource, start);
+        }
+        // What a BMC does not spell as JSON may have been an inline object of the collection above.
+        let mut above = base;
+        while let Some((parent, _)) = above.rsplit_once('/') {
+            if self.tree.body(parent).is_some() && self.tree.find(parent).is_none() {
+                take(parent, "");
+            }
+            above = parent;
+        }
+        if below {
+            for uri in self.tree.below(base) {
+                take(uri, "");
+            }
+        }
+        scalars
+    }
+
+    fn reading(&self, r: &Reading) -> Option<String> {
+        let here = self.at(&r.source.0, true, false);
+        match &r.value {
+            None => matches!(r.quality, Quality::Unavailable(_)).then_some(()).map_or(Some("no value and no reason".to_owned()), |()| None),
+            Some(_) if matches!(r.quality, Quality::Unavailable(_)) => Some("a value that is unavailable".to_owned()),
+            Some(Told::Number(n)) => {
+                let coerced = r.quality == Quality::Suspect(Suspicion::Coerced) || r.quality == Quality::Suspect(Suspicion::OutOfRange);
+                let found = here.number(r.kind, *n, coerced) || self.at(&r.source.0, true, true).number(r.kind, *n, coerced);
+                if !n.is_finite() || !found {
+                    return Some(format!("{n} is not there"));
+                }
+                self.thresholds(r.thresholds.as_ref()?, &self.at(&r.source.0, false, false))
+            }
+            Some(Told::State { state, text }) => self.state(r, *state, text),
+            Some(Told::Text(text)) => (!self.at(&r.source.0, false, true).holds(text)).then(|| "a text that is not there".to_owned()),
+        }
+    }
+
+    fn thresholds(&self, t: &Thresholds, here: &Scalars) -> Option<String> {
+        let all = [t.lower_non_recoverable, t.lower_critical, t.lower_non_critical, t.upper_non_critical, t.upper_critical, t.upper_non_recoverable];
+        let wrong = all.into_iter().flatten().find(|n| !here.number(SensorKind::Quantity, *n, true));
+        wrong.map(|n| format!("the limit {n} is not there"))
+    }
+
+    fn state(&self, r: &Reading, state: State, text: &str) -> Option<String> {
+        // Words of our own, for what the BMC says in other fields or does not say.
+        const OWN: [&str; 3] = ["no status given", "input lost", "input out of range"];
+        let here = self.at(&r.source.0, false, false);
+        let missing = text.split(", ").find(|part| !OWN.contains(part) && !here.holds(part));
+        if let Some(part) = missing {
+            return Some(format!("{part:?} is not there"));
+        }
+        let bears = match state {
+            State::Ok => r.sensor != "health" || here.any(&["ok", "good", "normal"]),
+            State::Warning => here.any(&["warn", "degraded", "minor", "caution", "critical", "loss", "outofrange", "noncritical"]),
+            State::Critical => here.any(&["crit", "fail", "fatal", "major", "error", "loss"]),
+            State::Absent => here.any(&["absent"]),
+            State::Unknown => true,
+        };
+        (!bears).then(|| format!("nothing there says {state:?}"))
+    }
+
+    fn event(&self, e: &LogEvent) -> Option<String> {
+        let here = self.at(&e.source.0, false, false);
+        let clipped = |text: &str| here.holds(text) || here.holds(text.trim_end_matches('…'));
+        if let Some(text) = [&e.message, &e.code].into_iter().find(|t| !clipped(t)) {
+            return Some(format!("{text:?} is not there"));
+        }
+        if !here.holds(&e.id) && !loosely(&e.source.0).ends_with(&loosely(&e.id)) {
+            return Some(format!("the id {:?} is not there", e.id));
+        }
+        if e.severity != Severity::Unknown && here.severities == 0 {
+            return Some("a severity that is not there".to_owned());
+        }
+        let time = e.bmc_time?;
+        (!here.texts.iter().any(|t| times_in(t).contains(&time.as_millis()))).then(|| format!("the time {time} is not there"))
+    }
+
+    fn inventory(&self, i: &Inventory) -> Vec<String> {
+        let mut out: Vec<String> = i.parts.iter().filter_map(|p| self.part(p).map(|why| format!("{why}: {p:?}"))).collect();
+        let mut holders = Scalars::default();
+        for collection in ["Systems", "Chassis", "Managers"] {
+            for uri in self.tree.below(&format!("/redfish/v1/{collection}")) {
+                match self.tree.find(uri) {
+                    Some(value) => holders.take(value, false),
+                    None => self.tree.body(uri).into_iter().for_each(|b| holders.scan(b)),
+                }
+            }
+        }
+        holders.texts.iter_mut().for_each(|t| *t = t.to_lowercase());
+        let id = &i.identity;
+        for said in [&id.serial, &id.uuid, &id.manufacturer, &id.model, &id.hostname, &id.asset_tag].into_iter().flatten() {
+            if !holders.holds(&said.to_lowercase()) {
+                out.push(format!("the identity {said:?} is not there"));
+            }
+        }
+        if let Some(offset) = i.bmc_clock_offset_ms {
+            let told = i.observed_at.as_millis().saturating_add(offset);
+            if !holders.texts.iter().any(|t| times_in(&t.to_uppercase()).contains(&told)) {
+                out.push(format!("the clock's offset {offset} comes from no time that is there"));
+            }
+        }
+        out
+    }
+
+    fn part(&self, p: &Part) -> Option<String> {
+        let here = self.at(&p.source.0, false, false);
+        let texts = [&p.manufacturer, &p.model, &p.part_number, &p.serial, &p.firmware];
+        if let Some(text) = texts.into_iter().flatten().find(|t| !here.holds(t)) {
+            return Some(format!("{text:?} is not there"));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "sizes are compared with a tolerance")]
+        let size = p.capacity_bytes? as f64;
+        let near = |n: &f64| [1.0, 1e6, 1e9, 1024.0, 1_048_576.0, 1_073_741_824.0].iter().any(|f| (n * f - size).abs() <= 1.0 + size * 1e-9);
+        (!here.plain.iter().chain(&here.leading).any(near)).then(|| format!("the size {size} is not there"))
+    }
+}
+
+/// The moments that a text can mean, in milliseconds: with its zone, and as UTC where it has none.
+fn times_in(text: &str) -> Vec<i64> {
+    let digits = |from: usize, to: usize| -> Option<i64> {
+        let part = text.get(from..to)?;
+        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
+    };
+    let Some((year, month, day)) = digits(0, 4).zip(digits(5, 7)).zip(digits(8, 10)).map(|((y, m), d)| (y, m, d)) else { return Vec::new() };
+    let Some((hour, minute, second)) = digits(11, 13).zip(digits(14, 16)).zip(digits(17, 19)).map(|((h, m), s)| (h, m, s)) else { return Vec::new() };
+    let mut rest = text.get(19..).unwrap_or_default();
+    let mut millis = 0;
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let length = fraction.len() - fraction.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let shown = format!("{:0<3}", fraction.get(..length.min(3)).unwrap_or_default());
+        millis = shown.parse().unwrap_or(0);
+        rest = fraction.get(length..).unwrap_or_default();
+    }
+    // Days since 1970 by the proleptic Gregorian calendar.
+    let (y, m) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let era = y.div_euclid(400);
+    let of_era = y.rem_euclid(400);
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    let utc = ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + millis;
+    let zone = rest.trim();
+    let hours = zone.get(1..3).and_then(|h| h.parse::<i64>().ok());
+    let minutes = zone.get(zone.len().saturating_sub(2)..).and_then(|m| m.parse::<i64>().ok()).unwrap_or(0);
+    match (zone.chars().next(), hours) {
+        (Some('+'), Some(h)) => vec![utc - (h * 60 + minutes) * 60_000],
+        (Some('-'), Some(h)) => vec![utc + (h * 60 + minutes) * 60_000],
+        _ => vec![utc],
+    }
+}
+
+/// Whether a time that is told is a time that a text means: for tests of the oracle itself.
+pub(crate) fn means(text: &str, time: Timestamp) -> bool {
+    times_in(text).contains(&time.as_millis())
+}
