@@ -43,14 +43,12 @@ pub enum Answer {
         /// Time before each piece.
         every: Duration,
     },
-    /// What arrives in the channel, until its sender goes; the connection then breaks off if `abrupt`.
+    /// What arrives in the channel, until its sender goes; an error breaks the connection.
     Stream {
         /// The content's type.
         content_type: &'static str,
         /// The content.
-        pieces: mpsc::Receiver<Bytes>,
-        /// Whether it ends without the mark that a stream's end has.
-        abrupt: bool,
+        pieces: mpsc::Receiver<io::Result<Bytes>>,
     },
     /// The connection breaks without an answer.
     Reset,
@@ -206,10 +204,9 @@ pub(super) async fn render(answer: Answer, held: Held) -> io::Result<Response<Re
             });
             BodyExt::boxed_unsync(StreamBody::new(drops))
         }
-        Answer::Stream { content_type, pieces, abrupt } => {
+        Answer::Stream { content_type, pieces } => {
             kind = content_type;
-            let end = abrupt.then(|| Err(broken()));
-            let frames = ReceiverStream::new(pieces).map(|b| Ok(Frame::data(b))).chain(tokio_stream::iter(end));
+            let frames = ReceiverStream::new(pieces).map(|piece| piece.map(Frame::data));
             BodyExt::boxed_unsync(StreamBody::new(frames))
         }
         Answer::Reset => return Err(broken()),

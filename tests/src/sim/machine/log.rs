@@ -72,11 +72,12 @@ pub struct Log {
     added: i64,
     erased: i64,
     overflowed: bool,
+    written: u64,
 }
 
 impl Log {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), capacity: capacity.max(1), next: 1, added: 0, erased: 0, overflowed: false }
+        Self { entries: VecDeque::new(), capacity: capacity.max(1), next: 1, added: 0, erased: 0, overflowed: false, written: 0 }
     }
 
     /// Writes an entry; its id.
@@ -89,6 +90,7 @@ impl Log {
         }
         self.entries.push_back(Entry { id, time, happening, asserted });
         self.added = time;
+        self.written += 1;
         id
     }
 
@@ -107,6 +109,11 @@ impl Log {
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many entries were ever written, those included that are gone.
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Whether there is none.

@@ -53,6 +53,8 @@ pub struct Stats {
     pub open_sessions: usize,
     /// Event streams open now.
     pub streams: usize,
+    /// Events that subscribers took.
+    pub delivered: u64,
 }
 
 #[derive(Debug, Default)]

@@ -1,9 +1,22 @@
 //! Events pushed by the service (DSP0266 §12): Server-Sent Events, and subscriptions that are delivered to.
 
+mod deliver;
+mod stream;
+mod subscription;
+
+use super::tree::key;
+use super::{error, locked};
 use crate::sim::https::{Answer, Call};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use subscription::Subscription;
+use tokio::runtime::Handle;
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
 
 /// Events are pushed.
 #[derive(Debug, Clone)]
@@ -71,38 +84,329 @@ impl Default for Sse {
     }
 }
 
+const SERVICE: &str = "/redfish/v1/EventService";
+const SUBSCRIPTIONS: &str = "/redfish/v1/EventService/Subscriptions";
+const TEST_EVENT: &str = "/redfish/v1/EventService/Actions/EventService.SubmitTestEvent";
+
+/// What open streams are told.
+#[derive(Debug, Clone)]
+enum Told {
+    /// To be sent as it is.
+    Text(String),
+    /// The stream ends as it should.
+    End,
+    /// The connection breaks.
+    Broken,
+}
+
+/// What streams and subscriptions share.
+#[derive(Debug)]
+struct Hub {
+    options: Push,
+    news: broadcast::Sender<Told>,
+    streams: AtomicUsize,
+    delivered: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Events so far.
+    events: u64,
+    /// The last ones, for streams that come back.
+    past: VecDeque<(u64, Value)>,
+    subscribed: u64,
+    subscriptions: BTreeMap<u64, Subscription>,
+}
+
+impl Hub {
+    /// What comes from now on, and what came after event `last`.
+    fn listen(&self, last: Option<u64>) -> (broadcast::Receiver<Told>, Vec<(u64, Value)>) {
+        // The lock keeps new events out meanwhile: none is missed and none comes twice.
+        let state = locked(&self.state);
+        let past = state.past.iter().filter(|(id, _)| last.is_some_and(|last| *id > last)).cloned().collect();
+        (self.news.subscribe(), past)
+    }
+
+    fn tell(&self, records: Vec<Value>) {
+        let mut state = locked(&self.state);
+        state.events += 1;
+        let number = state.events;
+        let event = message(number, records);
+        if let Some(replays) = self.options.sse.as_ref().map(|s| s.replays) {
+            state.past.push_back((number, event.clone()));
+            let over = state.past.len().saturating_sub(replays);
+            state.past.drain(..over);
+        }
+        self.say(Told::Text(as_event(number, &event)));
+        state.subscriptions.values().for_each(|s| s.tell(&event));
+    }
+
+    fn say(&self, told: Told) {
+        if self.news.send(told).is_err() {
+            tracing::trace!("no event stream is open");
+        }
+    }
+
+    fn delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn unsubscribe(&self, number: u64) -> bool {
+        locked(&self.state).subscriptions.remove(&number).is_some()
+    }
+
+    fn suspend(&self, number: u64) {
+        if let Some(subscription) = locked(&self.state).subscriptions.get_mut(&number) {
+            subscription.suspend();
+        }
+    }
+}
+
+/// An event as the specification wants it, of these records.
+fn message(number: u64, mut records: Vec<Value>) -> Value {
+    for (i, record) in (0..).zip(&mut records) {
+        if let Value::Object(record) = record {
+            record.entry("MemberId").or_insert_with(|| format!("{i}").into());
+            record.entry("EventId").or_insert_with(|| format!("{number}{i:02}").into());
+        }
+    }
+    json!({"@odata.type": "#Event.v1_7_0.Event", "Id": number.to_string(), "Name": "Event Array", "Events": records})
+}
+
+/// A message on an event stream.
+fn as_event(id: u64, event: &Value) -> String {
+    format!("id: {id}\ndata: {event}\n\n")
+}
+
+/// The record of a log entry.
+fn record(entry: &Value, with_link: bool) -> Value {
+    let mut record = json!({"@odata.type": "#Event.v1_7_0.EventRecord", "EventType": "Alert"});
+    let taken = [
+        ("Created", "EventTimestamp"),
+        ("EventTimestamp", "EventTimestamp"),
+        ("Severity", "Severity"),
+        ("Severity", "MessageSeverity"),
+        ("Message", "Message"),
+        ("MessageId", "MessageId"),
+        ("MessageArgs", "MessageArgs"),
+    ];
+    for (from, to) in taken {
+        if let Some(value) = entry.get(from) {
+            record[to] = value.clone();
+        }
+    }
+    if let Some(origin) = entry.pointer("/Links/OriginOfCondition") {
+        record["OriginOfCondition"] = origin.clone();
+    }
+    if let (true, Some(uri)) = (with_link, entry.get("@odata.id")) {
+        record["LogEntry"] = json!({"@odata.id": uri});
+    }
+    record
+}
+
 /// What is pushed, and to whom.
 #[derive(Debug)]
 pub(super) struct Events {
-    options: Option<Push>,
+    hub: Option<Arc<Hub>>,
+    /// Streams and couriers; they end when this goes.
+    tasks: Mutex<JoinSet<()>>,
+    runtime: Handle,
 }
 
 impl Events {
+    /// Needs a tokio runtime.
     pub(super) fn new(options: Option<Push>) -> Self {
-        Self { options }
+        let hub = options.map(|options| {
+            Arc::new(Hub {
+                options,
+                news: broadcast::channel(1024).0,
+                streams: AtomicUsize::new(0),
+                delivered: AtomicU64::new(0),
+                state: Mutex::default(),
+            })
+        });
+        Self { hub, tasks: Mutex::default(), runtime: Handle::current() }
     }
 
-    pub(super) fn handle(&self, _call: &Call) -> Option<Answer> {
-        None
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = locked(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(task, &self.runtime);
     }
 
+    /// Answers what concerns events, other than GETs of resources; `None`: go on.
+    pub(super) fn handle(&self, call: &Call) -> Option<Answer> {
+        let hub = self.hub.as_ref()?;
+        let path = call.path.trim_end_matches('/');
+        let sse = hub.options.sse.as_ref().is_some_and(|s| s.uri.trim_end_matches('/') == path);
+        match call.method.as_str() {
+            "GET" if sse => Some(match stream::open(hub, call.last_event_id.as_deref()) {
+                Some((answer, task)) => {
+                    self.spawn(task);
+                    answer
+                }
+                None => error(503, "Base.1.8.EventSubscriptionLimitExceeded"),
+            }),
+            "POST" if path == SUBSCRIPTIONS && hub.options.slots > 0 => Some(self.subscribe(hub, call)),
+            "POST" if path == TEST_EVENT => {
+                let said: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+                hub.tell(vec![if said.is_object() { said } else { json!({"EventType": "Alert"}) }]);
+                Some(Answer::status(204, ""))
+            }
+            "DELETE" => {
+                let number = path.strip_prefix(SUBSCRIPTIONS)?.strip_prefix('/')?.parse().ok()?;
+                Some(if hub.unsubscribe(number) {
+                    Answer::status(204, "")
+                } else {
+                    error(404, "Base.1.8.ResourceMissingAtURI")
+                })
+            }
+            "PATCH" => {
+                let number: u64 = path.strip_prefix(SUBSCRIPTIONS)?.strip_prefix('/')?.parse().ok()?;
+                let mut state = locked(&hub.state);
+                let Some(subscription) = state.subscriptions.get_mut(&number) else {
+                    return Some(error(404, "Base.1.8.ResourceMissingAtURI"));
+                };
+                subscription.patch(&serde_json::from_slice(&call.body).unwrap_or_default());
+                Some(Answer::json(subscription.resource(number).to_string()))
+            }
+            _ => None,
+        }
+    }
+
+    fn subscribe(&self, hub: &Arc<Hub>, call: &Call) -> Answer {
+        let Ok(said @ Value::Object(_)) = serde_json::from_slice::<Value>(&call.body) else {
+            return error(400, "Base.1.8.MalformedJSON");
+        };
+        if hub.options.requires.iter().any(|name| said.get(name).is_none()) {
+            return error(400, "Base.1.8.PropertyMissing");
+        }
+        if hub.options.refuses.iter().any(|name| said.get(name).is_some()) {
+            return error(400, "Base.1.8.PropertyUnknown");
+        }
+        let mut state = locked(&hub.state);
+        if state.subscriptions.len() >= hub.options.slots {
+            return error(503, "Base.1.8.EventSubscriptionLimitExceeded");
+        }
+        let number = state.subscribed + 1;
+        let (subscription, courier) = match Subscription::new(number, said) {
+            Ok(both) => both,
+            Err(_) => return error(400, "Base.1.8.PropertyValueNotInList"),
+        };
+        state.subscribed = number;
+        let resource = subscription.resource(number);
+        state.subscriptions.insert(number, subscription);
+        self.spawn(courier.run(Arc::downgrade(hub)));
+        Answer::status(201, resource.to_string()).with("location", format!("{SUBSCRIPTIONS}/{number}"))
+    }
+
+    /// Streams that are open.
     pub(super) fn streams(&self) -> usize {
-        0
+        self.hub.as_ref().map_or(0, |h| h.streams.load(Ordering::Relaxed))
     }
 
-    pub(super) fn entry(&self, _entry: &Value) {}
-
-    pub(super) fn resource(&self, _path: &str) -> Option<Bytes> {
-        None
+    /// Deliveries that were taken.
+    pub(super) fn delivered(&self) -> u64 {
+        self.hub.as_ref().map_or(0, |h| h.delivered.load(Ordering::Relaxed))
     }
 
-    pub(super) fn fallback(&self, _path: &str) -> Option<Bytes> {
-        None
+    /// Subscriptions as resources.
+    pub(super) fn subscriptions(&self) -> Vec<Value> {
+        let Some(hub) = &self.hub else { return Vec::new() };
+        locked(&hub.state).subscriptions.iter().map(|(number, s)| s.resource(*number)).collect()
     }
 
-    pub(super) fn touches(&self, _path: &str) -> bool {
-        false
+    /// Pushes the event of a log entry.
+    pub(super) fn entry(&self, entry: &Value) {
+        if let Some(hub) = &self.hub {
+            hub.tell(vec![record(entry, hub.options.log_entry)]);
+        }
     }
 
-    pub(super) fn complete(&self, _path: &str, _value: &mut Value) {}
+    /// Pushes an event of these records.
+    pub(super) fn records(&self, records: Vec<Value>) {
+        if let Some(hub) = &self.hub {
+            hub.tell(records);
+        }
+    }
+
+    /// Sends text into the open streams as it is.
+    pub(super) fn text(&self, text: String) {
+        if let Some(hub) = &self.hub {
+            hub.say(Told::Text(text));
+        }
+    }
+
+    /// Ends all streams.
+    pub(super) fn end_streams(&self, broken: bool) {
+        if let Some(hub) = &self.hub {
+            hub.say(if broken { Told::Broken } else { Told::End });
+        }
+    }
+
+    /// A BMC's reset: streams break; numbers begin again and subscriptions are gone, where the options say so.
+    pub(super) fn reset(&self) {
+        let Some(hub) = &self.hub else { return };
+        hub.say(Told::Broken);
+        if hub.options.forgets {
+            *locked(&hub.state) = State::default();
+        }
+    }
+
+    /// Resources that live here.
+    pub(super) fn resource(&self, path: &str) -> Option<Bytes> {
+        let hub = self.hub.as_ref().filter(|h| h.options.slots > 0)?;
+        let (path, base) = (key(path), key(SUBSCRIPTIONS));
+        let rest = path.strip_prefix(&base)?;
+        let state = locked(&hub.state);
+        if rest.is_empty() {
+            let members: Vec<Value> =
+                state.subscriptions.keys().map(|n| json!({"@odata.id": format!("{SUBSCRIPTIONS}/{n}")})).collect();
+            let collection = json!({"@odata.id": SUBSCRIPTIONS, "Name": "Event Subscriptions",
+                "@odata.type": "#EventDestinationCollection.EventDestinationCollection",
+                "Members@odata.count": members.len(), "Members": members});
+            return Some(collection.to_string().into());
+        }
+        let number = rest.strip_prefix('/')?.parse().ok()?;
+        Some(state.subscriptions.get(&number)?.resource(number).to_string().into())
+    }
+
+    /// What stands in for a resource that the content does not have.
+    pub(super) fn fallback(&self, path: &str) -> Option<Bytes> {
+        let known = self.hub.is_some() && key(path) == key(SERVICE);
+        known.then(|| {
+            let service = json!({"@odata.id": SERVICE, "@odata.type": "#EventService.v1_7_0.EventService",
+                "Id": "EventService", "Name": "Event Service", "Status": {"State": "Enabled", "Health": "OK"}});
+            service.to_string().into()
+        })
+    }
+
+    /// Whether [`Self::complete`] has something to say of a resource.
+    pub(super) fn touches(&self, path: &str) -> bool {
+        self.hub.is_some() && (key(path) == key(SERVICE) || key(path) == "/redfish/v1")
+    }
+
+    /// Says in the service root and in the event service what there is.
+    pub(super) fn complete(&self, path: &str, value: &mut Value) {
+        let (Some(hub), Value::Object(object)) = (&self.hub, value) else { return };
+        if key(path) == "/redfish/v1" {
+            object.entry("EventService").or_insert_with(|| json!({"@odata.id": SERVICE}));
+            return;
+        }
+        let options = &hub.options;
+        object.insert("ServiceEnabled".to_owned(), true.into());
+        match &options.sse {
+            Some(sse) => object.insert("ServerSentEventUri".to_owned(), sse.uri.clone().into()),
+            None => object.remove("ServerSentEventUri"),
+        };
+        if options.slots > 0 {
+            object.insert("Subscriptions".to_owned(), json!({"@odata.id": SUBSCRIPTIONS}));
+            object.insert("DeliveryRetryAttempts".to_owned(), options.retries.into());
+            object.insert("DeliveryRetryIntervalSeconds".to_owned(), options.retry_every.as_secs().into());
+            object.insert("Actions".to_owned(), json!({"#EventService.SubmitTestEvent": {"target": TEST_EVENT}}));
+        } else {
+            object.remove("Subscriptions");
+        }
+    }
 }

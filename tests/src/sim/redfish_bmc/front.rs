@@ -12,6 +12,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// How often the content is asked whether it has written into its log.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Pushes what the content writes into its log from now on.
+pub(super) async fn pump<C: Content>(front: Arc<Front<C>>) {
+    let mut seen = 0;
+    // What is there already is no news.
+    front.content.fresh_entries(&mut seen);
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        for entry in front.content.fresh_entries(&mut seen) {
+            front.shared.events.entry(&entry);
+        }
+    }
+}
+
 pub(super) struct Front<C> {
     pub(super) content: C,
     pub(super) shared: Arc<Shared>,

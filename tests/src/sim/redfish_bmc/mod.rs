@@ -35,6 +35,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 /// What a service has to say.
 pub trait Content: Send + Sync + 'static {
@@ -67,6 +68,8 @@ pub struct Service {
     /// Its self-signed certificate in PEM form.
     pub certificate_pem: String,
     server: Server,
+    /// Pushes what the content writes into its log.
+    _pump: JoinSet<()>,
     front: Arc<dyn Handle>,
     shared: Arc<Shared>,
 }
@@ -77,8 +80,12 @@ impl Service {
         let shared = Arc::new(Shared::new(options));
         let front = Arc::new(front::Front { content, shared: Arc::clone(&shared) });
         let server = Server::start(shared.options.port, Arc::clone(&front)).await?;
+        let mut pump = JoinSet::new();
+        if shared.options.push.is_some() {
+            pump.spawn(front::pump(Arc::clone(&front)));
+        }
         let (addr, fingerprint, certificate_pem) = (server.addr, server.fingerprint, server.certificate_pem.clone());
-        Ok(Self { addr, fingerprint, certificate_pem, server, front, shared })
+        Ok(Self { addr, fingerprint, certificate_pem, server, _pump: pump, front, shared })
     }
 
     /// Its address as a client writes it.
@@ -119,6 +126,7 @@ impl Service {
             failed_logins,
             open_sessions: self.open_sessions(),
             streams: self.shared.events.streams(),
+            delivered: self.shared.events.delivered(),
         }
     }
 
@@ -179,6 +187,33 @@ impl Service {
             self.put(uri, entry);
         }
         self.shared.events.entry(entry);
+    }
+
+    /// Pushes one event of these records to whoever listens, whether or not a log has entries of them.
+    pub fn emit(&self, records: Vec<Value>) {
+        self.shared.events.records(records);
+    }
+
+    /// Sends text into every open event stream as it is.
+    pub fn emit_text(&self, text: &str) {
+        self.shared.events.text(text.to_owned());
+    }
+
+    /// Ends every event stream: as it should end, or with its connection broken.
+    pub fn end_streams(&self, broken: bool) {
+        self.shared.events.end_streams(broken);
+    }
+
+    /// The subscriptions that there are, as resources.
+    pub fn subscriptions(&self) -> Vec<Value> {
+        self.shared.events.subscriptions()
+    }
+
+    /// A reset of the BMC: sessions end, connections and streams break, subscriptions go where [`Push::forgets`] says so.
+    pub fn reset_bmc(&self) {
+        self.forget_sessions();
+        self.shared.events.reset();
+        self.server.cut();
     }
 
     /// Empties a log, given the path of its collection of entries.

@@ -60,6 +60,14 @@ impl Content for RedfishServer {
         Some(Answer::status(204, ""))
     }
 
+    fn fresh_entries(&self, seen: &mut u64) -> Vec<Value> {
+        let machine = self.machine.now();
+        let fresh = usize::try_from(machine.log.written() - *seen).unwrap_or(usize::MAX);
+        *seen = machine.log.written();
+        let skip = machine.log.len().saturating_sub(fresh);
+        machine.log.entries().skip(skip).map(|e| entries::entry(&machine, e)).collect()
+    }
+
     fn silent(&self) -> bool {
         self.machine.now().silent
     }
