@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::discover::args::DiscoverArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use outband_bmc::{Address, Fingerprint};
@@ -11,6 +12,8 @@ Examples:
   Try one BMC before it goes into the config:
     outband-agent probe ipmi://10.0.0.12 --user monitor --password-file bmc.pass
     outband-agent probe https://10.0.0.13 --user monitor --password-file bmc.pass --accept-new-cert
+  Find the BMCs of a network:
+    outband-agent discover 10.0.0.0/24
   Look for mistakes in a config, then run it:
     outband-agent check-config --config agent.toml
     outband-agent run --config agent.toml
@@ -51,6 +54,8 @@ pub enum Command {
     CheckConfig(CheckArgs),
     /// Poll one BMC once, in full, and print what it says. Exit code: 0 read, 1 not, 2 usage.
     Probe(Box<ProbeArgs>),
+    /// Find the BMCs of a network, and write a targets file. Exit code: 0 something found, 1 nothing, 2 usage.
+    Discover(Box<DiscoverArgs>),
     /// Accept a BMC's changed certificate: pin another fingerprint for a target.
     AcceptCert(AcceptArgs),
     /// Print completions for a shell, e.g. `outband-agent completions bash > /etc/bash_completion.d/outband-agent`.

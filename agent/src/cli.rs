@@ -3,7 +3,8 @@
 use crate::args::{AcceptArgs, Cli, Command, LogFormat, ProbeArgs};
 use crate::config::{self, Surroundings};
 use crate::poll::pins::Pins;
-use crate::{app, check, logging, probe};
+use crate::discover::args::DiscoverArgs;
+use crate::{app, check, discover, logging, probe};
 use clap::CommandFactory;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             }
         }
         Command::Probe(args) => probe(cli.log_format, &args).await,
+        Command::Discover(args) => discover(cli.log_format, &args).await,
         Command::AcceptCert(args) => accept(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "outband-agent", &mut io::stdout());
@@ -57,6 +59,20 @@ async fn probe(log: LogFormat, args: &ProbeArgs) -> u8 {
         Err(error @ (probe::Error::Password(_) | probe::Error::NoPassword | probe::Error::WrongProtocol(..))) => {
             say(&error, USAGE)
         }
+    }
+}
+
+async fn discover(log: LogFormat, args: &DiscoverArgs) -> u8 {
+    logging::start(log, "error");
+    let mut out = io::BufWriter::new(io::stdout());
+    match discover::run(args, &mut out, &mut io::stderr()).await {
+        Ok(true) => OK,
+        Ok(false) => FAILED,
+        Err(discover::Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => OK,
+        Err(error @ (discover::Error::Output(_) | discover::Error::Socket(_) | discover::Error::File(_))) => {
+            say(&error, FAILED)
+        }
+        Err(error) => say(&error, USAGE),
     }
 }
 

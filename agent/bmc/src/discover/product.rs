@@ -44,7 +44,9 @@ impl Product {
             bmc: bmc.or_else(|| of_manager(&["ManagerType"])).or_else(|| moniker.and_then(|m| text(m, "PRODGEN"))),
             firmware: of_manager(&["ManagerFirmwareVersion"]),
             serial: dell.and_then(|d| text(d, "ServiceTag")),
-            uuid: text(root, "UUID").map(|u| u.to_ascii_lowercase()).filter(|u| u.bytes().any(|b| !matches!(b, b'0' | b'-'))),
+            uuid: text(root, "UUID")
+                .map(|u| u.to_ascii_lowercase())
+                .filter(|u| u.bytes().any(|b| !matches!(b, b'0' | b'-'))),
             redfish: text(root, "RedfishVersion"),
         }
     }
@@ -84,7 +86,10 @@ mod tests {
 
     #[test]
     fn a_root_without_a_vendor_is_known_by_its_oem_section() {
-        assert_eq!(Product::of(&json!({"Oem": {"Hp": {"Manager": {"ManagerType": "iLO 4"}}}})).vendor.as_deref(), Some("HPE"));
+        assert_eq!(
+            Product::of(&json!({"Oem": {"Hp": {"Manager": {"ManagerType": "iLO 4"}}}})).vendor.as_deref(),
+            Some("HPE")
+        );
         assert_eq!(Product::of(&json!({"Oem": 7, "Vendor": null, "Product": []})), Product::default());
     }
 }

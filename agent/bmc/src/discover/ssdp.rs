@@ -20,7 +20,10 @@ pub struct Announced {
 
 /// The datagram of a search; services answer within `seconds`.
 pub fn search(seconds: u8) -> Vec<u8> {
-    format!("M-SEARCH * HTTP/1.1\r\nHOST: {GROUP}\r\nMAN: \"ssdp:discover\"\r\nMX: {seconds}\r\nST: {SEARCH_TARGET}\r\n\r\n").into_bytes()
+    format!(
+        "M-SEARCH * HTTP/1.1\r\nHOST: {GROUP}\r\nMAN: \"ssdp:discover\"\r\nMX: {seconds}\r\nST: {SEARCH_TARGET}\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 /// Reads an answer; `None` where it is not one of a Redfish service reached by an address.
@@ -68,7 +71,9 @@ mod tests {
 
     #[test]
     fn other_services_and_plain_http_are_left_alone() {
-        for (from, to) in [("redfish-rest", "printer"), ("https://", "http://"), ("200 OK", "404 No"), ("10.0.0.7", "bmc.example")] {
+        for (from, to) in
+            [("redfish-rest", "printer"), ("https://", "http://"), ("200 OK", "404 No"), ("10.0.0.7", "bmc.example")]
+        {
             assert_eq!(answer(ANSWER.replace(from, to).as_bytes()), None, "{to}");
         }
     }

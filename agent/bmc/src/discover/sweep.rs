@@ -1,7 +1,7 @@
 //! Asks many addresses over UDP whether they are BMCs: a few small datagrams each, sent at a pace that no switch minds.
 
-use crate::ipmi::presence::{self, Presence};
 use super::ssdp::{self, Announced};
+use crate::ipmi::presence::{self, Presence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

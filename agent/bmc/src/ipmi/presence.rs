@@ -48,14 +48,20 @@ pub fn answer(datagram: &[u8]) -> Option<Presence> {
         Packet::Pong { ipmi } => {
             // Bytes 8 to 11 of the pong's data are the maker's number (ASF 2.0 §3.2.4.3); most write ASF's own 4542 there.
             let number = datagram.get(12..16).and_then(|b| b.first_chunk()).map(|b| u32::from_be_bytes(*b));
-            ipmi.then(|| Presence { pong: true, enterprise: number.filter(|n| *n != 4542 && *n != 0), ..Presence::default() })
+            ipmi.then(|| Presence {
+                pong: true,
+                enterprise: number.filter(|n| *n != 4542 && *n != 0),
+                ..Presence::default()
+            })
         }
         Packet::V15(body) => {
             let answer = message::decode(body)?;
             if answer.command != 0x38 || answer.response.completion != 0 {
                 return None;
             }
-            let &[_channel, types, _login, extended, a, b, c, ..] = answer.response.data.as_slice() else { return None };
+            let &[_channel, types, _login, extended, a, b, c, ..] = answer.response.data.as_slice() else {
+                return None;
+            };
             let number = u32::from_le_bytes([a, b, c, 0]);
             Some(Presence {
                 channel: true,
@@ -106,13 +112,16 @@ mod tests {
         let [ping, capabilities] = questions(7);
         assert_eq!(ping, [6, 0, 0xFF, 6, 0, 0, 0x11, 0xBE, 0x80, 7, 0, 0]);
         // Wrapper of IPMI 1.5 without a session; message 20 18 c8 | 81 1c 38 8e 02 with its checksum.
-        let expected = [6, 0, 0xFF, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0x20, 0x18, 0xC8, 0x81, 0x1C, 0x38, 0x8E, 0x02, 0x9B];
+        let expected =
+            [6, 0, 0xFF, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0x20, 0x18, 0xC8, 0x81, 0x1C, 0x38, 0x8E, 0x02, 0x9B];
         assert_eq!(capabilities, expected);
     }
 
     #[test]
     fn a_pong_counts_only_where_it_claims_ipmi() {
-        let mut pong = vec![6, 0, 0xFF, 6, 0, 0, 0x11, 0xBE, 0x40, 7, 0, 16, 0, 0, 0x02, 0xA2, 0, 0, 0, 0, 0x81, 0, 0, 0, 0, 0, 0, 0];
+        let mut pong = vec![
+            6, 0, 0xFF, 6, 0, 0, 0x11, 0xBE, 0x40, 7, 0, 16, 0, 0, 0x02, 0xA2, 0, 0, 0, 0, 0x81, 0, 0, 0, 0, 0, 0, 0,
+        ];
         let found = answer(&pong).unwrap();
         assert!(found.pong && !found.channel);
         assert_eq!(found.maker(), Some("Dell"));

@@ -33,7 +33,9 @@ pub(crate) async fn service_root(
             let root = lenient::parse(&body).map_err(|e| not_redfish(e.to_string()))?;
             let is_root = text(&root, "RedfishVersion").is_some()
                 || ["Systems", "Chassis", "Managers"].iter().any(|f| link(&root, f).is_some())
-                || text(&root, "@odata.type").or_else(|| text(&root, "Type")).is_some_and(|t| t.contains("ServiceRoot"));
+                || text(&root, "@odata.type")
+                    .or_else(|| text(&root, "Type"))
+                    .is_some_and(|t| t.contains("ServiceRoot"));
             let root = is_root.then_some(root).ok_or_else(|| not_redfish("JSON, but no service root".to_owned()))?;
             Ok((root, http.certificate()))
         }
