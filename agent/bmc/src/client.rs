@@ -69,6 +69,14 @@ impl Bmc {
         }
     }
 
+    /// A handle on the same session for what the BMC tells by itself; `None` for IPMI.
+    pub fn watch(&self) -> Option<redfish::push::watch::Watch> {
+        match self {
+            Self::Ipmi(_) => None,
+            Self::Redfish(client) => Some(client.watch()),
+        }
+    }
+
     /// The rungs that held while connecting.
     pub fn climbed(&self) -> &[RungReport] {
         match self {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Requests in flight at one BMC, whoever makes them: more bring some of them down.
 const IN_FLIGHT: usize = 2;
@@ -20,6 +20,8 @@ const BUSY_RETRIES: u32 = 2;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// A BMC that wants to be left alone for longer is: its resource becomes a gap of this poll.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a stream may take to open, where requests have less.
+const STREAM_OPENS_WITHIN: Duration = Duration::from_secs(30);
 /// The largest body accepted outside of a walk.
 const SMALL_BODY: usize = 4 << 20;
 
@@ -197,6 +199,47 @@ impl Http {
         }
     }
 
+    /// Opens a stream of server-sent events. Its permit is held, and its connection used, until it is dropped; what is no stream is a reply.
+    pub(super) async fn open(&self, uri: &str, last_event_id: Option<&str>) -> Result<Flow, Reply> {
+        // The semaphore is never closed.
+        let permit = self.permits.clone().acquire_owned().await.ok();
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("text/event-stream"))]);
+        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(HeaderName::from_static("last-event-id"), id);
+        }
+        let token = self.token();
+        let request = self.request(Method::Get, uri, None).headers(headers);
+        let failed = |cause, detail, tls_failure| Reply {
+            answer: Answer::Failed { cause, detail },
+            headers: HeaderMap::new(),
+            token: token.clone(),
+            tls_failure,
+        };
+        // Some send the head of their answer with the first event only.
+        let patience = self.deadline.max(STREAM_OPENS_WITHIN);
+        let response = match tokio::time::timeout(patience, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if is_tls(&error) => return Err(failed(Cause::Certificate, reason(error), true)),
+            Ok(Err(error)) => return Err(failed(Cause::Unreachable, reason(error), false)),
+            Err(_) => return Err(failed(Cause::Timeout, format!("no answer within {patience:?}"), false)),
+        };
+        let status = response.status().as_u16();
+        let content =
+            text_of(response.headers(), &reqwest::header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        // A BMC that gives no type at all may still mean it.
+        if (200..=299).contains(&status) && (content.is_empty() || content.contains("event-stream")) {
+            return Ok(Flow { response, _permit: permit, counters: self.counters.clone() });
+        }
+        let headers = kept(response.headers());
+        let mut body = Vec::new();
+        let reading = read_body(response, &mut body, SMALL_BODY, &self.counters);
+        if !matches!(tokio::time::timeout(self.deadline, reading).await, Ok(Ok(()))) {
+            body.clear();
+        }
+        Err(Reply { answer: Answer::Http { status, body, etag: None }, headers, token, tls_failure: false })
+    }
+
     /// One request, once.
     pub(super) async fn send(&self, method: Method, uri: &str, body: Option<Vec<u8>>) -> Reply {
         self.once(method, uri, body, SMALL_BODY).await
@@ -259,24 +302,56 @@ impl Http {
         request: reqwest::RequestBuilder,
         max_body: usize,
     ) -> Result<(u16, HeaderMap, Vec<u8>), Broken> {
-        let mut response = request.send().await.map_err(Broken::Io)?;
+        let response = request.send().await.map_err(Broken::Io)?;
         let status = response.status().as_u16();
-        let headers: HeaderMap = [RETRY_AFTER, LOCATION, ETAG, HeaderName::from_static("x-auth-token")]
-            .into_iter()
-            .filter_map(|name| Some((name.clone(), response.headers().get(&name)?.clone())))
-            .collect();
+        let headers = kept(response.headers());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(Broken::Io)? {
-            self.counters.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-            if body.len() + chunk.len() > max_body {
-                return Err(Broken::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
+        read_body(response, &mut body, max_body, &self.counters).await?;
         // Lets the connection go back to the pool before the next request looks for one: a handshake costs a BMC a second.
         tokio::task::yield_now().await;
         Ok((status, headers, body))
     }
+}
+
+/// An open stream. Its permit for a request in flight is given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Flow {
+    response: reqwest::Response,
+    _permit: Option<OwnedSemaphorePermit>,
+    counters: Arc<Counters>,
+}
+
+impl Flow {
+    /// The next bytes; `None` at the end. May be cancelled and called again.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let chunk = self.response.chunk().await.map_err(reason)?;
+        self.counters.received.fetch_add(chunk.as_ref().map_or(0, |c| c.len() as u64), Ordering::Relaxed);
+        Ok(chunk.map(|c| c.to_vec()))
+    }
+}
+
+async fn read_body(
+    mut response: reqwest::Response,
+    body: &mut Vec<u8>,
+    max_body: usize,
+    counters: &Counters,
+) -> Result<(), Broken> {
+    while let Some(chunk) = response.chunk().await.map_err(Broken::Io)? {
+        counters.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        if body.len() + chunk.len() > max_body {
+            return Err(Broken::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(())
+}
+
+/// The headers of an answer that matter.
+fn kept(headers: &HeaderMap) -> HeaderMap {
+    [RETRY_AFTER, LOCATION, ETAG, HeaderName::from_static("x-auth-token")]
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), headers.get(&name)?.clone())))
+        .collect()
 }
 
 enum Broken {

@@ -327,7 +327,7 @@ pub(super) async fn log_in(http: &Http, root: &Value) -> Result<Login, Broken> {
 }
 
 /// The path of a `Location`, which may be a whole URL.
-fn path_of(location: &str) -> Option<String> {
+pub(super) fn path_of(location: &str) -> Option<String> {
     if location.starts_with('/') {
         return Some(location.to_owned());
     }

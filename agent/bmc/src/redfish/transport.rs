@@ -4,6 +4,7 @@ use super::http::{Http, Method, Reply};
 use super::ladder;
 use super::lenient;
 use super::memory::Memory;
+use super::push::watch::Watch;
 use super::walk::{Answer, Limits, Walk};
 use crate::{Bookmark, ConnectError, Fingerprint, PollStats, RungReport, Target};
 use crate::{PollError, Polled, Standing};
@@ -53,6 +54,19 @@ impl Client {
         Ok(Self { http: climbed.http, shared: Arc::new(shared), climbed: climbed.reports })
     }
 
+    /// A handle on the same session for what the BMC tells by itself.
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.share())
+    }
+
+    pub(super) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    pub(super) fn root(&self) -> &Value {
+        &self.shared.root
+    }
+
     /// A second handle on the same session, for a poll at the same time. The two share what they know, and the limit of requests in flight.
     pub fn share(&self) -> Self {
         Self { http: self.http.clone(), shared: self.shared.clone(), climbed: self.climbed.clone() }
@@ -92,7 +106,7 @@ impl Client {
     }
 
     /// The memory, for the length of one call: another handle's walk uses it between two of ours.
-    fn remembering<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
+    pub(super) fn remembering<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
         f(&mut self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

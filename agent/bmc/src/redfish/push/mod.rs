@@ -8,3 +8,5 @@ pub mod pair;
 pub mod record;
 pub mod service;
 pub mod sse;
+#[cfg(feature = "io")]
+pub mod watch;
