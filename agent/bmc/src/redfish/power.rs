@@ -1,8 +1,9 @@
 //! Voltages, power supplies and power drawn: `Power`, and `PowerSubsystem` with its metrics.
 
 use super::chassis::Item;
-use super::lenient::{self, Number, list, number, number_field, text};
+use super::lenient::{self, Field, Number, excerpt_field, first_number, link, list, number_field, text, truth};
 use super::memory::Generation;
+use super::oem;
 use super::report::{Figure, Report, Seen, Status, analog, class_of, name, old_thresholds, part_state, place_name};
 use super::route::Role;
 use super::walk::Node;
@@ -31,7 +32,7 @@ pub(super) fn voltages(node: &Node) -> impl Iterator<Item = Item> + use<'_> {
 /// A power supply as either generation gives it.
 pub(super) struct Supply<'a> {
     body: &'a Json,
-    metrics: Option<&'a Json>,
+    metrics: Option<&'a Node>,
     pub(super) seen: Seen,
 }
 
@@ -49,7 +50,7 @@ pub(super) fn supplies<'a>(report: &mut Report<'a>, chassis: &'a str) -> Vec<Sup
     let new: Vec<Supply<'a>> = report
         .below(Role::PowerSupply, chassis)
         .map(|node| {
-            let metrics = report.of(Role::PowerSupplyMetrics).find(|m| m.parent == node.uri).map(|m| &m.body);
+            let metrics = report.of(Role::PowerSupplyMetrics).find(|m| m.parent == node.uri);
             Supply { body: &node.body, metrics, seen: Seen { uri: node.uri.clone(), at: node.at } }
         })
         .collect();
@@ -119,29 +120,78 @@ pub(super) fn report<'a>(report: &mut Report<'a>, chassis: &'a str) {
         report.push(supply_state(&component, &status, &supply));
         // A supply that is off because its feed is dead still measures that feed.
         let measures = Status { state: status.state.clone().filter(|_| status.is_absent()), health: None };
-        for (kind, found) in figures(&supply) {
-            if found.is_some() {
-                let sensor = kind.as_str();
-                let status = if kind == SensorKind::InputVoltage { &measures } else { &status };
-                report.push(analog(&component, Figure::new(kind, sensor, found), status, &supply.seen));
-            }
+        let read: BTreeSet<&str> = report.below(Role::Sensor, chassis).map(|s| s.uri.as_str()).collect();
+        for Told { figure, seen } in supply_figures(&supply, &read) {
+            let status = if figure.kind == SensorKind::InputVoltage { &measures } else { &status };
+            report.push(analog(&component, figure, status, &seen));
         }
     }
     let nodes = report.nodes;
     for node in nodes.iter().filter(|n| n.role == Role::Power && n.owner == chassis) {
         for (index, control) in list(&node.body, "PowerControl").iter().enumerate().filter(|(_, c)| c.is_object()) {
-            let Some(watts) = number(control, "PowerConsumedWatts") else { continue };
-            let seen = Seen { uri: format!("{}#/PowerControl/{index}", node.uri), at: node.at };
-            let wished = name(control, &["Name"]).unwrap_or_else(|| "Power Control".to_owned());
-            let slot = report.within(chassis, &wished);
-            let component = report.memory.sensor(ComponentClass::Chassis, &slot, SensorKind::Power, &seen.uri, &wished);
-            report.memory.place(&component, &seen.uri);
-            report.push(analog(
-                &component,
-                Figure::new(SensorKind::Power, wished, Some(watts)),
-                &Status::of(control),
-                &seen,
-            ));
+            power_control(report, chassis, node, index, control);
+        }
+        domains(report, chassis, node);
+    }
+}
+
+/// An element of `PowerControl`: what is drawn, the extremes and mean over the BMC's own interval, and the limits that it is held to.
+fn power_control(report: &mut Report<'_>, chassis: &str, node: &Node, index: usize, control: &Json) {
+    let fields = [
+        ("PowerConsumedWatts", None),
+        ("AverageConsumedWatts", Some("PowerMetrics")),
+        ("MinConsumedWatts", Some("PowerMetrics")),
+        ("MaxConsumedWatts", Some("PowerMetrics")),
+        ("LimitInWatts", Some("PowerLimit")),
+        ("PowerCapacityWatts", None),
+    ];
+    let found = fields.map(|(field, holder)| {
+        let number = match holder {
+            Some(holder) => number_field(control.get(holder).unwrap_or(&Json::Null), field).below(holder),
+            None => number_field(control, field),
+        };
+        (field, number)
+    });
+    let drawn = found.iter().any(|(field, n)| *field == "PowerConsumedWatts" && *n != Field::Absent);
+    if !drawn && !found.iter().any(|(_, n)| n.is_telling()) {
+        return;
+    }
+    let seen = Seen { uri: format!("{}#/PowerControl/{index}", node.uri), at: node.at };
+    let wished = name(control, &["Name"]).unwrap_or_else(|| "Power Control".to_owned());
+    let slot = report.within(chassis, &wished);
+    let component = report.memory.sensor(ComponentClass::Chassis, &slot, SensorKind::Power, &seen.uri, &wished);
+    report.memory.place(&component, &seen.uri);
+    let status = Status::of(control);
+    for (field, number) in found {
+        let is_drawn = field == "PowerConsumedWatts";
+        if number.is_telling() || is_drawn && number == Field::Null {
+            let sensor = if is_drawn { wished.clone() } else { format!("{wished} {field}") };
+            report.push(analog(&component, Figure::new(SensorKind::Power, sensor, number), &status, &seen));
+        }
+    }
+}
+
+/// What processors, memory and GPUs draw, as iLO gives it beside what the server draws (`Oem.Hpe.PowerMetric`). One that is not metered is 0 there.
+fn domains(report: &mut Report<'_>, chassis: &str, node: &Node) {
+    for (vendor, body) in oem::vendors(&node.body) {
+        let Some(metric) = body.get("PowerMetric") else { continue };
+        let seen = Seen { uri: format!("{}#/Oem/{vendor}/PowerMetric", node.uri), at: node.at };
+        for (field, metered, class) in [
+            ("CpuWatts", "HasCpuPowerMetering", ComponentClass::Cpu),
+            ("DimmWatts", "HasDimmPowerMetering", ComponentClass::Memory),
+            ("GpuWatts", "HasGpuPowerMetering", ComponentClass::Gpu),
+        ] {
+            let watts = number_field(metric, field);
+            if watts.is_telling() && truth(body, metered) != Some(false) {
+                let wished = report.within(chassis, field);
+                let component = report.memory.sensor(class, &wished, SensorKind::Power, &seen.uri, field);
+                report.push(analog(
+                    &component,
+                    Figure::new(SensorKind::Power, field, watts),
+                    &Status::default(),
+                    &seen,
+                ));
+            }
         }
     }
 }
@@ -150,9 +200,10 @@ pub(super) fn report<'a>(report: &mut Report<'a>, chassis: &'a str) {
 fn supply_state(component: &ComponentId, status: &Status, supply: &Supply<'_>) -> Option<Reading> {
     let mut reading = part_state(component, status, &supply.seen);
     let feed = match lenient::text(supply.body, "LineInputStatus").as_deref() {
-        Some("LossOfInput") => "input lost",
-        Some("OutOfRange") => "input out of range",
-        _ => return reading,
+        Some("LossOfInput") => "input lost".to_owned(),
+        Some("OutOfRange") => "input out of range".to_owned(),
+        None | Some("Normal") => return reading,
+        Some(other) => format!("LineInputStatus {other}"),
     };
     if let Some(Value::State { text, .. }) = reading.as_mut().and_then(|r| r.value.as_mut()) {
         *text = format!("{text}, {feed}");
@@ -160,20 +211,67 @@ fn supply_state(component: &ComponentId, status: &Status, supply: &Supply<'_>) -
     reading
 }
 
-fn figures(supply: &Supply<'_>) -> [(SensorKind, Option<Number>); 4] {
-    let body = supply.body;
-    let metric = |field: &str| supply.metrics.and_then(|m| m.get(field)).and_then(|m| number(m, "Reading"));
-    let input = metric("InputVoltage").or_else(|| number(body, "LineInputVoltage"));
-    let into = metric("InputPowerWatts").or_else(|| number(body, "PowerInputWatts"));
-    let out = metric("OutputPowerWatts")
-        .or_else(|| number(body, "PowerOutputWatts"))
-        .or_else(|| number(body, "LastPowerOutputWatts"));
-    [
-        (SensorKind::InputVoltage, input),
-        (SensorKind::InputPower, into),
-        (SensorKind::OutputPower, out),
-        (SensorKind::Efficiency, number(body, "EfficiencyPercent")),
-    ]
+/// A figure and where it stands.
+struct Told {
+    figure: Figure,
+    seen: Seen,
+}
+
+/// The figures of a supply: those of the resource itself, and those of its metrics (`PowerSupplyMetrics`, sensor excerpts). What a sensor of its own tells
+/// already (`read`) is not told again, but for input and output, which have kinds of their own only here. `EfficiencyRatings` are what the maker promises
+/// for a load: no measurement.
+fn supply_figures(supply: &Supply<'_>, read: &BTreeSet<&str>) -> Vec<Told> {
+    use SensorKind as K;
+    let at = |kind: K, sensor: &str, number: Field<Number>, seen: &Seen| Told {
+        figure: Figure::new(kind, sensor, number),
+        seen: seen.clone(),
+    };
+    let metrics = supply.metrics.map(|node| (&node.body, Seen { uri: node.uri.clone(), at: node.at }));
+    let mut told = Vec::new();
+    for (kind, metric, fields) in [
+        (K::InputVoltage, "InputVoltage", &["LineInputVoltage", "InputVoltage"][..]),
+        (K::InputPower, "InputPowerWatts", &["PowerInputWatts"]),
+        (K::OutputPower, "OutputPowerWatts", &["PowerOutputWatts", "LastPowerOutputWatts"]),
+        (K::Efficiency, "EfficiencyPercent", &["EfficiencyPercent"]),
+    ] {
+        let measured = metrics.as_ref().map(|(body, seen)| at(kind, kind.as_str(), excerpt_field(body, metric), seen));
+        let own = at(kind, kind.as_str(), first_number(supply.body, fields), &supply.seen);
+        told.push(measured.filter(|m| m.figure.number.is_value()).unwrap_or(own));
+    }
+    let body = metrics.as_ref().map_or((supply.body, &supply.seen), |(body, seen)| (*body, seen));
+    for (kind, sensor, field, factor) in [
+        (K::Current, "input_current", "InputCurrentAmps", 1.0),
+        (K::Frequency, "input_frequency", "FrequencyHz", 1.0),
+        (K::Temperature, "temperature", "TemperatureCelsius", 1.0),
+        (K::FanDuty, "fan", "FanSpeedPercent", 1.0),
+        (K::Energy, "energy", "EnergykWh", 3.6e6),
+    ] {
+        if !has_own_sensor(body.0.get(field), read) {
+            let number = excerpt_field(body.0, field).map(|n| Number { value: n.value * factor, ..n });
+            told.push(at(kind, sensor, number, body.1));
+        }
+    }
+    let rpm = body.0.get("FanSpeedPercent").map_or(Field::Absent, |fan| number_field(fan, "SpeedRPM"));
+    told.push(at(K::FanSpeed, "fan", rpm.below("FanSpeedPercent"), body.1));
+    for (kind, word, field) in [
+        (K::Voltage, "rail_voltage", "RailVoltage"),
+        (K::Current, "rail_current", "RailCurrentAmps"),
+        (K::Power, "rail_power", "RailPowerWatts"),
+    ] {
+        for (index, rail) in list(body.0, field).iter().enumerate() {
+            if !has_own_sensor(Some(rail), read) {
+                let seen = Seen { uri: format!("{}#/{field}/{index}", body.1.uri), at: body.1.at };
+                told.push(at(kind, &format!("{word} {}", index + 1), number_field(rail, "Reading"), &seen));
+            }
+        }
+    }
+    told.retain(|t| t.figure.number.is_telling());
+    told
+}
+
+/// Whether an excerpt repeats a sensor that was read.
+fn has_own_sensor(excerpt: Option<&Json>, read: &BTreeSet<&str>) -> bool {
+    excerpt.and_then(|e| link(e, "DataSourceUri")).is_some_and(|uri| read.contains(uri.trim_end_matches('/')))
 }
 
 /// The part in a power supply's place; `None` where the place is empty.
@@ -183,9 +281,9 @@ pub(super) fn part(component: ComponentId, supply: &Supply<'_>) -> Option<Part> 
         component,
         manufacturer: text(body, "Manufacturer"),
         model: text(body, "Model"),
-        part_number: name(body, &["PartNumber", "SparePartNumber"]),
+        part_number: name(body, &["PartNumber", "SparePartNumber"]).or_else(|| oem::oem_text(body, &["FruPartNumber"])),
         serial: super::inventory::serial(body),
-        firmware: text(body, "FirmwareVersion"),
+        firmware: name(body, &["FirmwareVersion", "Version"]),
         capacity_bytes: None,
         source: Source(supply.seen.uri.clone()),
     })
@@ -209,6 +307,7 @@ pub(super) fn power_state(component: &ComponentId, node: &Node) -> Option<Readin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn power_supplies_of_every_spelling_are_known_by_their_bay() {
@@ -220,5 +319,78 @@ mod tests {
         for none in ["PSU", "12V", "PSU1 Inlet", "7"] {
             assert_eq!(generic_number(none), None, "{none}");
         }
+    }
+
+    fn node(role: Role, uri: &str, parent: &str, body: Json) -> Node {
+        let owner = "/redfish/v1/Chassis/1".to_owned();
+        let at = outband_schemas::Timestamp::from_secs(1);
+        Node { uri: uri.to_owned(), role, owner, parent: parent.to_owned(), body, at }
+    }
+
+    fn told(nodes: &[Node]) -> Vec<(String, f64)> {
+        let mut memory = crate::redfish::memory::Memory::default();
+        let mut built = Report { nodes, lossy: BTreeSet::new(), memory: &mut memory, out: Vec::new() };
+        super::report(&mut built, "/redfish/v1/Chassis/1");
+        let readings = built.out.into_iter().filter_map(|o| match o {
+            outband_schemas::Observation::Reading(r) => Some(r),
+            _ => None,
+        });
+        readings
+            .filter_map(|r| Some((format!("{} {} {}", r.component, r.kind, r.sensor), r.value?.as_number()?)))
+            .collect()
+    }
+
+    #[test]
+    fn metrics_of_a_supply_are_told_but_for_those_with_a_sensor_of_their_own() {
+        let psu = "/redfish/v1/Chassis/1/PowerSubsystem/PowerSupplies/1";
+        let sensor = "/redfish/v1/Chassis/1/Sensors/PS1Temp";
+        let nodes = [
+            node(Role::Sensor, sensor, "", json!({"Reading": 40})),
+            node(
+                Role::PowerSupply,
+                psu,
+                "",
+                json!({"Name": "PSU1", "Status": {"State": "Enabled", "Health": "OK"},
+                "EfficiencyRatings": [{"EfficiencyPercent": 94, "LoadPercent": 50}]}),
+            ),
+            node(
+                Role::PowerSupplyMetrics,
+                "/m",
+                psu,
+                json!({
+                    "InputVoltage": {"Reading": 230.5, "DataSourceUri": "/v"}, "InputCurrentAmps": {"Reading": 1.5},
+                    "TemperatureCelsius": {"Reading": 40, "DataSourceUri": sensor},
+                    "EnergykWh": {"Reading": 2}, "FrequencyHz": {"Reading": null},
+                    "FanSpeedPercent": {"Reading": 60, "SpeedRPM": 3290}, "RailVoltage": [{"Reading": 12.1}, 7]}),
+            ),
+        ];
+        let expected = [
+            ("psu/1 input_voltage input_voltage", 230.5),
+            ("psu/1 current input_current", 1.5),
+            ("psu/1 fan_duty fan", 60.0),
+            ("psu/1 energy energy", 7.2e6),
+            ("psu/1 fan_speed fan", 3290.0),
+            ("psu/1 voltage rail_voltage 1", 12.1),
+        ];
+        assert_eq!(told(&nodes), expected.map(|(name, value)| (name.to_owned(), value)));
+    }
+
+    #[test]
+    fn power_control_gives_what_is_drawn_its_extremes_and_its_limits() {
+        let power = json!({"PowerControl": [
+            {"Name": "Server", "PowerConsumedWatts": 300, "PowerCapacityWatts": 800, "PowerLimit": {"LimitInWatts": null},
+             "PowerMetrics": {"MinConsumedWatts": 280, "MaxConsumedWatts": 410, "AverageConsumedWatts": "305", "IntervalInMin": 20}},
+            {"Name": "Nothing"}],
+            "Oem": {"Hpe": {"HasGpuPowerMetering": false, "PowerMetric": {"CpuWatts": 60, "GpuWatts": 0}}}});
+        let expected = [
+            ("chassis/Server power Server", 300.0),
+            ("chassis/Server power Server AverageConsumedWatts", 305.0),
+            ("chassis/Server power Server MinConsumedWatts", 280.0),
+            ("chassis/Server power Server MaxConsumedWatts", 410.0),
+            ("chassis/Server power Server PowerCapacityWatts", 800.0),
+            ("cpu/CpuWatts power CpuWatts", 60.0),
+        ];
+        let nodes = [node(Role::Power, "/redfish/v1/Chassis/1/Power", "", power)];
+        assert_eq!(told(&nodes), expected.map(|(name, value)| (name.to_owned(), value)));
     }
 }
