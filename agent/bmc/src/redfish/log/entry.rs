@@ -105,7 +105,8 @@ fn digest_of(id: &str, body: &Value) -> u64 {
     let own = IDENTITY.iter().chain(&STATE).map(|f| text(body, f).unwrap_or_default());
     let arguments = lenient::list(body, "MessageArgs").iter().filter_map(lenient::as_text);
     let makers = body.get("Oem").and_then(Value::as_object).into_iter().flat_map(Map::values);
-    let edited = makers.flat_map(|maker| OEM_STATE.iter().filter_map(move |f| Some(format!("{f}={}", text(maker, f)?))));
+    let edited =
+        makers.flat_map(|maker| OEM_STATE.iter().filter_map(move |f| Some(format!("{f}={}", text(maker, f)?))));
     digest(std::iter::once(id.to_owned()).chain(own).chain(arguments).chain(edited))
 }
 

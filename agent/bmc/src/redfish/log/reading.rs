@@ -44,9 +44,11 @@ pub(super) struct Reading {
     connected: bool,
     /// Entries that are only linked to and were asked for: the page that lists them.
     asked: HashMap<String, usize>,
-    /// The linked entry that shows whether the log is still the one that was read, and those that are believed to be known if it is.
-    witness: Option<String>,
+    /// The newest linked entry of each page, which shows whether the log is still the one that was read, and those that are believed to be known if it is.
+    witnesses: HashSet<String>,
     believed: Vec<String>,
+    /// It is another log now: links that were known lead to other entries.
+    replaced: bool,
 }
 
 /// What a page lists.
@@ -89,8 +91,9 @@ impl Reading {
             broken: false,
             connected: false,
             asked: HashMap::new(),
-            witness: None,
+            witnesses: HashSet::new(),
             believed: Vec::new(),
+            replaced: false,
         }
     }
 
@@ -101,6 +104,14 @@ impl Reading {
     fn list(&mut self, digest: u64) {
         if self.held.insert(digest) {
             self.listed.push(digest);
+        }
+    }
+
+    /// Lists what a link led to right after the link.
+    fn list_linked(&mut self, link: u64, digest: u64) {
+        if self.held.insert(digest) {
+            let at = self.listed.iter().position(|d| *d == link).map_or(self.listed.len(), |at| at + 1);
+            self.listed.insert(at, digest);
         }
     }
 
@@ -133,8 +144,9 @@ impl Reading {
         let page = self.pages.len();
         self.pages.push(uri.to_owned());
         let repeated = !items.is_empty() && items.iter().all(|i| self.held.contains(&i.digest()));
-        let last = items.last().map(Item::digest);
-        let anchored = |i: &Item| self.told.contains(&i.digest());
+        // A link alone does not show that it still leads where it led.
+        let last = items.last().filter(|i| matches!(i, Item::Whole(_))).map(Item::digest);
+        let anchored = |i: &Item| matches!(i, Item::Whole(_)) && self.told.contains(&i.digest());
         self.connected = self.order == Some(Order::NewestFirst)
             && if self.before.cut { items.iter().any(anchored) } else { items.last().is_some_and(anchored) };
         let (new, mut follow) = self.new_of(items, uri, page);
@@ -150,12 +162,16 @@ impl Reading {
 
     fn learn_order(&mut self, items: &[Item]) {
         let entries = wholes(items);
-        let Some(order) = order_of(&entries) else {
-            self.unsorted |= entries.len() > 2;
-            return;
-        };
-        self.unsorted |= !self.pages.is_empty() && self.order.is_some_and(|before| before != order);
-        self.order = Some(order).filter(|_| !self.unsorted);
+        match order_of(&entries) {
+            Some(order) => {
+                self.unsorted |= !self.pages.is_empty() && self.order.is_some_and(|before| before != order);
+                self.order = Some(order);
+            }
+            None => self.unsorted |= entries.len() > 2,
+        }
+        if self.unsorted {
+            self.order = None;
+        }
     }
 
     /// The entries of a page that were not told before, and the linked ones to ask for.
@@ -173,29 +189,40 @@ impl Reading {
         for (at, item) in items.into_iter().enumerate() {
             let digest = item.digest();
             let known = self.knows(digest) || self.held.contains(&digest) || is_old(at);
-            self.list(digest);
             match item {
-                Item::Link(link) if known => believed.push(link),
+                Item::Whole(ref entry) if self.expanded.contains(uri) => {
+                    let link = of_link(&entry.uri);
+                    self.list(link);
+                    self.list_linked(link, digest);
+                }
+                _ => self.list(digest),
+            }
+            match item {
+                Item::Link(link) if known && !self.replaced => {
+                    let pairs = |kept: &Digests| {
+                        kept.0.windows(2).find_map(|p| (p.first() == Some(&digest)).then(|| p.last().copied()))
+                    };
+                    if let Some(entry) = pairs(&self.before.told).or_else(|| pairs(&self.before.loose)).flatten() {
+                        self.list_linked(digest, entry);
+                    }
+                    believed.push(link);
+                }
                 Item::Link(link) => {
                     if self.asked.insert(link.clone(), page).is_none() {
                         follow.push(Follow::Entry(link));
                     }
                 }
-                Item::Whole(entry) => {
-                    if self.expanded.contains(uri) {
-                        self.list(of_link(&entry.uri));
-                    }
-                    if !known {
-                        new.push(entry);
-                    }
-                }
+                Item::Whole(entry) if !known => new.push(entry),
+                Item::Whole(_) => {}
             }
         }
-        if self.witness.is_none() {
-            let newest = believed.iter().filter_map(|l| Some((tail(l).parse::<u64>().ok()?, l))).max();
-            let end = if newest_first { believed.first() } else { believed.last() };
-            self.witness = newest.map(|(_, link)| link).or(end).cloned();
-            follow.extend(self.witness.iter().filter(|w| self.asked.insert((*w).clone(), page).is_none()).cloned().map(Follow::Entry));
+        let newest = believed.iter().filter_map(|l| Some((tail(l).parse::<u64>().ok()?, l))).max();
+        let end = if newest_first { believed.first() } else { believed.last() };
+        if let Some(witness) = newest.map(|(_, link)| link).or(end)
+            && self.asked.insert(witness.clone(), page).is_none()
+        {
+            self.witnesses.insert(witness.clone());
+            follow.push(Follow::Entry(witness.clone()));
         }
         self.believed.extend(believed);
         (new, follow)
@@ -205,16 +232,21 @@ impl Reading {
     pub(super) fn entry(&mut self, uri: &str, body: Value) -> (Option<Entry>, Vec<Follow>) {
         let Some(entry) = Entry::of(uri.to_owned(), body) else { return (None, Vec::new()) };
         let known = self.knows(entry.digest) || self.held.contains(&entry.digest);
-        self.list(entry.digest);
-        let replaced = !known && self.witness.as_deref() == Some(uri);
-        let again = if replaced { std::mem::take(&mut self.believed) } else { Vec::new() };
+        self.list_linked(of_link(uri), entry.digest);
+        if known || !self.witnesses.contains(uri) {
+            return ((!known).then_some(entry), Vec::new());
+        }
+        self.replaced = true;
         let page = self.pages.len().saturating_sub(1);
-        let again: Vec<Follow> = again
-            .into_iter()
-            .filter(|link| self.asked.insert(link.clone(), page).is_none())
-            .map(Follow::Entry)
-            .collect();
-        ((!known).then_some(entry), again)
+        let believed = std::mem::take(&mut self.believed).into_iter();
+        let mut again: Vec<Follow> =
+            believed.filter(|link| self.asked.insert(link.clone(), page).is_none()).map(Follow::Entry).collect();
+        if std::mem::replace(&mut self.resumed, false) {
+            self.followed.clear();
+            let beginning = self.pages.first().and_then(|uri| uri.split('?').next());
+            again.extend(beginning.map(|uri| Follow::Page { uri: uri.to_owned(), else_from: None }));
+        }
+        (Some(entry), again)
     }
 
     /// The page after `uri` where the BMC names none, although it says that there are more entries.
@@ -246,7 +278,8 @@ impl Reading {
 
     fn further(&mut self, next: String, last: Option<u64>) -> Follow {
         if self.pages.len() >= PAGES {
-            let detail = format!("the log is long: {PAGES} pages of it were read, and the next poll reads on from here");
+            let detail =
+                format!("the log is long: {PAGES} pages of it were read, and the next poll reads on from here");
             return Follow::Lost { uri: next, cause: Cause::Cancelled, detail };
         }
         let at_known = self.order == Some(Order::NewestFirst) && last.is_some_and(|d| self.loose.contains(&d));

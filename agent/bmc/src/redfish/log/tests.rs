@@ -64,7 +64,11 @@ impl Bmc {
         for _ in 0..count {
             self.serial += 1;
             self.clock += 7;
-            let id = if self.named { format!("e{:x}", self.serial.wrapping_mul(0x9e37_79b9)) } else { self.next_id.to_string() };
+            let id = if self.named {
+                format!("e{:x}", self.serial.wrapping_mul(0x9e37_79b9))
+            } else {
+                self.next_id.to_string()
+            };
             self.next_id = if self.next_id >= self.last_id { 1 } else { self.next_id + 1 };
             self.entries.push(json!({
                 "@odata.id": format!("{ENTRIES}/{id}"), "Id": id, "Severity": "Warning",
@@ -94,7 +98,8 @@ impl Bmc {
         match self.listing {
             Listing::Old => {}
             Listing::New => all.reverse(),
-            Listing::Shuffled => all.sort_by_key(|e| e["Message"].to_string().bytes().fold(7u32, |h, b| h.wrapping_mul(31) ^ u32::from(b))),
+            Listing::Shuffled => all
+                .sort_by_key(|e| e["Message"].to_string().bytes().fold(7u32, |h, b| h.wrapping_mul(31) ^ u32::from(b))),
         }
         all
     }
@@ -106,7 +111,9 @@ impl Bmc {
         let link = |uri: &str| json!({"@odata.id": uri});
         Some(match path {
             "/redfish/v1/Systems" => json!({"@odata.id": path, "Members": [link("/redfish/v1/Systems/1")]}),
-            "/redfish/v1/Systems/1" => json!({"@odata.id": path, "Id": "1", "LogServices": link("/redfish/v1/Systems/1/LogServices")}),
+            "/redfish/v1/Systems/1" => {
+                json!({"@odata.id": path, "Id": "1", "LogServices": link("/redfish/v1/Systems/1/LogServices")})
+            }
             "/redfish/v1/Systems/1/LogServices" => json!({"@odata.id": path, "Members": [link(SERVICE)]}),
             SERVICE => json!({"@odata.id": path, "Id": "SEL", "Entries": link(ENTRIES)}),
             ENTRIES => {
@@ -118,9 +125,12 @@ impl Bmc {
                 let skip = query.split('&').find_map(|p| p.strip_prefix("$skip=")?.parse::<usize>().ok()).unwrap_or(0);
                 let all = self.listed();
                 let total = all.len();
-                let page: Vec<Value> = all.into_iter().skip(skip).take(self.page).map(|e| {
-                    if self.linked && !expanded { json!({"@odata.id": e["@odata.id"]}) } else { e }
-                }).collect();
+                let page: Vec<Value> = all
+                    .into_iter()
+                    .skip(skip)
+                    .take(self.page)
+                    .map(|e| if self.linked && !expanded { json!({"@odata.id": e["@odata.id"]}) } else { e })
+                    .collect();
                 let end = skip + page.len();
                 let mut body = json!({"@odata.id": path, "Members@odata.count": total, "Members": page});
                 if end < total {
@@ -227,12 +237,14 @@ proptest! {
     /// Pages fail, the log is cleared, wraps, is edited and lists otherwise than before; in the end each entry that is in the log was told, and none twice.
     #[test]
     fn every_entry_is_told_exactly_once_whatever_became_of_its_log(
-        listing in listings(), page in prop_oneof![2usize..8, Just(1000)], capacity in prop_oneof![5usize..40, Just(10_000)],
+        listing in listings(), page in prop_oneof![2usize..20, Just(1000)], capacity in prop_oneof![5usize..40, Just(10_000)],
         last_id in prop_oneof![6u64..30, Just(1_000_000)], named in any::<bool>(), steps in steps(),
     ) {
         let mut bmc = Bmc { capacity, last_id, named, ..Bmc::new(listing, page) };
         let mut listener = Listener::default();
         let one_page = page == 1000;
+        // Three entries in order may be so by chance.
+        prop_assume!(listing != Listing::Shuffled || page > 10);
         for step in steps {
             match step {
                 Step::Append(count) => bmc.append(count),
@@ -249,6 +261,8 @@ proptest! {
             }
         }
         bmc.fails.clear();
+        // Where no order can be seen, an interrupted reading is finished first, and the one after it finds what came in its front meanwhile.
+        listener.poll(&mut bmc);
         listener.poll(&mut bmc);
         prop_assert_eq!(listener.missing(&bmc), Vec::<Value>::new());
         prop_assert!(listener.told.values().all(|n| *n == 1), "{:?}", listener.told);
@@ -264,7 +278,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Append(count) => bmc.append(count),
-                Step::Clear if page == 1000 => bmc.clear(),
+                Step::Clear => bmc.clear(),
                 Step::Poll(fails) => {
                     bmc.fails = fails;
                     listener.poll(&mut bmc);
@@ -273,6 +287,8 @@ proptest! {
             }
         }
         bmc.fails.clear();
+        // Where no order can be seen, an interrupted reading is finished first, and the one after it finds what came in its front meanwhile.
+        listener.poll(&mut bmc);
         listener.poll(&mut bmc);
         prop_assert_eq!(listener.missing(&bmc), Vec::<Value>::new());
         prop_assert!(listener.told.values().all(|n| *n == 1), "{:?}", listener.told);
@@ -370,10 +386,19 @@ fn a_log_that_lists_less_than_it_says_is_named() {
         if get.uri == ENTRIES {
             body["Members@odata.count"] = 9.into();
         }
-        walk.handle_body(&mut memory, &get, Answer::Http { status: 200, body: body.to_string().into_bytes(), etag: None }, at);
+        walk.handle_body(
+            &mut memory,
+            &get,
+            Answer::Http { status: 200, body: body.to_string().into_bytes(), etag: None },
+            at,
+        );
     }
     let outcome = walk.finish(&mut memory, at);
-    let gaps: Vec<&Gap> = outcome.observations.iter().filter_map(|o| if let Observation::Gap(g) = o { Some(g) } else { None }).collect();
-    assert!(matches!(gaps.as_slice(), [gap] if gap.detail.contains("9 entries") && gap.source.0 == ENTRIES), "{gaps:?}");
+    let gaps: Vec<&Gap> =
+        outcome.observations.iter().filter_map(|o| if let Observation::Gap(g) = o { Some(g) } else { None }).collect();
+    assert!(
+        matches!(gaps.as_slice(), [gap] if gap.detail.contains("9 entries") && gap.source.0 == ENTRIES),
+        "{gaps:?}"
+    );
     assert_eq!(outcome.observations.len(), 4);
 }
