@@ -8,6 +8,8 @@ use outband_schemas::{
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+const SILENT: &str = "not a word";
+
 /// What became of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -179,7 +181,10 @@ impl Look<'_, '_> {
             None if item.body.get("Status").is_none_or(|s| s.as_object().is_none_or(|o| o.values().all(Value::is_null))) => {
                 Fate::Explained("it gives no status, and nothing below it reads".to_owned())
             }
-            None => self.missing(item),
+            None => match id_of(item.body).filter(|id| spot(id) != spot(&item.uri)) {
+                Some(id) if !self.said.at(id).is_empty() => Fate::Explained(format!("it calls itself {id}, which is told")),
+                _ => self.missing(item),
+            },
         }
     }
 
@@ -355,30 +360,38 @@ impl Look<'_, '_> {
                 Fate::Explained(format!("the client says {}: {}", gap.cause.as_str(), gap.detail))
             }
             Some(gap) => Fate::Unexplained(format!("the client says {}: {}", gap.cause.as_str(), gap.detail)),
-            None => Fate::Unexplained("not a word".to_owned()),
+            None => Fate::Unexplained(SILENT.to_owned()),
         }
     }
 
     /// Of several generations of resources for one chassis the census counts the larger. A sensor of the other one, whose name matches nothing, is
-    /// covered where the client told every sensor of the one that counts.
+    /// covered where as many sensors of its kind are told of the chassis as the census counts there.
     fn by_count(&self, fates: &mut [(&Item<'_>, Fate)]) {
         type Key<'k> = (&'k str, &'static str);
-        let mut sizes: BTreeMap<Key<'_>, BTreeMap<Group, (usize, usize)>> = BTreeMap::new();
+        let mut sizes: BTreeMap<Key<'_>, BTreeMap<Group, (usize, bool)>> = BTreeMap::new();
         for (item, fate) in fates.iter().filter(|(i, _)| i.group != Group::Only) {
-            let size = sizes.entry((item.owner.as_str(), item.kind)).or_default().entry(item.group).or_default();
+            let size = sizes.entry((item.owner.as_str(), item.kind)).or_default().entry(item.group).or_insert((0, true));
             size.0 += 1;
-            size.1 += usize::from(!matches!(fate, Fate::Unexplained(_)));
+            size.1 &= !matches!(fate, Fate::Unexplained(_));
         }
-        let covered: BTreeMap<(String, &str), (Group, usize)> = sizes
-            .into_iter()
-            .filter_map(|((owner, kind), groups)| {
-                let (group, (all, fine)) = groups.into_iter().max_by_key(|(_, (all, fine))| (*all, *fine))?;
-                (all == fine).then(|| ((owner.to_owned(), kind), (group, all)))
-            })
-            .collect();
-        for (item, fate) in fates.iter_mut().filter(|(i, f)| i.group != Group::Only && matches!(f, Fate::Unexplained(_))) {
-            if let Some((group, n)) = covered.get(&(item.owner.clone(), item.kind)).filter(|(g, _)| *g != item.group) {
-                *fate = Fate::Explained(format!("the {n} of the other generation ({group:?}) are told, which are as many or more"));
+        let mut covered: BTreeMap<(String, &str), usize> = BTreeMap::new();
+        for ((owner, kind), groups) in sizes {
+            let counted = groups.values().map(|(n, _)| *n).max().unwrap_or_default();
+            let whole = groups.values().any(|(n, fine)| *n == counted && *fine);
+            let below = format!("{}/", loosely(owner));
+            let is_kind = |r: &&&Reading| match kind {
+                "power_supply" => r.component.class() == ComponentClass::PowerSupply && r.kind == SensorKind::State,
+                _ => kinds(kind).contains(&r.kind) && r.component.class() != ComponentClass::Disk,
+            };
+            let told = self.said.readings.iter().filter(|r| good(r) && loosely(&r.source.0).starts_with(&below));
+            let places: BTreeSet<&ComponentId> = told.filter(is_kind).map(|r| &r.component).collect();
+            if whole || places.len() >= counted {
+                covered.insert((owner.to_owned(), kind), places.len().max(counted));
+            }
+        }
+        for (item, fate) in fates.iter_mut().filter(|(i, f)| i.group != Group::Only && *f == Fate::Unexplained(SILENT.to_owned())) {
+            if let Some(n) = covered.get(&(item.owner.clone(), item.kind)) {
+                *fate = Fate::Explained(format!("{n} others of the other generation of resources are told in its place, no fewer than are counted"));
             }
         }
     }
@@ -436,7 +449,7 @@ pub(crate) fn duplicates(tree: &Tree, holdings: &Holdings<'_>, said: &Said<'_>) 
         }
     }
     for ((serial, _), places) in serials.iter().filter(|(_, p)| p.len() > 1) {
-        if !repeats_within_a_collection(holdings, serial) {
+        if !kept_apart(holdings, serial) {
             out.push(format!("drive {serial}: {}", places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")));
         }
     }
@@ -444,11 +457,12 @@ pub(crate) fn duplicates(tree: &Tree, holdings: &Holdings<'_>, said: &Said<'_>) 
     out
 }
 
-/// Firmware and mockups that know no serial write the same one to every drive of a controller.
-fn repeats_within_a_collection(holdings: &Holdings<'_>, wanted: &str) -> bool {
+/// Whether a serial proves nothing: one storage shows it twice, or two systems each show it as their own. Firmware and mockups that know no serial write
+/// the same one to every drive.
+fn kept_apart(holdings: &Holdings<'_>, wanted: &str) -> bool {
     let drives = holdings.items.iter().filter(|i| i.kind == "drive" && serial(i.body) == Some(wanted));
-    let mut owners = BTreeSet::new();
-    drives.into_iter().any(|d| !owners.insert(&d.owner))
+    let mut tops = BTreeSet::new();
+    drives.into_iter().any(|d| !tops.insert(d.uri.split('/').nth(3)))
 }
 
 /// One sensor, shown by both generations of resources and told from both.

@@ -66,8 +66,10 @@ struct Scalars {
     leading: Vec<f64>,
     texts: Vec<String>,
     truths: bool,
-    /// The text after a key that holds `everity`.
+    /// How many fields tell of a severity.
     severities: usize,
+    /// Lengths of arrays, for what is told as their count.
+    lengths: Vec<usize>,
 }
 
 /// Fields that never are a reading: what they hold is no source of one.
@@ -86,10 +88,19 @@ impl Scalars {
                     if !(readings_only && is_no_reading(name)) {
                         self.severities += usize::from(name.contains("everity") && inner.is_string());
                         self.take(inner, readings_only);
+                        // A figure may be told with its field's name, e.g. `MinNumNeeded 2`.
+                        match inner {
+                            Value::String(text) => self.texts.push(format!("{name} {}", clean(text))),
+                            Value::Number(_) | Value::Bool(_) => self.texts.push(format!("{name} {inner}")),
+                            _ => {}
+                        }
                     }
                 }
             }
-            Value::Array(list) => list.iter().for_each(|v| self.take(v, readings_only)),
+            Value::Array(list) => {
+                self.lengths.push(list.len());
+                list.iter().for_each(|v| self.take(v, readings_only));
+            }
             Value::String(text) => {
                 match text.trim().parse::<f64>() {
                     Ok(n) => self.plain.push(n),
@@ -118,9 +129,13 @@ impl Scalars {
         for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'))) {
             self.plain.extend(word.parse::<f64>().ok());
         }
-        self.texts.push(clean(&text.replace("\\\"", "\"").replace("\\/", "/").replace("\\\\", "\\")));
+        let plain = text.replace("\\\"", "\"").replace("\\/", "/").replace("\\\\", "\\");
+        self.texts.extend(plain.split('"').map(clean));
+        self.texts.push(clean(&plain.replace(['"', ':', ','], " ")));
+        self.texts.push(clean(&plain));
         self.truths = true;
         self.severities += 1;
+        self.lengths.extend(0..100);
     }
 
     fn holds(&self, said: &str) -> bool {
@@ -187,6 +202,9 @@ impl Oracle<'_> {
         for (resource, start) in self.inline.0.get(&loosely(base)).into_iter().flatten() {
             take(resource, start);
         }
+        if let Some((resource, rest)) = self.member(base, pointer) {
+            take(resource, &rest);
+        }
         // What a BMC does not spell as JSON may have been an inline object of the collection above.
         let mut above = base;
         while let Some((parent, _)) = above.rsplit_once('/') {
@@ -201,6 +219,14 @@ impl Oracle<'_> {
             }
         }
         scalars
+    }
+
+    /// The resource that a collection's member links to, where the source names the member by its number: an expanded one that lost its own URI.
+    fn member(&self, collection: &str, pointer: &str) -> Option<(&str, String)> {
+        let (index, rest) = pointer.strip_prefix("/Members/").map(|p| p.split_once('/').unwrap_or((p, "")))?;
+        let member = self.tree.find(collection)?.get("Members")?.get(index.parse::<usize>().ok()?)?;
+        let rest = if rest.is_empty() { String::new() } else { format!("/{rest}") };
+        Some((member.get("@odata.id")?.as_str()?, rest))
     }
 
     fn reading(&self, r: &Reading) -> Option<String> {
@@ -231,7 +257,8 @@ impl Oracle<'_> {
         // Words of our own, for what the BMC says in other fields or does not say.
         const OWN: [&str; 3] = ["no status given", "input lost", "input out of range"];
         let here = self.at(&r.source.0, false, false);
-        let missing = text.split(", ").find(|part| !OWN.contains(part) && !here.holds(part));
+                let counted = |part: &str| part.strip_suffix(" members").and_then(|n| n.parse().ok()).is_some_and(|n| here.lengths.contains(&n));
+        let missing = text.split(", ").find(|part| !OWN.contains(part) && !here.holds(part) && !counted(part));
         if let Some(part) = missing {
             return Some(format!("{part:?} is not there"));
         }
@@ -308,8 +335,13 @@ fn times_in(text: &str) -> Vec<i64> {
         part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
     };
     let Some((year, month, day)) = digits(0, 4).zip(digits(5, 7)).zip(digits(8, 10)).map(|((y, m), d)| (y, m, d)) else { return Vec::new() };
-    let Some((hour, minute, second)) = digits(11, 13).zip(digits(14, 16)).zip(digits(17, 19)).map(|((h, m), s)| (h, m, s)) else { return Vec::new() };
-    let mut rest = text.get(19..).unwrap_or_default();
+    let Some((hour, minute)) = digits(11, 13).zip(digits(14, 16)) else { return Vec::new() };
+    // Some leave the seconds out.
+    let (second, after) = match digits(17, 19) {
+        Some(second) => (second, 19),
+        None => (0, 16),
+    };
+    let mut rest = text.get(after..).unwrap_or_default();
     let mut millis = 0;
     if let Some(fraction) = rest.strip_prefix('.') {
         let length = fraction.len() - fraction.trim_start_matches(|c: char| c.is_ascii_digit()).len();
