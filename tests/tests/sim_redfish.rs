@@ -1,30 +1,17 @@
 //! The simulated Redfish service against `redfishtool`, a client that others wrote, and what it does when told to misbehave.
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
-use outband_tests::sim::machine::{Fault, FaultKind, Machine, Shared, Spec};
-use outband_tests::sim::redfish_bmc::{
-    Fault as Wrong, Login, Misdeed, Options, RedfishServer, RedfishTree, Service, Where,
-};
+use outband_tests::sim::machine::{Fault, FaultKind};
+use outband_tests::sim::redfish_bmc::{Fault as Wrong, Misdeed, Options, RedfishServer, RedfishTree, Service, Where};
 use outband_tests::{skip, wait_until};
 use serde_json::Value;
 use std::process::{Command, Output};
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
-const USER: &str = "operator";
-const PASSWORD: &str = "correct horse";
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod support_sim;
 
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
-}
-
-fn options() -> Options {
-    Options { login: Some(Login { user: USER.to_owned(), password: PASSWORD.to_owned() }), ..Options::default() }
-}
-
-fn machine(faults: Vec<Fault>) -> Shared {
-    Shared::new(Machine::new(Spec::new("r1-u01", "NG0000018", 18), faults), 1.0)
-}
+use support_sim::{PASSWORD, USER, client, get, get_json, machine, options, runtime};
 
 /// What `redfishtool` prints; `None`, said on stderr, where it is not installed.
 fn redfishtool(service: &Service, password: &str, command: &[&str]) -> Option<Output> {
@@ -73,32 +60,6 @@ fn a_wrong_password_opens_no_session() {
     let Some(output) = redfishtool(&service, "wrong", &["Systems", "-I", "1", "get"]) else { return };
     assert!(!output.status.success());
     assert_eq!(service.open_sessions(), 0);
-}
-
-/// A client that trusts this one certificate.
-fn client(service: &Service) -> reqwest::Client {
-    let mut roots = rustls::RootCertStore::empty();
-    let pem = service.certificate_pem.as_bytes();
-    let certificate = rustls::pki_types::pem::PemObject::from_pem_slice(pem).unwrap();
-    roots.add(certificate).unwrap();
-    let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    reqwest::Client::builder().tls_backend_preconfigured(config).timeout(Duration::from_secs(5)).build().unwrap()
-}
-
-async fn get(service: &Service, path: &str) -> Result<(u16, String), reqwest::Error> {
-    let url = format!("{}{path}", service.url());
-    let response = client(service).get(url).basic_auth(USER, Some(PASSWORD)).send().await?;
-    Ok((response.status().as_u16(), response.text().await?))
-}
-
-async fn get_json(service: &Service, path: &str) -> Value {
-    let (status, text) = get(service, path).await.unwrap();
-    assert_eq!(status, 200, "{path}: {text}");
-    serde_json::from_str(&text).unwrap()
 }
 
 #[test]
@@ -186,9 +147,9 @@ fn a_misbehaving_service_does_what_it_was_told() {
         let service = RedfishServer::serve(machine(Vec::new()), Options { faults, ..options() }).await.unwrap();
         assert_eq!(get(&service, "/redfish/v1/Chassis").await.unwrap().0, 503);
         assert_eq!(get(&service, "/redfish/v1/Chassis/").await.unwrap().0, 200);
-        assert!(get(&service, "/redfish/v1/Systems").await.unwrap().1.starts_with("<html>"));
+        assert!(get(&service, "/redfish/v1/Systems").await.unwrap().1.starts_with(b"<html>"));
         let (status, text) = get(&service, "/redfish/v1/Managers").await.unwrap();
-        assert!(status == 200 && serde_json::from_str::<Value>(&text).is_err());
+        assert!(status == 200 && serde_json::from_slice::<Value>(&text).is_err());
         assert!(get(&service, "/redfish/v1/UpdateService").await.is_err());
     });
 }
