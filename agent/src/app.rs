@@ -3,6 +3,7 @@
 use crate::clock::SystemClock;
 use crate::config::{self, Config, Invalid, Surroundings};
 use crate::host;
+use crate::poll::guard::Guard;
 use crate::poll::pins::Pins;
 use crate::poll::run::{Plan, Poller, Tally};
 use crate::service;
@@ -77,8 +78,8 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
 
     let (spooler, spool_thread) = open_spool(&config)?;
     let (polling, sending) = (CancellationToken::new(), CancellationToken::new());
-    let poller =
-        Poller::new(spooler.clone(), Pins::of(&config.data_dir), SystemClock, SmallRng::from_rng(&mut rand::rng()));
+    let (pins, guard) = (Pins::of(&config.data_dir), Guard::of(&config.data_dir));
+    let poller = Poller::new(spooler.clone(), pins, guard, SystemClock, SmallRng::from_rng(&mut rand::rng()));
     let link = watch::Sender::new(Link::default());
     let mut app = App {
         plan: watch::Sender::new(plan(&config)),

@@ -5,17 +5,19 @@
 use outband_agent::clock::SystemClock;
 use outband_agent::config::{Cadence, Limits, TargetConfig};
 use outband_agent::poll::bmc::{Connect, Session};
-use outband_agent::poll::pins::Pins;
-use outband_agent::poll::run::{Plan, Poller};
+use outband_agent::poll::guard::Guard;
+use outband_agent::poll::pins::{Change, Pins};
+use outband_agent::poll::run::{Plan, Poller, Tally};
 use outband_agent::spooler::{Options, Spooler};
 use outband_bmc::{Address, Bookmark, ConnectError, Credentials, Fingerprint, Rung, Secret, Target, Trust};
-use outband_bmc::{PollError, Polled};
+use outband_bmc::{PollError, Polled, Standing};
 use outband_proto::convert::decode_set;
-use outband_schemas::{Cause, Lane, Observation, ObservationSet, Section, TargetId};
+use outband_schemas::{Cause, Gap, Lane, Observation, ObservationSet, Section, Source, TargetId, Timestamp};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -31,6 +33,14 @@ enum Mood {
     /// Every session dies after one poll.
     Forgets,
     Certificate(u8),
+    /// Its session stands; what comes with the next handshake is another certificate.
+    Replaced(u8),
+    /// Every section but sensors takes until its time is over, and tells what it read by then.
+    Slow,
+    /// It answers that it is busy, and for how many milliseconds.
+    Busy(u64),
+    /// The password was changed at the BMC while a session was open.
+    Forgot,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +49,12 @@ struct World {
     connects: HashMap<String, usize>,
     open: HashMap<String, i64>,
     bookmarks: Vec<Option<String>>,
+    /// Polls in flight, by host.
+    polling: HashMap<String, Vec<Section>>,
+    /// The most there ever were at one host.
+    at_once: usize,
+    /// Handles on sessions, ever.
+    polls: HashMap<String, usize>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -57,6 +73,14 @@ impl Bmcs {
         self.0.lock().unwrap().open.values().sum()
     }
 
+    fn polls(&self, host: &str) -> usize {
+        self.0.lock().unwrap().polls.get(host).copied().unwrap_or(0)
+    }
+
+    fn at_once(&self) -> usize {
+        self.0.lock().unwrap().at_once
+    }
+
     fn mood(&self, host: &str) -> Mood {
         self.0.lock().unwrap().moods.get(host).copied().unwrap_or(Mood::Well)
     }
@@ -68,6 +92,34 @@ struct Fake {
     host: String,
     polls: usize,
     certificate: Option<Fingerprint>,
+    /// Redfish: others may use it at the same time.
+    shareable: bool,
+    refused: bool,
+}
+
+/// A poll in flight, which ends however it ends.
+struct InFlight<'a>(&'a Bmcs, &'a str, Section);
+
+impl<'a> InFlight<'a> {
+    fn begin(bmcs: &'a Bmcs, host: &'a str, section: Section) -> Self {
+        let mut world = bmcs.0.lock().unwrap();
+        *world.polls.entry(host.to_owned()).or_default() += 1;
+        let polling = world.polling.entry(host.to_owned()).or_default();
+        polling.push(section);
+        let (now, slow) = (polling.len(), polling.iter().filter(|s| **s != Section::Sensors).count());
+        assert!(slow <= 1, "one slow section at a time: {polling:?}");
+        world.at_once = world.at_once.max(now);
+        Self(bmcs, host, section)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let mut world = self.0.0.lock().unwrap();
+        let polling = world.polling.get_mut(self.1).unwrap();
+        let place = polling.iter().position(|s| *s == self.2).unwrap();
+        polling.remove(place);
+    }
 }
 
 impl Connect for Bmcs {
@@ -82,35 +134,64 @@ impl Connect for Bmcs {
             detail: "no".to_owned(),
             remedy: "mend it".to_owned(),
             offered: None,
-        climbed: Vec::new(),
+            climbed: Vec::new(),
         };
         let mut certificate = None;
         match self.mood(host) {
             Mood::Unreachable => return Err(fail(Rung::Reach, Cause::Unreachable)),
             Mood::Refuses => return Err(fail(Rung::Login, Cause::Denied)),
-            Mood::Certificate(n) => {
+            Mood::Certificate(n) | Mood::Replaced(n) => {
                 let offered = Fingerprint([n; 32]);
                 certificate = Some(offered);
                 if matches!(target.trust, Trust::Pinned(pin) if pin != offered) {
-                    return Err(fail(Rung::Security, Cause::Certificate));
+                    let error = fail(Rung::Security, Cause::Certificate);
+                    return Err(ConnectError { offered: Some(offered), ..error });
                 }
             }
-            Mood::Well | Mood::Hangs | Mood::Forgets => {}
+            Mood::Forgot => return Err(fail(Rung::Login, Cause::Denied)),
+            Mood::Well | Mood::Hangs | Mood::Forgets | Mood::Slow | Mood::Busy(_) => {}
         }
         *self.0.lock().unwrap().open.entry(host.clone()).or_default() += 1;
-        Ok(Fake { bmcs: self.clone(), host: host.clone(), polls: 0, certificate })
+        let shareable = matches!(target.address, Address::Redfish { .. });
+        Ok(Fake { bmcs: self.clone(), host: host.clone(), polls: 0, certificate, shareable, refused: false })
     }
 }
 
 impl Session for Fake {
-    async fn poll(&mut self, section: Section, bookmark: Option<&Bookmark>) -> Result<Polled, PollError> {
+    async fn poll(
+        &mut self,
+        section: Section,
+        bookmark: Option<&Bookmark>,
+        until: tokio::time::Instant,
+    ) -> Result<Polled, PollError> {
         self.polls += 1;
+        let _in_flight = InFlight::begin(&self.bmcs, &self.host, section);
         let mut polled = Polled::default();
         match self.bmcs.mood(&self.host) {
             Mood::Hangs => pending().await,
             Mood::Unreachable => return Err(PollError { cause: Cause::Timeout, detail: "lost".to_owned() }),
             Mood::Forgets if self.polls > 1 => {
                 return Err(PollError { cause: Cause::Denied, detail: "session expired".to_owned() });
+            }
+            Mood::Forgot => {
+                self.refused = true;
+                return Err(PollError { cause: Cause::Denied, detail: "HTTP 401".to_owned() });
+            }
+            Mood::Replaced(_) if section == Section::Sensors => {
+                return Err(PollError { cause: Cause::Certificate, detail: "no handshake".to_owned() });
+            }
+            Mood::Replaced(_) => pending().await,
+            Mood::Busy(_) => return Err(PollError { cause: Cause::Busy, detail: "HTTP 503".to_owned() }),
+            Mood::Slow if section != Section::Sensors => {
+                tokio::time::sleep_until(until).await;
+                polled.observations.push(Observation::Gap(Gap {
+                    component: None,
+                    cause: Cause::Cancelled,
+                    detail: "the poll's time was over".to_owned(),
+                    observed_at: Timestamp::from_secs(1),
+                    source: Source("/redfish/v1/rest".to_owned()),
+                    span: None,
+                }));
             }
             _ => {}
         }
@@ -122,8 +203,33 @@ impl Session for Fake {
         Ok(polled)
     }
 
+    fn share(&self) -> Option<Self> {
+        let Fake { bmcs, host, certificate, shareable, .. } = self;
+        shareable.then(|| Fake {
+            bmcs: bmcs.clone(),
+            host: host.clone(),
+            polls: self.polls,
+            certificate: *certificate,
+            shareable: true,
+            refused: false,
+        })
+    }
+
     fn certificate(&self) -> Option<Fingerprint> {
         self.certificate
+    }
+
+    fn standing(&self) -> Standing {
+        let mood = self.bmcs.mood(&self.host);
+        let changed_certificate = match (mood, self.certificate) {
+            (Mood::Replaced(n), Some(first)) if first != Fingerprint([n; 32]) => Some((first, Fingerprint([n; 32]))),
+            _ => None,
+        };
+        let wants_rest = match mood {
+            Mood::Busy(millis) => Some(ms(millis)),
+            _ => None,
+        };
+        Standing { changed_certificate, refused_logins: u64::from(self.refused), wants_rest }
     }
 
     async fn close(self) -> Result<(), PollError> {
@@ -163,20 +269,26 @@ struct Running {
     plan: watch::Sender<Plan>,
     cancel: CancellationToken,
     task: tokio::task::JoinHandle<()>,
+    tally: watch::Receiver<Tally>,
     dir: tempfile::TempDir,
 }
 
 impl Running {
     fn start(bmcs: Bmcs, targets: &[TargetConfig]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), bmcs, targets)
+    }
+
+    fn start_in(dir: tempfile::TempDir, bmcs: Bmcs, targets: &[TargetConfig]) -> Self {
         let options = Options { path: dir.path().join("spool.db"), spool: outband_spool::Options::default() };
         let (spooler, ..) = Spooler::start(options, SystemClock, || 7).unwrap();
         let rng = SmallRng::seed_from_u64(1);
-        let poller = Poller::with(bmcs.clone(), spooler.clone(), Pins::of(dir.path()), SystemClock, rng);
+        let (pins, guard) = (Pins::of(dir.path()), Guard::of(dir.path()));
+        let poller = Poller::with(bmcs.clone(), spooler.clone(), pins, guard, SystemClock, rng);
+        let tally = poller.tally();
         let (plan, plans) = watch::channel(plan(targets));
         let cancel = CancellationToken::new();
         let task = tokio::spawn(poller.run(plans, cancel.clone()));
-        Self { bmcs, spooler, plan, cancel, task, dir }
+        Self { bmcs, spooler, plan, cancel, task, tally, dir }
     }
 
     async fn sets(&self, lane: Lane) -> Vec<ObservationSet> {
@@ -207,9 +319,14 @@ impl Running {
     }
 
     async fn stop(self) -> Bmcs {
+        self.end().await.0
+    }
+
+    /// Stops it, and leaves its data for the next start.
+    async fn end(self) -> (Bmcs, tempfile::TempDir) {
         self.cancel.cancel();
         self.task.await.unwrap();
-        self.bmcs
+        (self.bmcs, self.dir)
     }
 }
 
@@ -325,17 +442,170 @@ async fn a_certificate_is_pinned_on_first_use_and_a_changed_one_is_refused_until
     // A change of the target ends the session, as a restart of the BMC would.
     let mut changed = target("a", "https://a");
     changed.target.request_deadline = ms(501);
-    run.plan.send(plan(&[changed])).unwrap();
-    let sets = run
-        .until(Lane::Event, "the gap", |s| s.iter().any(|s| gap(s).is_some_and(|g| g.cause == Cause::Certificate)))
-        .await;
+    run.plan.send(plan(&[changed.clone()])).unwrap();
+    let [one, two] = [1, 2].map(|n| Fingerprint([n; 32]));
+    let stopped =
+        |s: &[ObservationSet]| s.iter().filter(|s| gap(s).is_some_and(|g| g.cause == Cause::Certificate)).count();
+    let sets = run.until(Lane::Event, "the gap", |s| stopped(s) > 0).await;
     let detail = &sets.iter().filter_map(gap).find(|g| g.cause == Cause::Certificate).unwrap().detail;
-    assert!(detail.contains(&Fingerprint([1; 32]).to_string()) && detail.contains("accept-cert"), "{detail}");
-    assert_eq!(pins.get(&id("a")).unwrap(), Some(Fingerprint([1; 32])), "trust does not move by itself");
-    pins.set(&id("a"), Fingerprint([2; 32])).unwrap();
+    for words in [one.to_string(), two.to_string(), "accept-cert".to_owned()] {
+        assert!(detail.contains(&words), "{words} is missing in {detail}");
+    }
+    assert_eq!(pins.get(&id("a")).unwrap(), Some(one), "trust does not move by itself");
+    assert_eq!(pins.changed(&id("a"), one).unwrap(), Some(Change { pinned: one, offered: two }));
+    // Nothing more is asked, and that it stands still is told again and again; a restart changes nothing.
+    let connects = bmcs.connects("a");
+    run.until(Lane::Telemetry, "it is said that it stands still", |s| stopped(s) > 3).await;
+    assert_eq!(run.sets(Lane::Event).await.iter().filter(|s| gap(s).is_some()).count(), 1, "it is news once");
+    assert_eq!((run.tally.borrow().silent, bmcs.connects("a")), (1, connects));
+    let (_, dir) = run.end().await;
+    let run = Running::start_in(dir, bmcs.clone(), &[changed]);
+    run.until(Lane::Telemetry, "it still stands still", |s| stopped(s) > 6).await;
+    assert_eq!(bmcs.connects("a"), connects);
+    pins.set(&id("a"), two).unwrap();
     let before = run.sets(Lane::Telemetry).await.len();
     run.until(Lane::Telemetry, "readings again", |s| count(&s[before..], "a", Section::Sensors) > 0).await;
     run.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_changes_under_an_open_session_stops_every_poll_of_the_target() {
+    let bmcs = Bmcs::default();
+    bmcs.set("a", Mood::Certificate(1));
+    let run = Running::start(bmcs.clone(), &[target("a", "https://a")]);
+    run.until(Lane::Telemetry, "readings", |s| count(s, "a", Section::Sensors) > 2).await;
+    bmcs.set("a", Mood::Replaced(2));
+    let of = |s: &ObservationSet| gap(s).is_some_and(|g| g.cause == Cause::Certificate);
+    run.until(Lane::Event, "the gap", |s| s.iter().any(of)).await;
+    run.until(Lane::Telemetry, "it stands still", |s| s.iter().filter(|s| of(s)).count() > 2).await;
+    assert!(bmcs.0.lock().unwrap().polling.values().all(Vec::is_empty), "the log that was being read ended too");
+    assert_eq!(bmcs.connects("a"), 1);
+    let polls = bmcs.polls("a");
+    run.until(Lane::Telemetry, "it still stands still", |s| s.iter().filter(|s| of(s)).count() > 5).await;
+    assert_eq!(bmcs.polls("a"), polls);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_log_leaves_the_sensors_of_its_own_bmc_alone_where_the_session_is_shared() {
+    let bmcs = Bmcs::default();
+    bmcs.set("a", Mood::Slow);
+    let mut a = target("a", "https://a");
+    // The first inventory is slow too: ten times the 300 ms.
+    a.cadence.log = Duration::from_secs(3600);
+    let run = Running::start(bmcs.clone(), &[a]);
+    run.until(Lane::Telemetry, "sensors beside the first inventory", |s| count(s, "a", Section::Sensors) > 20).await;
+    assert!(run.sets(Lane::Event).await.is_empty(), "the inventory is still being read");
+    let events = run.until(Lane::Event, "the inventory", |s| count(s, "a", Section::Inventory) > 0).await;
+    let Observation::Gap(rest) = &events[0].observations[0] else { panic!("{events:?}") };
+    assert_eq!((rest.cause, rest.source.0.as_str()), (Cause::Cancelled, "/redfish/v1/rest"), "what was read is told");
+    let bmcs = run.stop().await;
+    assert_eq!((bmcs.connects("a"), bmcs.at_once(), bmcs.open()), (1, 2, 0), "one session for both, and it is ended");
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_read_to_its_end_keeps_what_was_read_and_goes_on_there() {
+    let bmcs = Bmcs::default();
+    let a = target("a", "https://a");
+    let run = Running::start(bmcs.clone(), &[a]);
+    run.until(Lane::Event, "the first log", |s| count(s, "a", Section::Log) > 0).await;
+    bmcs.set("a", Mood::Slow);
+    let cut = |s: &ObservationSet| {
+        s.section == Section::Log
+            && s.observations
+                .iter()
+                .any(|o| matches!(o, Observation::Gap(g) if g.cause == Cause::Cancelled && g.span.is_none()))
+    };
+    run.until(Lane::Event, "a log in part", |s| s.iter().any(cut)).await;
+    let so_far: u64 = String::from_utf8(run.spooler.bookmark("a").await.unwrap().unwrap()).unwrap().parse().unwrap();
+    bmcs.set("a", Mood::Well);
+    run.until(Lane::Event, "it goes on", |s| count(s, "a", Section::Log) as u64 > so_far).await;
+    let bmcs = run.stop().await;
+    let seen = bmcs.0.lock().unwrap().bookmarks.clone();
+    let wanted: Vec<Option<String>> = (0..seen.len()).map(|n| (n > 0).then(|| n.to_string())).collect();
+    assert_eq!(seen, wanted, "each goes on where the one before ended");
+}
+
+#[tokio::test]
+async fn an_ipmi_bmc_is_polled_for_one_thing_at_a_time() {
+    let run = Running::start(Bmcs::default(), &[target("a", "ipmi://a")]);
+    run.until(Lane::Telemetry, "readings", |s| count(s, "a", Section::Sensors) > 10).await;
+    assert_eq!(run.stop().await.at_once(), 1);
+}
+
+#[tokio::test]
+async fn a_busy_bmc_is_left_alone_as_it_asks_and_is_not_silent() {
+    let bmcs = Bmcs::default();
+    let run = Running::start(bmcs.clone(), &[target("a", "https://a")]);
+    run.until(Lane::Telemetry, "readings", |s| count(s, "a", Section::Sensors) > 2).await;
+    bmcs.set("a", Mood::Busy(60_000));
+    let busy = |s: &ObservationSet| gap(s).is_some_and(|g| g.cause == Cause::Busy);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (telemetry, events) = (run.sets(Lane::Telemetry).await, run.sets(Lane::Event).await);
+        if telemetry.iter().chain(&events).any(busy) {
+            break;
+        }
+        assert!(Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(run.tally.borrow().silent, 0);
+    bmcs.set("a", Mood::Well);
+    // Polls that were in flight at that moment may end; then there is none for as long as the BMC asked.
+    let polls = bmcs.polls("a");
+    let b = target("b", "https://b");
+    run.plan.send(plan(&[target("a", "https://a"), b])).unwrap();
+    run.until(Lane::Telemetry, "time passes", |s| count(s, "b", Section::Sensors) > 20).await;
+    assert!(bmcs.polls("a") <= polls + 1, "{} after {polls}", bmcs.polls("a"));
+    assert_eq!(run.stop().await.connects("a"), 1, "and it keeps its session");
+}
+
+/// Waits until a target's login was refused so often by the record that is kept.
+async fn refused(dir: &Path, times: usize) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let text = std::fs::read_to_string(dir.join("logins.json")).unwrap_or_default();
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        if record["refused"]["u@a"].as_array().map_or(0, Vec::len) >= times {
+            return;
+        }
+        assert!(Instant::now() < deadline, "never refused {times} times: {text}");
+        tokio::time::sleep(ms(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn neither_a_restart_nor_a_new_password_makes_a_third_refused_login_within_the_hour() {
+    let bmcs = Bmcs::default();
+    bmcs.set("a", Mood::Refuses);
+    let run = Running::start(bmcs.clone(), &[target("a", "https://a")]);
+    refused(run.dir.path(), 1).await;
+    let mut mended = target("a", "https://a");
+    mended.target.credentials.password = Secret::new("another");
+    run.plan.send(plan(&[mended.clone()])).unwrap();
+    refused(run.dir.path(), 2).await;
+    assert_eq!(bmcs.connects("a"), 2, "a new password is tried at once");
+    let (_, dir) = run.end().await;
+    mended.target.credentials.password = Secret::new("a third");
+    let run = Running::start_in(dir, bmcs.clone(), &[mended]);
+    let held = |s: &ObservationSet| gap(s).is_some_and(|g| g.detail.contains("not tried"));
+    let sets = run.until(Lane::Event, "it is said that the login is held", |s| s.iter().any(held)).await;
+    assert_eq!(gap(sets.iter().find(|s| held(s)).unwrap()).unwrap().cause, Cause::Denied);
+    assert_eq!(run.stop().await.connects("a"), 2);
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_at_the_bmc_is_noticed_by_the_first_refusal() {
+    let bmcs = Bmcs::default();
+    let run = Running::start(bmcs.clone(), &[target("a", "https://a")]);
+    run.until(Lane::Telemetry, "readings", |s| count(s, "a", Section::Sensors) > 2).await;
+    bmcs.set("a", Mood::Forgot);
+    refused(run.dir.path(), 1).await;
+    run.until(Lane::Event, "news", |s| {
+        s.iter().any(|s| gap(s).is_some_and(|g| g.detail.contains("no longer accepts")))
+    })
+    .await;
+    assert_eq!(run.stop().await.connects("a"), 1, "it is not tried again at once");
 }
 
 #[tokio::test]

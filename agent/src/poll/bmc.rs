@@ -3,8 +3,9 @@
 use crate::clock::SystemClock;
 use outband_bmc::client::Bmc;
 use outband_bmc::{Bookmark, ConnectError, Fingerprint, Target};
-use outband_bmc::{PollError, Polled};
+use outband_bmc::{PollError, Polled, Standing};
 use outband_schemas::Section;
+use tokio::time::Instant;
 
 /// Opens sessions.
 pub trait Connect: Clone + Send + Sync + 'static {
@@ -15,19 +16,26 @@ pub trait Connect: Clone + Send + Sync + 'static {
     fn connect(&self, target: &Target) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
 }
 
-/// An open session.
-pub trait Session: Send + 'static {
-    /// Polls one section.
+/// An open session, or a handle on one.
+pub trait Session: Sized + Send + 'static {
+    /// Polls one section, for no longer than until `until`: what was read by then is told, where the protocol allows it.
     fn poll(
         &mut self,
         section: Section,
         bookmark: Option<&Bookmark>,
+        until: Instant,
     ) -> impl Future<Output = Result<Polled, PollError>> + Send;
+
+    /// Another handle on the session, for a poll at the same time; `None` where the protocol does not allow that.
+    fn share(&self) -> Option<Self>;
 
     /// The certificate that the BMC offered.
     fn certificate(&self) -> Option<Fingerprint>;
 
-    /// Ends the session at the BMC.
+    /// What this session has met that says how to go on with the BMC.
+    fn standing(&self) -> Standing;
+
+    /// Ends the session at the BMC, for every handle on it.
     fn close(self) -> impl Future<Output = Result<(), PollError>> + Send;
 }
 
@@ -48,12 +56,21 @@ impl Session for Bmc {
         &mut self,
         section: Section,
         bookmark: Option<&Bookmark>,
+        until: Instant,
     ) -> impl Future<Output = Result<Polled, PollError>> + Send {
-        Bmc::poll(self, section, bookmark, &SystemClock)
+        Bmc::poll_until(self, section, bookmark, until, &SystemClock)
+    }
+
+    fn share(&self) -> Option<Self> {
+        Bmc::share(self)
     }
 
     fn certificate(&self) -> Option<Fingerprint> {
         Bmc::certificate(self)
+    }
+
+    fn standing(&self) -> Standing {
+        Bmc::standing(self)
     }
 
     fn close(self) -> impl Future<Output = Result<(), PollError>> + Send {

@@ -1,31 +1,38 @@
 //! One poll of one section of one BMC, from the session to the spool.
 
 use super::bmc::{Connect, Session};
+use super::door::{Door, Keys, Refusal, Visit};
+use super::guard::PAUSE;
 use super::outcome;
-use super::pins::{PinError, Pins};
+use super::pins::Change;
 use super::schedule::{Job, Outcome};
 use crate::config::TargetConfig;
 use crate::spooler::{self, Body, Spooler};
-use outband_bmc::{Address, Bookmark, ConnectError, Rung, Trust};
-use outband_bmc::{PollError, Polled};
-use outband_schemas::{Cause, Clock, Lane, Section, Timestamp};
+use outband_bmc::{Bookmark, PollError, Polled, Standing};
+use outband_schemas::{Cause, Clock, Lane, Section, TargetId, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// How long a BMC may take to end a session; it does so by itself after a while.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+/// How long after its time a poll may take to tell what it has read.
+const TELL_WITHIN: Duration = Duration::from_secs(2);
+/// How often at least it is looked whether a changed certificate was accepted.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Waits between tries to write to a spool that has no room.
 const SPOOL_WAITS: [u64; 8] = [1, 2, 5, 10, 30, 60, 60, 60];
 
 /// What every poll needs.
 #[derive(Debug, Clone)]
 pub(super) struct Tools<C, K> {
-    pub(super) connect: C,
+    pub(super) keys: Keys<C>,
     pub(super) clock: K,
     pub(super) spooler: Spooler,
-    pub(super) pins: Pins,
-    pub(super) poll_deadline: Duration,
+    /// Told of targets whose session is open and can be shared.
+    pub(super) opened: mpsc::UnboundedSender<TargetId>,
 }
 
 /// What a poll is about, and what is known from the last one.
@@ -33,184 +40,193 @@ pub(super) struct Tools<C, K> {
 pub(super) struct Task<S> {
     pub(super) job: Job,
     pub(super) config: TargetConfig,
-    pub(super) session: Option<S>,
-    /// Why the BMC was silent at the last poll, if it was.
-    pub(super) silent: Option<Cause>,
+    pub(super) door: Arc<Door<S>>,
     /// When this section was last read.
     pub(super) last_read: Option<Timestamp>,
     pub(super) cancel: CancellationToken,
 }
 
-/// What is left of it.
+/// What came of it.
 #[derive(Debug)]
-pub(super) struct Finished<S> {
+pub(super) struct Finished {
     pub(super) job: Job,
-    pub(super) session: Option<S>,
     pub(super) outcome: Outcome,
+    /// Why the BMC is silent, if it is.
     pub(super) silent: Option<Cause>,
     pub(super) read_at: Option<Timestamp>,
     /// It was given up on request; its outcome says nothing of the BMC.
     pub(super) cancelled: bool,
+    /// The BMC is asked for nothing more, whatever else is in flight.
+    pub(super) stopped: bool,
 }
 
-/// Why a poll brought nothing.
+/// Why a poll brought nothing, or why it is the last one for a while.
+#[derive(Debug)]
 enum Failure {
-    Connect { error: ConnectError, detail: String },
-    Poll(PollError),
+    NoSession(Refusal),
+    /// This section; another may fare better.
+    Section(PollError),
+    /// The BMC answered, that it is busy.
+    Busy(PollError, Option<Duration>),
+    /// A client that logged in again was refused.
+    Refused(String),
+    Changed(Change),
     Cancelled,
 }
 
-impl From<PollError> for Failure {
-    fn from(error: PollError) -> Self {
-        Self::Poll(error)
+/// What a poll brought: something read, a reason to stop, or both.
+#[derive(Debug, Default)]
+struct Brought {
+    polled: Option<Polled>,
+    failure: Option<Failure>,
+}
+
+impl From<Failure> for Brought {
+    fn from(failure: Failure) -> Self {
+        Self { polled: None, failure: Some(failure) }
     }
 }
 
 impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
     /// Does the task. What was seen is in the spool, or its loss is logged, when this returns.
-    pub(super) async fn run(self, mut task: Task<C::Session>) -> Finished<C::Session> {
+    pub(super) async fn run(self, task: Task<C::Session>) -> Finished {
         let polled_at = self.clock.now();
-        let result = self.poll(&mut task).await;
-        let Task { job, config, session, silent, last_read, cancel } = task;
-        let mut done = Finished { job, session, outcome: Outcome::Done, silent: None, read_at: None, cancelled: false };
-        let target = &config.id;
-        let now = self.clock.now();
-        let section = done.job.section;
-        match result {
-            Ok(Polled { mut observations, bookmark }) => {
-                if done.job.missed > 0 {
-                    tracing::warn!(%target, section = section.as_str(), missed = done.job.missed, "polls take longer than their cadence");
-                    observations.push(outcome::overrun(&done.job, last_read.unwrap_or(polled_at), now));
-                }
-                if silent.is_some() {
-                    tracing::info!(%target, "answers again");
-                }
-                done.read_at = Some(polled_at);
-                let set = outcome::set(target, section, polled_at, observations);
-                let marks = bookmark.map(|b| (target.to_string(), b.0.into_bytes())).into_iter().collect();
-                self.keep(target.as_str(), section.lane(), outcome::bodies(set), marks, &cancel).await;
+        let Brought { polled, failure } = self.poll(&task).await;
+        let Task { job, config, door, last_read, cancel } = task;
+        let (target, section) = (&config.id, job.section);
+        let mut done = Finished {
+            outcome: Outcome::Done,
+            silent: None,
+            read_at: polled.is_some().then_some(polled_at),
+            cancelled: false,
+            stopped: false,
+            job,
+        };
+        if let Some(Polled { mut observations, bookmark }) = polled {
+            if done.job.missed > 0 {
+                tracing::warn!(%target, section = section.as_str(), missed = done.job.missed, "polls take longer than their cadence");
+                observations.push(outcome::overrun(&done.job, last_read.unwrap_or(polled_at), self.clock.now()));
             }
-            Err(Failure::Cancelled) => {
-                done.cancelled = true;
-                done.silent = silent;
+            if failure.is_none() && door.hear(None).is_some() {
+                tracing::info!(%target, "answers again");
             }
-            Err(failure) => {
-                let (cause, detail, whole) = match failure {
-                    Failure::Connect { error, detail } => {
-                        done.outcome = if outcome::is_login_refusal(&error) {
-                            Outcome::LeaveAlone(super::guard::PAUSE)
-                        } else {
-                            Outcome::TargetFailed
-                        };
-                        (error.cause, detail, true)
-                    }
-                    Failure::Poll(error) => {
-                        done.outcome = Outcome::SectionFailed;
-                        (error.cause, error.detail, false)
-                    }
-                    Failure::Cancelled => (Cause::Cancelled, String::new(), false),
-                };
-                let changed = whole && silent != Some(cause);
-                if changed || !whole {
-                    tracing::warn!(%target, section = section.as_str(), cause = cause.as_str(), detail, "not read");
-                } else {
-                    tracing::debug!(%target, section = section.as_str(), cause = cause.as_str(), detail, "still not read");
-                }
-                done.silent = whole.then_some(cause);
-                // News of a BMC that fell silent must not wait behind a backlog of readings.
-                let lane = if changed { Lane::Event } else { section.lane() };
-                let gap = outcome::silent(target, cause, detail, now, config.target.address.to_string());
-                let set = outcome::set(target, section, polled_at, vec![gap]);
-                self.keep(target.as_str(), lane, outcome::bodies(set), Vec::new(), &cancel).await;
-            }
+            let set = outcome::set(target, section, polled_at, observations);
+            let marks = bookmark.map(|b| (target.to_string(), b.0.into_bytes())).into_iter().collect();
+            self.keep(target.as_str(), section.lane(), outcome::bodies(set), marks, &cancel).await;
         }
+        let Some(failure) = failure else { return done };
+        if matches!(failure, Failure::Cancelled) {
+            done.cancelled = true;
+            return done;
+        }
+        let Meaning { outcome, cause, detail, silent } = meaning(failure, &config, self.clock.now());
+        (done.outcome, done.silent) = (outcome, silent.then_some(cause));
+        done.stopped = matches!(outcome, Outcome::LeaveAlone(_));
+        let before = door.hear(done.silent);
+        let news = done.silent.is_some() && before != done.silent;
+        if news || done.silent.is_none() {
+            tracing::warn!(%target, section = section.as_str(), cause = cause.as_str(), detail, "not read");
+        } else {
+            tracing::debug!(%target, section = section.as_str(), cause = cause.as_str(), detail, "still not read");
+        }
+        // News of a BMC that fell silent must not wait behind a backlog of readings.
+        let lane = if news { Lane::Event } else { section.lane() };
+        let gap = outcome::silent(target, cause, detail, self.clock.now(), config.target.address.to_string());
+        let set = outcome::set(target, section, polled_at, vec![gap]);
+        self.keep(target.as_str(), lane, outcome::bodies(set), Vec::new(), &cancel).await;
         done
     }
 
     /// Reads the section; a session that was open before and fails is replaced once, for sessions expire while idle.
-    async fn poll(&self, task: &mut Task<C::Session>) -> Result<Polled, Failure> {
-        let section = task.job.section;
-        let bookmark = match section {
+    async fn poll(&self, task: &Task<C::Session>) -> Brought {
+        let bookmark = match task.job.section {
             Section::Log => self.bookmark(&task.config).await,
             _ => None,
         };
-        if let Some(session) = task.session.take() {
-            match self.in_session(session, task, bookmark.as_ref()).await {
-                Err(Failure::Poll(error)) if outcome::may_be_the_session(&error) => {
+        let mut again = false;
+        loop {
+            let visit = tokio::select! {
+                biased;
+                () = task.cancel.cancelled() => return Failure::Cancelled.into(),
+                visit = task.door.enter(&self.keys, &task.config) => match visit {
+                    Ok(visit) => visit,
+                    Err(refusal) => return Failure::NoSession(refusal).into(),
+                },
+            };
+            if visit.shared && self.opened.send(task.config.id.clone()).is_err() {
+                return Failure::Cancelled.into();
+            }
+            let fresh = visit.fresh;
+            let brought = self.in_session(visit, task, bookmark.as_ref()).await;
+            match &brought.failure {
+                Some(Failure::Section(error)) if !fresh && !again && outcome::may_be_the_session(error) => {
                     tracing::debug!(target = %task.config.id, detail = error.detail, "trying again in a new session");
+                    again = true;
                 }
-                other => return other,
+                _ => return brought,
             }
         }
-        let session = tokio::select! {
-            biased;
-            () = task.cancel.cancelled() => return Err(Failure::Cancelled),
-            session = self.connect(&task.config) => session?,
-        };
-        self.in_session(session, task, bookmark.as_ref()).await
     }
 
-    /// Reads the section in `session`, and keeps the session in the task if it still stands.
+    /// Reads the section in a session, which stays open if it still stands.
     async fn in_session(
         &self,
-        mut session: C::Session,
-        task: &mut Task<C::Session>,
+        mut visit: Visit<C::Session>,
+        task: &Task<C::Session>,
         bookmark: Option<&Bookmark>,
-    ) -> Result<Polled, Failure> {
-        let deadline = patience(self.poll_deadline, task.job.section);
+    ) -> Brought {
+        let patience = patience(self.keys.deadline, task.job.section);
+        let until = Instant::now() + patience;
+        let refused_before = visit.session.standing().refused_logins;
+        let poll = timeout_at(until + TELL_WITHIN, visit.session.poll(task.job.section, bookmark, until));
         let result = tokio::select! {
             biased;
-            () = task.cancel.cancelled() => Err(Failure::Cancelled),
-            result = timeout(deadline, session.poll(task.job.section, bookmark)) => match result {
-                Ok(result) => result.map_err(Failure::from),
-                Err(_) => Err(Failure::Poll(PollError {
-                    cause: Cause::Cancelled,
-                    detail: format!("the poll was given up after {} s (poll_deadline)", deadline.as_secs()),
-                })),
-            },
+            () = task.cancel.cancelled() => None,
+            result = poll => Some(result.unwrap_or_else(|_| Err(PollError {
+                cause: Cause::Cancelled,
+                detail: format!("the poll was given up after {} s (poll_deadline)", patience.as_secs()),
+            }))),
         };
-        match result {
-            Ok(polled) => {
-                task.session = Some(session);
-                Ok(polled)
-            }
-            Err(failure) => {
-                close(session, task.config.id.as_str()).await;
-                Err(failure)
-            }
-        }
+        let standing = visit.session.standing();
+        let brought = match result {
+            None => Failure::Cancelled.into(),
+            Some(result) => self.judge(result, standing, refused_before, &task.config),
+        };
+        let good = matches!(brought.failure, None | Some(Failure::Busy(..)));
+        task.door.leave(visit, good, task.config.id.as_str()).await;
+        brought
     }
 
-    async fn connect(&self, config: &TargetConfig) -> Result<C::Session, Failure> {
-        let mut target = config.target.clone();
-        let by_pin = target.trust == Trust::FirstUse && matches!(target.address, Address::Redfish { .. });
-        if by_pin {
-            match self.pins.get(&config.id) {
-                Ok(Some(pin)) => target.trust = Trust::Pinned(pin),
-                Ok(None) => {}
-                Err(error) => return Err(no_pin(&error)),
-            }
-        }
-        let pinned = match &target.trust {
-            Trust::Pinned(pin) => Some(*pin),
-            Trust::FirstUse | Trust::Ca(_) => None,
+    /// What the result of a poll comes to, given what its session has met.
+    fn judge(
+        &self,
+        result: Result<Polled, PollError>,
+        standing: Standing,
+        refused_before: u64,
+        config: &TargetConfig,
+    ) -> Brought {
+        let (polled, error) = match result {
+            Ok(polled) => (Some(polled), None),
+            Err(error) => (None, Some(error)),
         };
-        let session = match timeout(self.poll_deadline, self.connect.connect(&target)).await {
-            Ok(Ok(session)) => session,
-            Ok(Err(error)) => {
-                let detail = outcome::connect_detail(&config.id, &error, pinned);
-                return Err(Failure::Connect { error, detail });
-            }
-            Err(_) => return Err(too_slow(self.poll_deadline)),
+        let failure = if let Some((pinned, offered)) = standing.changed_certificate {
+            let change = Change { pinned, offered };
+            Some(match self.keys.pins.note_change(&config.id, change) {
+                Ok(()) => Failure::Changed(change),
+                Err(error) => Failure::NoSession(Refusal::Pin(error)),
+            })
+        } else if standing.refused_logins > refused_before {
+            self.keys.guard.refused(&config.target.credentials.user, &config.target.address);
+            let user = &config.target.credentials.user;
+            let why = error.map_or_else(|| "it had to log in again".to_owned(), |e| e.detail);
+            Some(Failure::Refused(format!("the BMC no longer accepts user {user:?}: {why}; check user and password")))
+        } else {
+            error.map(|error| match error.cause {
+                Cause::Busy => Failure::Busy(error, standing.wants_rest),
+                _ => Failure::Section(error),
+            })
         };
-        if let (true, Trust::FirstUse, Some(offered)) = (by_pin, &target.trust, session.certificate()) {
-            tracing::info!(target = %config.id, fingerprint = %offered, "certificate pinned on first use");
-            if let Err(error) = self.pins.set(&config.id, offered) {
-                close(session, config.id.as_str()).await;
-                return Err(no_pin(&error));
-            }
-        }
-        Ok(session)
+        Brought { polled, failure }
     }
 
     async fn bookmark(&self, config: &TargetConfig) -> Option<Bookmark> {
@@ -234,6 +250,46 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
         cancel: &CancellationToken,
     ) {
         keep(&self.spooler, target, lane, bodies, bookmarks, cancel).await;
+    }
+}
+
+/// What a failure means for the schedule, and what is told of it.
+struct Meaning {
+    outcome: Outcome,
+    cause: Cause,
+    detail: String,
+    /// Nothing can be read of this BMC, as opposed to: nothing now, or nothing of this section.
+    silent: bool,
+}
+
+fn meaning(failure: Failure, config: &TargetConfig, now: Timestamp) -> Meaning {
+    let of = |outcome, cause, detail| Meaning { outcome, cause, detail, silent: true };
+    match failure {
+        Failure::NoSession(refusal) => {
+            let detail = refusal.to_string();
+            match refusal {
+                Refusal::Changed(change) => meaning(Failure::Changed(change), config, now),
+                Refusal::Login(error) => of(Outcome::LeaveAlone(PAUSE), error.cause, detail),
+                Refusal::Held(held) => {
+                    of(Outcome::LeaveAlone(held.until().since(now).min(PAUSE)), Cause::Denied, detail)
+                }
+                Refusal::Pin(_) => of(Outcome::TargetFailed, Cause::Certificate, detail),
+                Refusal::Broken(error) => match error.cause {
+                    Cause::Busy => Meaning { silent: false, ..of(Outcome::Busy(None), Cause::Busy, detail) },
+                    // The login is right; what it may do is not, and somebody has to mend that.
+                    Cause::Denied => of(Outcome::LeaveAlone(PAUSE), Cause::Denied, detail),
+                    cause => of(Outcome::TargetFailed, cause, detail),
+                },
+            }
+        }
+        Failure::Changed(change) => {
+            let wait = LOOK_AGAIN.min(config.cadence.sensors);
+            of(Outcome::LeaveAlone(wait), Cause::Certificate, outcome::changed_certificate(&config.id, change))
+        }
+        Failure::Refused(detail) => of(Outcome::LeaveAlone(PAUSE), Cause::Denied, detail),
+        Failure::Busy(error, asked) => Meaning { silent: false, ..of(Outcome::Busy(asked), error.cause, error.detail) },
+        Failure::Section(error) => Meaning { silent: false, ..of(Outcome::SectionFailed, error.cause, error.detail) },
+        Failure::Cancelled => Meaning { silent: false, ..of(Outcome::SectionFailed, Cause::Cancelled, String::new()) },
     }
 }
 
@@ -278,18 +334,6 @@ pub(super) async fn close<S: Session>(session: S, target: &str) {
     }
 }
 
-fn no_pin(error: &PinError) -> Failure {
-    let error = ConnectError {
-        rung: Rung::Security,
-        cause: Cause::Certificate,
-        detail: error.to_string(),
-        remedy: "mend the file, or its permissions".to_owned(),
-        offered: None,
-        climbed: Vec::new(),
-    };
-    Failure::Connect { detail: error.to_string(), error }
-}
-
 /// How long a poll may take. A log that is read for the first time, entry by entry, and a first inventory take many times what sensors take; given
 /// up half-way they would begin anew at every poll and never end.
 fn patience(poll_deadline: Duration, section: Section) -> Duration {
@@ -297,18 +341,6 @@ fn patience(poll_deadline: Duration, section: Section) -> Duration {
         Section::Log | Section::Inventory => poll_deadline.saturating_mul(10),
         Section::Sensors | Section::Drives | Section::Host => poll_deadline,
     }
-}
-
-fn too_slow(deadline: Duration) -> Failure {
-    let error = ConnectError {
-        rung: Rung::Reach,
-        cause: Cause::Timeout,
-        detail: format!("no session within {} s", deadline.as_secs()),
-        remedy: "look whether the BMC is overloaded; poll_deadline gives it more time".to_owned(),
-        offered: None,
-        climbed: Vec::new(),
-    };
-    Failure::Connect { detail: error.to_string(), error }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What came of a poll, as observation sets; and sets as spool entries.
 
+use super::pins::Change;
 use super::schedule::Job;
 use crate::spooler::Body;
 use outband_bmc::PollError;
-use outband_bmc::{ConnectError, Fingerprint, Rung};
+use outband_bmc::{ConnectError, Rung};
 use outband_proto::convert::encode_set;
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, Gap, Observation, ObservationSet, Section, Source, TargetId, Timestamp,
@@ -37,19 +38,17 @@ pub fn overrun(job: &Job, first: Timestamp, now: Timestamp) -> Observation {
     })
 }
 
-/// Why a connect failed, in words, with what to do; never with secrets.
-pub fn connect_detail(target: &TargetId, error: &ConnectError, pinned: Option<Fingerprint>) -> String {
-    match (error.cause, pinned) {
-        (Cause::Certificate, Some(pin)) => format!(
-            "{error} (pinned: {pin}; if the change is right: outband-agent accept-cert --config agent.toml {target} NEW_FINGERPRINT)"
-        ),
-        _ => error.to_string(),
-    }
+/// Why nothing is asked of a BMC whose certificate changed, and what to do.
+pub(super) fn changed_certificate(target: &TargetId, change: Change) -> String {
+    let Change { pinned, offered } = change;
+    format!(
+        "the certificate has changed: pinned {pinned}, now offered {offered}; nothing is asked of this BMC until the change is accepted. If the BMC or its certificate was replaced: outband-agent accept-cert --config agent.toml {target} {offered}; if not, somebody stands between"
+    )
 }
 
-/// Whether the BMC refused the login, so that trying again may lock the account.
+/// Whether the BMC refused user and password, so that trying again may lock the account.
 pub fn is_login_refusal(error: &ConnectError) -> bool {
-    error.cause == Cause::Denied && matches!(error.rung, Rung::Login | Rung::Privilege)
+    error.cause == Cause::Denied && error.rung == Rung::Login
 }
 
 /// Whether a poll that failed in an old session may succeed in a new one: sessions expire, BMCs restart.

@@ -1,4 +1,7 @@
 //! Certificates pinned on first use: one file per target, so that an operator can see, accept and remove them.
+//!
+//! A certificate that changed leaves a second file, `TARGET.changed`: while it lies there, the BMC is asked for nothing, whatever restarts. Accepting a
+//! certificate removes it.
 
 use outband_bmc::Fingerprint;
 use outband_schemas::TargetId;
@@ -22,6 +25,15 @@ pub enum PinError {
         "the pinned certificate {0} holds no fingerprint; accept the certificate again by `outband-agent accept-cert`"
     )]
     Malformed(PathBuf),
+}
+
+/// A certificate that was offered in place of the pinned one, and is not accepted yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The one that was expected.
+    pub pinned: Fingerprint,
+    /// The one that was offered.
+    pub offered: Fingerprint,
 }
 
 /// The directory of pins.
@@ -51,14 +63,53 @@ impl Pins {
         }
     }
 
-    /// Keeps a pin in place of the one that was.
+    /// Keeps a pin in place of the one that was; a change that waited to be accepted no longer does.
     pub fn set(&self, target: &TargetId, pin: Fingerprint) -> Result<(), PinError> {
-        let path = self.path(target);
+        self.write(self.path(target), &pin.to_string())?;
+        self.accept(target)
+    }
+
+    /// The change that waits to be accepted, where `pinned` is still what is expected. One that cannot be read still waits.
+    pub fn changed(&self, target: &TargetId, pinned: Fingerprint) -> Result<Option<Change>, PinError> {
+        let path = self.change_path(target);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(PinError::Io { path, source }),
+        };
+        let mut prints = text.split_whitespace().map(str::parse);
+        match (prints.next(), prints.next()) {
+            (Some(Ok(then)), Some(Ok(offered))) => Ok((then == pinned).then_some(Change { pinned, offered })),
+            _ => Err(PinError::Malformed(path)),
+        }
+    }
+
+    /// Notes a change that is to be accepted before the BMC is asked for anything.
+    pub fn note_change(&self, target: &TargetId, change: Change) -> Result<(), PinError> {
+        self.write(self.change_path(target), &format!("{} {}", change.pinned, change.offered))
+    }
+
+    /// Forgets a change: the BMC is asked again, and has to offer the pinned certificate.
+    pub fn accept(&self, target: &TargetId) -> Result<(), PinError> {
+        let path = self.change_path(target);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(PinError::Io { path, source }),
+        }
+    }
+
+    fn change_path(&self, target: &TargetId) -> PathBuf {
+        self.dir.join(format!("{target}.changed"))
+    }
+
+    fn write(&self, path: PathBuf, text: &str) -> Result<(), PinError> {
         let write = || {
             fs::create_dir_all(&self.dir)?;
-            let fresh = self.dir.join(format!("{target}.pin.new"));
+            let mut fresh = path.clone().into_os_string();
+            fresh.push(".new");
             let mut file = fs::File::create(&fresh)?;
-            writeln!(file, "{pin}")?;
+            writeln!(file, "{text}")?;
             file.sync_all()?;
             fs::rename(&fresh, &path)
         };
@@ -79,5 +130,21 @@ mod tests {
         assert_eq!(pins.get(&target).unwrap(), Some(Fingerprint([7; 32])));
         fs::write(pins.path(&target), "").unwrap();
         assert!(matches!(pins.get(&target), Err(PinError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_change_waits_until_a_certificate_is_accepted_or_another_one_is_expected() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pins, target) = (Pins::of(dir.path()), TargetId::new("bmc1").unwrap());
+        let [one, two] = [1, 2].map(|n| Fingerprint([n; 32]));
+        pins.set(&target, one).unwrap();
+        let change = Change { pinned: one, offered: two };
+        pins.note_change(&target, change).unwrap();
+        assert_eq!(pins.changed(&target, one).unwrap(), Some(change));
+        assert_eq!(pins.changed(&target, two).unwrap(), None, "a pin in the config was changed");
+        pins.set(&target, one).unwrap();
+        assert_eq!(pins.changed(&target, one).unwrap(), None, "the old one is accepted again");
+        fs::write(dir.path().join("pins/bmc1.changed"), "?").unwrap();
+        assert!(pins.changed(&target, one).is_err());
     }
 }

@@ -1,17 +1,19 @@
 //! The poller: makes the polls that [`super::schedule`] says are due, each in a task of its own, and keeps sessions between them.
 
 use super::bmc::{Connect, Network};
-use super::one::{Finished, Task, Tools, close};
+use super::door::{Door, Keys};
+use super::guard::Guard;
+use super::one::{Finished, Task, Tools};
 use super::pins::Pins;
 use super::schedule::{Job, Outcome, Schedule};
 use crate::config::{Limits, TargetConfig};
 use crate::spooler::Spooler;
 use outband_schemas::{Cause, Clock, Section, TargetId, Timestamp};
 use rand::Rng;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -46,10 +48,10 @@ pub struct Tally {
 /// A target and what is known of it.
 struct Live<S> {
     config: TargetConfig,
-    session: Option<S>,
+    door: Arc<Door<S>>,
     silent: Option<Cause>,
     last_read: HashMap<Section, Timestamp>,
-    in_flight: bool,
+    in_flight: BTreeSet<Section>,
     cancel: CancellationToken,
     /// What a reload made of it while a poll was in flight; the inner `None`: it is no longer polled.
     after: Option<Option<TargetConfig>>,
@@ -60,8 +62,10 @@ pub struct Poller<C: Connect, K, R> {
     tools: Tools<C, K>,
     schedule: Schedule<R>,
     live: BTreeMap<TargetId, Live<C::Session>>,
-    running: JoinSet<Finished<C::Session>>,
-    tasks: HashMap<Id, TargetId>,
+    running: JoinSet<Finished>,
+    tasks: HashMap<Id, (TargetId, Section)>,
+    /// Targets whose session was opened and can be shared.
+    opened: mpsc::UnboundedReceiver<TargetId>,
     closing: JoinSet<()>,
     tally: watch::Sender<Tally>,
     silent: usize,
@@ -69,21 +73,24 @@ pub struct Poller<C: Connect, K, R> {
 
 impl<K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<Network, K, R> {
     /// A poller of real BMCs.
-    pub fn new(spooler: Spooler, pins: Pins, clock: K, rng: R) -> Self {
-        Self::with(Network, spooler, pins, clock, rng)
+    pub fn new(spooler: Spooler, pins: Pins, guard: Guard, clock: K, rng: R) -> Self {
+        Self::with(Network, spooler, pins, guard, clock, rng)
     }
 }
 
 impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, R> {
     /// A poller of whatever `connect` opens sessions to.
-    pub fn with(connect: C, spooler: Spooler, pins: Pins, clock: K, rng: R) -> Self {
-        let tools = Tools { connect, clock, spooler, pins, poll_deadline: Duration::from_secs(180) };
+    pub fn with(connect: C, spooler: Spooler, pins: Pins, guard: Guard, clock: K, rng: R) -> Self {
+        let keys = Keys { connect, pins, guard, deadline: Duration::from_secs(180) };
+        let (tell, opened) = mpsc::unbounded_channel();
+        let tools = Tools { keys, clock, spooler, opened: tell };
         Self {
             tools,
             schedule: Schedule::new(1, rng),
             live: BTreeMap::new(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
+            opened,
             closing: JoinSet::new(),
             tally: watch::Sender::default(),
             silent: 0,
@@ -118,6 +125,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
                     Err(_) => plans = false,
                 },
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended),
+                Some(target) = self.opened.recv() => self.opened(&target),
                 Some(_) = self.closing.join_next() => {}
                 () = sleep_until(next) => {}
             }
@@ -131,21 +139,25 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
             self.schedule.remove(&job.target);
             return;
         };
-        live.in_flight = true;
+        live.in_flight.insert(job.section);
         let task = Task {
             last_read: live.last_read.get(&job.section).copied(),
             config: live.config.clone(),
-            session: live.session.take(),
-            silent: live.silent,
+            door: live.door.clone(),
             cancel: live.cancel.clone(),
             job,
         };
-        let target = task.job.target.clone();
+        let what = (task.job.target.clone(), task.job.section);
         let id = self.running.spawn(self.tools.clone().run(task)).id();
-        self.tasks.insert(id, target);
+        self.tasks.insert(id, what);
     }
 
-    fn ended(&mut self, ended: Result<(Id, Finished<C::Session>), JoinError>) {
+    /// The target's session is open and can be shared: whatever else needs it begins here.
+    fn opened(&mut self, target: &TargetId) {
+        self.schedule.session_shared(target);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Finished), JoinError>) {
         let (id, finished) = match ended {
             Ok((id, finished)) => (id, Some(finished)),
             Err(error) => {
@@ -153,25 +165,27 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
                 (error.id(), None)
             }
         };
-        let Some(target) = self.tasks.remove(&id) else { return };
+        let Some((target, section)) = self.tasks.remove(&id) else { return };
         self.tally.send_modify(|t| t.polls += 1);
         let Some(live) = self.live.get_mut(&target) else { return };
-        live.in_flight = false;
-        let Some(finished) = finished else {
-            // Which section it was is not known any more; all of them may go on.
-            let config = live.config.clone();
-            self.replace(config);
-            return;
-        };
-        let Finished { job, session, outcome, silent, read_at, cancelled } = finished;
-        live.session = session;
-        self.silent = self.silent + usize::from(silent.is_some()) - usize::from(live.silent.is_some());
-        live.silent = silent;
-        if let Some(at) = read_at {
-            live.last_read.insert(job.section, at);
+        live.in_flight.remove(&section);
+        let mut outcome = Outcome::SectionFailed;
+        if let Some(finished) = finished.filter(|f| !f.cancelled) {
+            outcome = finished.outcome;
+            self.silent = self.silent + usize::from(finished.silent.is_some()) - usize::from(live.silent.is_some());
+            live.silent = finished.silent;
+            if let Some(at) = finished.read_at {
+                live.last_read.insert(section, at);
+            }
+            if finished.stopped {
+                // A poll beside this one ends too.
+                std::mem::take(&mut live.cancel).cancel();
+            }
         }
-        let outcome = if cancelled { Outcome::SectionFailed } else { outcome };
-        self.schedule.done(&target, job.section, outcome, Instant::now());
+        self.schedule.done(&target, section, outcome, Instant::now());
+        if !live.in_flight.is_empty() {
+            return;
+        }
         match live.after.take() {
             None => {}
             Some(None) => self.drop_target(&target),
@@ -181,12 +195,12 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
 
     /// Brings the targets in line with a plan; those that did not change are not disturbed.
     fn apply(&mut self, plan: &Plan) {
-        self.tools.poll_deadline = plan.limits.poll_deadline;
+        self.tools.keys.deadline = plan.limits.poll_deadline;
         self.schedule.set_at_once(plan.limits.at_once);
         let gone: Vec<TargetId> = self.live.keys().filter(|id| !plan.targets.contains_key(*id)).cloned().collect();
         for id in gone {
             match self.live.get_mut(&id) {
-                Some(live) if live.in_flight => {
+                Some(live) if !live.in_flight.is_empty() => {
                     live.after = Some(None);
                     live.cancel.cancel();
                 }
@@ -202,7 +216,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
                     }
                     live.config = config.clone();
                 }
-                Some(live) if live.in_flight => {
+                Some(live) if !live.in_flight.is_empty() => {
                     live.after = Some(Some(config.clone()));
                     live.cancel.cancel();
                 }
@@ -216,10 +230,10 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         self.drop_target(&config.id.clone());
         self.schedule.set(&config.id, config.cadence, Instant::now());
         let live = Live {
-            session: None,
+            door: Arc::new(Door::new()),
             silent: None,
             last_read: HashMap::new(),
-            in_flight: false,
+            in_flight: BTreeSet::new(),
             cancel: CancellationToken::new(),
             after: None,
             config,
@@ -231,14 +245,8 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         self.schedule.remove(id);
         let Some(live) = self.live.remove(id) else { return };
         self.silent -= usize::from(live.silent.is_some());
-        if let Some(session) = live.session {
-            self.close_later(session, id);
-        }
-    }
-
-    fn close_later(&mut self, session: C::Session, id: &TargetId) {
         let id = id.clone();
-        self.closing.spawn(async move { close(session, id.as_str()).await });
+        self.closing.spawn(async move { live.door.shut(id.as_str()).await });
     }
 
     async fn stop(mut self) {

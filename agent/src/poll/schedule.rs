@@ -199,7 +199,10 @@ impl<R: Rng> Schedule<R> {
         if section == Section::Inventory {
             entry.first_look_until.get_or_insert(now + FIRST_LOOK.min(entry.cadence.sensors));
         }
-        let missed = entry.sections.get_mut(&section).map_or(0, |slot| std::mem::take(&mut slot.missed));
+        let slot = entry.sections.get_mut(&section)?;
+        let missed = std::mem::take(&mut slot.missed);
+        // What came due while it was left alone was not missed for slowness.
+        slot.due = entry.leave_until.map_or(slot.due, |until| slot.due.max(until));
         self.in_flight += 1;
         self.others_in_flight += usize::from(section != Section::Sensors);
         self.index(&target);
@@ -238,7 +241,8 @@ impl<R: Rng> Schedule<R> {
                 slot.due = now;
                 slot.missed = 0;
                 entry.failures = entry.failures.saturating_add(1);
-                entry.shared = false;
+                // A busy BMC keeps its session.
+                entry.shared &= matches!(outcome, Outcome::Busy(_));
                 let most = MAX_BACKOFF.min(sensors.saturating_mul(MAX_BACKOFF_CADENCES));
                 let backoff = doubled(sensors / 2, entry.failures).min(most).mul_f64(jitter);
                 let asked = match outcome {
@@ -246,7 +250,10 @@ impl<R: Rng> Schedule<R> {
                     Outcome::Busy(Some(wait)) => wait.min(LONGEST_WISH),
                     _ => Duration::ZERO,
                 };
-                if !matches!(outcome, Outcome::LeaveAlone(_)) {
+                // The first wish of a busy BMC is believed; after that it is left alone for longer and longer, like any that fails.
+                let told = matches!(outcome, Outcome::LeaveAlone(_))
+                    || matches!(outcome, Outcome::Busy(Some(_))) && entry.failures == 1;
+                if !told {
                     entry.not_before = Some(now + backoff);
                 }
                 entry.leave_until = entry.leave_until.max(Some(now + asked));

@@ -1,0 +1,201 @@
+//! The way into one BMC, for every poll of it: one session, shared where the protocol allows it, opened by one at a time and closed by the last.
+
+use super::bmc::{Connect, Session};
+use super::guard::{Guard, Held};
+use super::one::close;
+use super::outcome;
+use super::pins::{Change, PinError, Pins};
+use crate::config::TargetConfig;
+use outband_bmc::{Address, ConnectError, Rung, Trust};
+use outband_schemas::Cause;
+use std::sync::{Arc, Mutex as Cell, PoisonError};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// A handle on a session. Those on one session are a family: the last of them to be put down closes it.
+#[derive(Debug)]
+pub(super) struct Visit<S> {
+    pub(super) session: S,
+    family: Arc<()>,
+    /// It was not open before this visit.
+    pub(super) fresh: bool,
+    /// It was opened for this visit, and others may use it at the same time.
+    pub(super) shared: bool,
+}
+
+/// What is behind the door of one BMC.
+#[derive(Debug)]
+pub(super) struct Door<S> {
+    inside: Mutex<Inside<S>>,
+    silent: Cell<Option<Cause>>,
+}
+
+#[derive(Debug)]
+struct Inside<S> {
+    kept: Option<Visit<S>>,
+    shut: bool,
+}
+
+/// What opening a session takes.
+#[derive(Debug, Clone)]
+pub(super) struct Keys<C> {
+    pub(super) connect: C,
+    pub(super) pins: Pins,
+    pub(super) guard: Guard,
+    pub(super) deadline: Duration,
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// The ladder broke.
+    #[error("{0}")]
+    Broken(ConnectError),
+    /// The BMC refused the login.
+    #[error("{0}")]
+    Login(ConnectError),
+    /// The login was not tried.
+    #[error("{0}")]
+    Held(#[from] Held),
+    /// The certificate is not the pinned one; nothing is asked until it is accepted.
+    #[error("the certificate has changed: pinned {}, now offered {}", .0.pinned, .0.offered)]
+    Changed(Change),
+    /// What is pinned cannot be known.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+}
+
+impl<S: Session> Door<S> {
+    pub(super) fn new() -> Self {
+        Self { inside: Mutex::new(Inside { kept: None, shut: false }), silent: Cell::default() }
+    }
+
+    /// A handle on the session that is open, or on a new one.
+    pub(super) async fn enter<C>(&self, keys: &Keys<C>, config: &TargetConfig) -> Result<Visit<S>, Refusal>
+    where
+        C: Connect<Session = S>,
+    {
+        let mut inside = self.inside.lock().await;
+        if let Some(kept) = inside.kept.take() {
+            let visit = kept.share();
+            return Ok(match visit {
+                Some(visit) => {
+                    inside.kept = Some(kept);
+                    visit
+                }
+                None => kept,
+            });
+        }
+        let session = keys.open(config).await?;
+        let visit = Visit { session, family: Arc::new(()), fresh: true, shared: false };
+        inside.kept = visit.share();
+        Ok(Visit { shared: inside.kept.is_some(), ..visit })
+    }
+
+    /// Ends a visit; the session stays open for the next one if it is `good`.
+    pub(super) async fn leave(&self, visit: Visit<S>, good: bool, target: &str) {
+        let mut inside = self.inside.lock().await;
+        let is_kept = inside.kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.family, &visit.family));
+        if good && is_kept {
+            return;
+        }
+        if good && inside.kept.is_none() && !inside.shut {
+            inside.kept = Some(Visit { fresh: false, shared: false, ..visit });
+            return;
+        }
+        let kept = if is_kept { inside.kept.take() } else { None };
+        drop(inside);
+        for visit in kept.into_iter().chain([visit]) {
+            visit.put_down(target).await;
+        }
+    }
+
+    /// Closes the session once the last visit is over; there is no other.
+    pub(super) async fn shut(&self, target: &str) {
+        let mut inside = self.inside.lock().await;
+        inside.shut = true;
+        let kept = inside.kept.take();
+        drop(inside);
+        if let Some(kept) = kept {
+            kept.put_down(target).await;
+        }
+    }
+
+    /// Notes why the BMC is silent, or that it is not, and says what it was before.
+    pub(super) fn hear(&self, silent: Option<Cause>) -> Option<Cause> {
+        std::mem::replace(&mut *self.silent.lock().unwrap_or_else(PoisonError::into_inner), silent)
+    }
+}
+
+impl<S: Session> Visit<S> {
+    fn share(&self) -> Option<Self> {
+        Some(Self { session: self.session.share()?, family: self.family.clone(), fresh: false, shared: false })
+    }
+
+    async fn put_down(self, target: &str) {
+        let changed = self.session.standing().changed_certificate.is_some();
+        // To whoever has another certificate now, not even a good-bye is said.
+        if Arc::into_inner(self.family).is_some() && !changed {
+            close(self.session, target).await;
+        }
+    }
+}
+
+impl<C: Connect> Keys<C> {
+    async fn open(&self, config: &TargetConfig) -> Result<C::Session, Refusal> {
+        let mut target = config.target.clone();
+        let by_pin = target.trust == Trust::FirstUse && matches!(target.address, Address::Redfish { .. });
+        if by_pin && let Some(pin) = self.pins.get(&config.id)? {
+            target.trust = Trust::Pinned(pin);
+        }
+        let pinned = match &target.trust {
+            Trust::Pinned(pin) => Some(*pin),
+            Trust::FirstUse | Trust::Ca(_) => None,
+        };
+        if let Some(pinned) = pinned
+            && let Some(change) = self.pins.changed(&config.id, pinned)?
+        {
+            return Err(Refusal::Changed(change));
+        }
+        let attempt = self.guard.begin(&target.credentials.user, &target.address)?;
+        let session = match timeout(self.deadline, self.connect.connect(&target)).await {
+            Ok(Ok(session)) => session,
+            Ok(Err(error)) if outcome::is_login_refusal(&error) => {
+                attempt.refused();
+                return Err(Refusal::Login(error));
+            }
+            Ok(Err(error)) => {
+                return Err(match (error.cause, pinned, error.offered) {
+                    (Cause::Certificate, Some(pinned), Some(offered)) => {
+                        let change = Change { pinned, offered };
+                        self.pins.note_change(&config.id, change)?;
+                        Refusal::Changed(change)
+                    }
+                    _ => Refusal::Broken(error),
+                });
+            }
+            Err(_) => return Err(Refusal::Broken(too_slow(self.deadline))),
+        };
+        attempt.accepted();
+        if let (true, Trust::FirstUse, Some(offered)) = (by_pin, &target.trust, session.certificate()) {
+            tracing::info!(target = %config.id, fingerprint = %offered, "certificate pinned on first use");
+            if let Err(error) = self.pins.set(&config.id, offered) {
+                close(session, config.id.as_str()).await;
+                return Err(Refusal::Pin(error));
+            }
+        }
+        Ok(session)
+    }
+}
+
+fn too_slow(deadline: Duration) -> ConnectError {
+    ConnectError {
+        rung: Rung::Reach,
+        cause: Cause::Timeout,
+        detail: format!("no session within {} s", deadline.as_secs()),
+        remedy: "look whether the BMC is overloaded; poll_deadline gives it more time".to_owned(),
+        offered: None,
+        climbed: Vec::new(),
+    }
+}
