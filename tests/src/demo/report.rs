@@ -68,7 +68,8 @@ impl Report {
     pub(super) fn bmcs(&self, site: &[Server], credentials: &Credentials) {
         self.say(&format!("\nUser {}, password {}", credentials.user, credentials.password));
         for server in site {
-            self.say(&format!("  {}  {}", server.plan.spec.name, server.bmc.url()));
+            let what = server.bmc.describe(&server.plan);
+            self.say(&format!("  {}  {}  ({what})", server.plan.spec.name, server.bmc.url()));
         }
         self.say("Ctrl-C ends the site.");
     }

@@ -2,7 +2,7 @@
 
 use super::ipmi_bmc::{self, IpmiBmc};
 use super::machine::{Fault, FaultKind, Machine, Shared, Spec};
-use super::redfish_bmc::{self, Login, RedfishServer, Service};
+use super::redfish_bmc::{self, Etag, Login, Push, RedfishServer, Service};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
@@ -17,6 +17,42 @@ pub enum Protocol {
     Redfish,
 }
 
+/// What a Redfish BMC can do beyond answering: makers differ, and so do the servers of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abilities {
+    /// Nothing.
+    Plain,
+    /// `$expand` and ETags.
+    Queries,
+    /// The same, an event stream and subscriptions.
+    Push,
+}
+
+impl Abilities {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Queries => "$expand, ETags",
+            Self::Push => "$expand, ETags, event stream, subscriptions",
+        }
+    }
+
+    fn options(self, login: Login) -> redfish_bmc::Options {
+        let plain = redfish_bmc::Options { login: Some(login), ..Default::default() };
+        let features = serde_json::json!({
+            "ExpandQuery": {"ExpandAll": false, "NoLinks": true, "Links": false, "Levels": true, "MaxLevels": 1},
+            "SelectQuery": true, "OnlyMemberQuery": true,
+        });
+        let queries = redfish_bmc::Options { features: Some(features), etag: Etag::Weak, ..plain.clone() };
+        match self {
+            Self::Plain => plain,
+            Self::Queries => queries,
+            Self::Push => redfish_bmc::Options { push: Some(Push::default()), ..queries },
+        }
+    }
+}
+
 /// One server to be: what it is, what its BMC speaks, what will go wrong with it.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -24,6 +60,8 @@ pub struct Plan {
     pub spec: Spec,
     /// What its BMC speaks.
     pub protocol: Protocol,
+    /// What its BMC can do, where that speaks Redfish.
+    pub abilities: Abilities,
     /// What will go wrong.
     pub faults: Vec<Fault>,
 }
@@ -45,7 +83,8 @@ pub fn sound_site(count: usize, seed: u64) -> Vec<Plan> {
             // BMC clocks are seldom right.
             spec.clock_offset_s = random.random_range(-90..90);
             let protocol = if i % 2 == 0 { Protocol::Redfish } else { Protocol::Ipmi };
-            Plan { spec, protocol, faults: Vec::new() }
+            let abilities = [Abilities::Push, Abilities::Queries, Abilities::Plain][i / 2 % 3];
+            Plan { spec, protocol, abilities, faults: Vec::new() }
         })
         .collect()
 }
@@ -113,6 +152,14 @@ impl Bmc {
         }
     }
 
+    /// What it is and can do, in words.
+    pub fn describe(&self, plan: &Plan) -> String {
+        match self {
+            Bmc::Ipmi(_) => "IPMI".to_owned(),
+            Bmc::Redfish(_) => format!("Redfish: {}", plan.abilities.as_str()),
+        }
+    }
+
     /// Sessions that are open now.
     pub fn open_sessions(&self) -> usize {
         match self {
@@ -154,8 +201,7 @@ pub async fn start(plans: Vec<Plan>, credentials: &Credentials, scale: f64) -> i
             }
             Protocol::Redfish => {
                 let login = Login { user: credentials.user.clone(), password: credentials.password.clone() };
-                let options = redfish_bmc::Options { login: Some(login), ..Default::default() };
-                Bmc::Redfish(RedfishServer::serve(machine.clone(), options).await?)
+                Bmc::Redfish(RedfishServer::serve(machine.clone(), plan.abilities.options(login)).await?)
             }
         };
         servers.push(Server { plan, machine, bmc });
@@ -177,6 +223,8 @@ mod tests {
         assert_eq!(distinct(|p| p.spec.uuid_text()), 24);
         assert_eq!(plans.iter().filter(|p| p.protocol == Protocol::Ipmi).count(), 12);
         assert_eq!(distinct(|p| p.spec.rack.to_string()), 3);
+        let redfish = plans.iter().filter(|p| p.protocol == Protocol::Redfish);
+        assert_eq!(redfish.filter(|p| p.abilities == Abilities::Push).count(), 4);
     }
 
     #[test]
