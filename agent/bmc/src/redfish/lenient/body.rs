@@ -1,6 +1,6 @@
 //! From the bytes of a body to one JSON object.
 
-use super::error_of;
+use super::{error_of, says_none};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -134,80 +134,87 @@ fn last_object(text: &str) -> Option<Value> {
     found.filter(|value| whole || error_of(value).is_none())
 }
 
-/// Mends what can be mended without guessing: raw control characters in strings, `null` where a value is missing or is no JSON number, commas too many.
+/// Mends what can be mended without guessing: raw control characters in strings, backslashes that escape nothing, values that are missing or are no JSON,
+/// commas too many or missing.
 fn mend(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut wants_value = false;
+    let mut open: Vec<char> = Vec::new();
+    // The last token: a bracket, a comma, a colon, `"` for a string, `v` for another value.
+    let mut last = ' ';
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        if in_string {
-            match c {
-                _ if escaped => {
-                    escaped = false;
-                    if !matches!(c, '"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' | 'u') {
-                        // A backslash that escapes nothing stands for itself.
-                        out.push('\\');
-                    }
-                }
-                '\\' => escaped = true,
-                '"' => in_string = false,
-                _ => {}
-            }
-            out.push(if c.is_control() { ' ' } else { c });
-            continue;
+        let ended_a_value = matches!(last, '"' | '}' | ']' | 'v') && !open.is_empty();
+        match c {
+            '"' | '{' | '[' if ended_a_value => out.push(','),
+            ',' | '}' | ']' if last == ':' || c == ',' && last == '[' => out.push_str("null"),
+            '}' | ']' if last == ',' => drop_comma(&mut out),
+            _ => {}
         }
         match c {
-            '"' => {
-                in_string = true;
-                wants_value = false;
+            '"' => mend_string(&mut rest, &mut out),
+            '{' | '[' => open.push(c),
+            '}' | ']' => drop(open.pop()),
+            ',' | ':' => {}
+            c if c.is_whitespace() || c.is_control() => {
+                out.push(' ');
+                continue;
+            }
+            // Junk where no value belongs.
+            c if last != ':' && open.last() != Some(&'[') => {
                 out.push(c);
+                continue;
             }
-            ':' => {
-                wants_value = true;
-                out.push(c);
-            }
-            ',' | '}' | ']' => {
-                if wants_value {
-                    out.push_str("null");
-                }
-                wants_value = false;
-                if c != ',' {
-                    drop_comma(&mut out);
-                }
-                out.push(c);
-            }
-            c if c.is_ascii_digit() || (c == '-' && rest.peek().is_some_and(char::is_ascii_digit)) => {
-                let mut numeral = String::from(c);
-                while let Some(next) = rest.next_if(|n| n.is_ascii_alphanumeric() || matches!(n, '.' | '+' | '-')) {
-                    numeral.push(next);
-                }
-                // `007` and `0x1F` are no JSON; as texts they are read as numbers or not.
-                let is_json = serde_json::from_str::<serde_json::Number>(&numeral).is_ok();
-                out.push_str(&if is_json { numeral } else { format!("\"{numeral}\"") });
-                wants_value = false;
-            }
-            c if c.is_ascii_alphabetic() || (c == '-' && rest.peek().is_some_and(char::is_ascii_alphabetic)) => {
-                let mut word = String::from(c);
-                while let Some(next) = rest.next_if(|n| n.is_ascii_alphanumeric()) {
-                    word.push(next);
-                }
-                out.push_str(match word.as_str() {
-                    "true" | "True" | "TRUE" => "true",
-                    "false" | "False" | "FALSE" => "false",
-                    _ => "null",
-                });
-                wants_value = false;
-            }
-            c if c.is_control() => out.push(' '),
             c => {
-                wants_value = wants_value && c.is_whitespace();
-                out.push(c);
+                let mut bare = String::from(c);
+                while let Some(next) = rest.next_if(|n| !matches!(n, ',' | '}' | ']' | '"' | '\n' | '\r')) {
+                    bare.push(next);
+                }
+                out.push_str(&bare_value(bare.trim()));
+                last = 'v';
+                continue;
             }
         }
+        if c != '"' {
+            out.push(c);
+        }
+        last = c;
     }
     out
+}
+
+/// The rest of a string whose opening quote was read.
+fn mend_string(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) {
+    out.push('"');
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => match rest.peek() {
+                Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' | 'u') => {
+                    out.push(c);
+                    out.extend(rest.next());
+                }
+                // A backslash that escapes nothing stands for itself.
+                _ => out.push_str("\\\\"),
+            },
+            '"' => {
+                out.push(c);
+                return;
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+}
+
+/// What stands without quotes where a value belongs: JSON, or a text. `007` and `0x1F` are no JSON numbers; as texts they are read as numbers or not.
+fn bare_value(bare: &str) -> String {
+    match bare {
+        "True" | "TRUE" => "true".to_owned(),
+        "False" | "FALSE" => "false".to_owned(),
+        _ if serde_json::from_str::<Value>(bare).is_ok() => bare.to_owned(),
+        // NaN and the infinities are numbers to the BMC, and none to anybody else.
+        _ if says_none(&Value::from(bare)) || bare.parse::<f64>().is_ok_and(|n| !n.is_finite()) => "null".to_owned(),
+        _ => Value::from(bare).to_string(),
+    }
 }
 
 /// Takes back a comma with nothing after it: XCC's metric report `PowerMetrics` ends its array with one.
@@ -352,6 +359,15 @@ mod tests {
         assert_eq!(
             v,
             json!({"a": null, "b": 2, "c": null, "d": [1, null], "e": "007", "f": true, "g": "C:\\x", "h": [1, 2]})
+        );
+    }
+
+    #[test]
+    fn a_text_without_quotes_and_a_comma_that_is_missing_cost_nothing() {
+        let v = parse(b"{\"Name\": PS1 Status,\n\"Links\": {}\n\"HostName\": \"h\", \"Reading\": 46 degrees C,\n\"Fans\": [{\"a\": 1} {\"a\": 2}]}").unwrap();
+        assert_eq!(
+            v,
+            json!({"Name": "PS1 Status", "Links": {}, "HostName": "h", "Reading": "46 degrees C", "Fans": [{"a": 1}, {"a": 2}]})
         );
     }
 

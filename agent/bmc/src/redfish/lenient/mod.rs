@@ -90,7 +90,7 @@ pub fn says_none(value: &Value) -> bool {
             let plain = s.trim().to_ascii_lowercase();
             WORDS.contains(&plain.as_str())
                 || plain.chars().all(|c| matches!(c, '-' | '.' | '?' | '*'))
-                || plain.starts_with("0000")
+                || ["0000", "9999-12-31"].iter().any(|zero| plain.starts_with(zero))
         }
         _ => false,
     }
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_words_for_nothing_are_told_from_words() {
-        for none in ["N/A", " ", "--", "Unknown", "nan", "0000-00-00T00:00:00Z"] {
+        for none in ["N/A", " ", "--", "Unknown", "nan", "0000-00-00T00:00:00Z", "9999-12-31T23:59:59+00:00"] {
             assert!(says_none(&json!(none)), "{none}");
         }
         for word in ["hot", "0", "-5", "0.0", "Failed"] {
