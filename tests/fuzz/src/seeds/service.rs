@@ -197,7 +197,8 @@ pub fn redfish_walk() -> Vec<Vec<u8>> {
             let mut out = vec![how | number];
             let (mut memory, mut bookmark) = (Memory::default(), None);
             for _ in 0..2 {
-                let mut walk = Walk::new(section, &root(how / 4), &mut memory, bookmark.as_ref(), Limits::default(), AT);
+                let mut walk =
+                    Walk::new(section, &root(how / 4), &mut memory, bookmark.as_ref(), Limits::default(), AT);
                 while let Some(get) = walk.poll_get(&mut memory) {
                     let body = tree.get(&get.uri).map(|b| b.to_string().into_bytes());
                     let status = if body.is_some() { 200 } else { 404 };
@@ -218,14 +219,31 @@ pub fn redfish_walk() -> Vec<Vec<u8>> {
 
 /// Seeds of `redfish_body`: every resource, and what BMCs make of JSON.
 pub fn redfish_body() -> Vec<Vec<u8>> {
-    let odd: [&[u8]; 7] = [
+    let odd: [&[u8]; 24] = [
         b"\xef\xbb\xbf{\"a\":\"x\ry\"}",
-        b"{\"a\": ,\"b\":2,\"c\":NaN,\"d\":[1,-Infinity]}",
-        b"{\"a\":\"f\xfcr\"}",
+        b"{\"a\": ,\"b\":2,\"c\":NaN,\"d\":[1,-Infinity],\"e\":007,\"f\":True,\"g\":\"C:\\x\",\"h\":[1,,2,],}",
+        b"{\"a\":\"f\xfcr 21 \xb0C\"}",
+        b"{\"a\":\"\xb7\xe7\xc9\xc8\"}",
+        b"{\"a\":\"\xe9\xa3\x8e\xe6\x89\x87\xe9\xa3\x8e\xe6\x89\"}",
+        b"\xff\xfe{\0\"\0a\0\"\0:\01\0}\0",
+        b"\0{\0\"\0a\0\"\0:\01\0}",
         br#"{"error":{"code":"x","@Message.ExtendedInfo":[{"MessageId":"m","Message":"n"}]}}{"@odata.id":"/redfish/v1","Id":"r"}"#,
         b"<html><body>504</body></html>",
+        b"HTTP/1.1 200 OK {x}\r\n\r\n{\"a\": 1}} trailing\0",
         b"{\"a\":[1,2",
-        br#"{"Messages":[{"MessageID":"iLO.0.10.X"}],"Type":"ExtendedError.1.0.0"}"#,
+        br#"{"@odata.id":"/t","Temperatures":[{"Name":"A","ReadingCelsius":40},{"Name":"B","Rea"#,
+        br#"{"Members":[{"@odata.id":"/t/1"},{"@odata.id":"/t/2"}],"Members@odata.nextLink":"/t?$skip=2","Members@odata.count"#,
+        b"{\"Name\": PS1 Status,\n\"Links\": {}\n\"Reading\": 46 degrees C,\n\"Fans\": [{\"a\": 1} {\"a\": 2}]}",
+        br#"{"Messages":[{"MessageID":"iLO.0.10.X"}],"Type":"ExtendedError.1.0.0","Name":"Extended Error Information"}"#,
+        br#"{"Reading":"12,5 V","a":"0x1F","b":"1.2e3","c":"1,234","d":"46 degrees C","e":"N/A","f":"--","g":"3 of 4"}"#,
+        br#"{"Created":"02 Aug 2024, 05:14:30.000 PM","a":"Thu Aug  8 18:48:11 2024","b":"2020/07/09-11:44:00","c":"2024-06-11T00:14:55-0500"}"#,
+        br#"{"Created":"0000-00-00T00:00:00Z","a":1723142887,"b":"2012-03-07T14:44+06:00","c":"9999-12-31T23:59:59+00:00"}"#,
+        br#"{"Vendor":"Dell","Product":"Integrated Dell Remote Access Controller","Id":"iDRAC.Embedded.1","Model":"13G Monolithic","RedfishVersion":"1.4.0"}"#,
+        br#"{"Vendor":"AMI","RedfishVersion":"1.11.0","Oem":{"Ami":{"RtpVersion":"13.09.1"},"Hpe":{"Manager":[{"ManagerType":"iLO 5"}]}}}"#,
+        br#"{"Status":{"Health":"Enabled","State":"OK"},"ReadingCelsius":{"Reading":41},"SerialNumber":{},"Thermal":7,"Members":"none"}"#,
+        br#"{"a":1,"a":{"@odata.id":7},"@odata.id":["/x"],"Links":"y"}"#,
+        b"[{}]",
+        b"\"text\"",
     ];
     tree().values().map(|v| v.to_string().into_bytes()).chain(odd.map(<[u8]>::to_vec)).collect()
 }
