@@ -1,11 +1,12 @@
 //! Section sensors: for each chassis the better of the two generations of resources, so that each physical sensor is reported once.
 
+use super::lenient::list;
 use super::lenient::{Field, Number};
 use super::memory::Generation;
 use super::report::{Report, Seen, Status, name, place_name, state};
 use super::route::Role;
 use super::walk::Node;
-use super::{power, redundancy, thermal};
+use super::{module, power, redundancy, thermal};
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Thresholds};
 use std::collections::BTreeSet;
 
@@ -43,18 +44,93 @@ pub(super) fn report(report: &mut Report<'_>) {
             report.push(state(&component, "health", &Status::of(&node.body), &seen));
             if role == Role::System {
                 report.push(power::power_state(&component, node));
+                module::summaries(report, &component, node);
             }
         }
     }
-    let mut chassis: Vec<&Node> = report.of(Role::Chassis).collect();
-    chassis.sort_by_key(|n| report.memory.rank(&n.uri));
-    for node in chassis {
-        one_chassis(report, node);
+    // A poll by plan does not read the chassis themselves, but what they hold.
+    let holders = report.nodes.iter().map(|n| if n.role == Role::Chassis { n.uri.as_str() } else { n.owner.as_str() });
+    let mut chassis: Vec<&str> = holders.filter(|uri| report.memory.knows_chassis(uri)).collect();
+    chassis.sort_by_key(|uri| (report.memory.rank(uri), *uri));
+    chassis.dedup();
+    let by_plan = report.memory.partial;
+    for owner in chassis {
+        // A generation that could not be read for once is not the lesser one for that.
+        report.memory.partial = by_plan || report.lossy.contains(owner);
+        one_chassis(report, owner);
+    }
+    report.memory.partial = by_plan;
+}
+
+/// How much the older generation told of a chassis.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    temperatures: usize,
+    pub(super) fans: usize,
+    pub(super) supplies: usize,
+}
+
+impl Told {
+    /// Whether nothing is missing that a server has.
+    pub(super) fn is_all(self) -> bool {
+        self.temperatures > 0 && self.fans > 0
     }
 }
 
-fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
-    let owner = chassis.uri.as_str();
+/// What `Thermal` and `Power` told of a chassis.
+pub(super) fn told(nodes: &[Node], owner: &str) -> Told {
+    let of = |role| nodes.iter().filter(move |n| n.role == role && n.owner == owner);
+    let supplies = of(Role::Power).flat_map(|n| list(&n.body, "PowerSupplies")).filter(|s| s.is_object()).count();
+    Told {
+        temperatures: of(Role::Thermal).flat_map(thermal::temperatures).filter(Item::readable).count(),
+        fans: of(Role::Thermal).flat_map(thermal::fans).filter(Item::readable).count(),
+        supplies,
+    }
+}
+
+/// How many sensors of a chassis were read, and how many of them say what neither `Thermal` nor `Power` says.
+pub(super) fn new_sensors(nodes: &[Node], owner: &str) -> (usize, usize) {
+    let of = |role| nodes.iter().filter(move |n| n.role == role && n.owner == owner);
+    let thermals = of(Role::Thermal).flat_map(|n| thermal::temperatures(n).into_iter().chain(thermal::fans(n)));
+    let known: BTreeSet<String> =
+        thermals.chain(of(Role::Power).flat_map(power::voltages)).map(|i| plain(&i.name)).collect();
+    let sensors: Vec<Item> = of(Role::Sensor).map(thermal::sensor).collect();
+    let is_new = |i: &&Item| {
+        i.readable() && !matches!(i.kind, SensorKind::State | SensorKind::Quantity) && !known.contains(&plain(&i.name))
+    };
+    (sensors.len(), sensors.iter().filter(is_new).count())
+}
+
+/// A name by which sensors of the two generations are told to be the same.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// Which items of the two generations to tell, and which only repeat them. Where both call a sensor by one name the older generation is told, with what
+/// the newer one adds; else the fuller one, since one sensor under two names would be told twice.
+fn merged(
+    report: &mut Report<'_>,
+    owner: &str,
+    what: &'static str,
+    old: Vec<Item>,
+    mut new: Vec<Item>,
+) -> (Vec<Item>, Vec<Item>) {
+    let names: BTreeSet<String> = old.iter().map(|i| plain(&i.name)).collect();
+    let same = new.iter().filter(|i| names.contains(&plain(&i.name))).count();
+    let shared = report.memory.shares_names(owner, what, same, old.len().min(new.len()));
+    let added = new.iter().filter(|i| i.readable() && !names.contains(&plain(&i.name))).count();
+    let least = if shared && readable(&old) > 0 { added } else { 0 };
+    match report.memory.choose(owner, what, readable(&old) + least, readable(&new)) {
+        Generation::Old if shared => {
+            let more: Vec<Item> = new.extract_if(.., |i| !names.contains(&plain(&i.name))).collect();
+            (old.into_iter().chain(more).collect(), new)
+        }
+        Generation::Old => (old, new),
+        Generation::New => (new, old),
+    }
+}
+
+fn one_chassis<'a>(report: &mut Report<'a>, owner: &'a str) {
     let old_temperatures: Vec<Item> = report.below(Role::Thermal, owner).flat_map(thermal::temperatures).collect();
     let old_fans: Vec<Item> = report.below(Role::Thermal, owner).flat_map(thermal::fans).collect();
     let old_voltages: Vec<Item> = report.below(Role::Power, owner).flat_map(power::voltages).collect();
@@ -78,16 +154,10 @@ fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
     let bays = power::bays(report, owner);
     let chosen =
         |report: &mut Report<'_>, what, old: &[Item], new: usize| report.memory.choose(owner, what, readable(old), new);
-    let (read, other) = match chosen(report, "temperature", &old_temperatures, readable(&new_temperatures)) {
-        Generation::Old => (old_temperatures, new_temperatures),
-        Generation::New => (new_temperatures, old_temperatures),
-    };
+    let (read, other) = merged(report, owner, "temperature", old_temperatures, new_temperatures);
     emit(report, owner, &bays, read);
     alias(report, owner, &bays, &other);
-    let (read, other) = match chosen(report, "voltage", &old_voltages, readable(&new_voltages)) {
-        Generation::Old => (old_voltages, new_voltages),
-        Generation::New => (new_voltages, old_voltages),
-    };
+    let (read, other) = merged(report, owner, "voltage", old_voltages, new_voltages);
     emit(report, owner, &bays, read);
     alias(report, owner, &bays, &other);
     let speeds = tachometers.iter().filter(|i| i.kind == SensorKind::FanSpeed && i.readable()).count();
@@ -111,9 +181,6 @@ fn one_chassis<'a>(report: &mut Report<'a>, chassis: &'a Node) {
     emit(report, owner, &bays, sensors);
     power::report(report, owner);
     redundancy::report(report, owner);
-    if !report.lossy.contains(owner) {
-        report.memory.settle(owner);
-    }
 }
 
 /// The place that an item's name speaks of.

@@ -1,32 +1,28 @@
 //! What a client remembers of a BMC from one poll to the next, so that names stay and nothing is asked in vain.
 
-use super::lenient::truth;
+use super::cache::Cache;
+pub use super::expand::Expand;
+use super::expand::Expander;
+use super::rotation::Rotation;
+use super::route::Role;
+use super::steady::Steady;
+use super::walk::{Answer, Get};
 use crate::quirk::Platform;
-use outband_schemas::{ComponentClass, ComponentId, SensorKind};
+use outband_schemas::{Cause, ComponentClass, ComponentId, Section, SensorKind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-/// How a BMC expands collections (DSP0266 §7.3.1).
+/// How long to wait for an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Expand {
-    /// It does not, or not so that one could use it.
+pub enum Patience {
+    /// As configured.
     #[default]
-    No,
-    /// Members but not links: `$expand=.`.
-    Members,
-    /// Everything: `$expand=*`.
-    All,
-}
-
-impl Expand {
-    /// What to append to a collection's URI.
-    pub fn query(self) -> &'static str {
-        match self {
-            Self::No => "",
-            Self::Members => "?$expand=.($levels=1)",
-            Self::All => "?$expand=*($levels=1)",
-        }
-    }
+    Usual,
+    /// Less: it did not answer the last times, and others wait.
+    Short,
+    /// More: it is slow, and nobody waits.
+    Long,
 }
 
 /// Which of the two generations of resources a chassis is read from, per kind of thing.
@@ -38,16 +34,23 @@ pub enum Generation {
     New,
 }
 
-/// How many polls a chassis with nothing to read is left alone.
-const QUIET_POLLS: u32 = 10;
+/// Every how many polls something that hung is waited for as long as it may take.
+const HOPEFUL: u8 = 8;
 
 /// What was learned. Empty for a new client; it loses nothing but requests when it is forgotten.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    /// How collections are expanded.
-    pub expand: Expand,
-    features_known: bool,
-    expand_failures: u8,
+    pub(super) expander: Expander,
+    pub(super) cache: Cache,
+    pub(super) steady: Steady,
+    /// Whether the poll whose resources are reported read only what it knew to be there.
+    pub(super) partial: bool,
+    /// Time-outs in a row, by URI.
+    hung: BTreeMap<String, u8>,
+    /// Chassis whose two generations call a sensor by the same name.
+    same_names: BTreeSet<(String, &'static str)>,
+    /// Chassis that were read.
+    chassis: BTreeSet<String>,
     chosen: BTreeMap<(String, &'static str), Generation>,
     names: BTreeMap<(ComponentClass, String, String), ComponentId>,
     taken: BTreeSet<ComponentId>,
@@ -55,33 +58,70 @@ pub struct Memory {
     taken_sensors: BTreeSet<(SensorKind, ComponentId)>,
     places: BTreeMap<String, ComponentId>,
     ranks: BTreeMap<String, usize>,
-    quiet: BTreeSet<String>,
-    sensor_polls: u32,
+    /// What is read a few a poll, in turn.
+    pub(super) rotation: Rotation,
 }
 
 impl Memory {
     /// Learns from the service root what queries the BMC says it supports.
     pub(super) fn learn_features(&mut self, root: &Value, platform: Platform) {
-        if std::mem::replace(&mut self.features_known, true) {
-            return;
+        if !platform.expand_drops_fields() && !platform.refuses_expand() {
+            self.expander.learn(root);
         }
-        if platform.expand_drops_fields() || platform.refuses_expand() {
-            return;
-        }
-        let Some(query) = root.get("ProtocolFeaturesSupported").and_then(|p| p.get("ExpandQuery")) else { return };
-        self.expand = match (truth(query, "NoLinks"), truth(query, "ExpandAll")) {
-            (Some(true), _) => Expand::Members,
-            (_, Some(true)) => Expand::All,
-            _ => Expand::No,
-        };
     }
 
-    /// An expanded request failed; after three the BMC is not asked for one again.
-    pub(super) fn expand_failed(&mut self) {
-        self.expand_failures = self.expand_failures.saturating_add(1);
-        if self.expand_failures >= 3 {
-            self.expand = Expand::No;
+    /// Takes how long a request took, whatever came of it. Called before [`super::walk::Walk::handle_body`].
+    pub fn took(&mut self, get: &Get, elapsed: Duration) {
+        if get.plain {
+            self.expander.took(elapsed);
         }
+    }
+
+    /// Takes whether a resource answered.
+    pub(super) fn answered(&mut self, get: &Get, answer: &Answer) {
+        if matches!(answer, Answer::Failed { cause: Cause::Timeout, .. }) {
+            let times = self.hung.entry(get.resource.clone()).or_default();
+            *times = times.wrapping_add(1).max(1);
+        } else if get.patience != Patience::Long {
+            // What needed long will need long again.
+            self.hung.remove(&get.resource);
+        }
+    }
+
+    /// How long to wait for a resource: sensors do not wait twice for what hangs, and the other sections give it time.
+    pub(super) fn patience(&self, resource: &str, section: Section, role: Role) -> Patience {
+        let hung = self.hung.get(resource).copied().unwrap_or(0);
+        match (section, hung) {
+            (_, 0) if role == Role::LogEntry => Patience::Long,
+            (_, 0) => Patience::Usual,
+            (Section::Sensors, _) => Patience::Short,
+            (_, times) if times == 1 || times % HOPEFUL == 0 => Patience::Long,
+            _ => Patience::Short,
+        }
+    }
+
+    /// Notes that a chassis was read.
+    pub(super) fn read_chassis(&mut self, uri: &str) {
+        self.chassis.insert(uri.to_owned());
+    }
+
+    /// Whether a chassis was ever read.
+    pub(super) fn knows_chassis(&self, uri: &str) -> bool {
+        self.chassis.contains(uri)
+    }
+
+    /// The first chassis in the order of the BMC.
+    pub(super) fn first_chassis(&self) -> Option<&str> {
+        self.chassis.iter().map(String::as_str).min_by_key(|uri| self.rank(uri))
+    }
+
+    /// Whether both generations of a chassis call a sensor by the same name, which a complete look tells by `same` of `least` names.
+    pub(super) fn shares_names(&mut self, chassis: &str, what: &'static str, same: usize, least: usize) -> bool {
+        let key = (chassis.to_owned(), what);
+        if !self.partial && same > 0 && same * 2 >= least {
+            self.same_names.insert(key.clone());
+        }
+        self.same_names.contains(&key)
     }
 
     /// The generation a chassis was read from before, for `what`.
@@ -94,6 +134,8 @@ impl Memory {
     pub(super) fn choose(&mut self, chassis: &str, what: &'static str, old: usize, new: usize) -> Generation {
         let before = self.chosen(chassis, what);
         let choice = match before {
+            // A part of the resources says nothing of which generation gives more.
+            Some(before) if self.partial => before,
             Some(Generation::Old) if old > 0 => Generation::Old,
             Some(Generation::New) if new > 0 => Generation::New,
             _ if new > old => Generation::New,
@@ -103,31 +145,6 @@ impl Memory {
             self.chosen.insert((chassis.to_owned(), what), choice);
         }
         choice
-    }
-
-    /// After a poll of a chassis in which nothing failed: kinds that it has not at all are looked for in the older generation only, and a chassis that has
-    /// nothing to read is left alone for some polls.
-    pub(super) fn settle(&mut self, chassis: &str) {
-        let kinds = ["temperature", "fan", "voltage", "power_supply"];
-        let has_any = kinds.iter().chain(&["other"]).any(|what| self.chosen(chassis, what).is_some());
-        if has_any {
-            self.quiet.remove(chassis);
-            for what in kinds {
-                self.chosen.entry((chassis.to_owned(), what)).or_insert(Generation::Old);
-            }
-        } else {
-            self.quiet.insert(chassis.to_owned());
-        }
-    }
-
-    /// Counts a poll of the sensors.
-    pub(super) fn begin_sensors(&mut self) {
-        self.sensor_polls = self.sensor_polls.wrapping_add(1);
-    }
-
-    /// Whether a chassis had nothing to read and need not be asked now.
-    pub(super) fn is_quiet(&self, chassis: &str) -> bool {
-        self.quiet.contains(chassis) && !self.sensor_polls.is_multiple_of(QUIET_POLLS)
     }
 
     /// The place of a part: its wished name, or that with the end of its URI where another part has that name already. Once given, a name stays with
@@ -166,6 +183,11 @@ impl Memory {
         self.taken_sensors.insert((kind, id.clone()));
         self.sensors.insert(key, id.clone());
         id
+    }
+
+    /// Whether any sensor of a kind watches a part of a class.
+    pub(super) fn has_sensor(&self, kind: SensorKind, class: ComponentClass) -> bool {
+        self.taken_sensors.iter().any(|(k, id)| *k == kind && id.class() == class)
     }
 
     /// Notes that a URI speaks of a place.

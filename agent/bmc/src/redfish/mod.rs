@@ -3,7 +3,10 @@
 //! A [`walk::Walk`] knows what to ask next ([`route`]) and collects what comes; when it is finished, the rooms `chassis`, `thermal`, `power`, `storage`,
 //! `log` and `inventory` turn the resources into observations. Every field goes through [`lenient`]. [`transport`] is the shell with the sockets.
 
+mod cache;
 mod chassis;
+mod expand;
+mod faults;
 #[cfg(feature = "io")]
 mod http;
 mod inventory;
@@ -13,12 +16,16 @@ pub mod lenient;
 mod log;
 mod meaning;
 pub mod memory;
+mod module;
+mod network;
 mod oem;
 mod power;
 pub mod push;
 mod redundancy;
 mod report;
+mod rotation;
 pub mod route;
+mod slow;
 mod storage;
 #[cfg(feature = "io")]
 pub(crate) mod stranger;
@@ -27,6 +34,7 @@ mod thermal;
 mod tls;
 #[cfg(feature = "io")]
 pub mod transport;
+mod steady;
 pub mod walk;
 #[cfg(test)]
 mod walk_tests;

@@ -4,7 +4,7 @@ use super::lenient::{self, Field, Number, number, text};
 use super::memory::Memory;
 use super::route::Role;
 use super::walk::{Node, tail};
-use super::{chassis, inventory, storage};
+use super::{chassis, faults, inventory, slow, storage};
 use crate::quirk::Platform;
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, Observation, Quality, Reading, Section, SensorKind, Source, State, Suspicion,
@@ -25,7 +25,10 @@ pub(super) fn observations(
     let mut report = Report { nodes, lossy, memory, out: Vec::new() };
     match section {
         Section::Sensors => chassis::report(&mut report),
-        Section::Drives => storage::report(&mut report),
+        Section::Drives => {
+            storage::report(&mut report);
+            slow::report(&mut report);
+        }
         Section::Inventory => inventory::report(&mut report, platform, at),
         Section::Log | Section::Host => {}
     }
@@ -35,6 +38,8 @@ pub(super) fn observations(
         Observation::Reading(r) => seen.insert((r.component.clone(), r.kind, r.sensor.clone())),
         _ => true,
     });
+    let lost = faults::gaps(section, nodes, &report.out);
+    report.out.extend(lost.into_iter().map(Observation::Gap));
     report.out
 }
 
@@ -63,9 +68,9 @@ impl<'a> Report<'a> {
 
     /// A name as it is to be used for a place: that of a chassis other than the first carries the chassis' own.
     pub(super) fn within(&self, chassis: &str, name: &str) -> String {
-        let first = self.of(Role::Chassis).map(|n| n.uri.as_str()).min_by_key(|uri| self.memory.rank(uri));
+        let first = self.memory.first_chassis();
         let id = tail(chassis);
-        let known = self.of(Role::Chassis).any(|n| n.uri == chassis);
+        let known = self.memory.knows_chassis(chassis);
         let plain = |text: &str| -> String {
             text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
         };
@@ -89,7 +94,10 @@ impl Status {
         match resource.get("Status") {
             Some(status @ Json::Object(_)) => {
                 let health = ["Health", "HealthRollup", "HealthRollUp"].iter().find_map(|f| text(status, f));
-                Self { state: text(status, "State"), health }
+                let state = text(status, "State");
+                // H3C's R4900 G6 has the two of its manager mixed up: Health `Enabled`, State `OK` (github.com/bb-Ricardo/check_redfish, issue 200).
+                let mixed_up = health.as_deref().is_some_and(is_state) && state.as_deref().is_some_and(is_health);
+                if mixed_up { Self { state: health, health: state } } else { Self { state, health } }
             }
             _ => Self { state: None, health: text(resource, "Status") },
         }
@@ -121,6 +129,14 @@ impl Status {
         let words: Vec<&str> = [&self.state, &self.health].into_iter().filter_map(|w| w.as_deref()).collect();
         (!words.is_empty()).then(|| words.join(", "))
     }
+}
+
+fn is_state(word: &str) -> bool {
+    matches!(word, "Enabled" | "Disabled" | "Absent" | "StandbyOffline" | "UnavailableOffline")
+}
+
+fn is_health(word: &str) -> bool {
+    matches!(word, "OK" | "Warning" | "Critical")
 }
 
 /// Where and when something was read.
@@ -304,6 +320,10 @@ mod tests {
         Seen { uri: "/x".to_owned(), at: Timestamp::from_secs(1) }
     }
 
+    fn figure_of(resource: &Json) -> Figure {
+        Figure::new(SensorKind::Temperature, "t", lenient::number_field(resource, "ReadingCelsius"))
+    }
+
     #[test]
     fn an_empty_place_gives_no_zero_and_a_silent_sensor_says_so() {
         let place = ComponentId::lenient(ComponentClass::Cpu, "1");
@@ -316,6 +336,8 @@ mod tests {
             analog(&place, figure(None), &enabled, &seen()).unwrap().quality,
             Quality::Unavailable(Cause::NoReading)
         );
+        let lost = analog(&place, figure_of(&json!({"ReadingCelsius": {}})), &enabled, &seen()).unwrap();
+        assert_eq!((lost.quality, lost.source.0.as_str()), (Quality::Unavailable(Cause::Malformed), "/x#/ReadingCelsius"));
         let off = Status::of(&json!({"Status": {"State": "Disabled"}}));
         assert_eq!(analog(&place, figure(zero), &off, &seen()).unwrap().quality, Quality::Unavailable(Cause::Disabled));
     }
@@ -330,6 +352,8 @@ mod tests {
         );
         assert_eq!(Status::of(&json!({"Status": {"State": "Enabled", "Health": "Enabled"}})).meaning(), State::Unknown);
         assert_eq!(Status::of(&json!({"Status": {"State": "Quiesced"}})).words().unwrap(), "Quiesced");
+        let mixed_up = Status::of(&json!({"Status": {"State": "OK", "Health": "Enabled"}}));
+        assert_eq!((mixed_up.meaning(), mixed_up.words().unwrap()), (State::Ok, "Enabled, OK".to_owned()));
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! Which URIs to GET for a section, in what order, and what became of each. Sans-IO: it is given bodies and gives back what to ask next.
 
+mod collection;
+mod loss;
+mod sensors;
+
+use super::cache::Want;
+use super::expand::Form;
 use super::lenient::{self, BodyError};
-use super::memory::{Expand, Memory};
+use super::memory::{Memory, Patience};
 use super::route::{self, Next, Role};
 use super::{log, report};
 use crate::Bookmark;
 use crate::quirk::Platform;
-use outband_schemas::{Cause, Gap, Observation, Section, Source, Timestamp};
+pub(super) use collection::{members, next_link};
+use loss::{Loss, gaps, http_failure};
+use outband_schemas::{Cause, Observation, Section, Timestamp};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 /// How much one walk may ask for.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +40,14 @@ impl Default for Limits {
 pub struct Get {
     /// Path and query.
     pub uri: String,
+    /// To be sent as `If-None-Match`, where the resource was read before and a 304 is as good as its body.
+    pub if_none_match: Option<String>,
+    /// How long to wait for the answer.
+    pub patience: Patience,
+    /// The resource, without query.
+    pub(super) resource: String,
+    /// Whether it is a request for one resource, whose time says how fast the BMC is.
+    pub(super) plain: bool,
     ticket: u64,
 }
 
@@ -90,23 +106,35 @@ struct Pending {
     uri: String,
     role: Role,
     collection: bool,
-    expanded: bool,
+    form: Form,
     /// For a page of a log in whose midst reading goes on: the log's beginning, in case that the page is not the right one any more.
     else_from: Option<String>,
     owner: String,
     parent: String,
+    mode: Mode,
+    /// Its tag was no good: the whole body is wanted.
+    untagged: bool,
 }
 
-/// Something that should have been read and was not.
-#[derive(Debug, Clone)]
-pub(super) struct Loss {
-    uri: String,
-    pub(super) owner: String,
-    parent: String,
-    role: Role,
-    cause: Cause,
-    detail: String,
-    at: Timestamp,
+/// What to do with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Follow its links.
+    Look,
+    /// Its members may not all have come: see whether others are missing.
+    Check,
+    /// It is known what it links to.
+    Known,
+    /// The same, and only this page is wanted.
+    Window,
+    /// Only see which members there are.
+    List,
+}
+
+impl Mode {
+    fn follows(self) -> bool {
+        matches!(self, Self::Look | Self::Check)
+    }
 }
 
 /// What a walk saw.
@@ -135,6 +163,12 @@ pub struct Walk {
     /// Resources and pages that were read.
     read: usize,
     unreachable_in_a_row: usize,
+    /// Time-outs below each chassis, system, manager and log service.
+    hangs: BTreeMap<String, usize>,
+    /// From a member to its collection and its place there.
+    origins: HashMap<String, (String, usize)>,
+    sensors: sensors::Sensors,
+    now: Timestamp,
     gave_up: bool,
     stopped: Option<&'static str>,
     platform: Platform,
@@ -163,25 +197,21 @@ impl Walk {
             next_ticket: 0,
             read: 0,
             unreachable_in_a_row: 0,
+            hangs: BTreeMap::new(),
+            origins: HashMap::new(),
+            sensors: sensors::Sensors::default(),
+            now: at,
             gave_up: false,
             stopped: None,
             platform,
         };
         memory.learn_features(root, platform);
-        if section == Section::Sensors {
-            memory.begin_sensors();
+        if section == Section::Sensors && walk.begin_steady(memory) {
+            return walk;
         }
-        walk.arrived(
-            memory,
-            Node {
-                uri: "/redfish/v1".to_owned(),
-                role: Role::Root,
-                owner: String::new(),
-                parent: String::new(),
-                body: platform.whole_root(root),
-                at,
-            },
-        );
+        let body = platform.whole_root(root);
+        let (owner, parent) = (String::new(), String::new());
+        walk.arrived(memory, Node { uri: "/redfish/v1".to_owned(), role: Role::Root, owner, parent, body, at });
         walk
     }
 
@@ -190,7 +220,7 @@ impl Walk {
         if self.gave_up {
             return None;
         }
-        let pending = self.queue.pop_front()?;
+        let pending = self.next_pending(memory)?;
         if usize::try_from(self.next_ticket).unwrap_or(usize::MAX) >= self.limits.requests {
             self.gave_up = true;
             self.queue.push_front(pending);
@@ -198,10 +228,31 @@ impl Walk {
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let uri =
-            if pending.expanded { format!("{}{}", pending.uri, memory.expand.query()) } else { pending.uri.clone() };
+        let uri = memory.expander.uri(&pending.uri, pending.form);
+        let resource = key(&pending.uri);
+        let etag = memory.cache.etag(&resource, &uri).filter(|_| !pending.untagged).map(str::to_owned);
+        let plain = pending.form == Form::Plain && !matches!(pending.role, Role::LogEntry | Role::SmartReport);
+        let patience = memory.patience(&resource, self.section, pending.role);
         self.in_flight.insert(ticket, pending);
-        Some(Get { uri, ticket })
+        Some(Get { uri, if_none_match: etag, patience, resource, plain, ticket })
+    }
+
+    /// The next thing to ask for. What lies below something that hangs comes last, and is left out if it hangs again.
+    fn next_pending(&mut self, memory: &mut Memory) -> Option<Pending> {
+        loop {
+            let Some(pending) = self.queue.pop_front() else {
+                if self.section == Section::Sensors && self.second_look(memory) {
+                    continue;
+                }
+                return None;
+            };
+            let hangs = self.hangs.get(&pending.owner).copied().unwrap_or(0);
+            if hangs < 2 || pending.owner.is_empty() {
+                return Some(pending);
+            }
+            let detail = format!("not asked for, as {} hangs", pending.owner);
+            self.lost(pending, Cause::Timeout, detail, self.now);
+        }
     }
 
     /// Ends the walk here, for a reason that the rest is told with.
@@ -217,13 +268,25 @@ impl Walk {
 
     /// Takes what became of a request.
     pub fn handle_body(&mut self, memory: &mut Memory, get: &Get, answer: Answer, at: Timestamp) {
-        let Some(pending) = self.in_flight.remove(&get.ticket) else { return };
+        let Some(mut pending) = self.in_flight.remove(&get.ticket) else { return };
+        self.now = at;
+        memory.answered(get, &answer);
         let (cause, detail) = match answer {
-            Answer::Http { status: 200..=299, body, .. } => {
+            Answer::Http { status: 304, .. } => {
+                self.unreachable_in_a_row = 0;
+                match self.unchanged(memory, &pending, at) {
+                    Some(body) => return self.take(memory, pending, body, get.if_none_match.as_deref(), at),
+                    None => {
+                        pending.untagged = true;
+                        return self.queue.push_front(pending);
+                    }
+                }
+            }
+            Answer::Http { status: 200..=299, body, etag } => {
                 self.unreachable_in_a_row = 0;
                 match lenient::parse(&body) {
                     Ok(body) => match lenient::error_of(&body) {
-                        None => return self.take(memory, pending, body, at),
+                        None => return self.take(memory, pending, body, etag.as_deref(), at),
                         Some(said) if said.contains("ResourceMissing") => {
                             (Cause::NotSupported, format!("a link to nothing: {said}"))
                         }
@@ -242,10 +305,21 @@ impl Walk {
                 (cause, detail)
             }
         };
-        if pending.expanded && !matches!(cause, Cause::Unreachable) {
+        if cause == Cause::Timeout && !pending.owner.is_empty() {
+            *self.hangs.entry(pending.owner.clone()).or_default() += 1;
+            let (below, others) = self.queue.drain(..).partition::<VecDeque<_>, _>(|p| p.owner == pending.owner);
+            self.queue = others;
+            self.queue.extend(below);
+        }
+        let of_the_query = matches!(cause, Cause::NotSupported | Cause::BmcError | Cause::Malformed | Cause::Timeout);
+        if pending.form != Form::Plain && of_the_query {
             // The collection may well be there: ask again without the query.
-            memory.expand_failed();
-            return self.queue.push_front(Pending { expanded: false, ..pending });
+            match pending.form {
+                Form::Expanded => memory.expander.failed(&pending.uri),
+                Form::Page { .. } | Form::Count | Form::Plain => memory.expander.paged(false),
+            }
+            let mode = if pending.mode.follows() { Mode::Check } else { pending.mode };
+            return self.queue.push_front(Pending { form: Form::Plain, mode, ..pending });
         }
         match pending.else_from.clone() {
             Some(uri) => self.queue.push_front(Pending { uri, else_from: None, ..pending }),
@@ -270,96 +344,76 @@ impl Walk {
         self.losses.push(Loss { uri, owner, parent, role, cause, detail, at });
     }
 
-    fn take(&mut self, memory: &mut Memory, pending: Pending, body: Value, at: Timestamp) {
+    fn take(&mut self, memory: &mut Memory, pending: Pending, body: Value, etag: Option<&str>, at: Timestamp) {
         self.read += 1;
         if pending.role == Role::LogEntry {
             let Pending { uri, owner, else_from, .. } = &pending;
             let follow = match pending.collection {
-                true => self.log.page(memory, owner, uri, else_from.as_deref(), body, at),
+                true => {
+                    memory.expander.count_of(uri, &body);
+                    self.log.page(memory, owner, uri, else_from.as_deref(), body, at)
+                }
                 false => self.log.entry(memory, owner, uri, body, at),
             };
             return self.follow(&pending, follow, at);
         }
-        if !pending.collection {
-            let uri = pending.uri.trim_end_matches('/').to_owned();
-            return self.arrived(
-                memory,
-                Node { uri, role: pending.role, owner: pending.owner, parent: pending.parent, body, at },
-            );
+        if pending.collection {
+            return self.collection(memory, pending, body, etag, at);
         }
-        let next_page = next_link(&body);
-        let members = members(body);
-        for (index, member) in members.into_iter().enumerate() {
-            self.member(memory, &pending, index, member, at);
+        let uri = pending.uri.trim_end_matches('/').to_owned();
+        self.keep(memory, &uri, pending.role, &body, etag.map(|tag| (pending.uri.as_str(), tag)), at);
+        let follows = pending.mode.follows();
+        let node = Node { uri, role: pending.role, owner: pending.owner, parent: pending.parent, body, at };
+        if follows { self.arrived(memory, node) } else { self.known(memory, node) }
+    }
+
+    /// Keeps a body for other sections, and for the next time that it is asked for. Logs and sensors are read by one section only, and change.
+    fn keep(
+        &self,
+        memory: &mut Memory,
+        uri: &str,
+        role: Role,
+        body: &Value,
+        etag: Option<(&str, &str)>,
+        at: Timestamp,
+    ) {
+        if !matches!(role, Role::LogEntry | Role::SmartReport | Role::MetricReport | Role::Sensor) {
+            memory.cache.put(&key(uri), body, etag, self.section, at);
         }
-        if let Some(uri) = next_page.filter(|uri| is_ours(uri))
-            && self.seen.insert(page_key(&uri))
-        {
-            self.queue.push_front(Pending { uri, expanded: false, else_from: None, ..pending });
+    }
+
+    /// What a resource is wanted for: logs are told, and not what leads to them.
+    fn want(&self, role: Role) -> Want {
+        match (self.section, role) {
+            (Section::Log, Role::Chassis | Role::System | Role::Manager | Role::LogService)
+            | (Section::Drives, Role::Chassis | Role::System) => Want::Way,
+            _ => Want::Figures,
         }
     }
 
     /// Goes on with a log. Its further pages wait behind what else is to be read, so that one long log does not keep the others.
     fn follow(&mut self, from: &Pending, follow: Vec<log::Follow>, at: Timestamp) {
         for next in follow {
-            let (uri, collection, expanded, else_from) = match next {
-                log::Follow::Page { uri, else_from } => (uri, true, false, else_from),
-                log::Follow::Expanded(uri) => (uri, true, true, None),
-                log::Follow::Entry(uri) => (uri, false, false, None),
+            let (uri, collection, form, else_from) = match next {
+                log::Follow::Page { uri, else_from } => (uri, true, Form::Plain, else_from),
+                log::Follow::Expanded(uri) => (uri, true, Form::Expanded, None),
+                log::Follow::Entry(uri) => (uri, false, Form::Plain, None),
                 log::Follow::Lost { uri, cause, detail } => {
                     self.lost(Pending { uri, else_from: None, ..from.clone() }, cause, detail, at);
                     continue;
                 }
             };
             if is_ours(&uri) {
-                self.queue.push_back(Pending { uri, collection, expanded, else_from, ..from.clone() });
+                self.queue.push_back(Pending { uri, collection, form, else_from, ..from.clone() });
             }
-        }
-    }
-
-    fn member(&mut self, memory: &mut Memory, from: &Pending, index: usize, member: Value, at: Timestamp) {
-        let link = lenient::target(&member);
-        if let (Role::Chassis, Some(uri)) = (from.role, &link) {
-            memory.list_chassis(uri.trim_end_matches('/'));
-        }
-        let whole = lenient::is_inline(&member)
-            && (link.is_none()
-                || ["Id", "MemberId", "@odata.type", "Created"].iter().any(|f| member.get(*f).is_some()));
-        let collection_uri = from.uri.split('?').next().unwrap_or(&from.uri).trim_end_matches('/').to_owned();
-        match link {
-            Some(uri) if !whole => {
-                let wanted = match from.role {
-                    Role::SmartReport => tail(&uri).to_ascii_uppercase().contains("SMART"),
-                    _ => true,
-                };
-                if wanted {
-                    let next = Next { uri, role: from.role, collection: false };
-                    self.ask(memory, next, &from.owner, &collection_uri);
-                }
-            }
-            link if member.is_object() => {
-                let uri = link.unwrap_or_else(|| format!("{}#/Members/{index}", from.uri));
-                let uri = uri.trim_end_matches('/').to_owned();
-                if self.seen.insert(key(&uri)) {
-                    self.arrived(
-                        memory,
-                        Node {
-                            uri,
-                            role: from.role,
-                            owner: from.owner.clone(),
-                            parent: collection_uri,
-                            body: member,
-                            at,
-                        },
-                    );
-                }
-            }
-            _ => {}
         }
     }
 
     fn arrived(&mut self, memory: &mut Memory, node: Node) {
         let owner = if node.role.owns() { node.uri.clone() } else { node.owner.clone() };
+        if node.role == Role::Chassis {
+            memory.read_chassis(&node.uri);
+        }
         if node.role == Role::Manager {
             self.platform = self.platform.completed_by(&node.body);
         }
@@ -377,26 +431,54 @@ impl Walk {
                 }
             }
         }
-        self.nodes.push(node);
+        self.known(memory, node);
     }
 
-    fn ask(&mut self, memory: &Memory, next: Next, owner: &str, parent: &str) {
+    /// Takes a resource without following its links.
+    fn known(&mut self, memory: &mut Memory, node: Node) {
+        if node.role == Role::Chassis {
+            memory.steady.chassis(&node.uri, &node.body);
+        }
+        let sensor = (node.role == Role::Sensor).then(|| node.owner.clone());
+        self.nodes.push(node);
+        if let Some(owner) = sensor {
+            self.weigh_sensors(&owner);
+        }
+    }
+
+    fn ask(&mut self, memory: &mut Memory, next: Next, owner: &str, parent: &str) {
         let uri = match next.uri.split_once('#') {
             Some((before, _)) if !before.is_empty() => before.to_owned(),
             _ => next.uri,
         };
-        if !is_ours(&uri) || !self.seen.insert(key(&uri)) {
+        let known = key(&uri);
+        if !is_ours(&uri) || !self.seen.insert(known.clone()) {
             return;
         }
-        let expanded =
-            next.collection && !matches!(next.role, Role::LogEntry | Role::SmartReport) && memory.expand != Expand::No;
-        let (uri, else_from) = match next.role {
+        let Next { role, collection, .. } = next;
+        let form = match role {
+            _ if !collection => Form::Plain,
+            Role::LogEntry | Role::SmartReport | Role::MetricReport => Form::Plain,
+            _ => memory.expander.first(&uri, role),
+        };
+        let (uri, else_from) = match role {
             Role::LogEntry => self.log.begin(owner, uri),
             _ => (uri, None),
         };
         let (owner, parent) = (owner.to_owned(), parent.to_owned());
-        let Next { role, collection, .. } = next;
-        self.queue.push_back(Pending { uri, role, collection, expanded, else_from, owner, parent });
+        let pending =
+            Pending { uri, role, collection, form, else_from, owner, parent, mode: Mode::Look, untagged: false };
+        match memory.cache.take(&known, self.section, self.want(role), self.now) {
+            Some((body, at)) if collection => {
+                self.collection(memory, Pending { form: Form::Plain, ..pending }, body, None, at);
+            }
+            Some((body, at)) => {
+                let Pending { uri, role, owner, parent, .. } = pending;
+                let uri = uri.trim_end_matches('/').to_owned();
+                self.arrived(memory, Node { uri, role, owner, parent, body, at });
+            }
+            None => self.queue.push_back(pending),
+        }
     }
 
     /// Turns what was read into observations. What was still to be asked becomes a gap.
@@ -425,75 +507,20 @@ impl Walk {
             _ => None,
         };
         let lossy = self.losses.iter().map(|l| l.owner.clone()).collect();
+        memory.partial = self.sensors.by_plan;
         let mut observations = report::observations(self.section, &self.nodes, lossy, memory, self.platform, at);
+        if self.section == Section::Sensors {
+            self.remember(memory, &observations);
+        }
         let bookmark = (self.section == Section::Log).then(|| {
             let (events, bookmark) = self.log.finish();
             observations.extend(events.into_iter().map(Observation::Event));
             bookmark
         });
+        memory.cache.tidy(at);
         observations.extend(gaps(&self.losses).into_iter().map(Observation::Gap));
         Outcome { observations, bookmark, failed }
     }
-}
-
-/// One gap for each cause below one chassis, system or log: a hundred dead links in one collection are one line to read, not a hundred.
-fn gaps(losses: &[Loss]) -> Vec<Gap> {
-    let mut groups: BTreeMap<(&str, Role, u8, &str), Vec<&Loss>> = BTreeMap::new();
-    for loss in losses {
-        groups.entry((&loss.owner, loss.role, loss.cause.number(), &loss.detail)).or_default().push(loss);
-    }
-    let gap = |group: Vec<&Loss>| {
-        let first = *group.first()?;
-        let detail = match group.len() {
-            1 => format!("{}: {}", first.role.what(), first.detail),
-            n => format!("{n} × {}: {} (first of them: {})", first.role.what(), first.detail, first.uri),
-        };
-        let one_parent = group.len() > 1 && group.iter().all(|l| l.parent == first.parent);
-        let source = Source(if one_parent { first.parent.clone() } else { first.uri.clone() });
-        Some(Gap { component: None, cause: first.cause, detail, observed_at: first.at, source, span: None })
-    };
-    groups.into_values().filter_map(gap).collect()
-}
-
-fn http_failure(status: u16, body: &[u8]) -> (Cause, String) {
-    let said = lenient::parse(body).ok().and_then(|b| lenient::error_of(&b));
-    let cause = match status {
-        401 | 403 => Cause::Denied,
-        404 | 405 | 410 | 501 => Cause::NotSupported,
-        429 | 503 => Cause::Busy,
-        _ => Cause::BmcError,
-    };
-    (
-        cause,
-        match said {
-            Some(said) => format!("HTTP {status}: {said}"),
-            None => format!("HTTP {status}"),
-        },
-    )
-}
-
-/// The members of a collection, whatever the age of its schema.
-pub(super) fn members(mut body: Value) -> Vec<Value> {
-    for field in ["Members", "Items", "members"] {
-        if let Some(Value::Array(list)) = body.get_mut(field).map(Value::take) {
-            return list;
-        }
-    }
-    for links in ["links", "Links"] {
-        for field in ["Member", "Members"] {
-            if let Some(Value::Array(list)) = body.get_mut(links).and_then(|l| l.get_mut(field)).map(Value::take) {
-                return list;
-            }
-        }
-    }
-    Vec::new()
-}
-
-pub(super) fn next_link(body: &Value) -> Option<String> {
-    ["Members@odata.nextLink", "@odata.nextLink", "Members@odata.nextlink"]
-        .iter()
-        .find_map(|f| body.get(*f).and_then(lenient::target))
-        .or_else(|| lenient::link(body, "NextPage"))
 }
 
 /// Whether a link leads to a resource of the service. Anything else that a BMC serves is none of ours.

@@ -78,7 +78,7 @@ impl Reader {
             .open
             .entry(log.to_owned())
             .or_insert_with(|| Reading::after(self.cursors.logs.get(log).cloned().unwrap_or_default(), self.skips));
-        let (new, follow) = reading.page(uri, else_from, body, memory.expand);
+        let (new, follow) = reading.page(uri, else_from, body, memory.expander.of_log(uri));
         self.events.extend(new.iter().map(|entry| entry.event(log, memory, at)));
         follow
     }

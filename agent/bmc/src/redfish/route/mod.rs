@@ -5,6 +5,9 @@ mod inventory;
 mod log;
 mod sensors;
 
+pub(super) use sensors::newer;
+mod slow;
+
 use super::lenient::{link, list, target};
 use super::memory::Memory;
 use super::walk::Node;
@@ -213,13 +216,17 @@ fn each(node: &Node, from: &Value, field: &str, role: Role) -> Vec<Step> {
 }
 
 /// What to read after `node` for `section`.
-pub(super) fn from(section: Section, node: &Node, memory: &Memory, platform: Platform) -> Vec<Step> {
+pub(super) fn from(section: Section, node: &Node, memory: &mut Memory, platform: Platform) -> Vec<Step> {
     let body = &node.body;
     match section {
-        Section::Sensors => sensors::sensors(node, body, memory),
-        Section::Drives => drives::drives(node, body, platform),
+        Section::Sensors => sensors::sensors(node, body),
+        Section::Drives => {
+            let mut steps = drives::drives(node, body, platform);
+            steps.extend(slow::slow(node, body, memory));
+            steps
+        }
         Section::Log => log::log(node, body),
-        Section::Inventory => inventory::inventory(node, body),
+        Section::Inventory => inventory::inventory(node, body, memory),
         Section::Host => Vec::new(),
     }
 }
