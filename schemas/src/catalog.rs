@@ -106,6 +106,8 @@ catalog! {
     CoolantFlow = 46 "coolant_flow" "L/min" (0, 100000) "outband.coolant_flow" false,
     /// Speed at which a link runs; 0 where it is down.
     LinkSpeed = 47 "link_speed" "bit/s" (0, 1e14) "outband.network.link_speed" false,
+    /// How far a clock is ahead of the agent's.
+    ClockOffset = 48 "clock_offset" "s" (-1e11, 1e11) "outband.clock_offset" false,
     /// A number with no unit, or with one the catalogue does not know.
     Quantity = 49 "quantity" "1" (-1e15, 1e15) "outband.quantity" false,
     /// Life left of a drive.
@@ -150,6 +152,10 @@ catalog! {
     ThrottledTime = 72 "throttled_time" "s" (0, 1e12) "outband.throttled_time" true,
     /// Rows of a GPU's memory that were replaced by spare ones.
     RowRemaps = 73 "row_remaps" "1" (0, 1e9) "outband.gpu.row_remaps" true,
+    /// Errors of a PCIe link that were corrected.
+    PcieCorrectable = 74 "pcie_correctable" "1" (0, 1e15) "outband.pcie.corrected_errors" true,
+    /// Errors of a PCIe link that were not.
+    PcieUncorrectable = 75 "pcie_uncorrectable" "1" (0, 1e15) "outband.pcie.uncorrected_errors" true,
 }
 
 impl SensorKind {
