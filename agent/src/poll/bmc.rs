@@ -2,6 +2,7 @@
 
 use crate::clock::SystemClock;
 use outband_bmc::client::Bmc;
+use outband_bmc::redfish::push::watch::Watch;
 use outband_bmc::{Bookmark, ConnectError, Fingerprint, Target};
 use outband_bmc::{PollError, Polled, Standing};
 use outband_schemas::Section;
@@ -28,6 +29,11 @@ pub trait Session: Sized + Send + 'static {
 
     /// Another handle on the session, for a poll at the same time; `None` where the protocol does not allow that.
     fn share(&self) -> Option<Self>;
+
+    /// A handle on the session for what the BMC tells by itself; `None` where it tells nothing.
+    fn watch(&self) -> Option<Watch> {
+        None
+    }
 
     /// The certificate that the BMC offered.
     fn certificate(&self) -> Option<Fingerprint>;
@@ -63,6 +69,10 @@ impl Session for Bmc {
 
     fn share(&self) -> Option<Self> {
         Bmc::share(self)
+    }
+
+    fn watch(&self) -> Option<Watch> {
+        Bmc::watch(self)
     }
 
     fn certificate(&self) -> Option<Fingerprint> {

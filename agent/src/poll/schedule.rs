@@ -352,7 +352,10 @@ impl Slot {
             None => 0,
         };
         let passed = moments(now);
-        self.missed += u64::from(passed.saturating_sub(moments(self.due)));
+        // A poll that was due between two regular moments stands for the second of them.
+        let between = self.anchor + cadence.saturating_mul(moments(self.due).saturating_sub(1)) != self.due;
+        let stands_for = moments(self.due) + u32::from(between);
+        self.missed += u64::from(passed.saturating_sub(stands_for));
         self.due = self.anchor + cadence.saturating_mul(passed);
     }
 }

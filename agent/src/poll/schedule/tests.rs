@@ -2,7 +2,6 @@ use super::*;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use std::collections::HashMap;
 
 fn schedule(at_once: usize) -> Schedule<SmallRng> {
     Schedule::new(at_once, SmallRng::seed_from_u64(7))
