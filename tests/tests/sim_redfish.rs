@@ -1,11 +1,15 @@
 //! The simulated Redfish service against `redfishtool`, a client that others wrote, and what it does when told to misbehave.
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
-use outband_tests::sim::machine::{Fault, FaultKind};
-use outband_tests::sim::redfish_bmc::{Fault as Wrong, Misdeed, Options, RedfishServer, RedfishTree, Service, Where};
-use outband_tests::{skip, wait_until};
+use outband_tests::sim::machine::{Fault, FaultKind, Happening};
+use outband_tests::sim::redfish_bmc::{
+    Doors, Etag, Fault as Wrong, Misdeed, Options, Push, RedfishServer, RedfishTree, Service, Where,
+};
+use outband_tests::{skip, wait_until, workspace_dir};
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 #[allow(dead_code, reason = "each test file uses its own part")]
@@ -60,6 +64,55 @@ fn a_wrong_password_opens_no_session() {
     let Some(output) = redfishtool(&service, "wrong", &["Systems", "-I", "1", "get"]) else { return };
     assert!(!output.status.success());
     assert_eq!(service.open_sessions(), 0);
+}
+
+/// What `sim_redfish_client.py` prints; `None`, said on stderr, where the client that it drives is not installed.
+fn python_client(service: &Service) -> Option<Value> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_dir().join("target"), PathBuf::from);
+    let own = target.join("python/bin/python3");
+    let python = if own.exists() { own } else { PathBuf::from("python3") };
+    let script = workspace_dir().join("tests/tests/sim_redfish_client.py");
+    let mut command = Command::new(&python);
+    command.arg(script).arg(service.url()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            skip(format!("{}: {error}", python.display()));
+            return None;
+        }
+    };
+    child.stdin.take().unwrap().write_all(format!("{USER}\n{PASSWORD}\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    if output.status.code() == Some(77) {
+        skip(format!("the Python client `redfish` is not installed: {}", String::from_utf8_lossy(&output.stderr)));
+        return None;
+    }
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(parsed(&output))
+}
+
+#[test]
+fn the_clients_of_others_log_in_expand_page_hold_etags_listen_and_log_out() {
+    let runtime = runtime();
+    let machine = machine(Vec::new());
+    for _ in 0..59 {
+        machine.now().log(Happening::EccCorrected { dimm: 2 }, true);
+    }
+    let expand = serde_json::json!({"ExpandQuery": {"NoLinks": true, "Levels": true, "MaxLevels": 1}});
+    let options =
+        Options { features: Some(expand), etag: Etag::Weak, push: Some(Push::default()), max_sessions: 1, ..options() };
+    let service = runtime.block_on(RedfishServer::serve(machine.clone(), options)).unwrap();
+    let Some(told) = python_client(&service) else { return };
+    let dimms = machine.now().dimms.len();
+    let wanted = serde_json::json!({
+        "wrong_password": "InvalidCredentialsError", "serial": "NG0000018", "members": [dimms, dimms], "serials": [0, dimms],
+        "pages": [50, 10], "etag": [200, 304], "missing": 404, "sse": ["text/event-stream", "over the stream"],
+        "subscribed": 201, "delivered": ["python", "delivered"], "unsubscribed": 204,
+    });
+    assert_eq!(told, wanted);
+    let stats = service.stats();
+    assert_eq!((stats.open_sessions, stats.logins, stats.failed_logins), (0, 1, 1));
+    assert!(service.subscriptions().is_empty());
 }
 
 #[test]
@@ -171,6 +224,76 @@ fn sessions_are_limited_and_free_again_when_ended() {
         let ended = http.delete(session).header("x-auth-token", header("x-auth-token")).send().await.unwrap();
         assert_eq!(ended.status(), 204);
         assert_eq!(log_in().await.unwrap().status(), 201);
+    });
+}
+
+#[test]
+fn a_session_that_is_not_used_ends_and_one_that_is_used_stays() {
+    runtime().block_on(async {
+        let idle = Duration::from_millis(600);
+        let service =
+            RedfishServer::serve(machine(Vec::new()), Options { session_idle: Some(idle), ..options() }).await.unwrap();
+        let (status, token, _) = log_in(&service, "/redfish/v1/SessionService/Sessions", PASSWORD).await;
+        assert_eq!(status, 201);
+        let used = async || {
+            let request =
+                client(&service).get(format!("{}/redfish/v1/Systems", service.url())).header("x-auth-token", &token);
+            request.send().await.unwrap().status().as_u16()
+        };
+        let end = std::time::Instant::now() + idle * 2;
+        while std::time::Instant::now() < end {
+            assert_eq!(used().await, 200);
+        }
+        assert!(wait_until(idle * 10, || service.open_sessions() == 0));
+        assert_eq!(used().await, 401);
+    });
+}
+
+#[test]
+fn sessions_are_opened_at_the_doors_that_there_are() {
+    const NEW: &str = "/redfish/v1/SessionService/Sessions";
+    const OLD: &str = "/redfish/v1/Sessions";
+    runtime().block_on(async {
+        for (doors, new, old, basic) in [
+            (Doors::Both, 201, 201, 200),
+            (Doors::New, 201, 404, 200),
+            (Doors::Old, 405, 201, 200),
+            (Doors::BasicOnly, 405, 405, 200),
+            (Doors::NoBasic, 201, 201, 401),
+        ] {
+            let service = RedfishServer::serve(machine(Vec::new()), Options { doors, ..options() }).await.unwrap();
+            let told = [log_in(&service, NEW, PASSWORD).await.0, log_in(&service, OLD, PASSWORD).await.0];
+            assert_eq!((told, get(&service, "/redfish/v1/Systems").await.unwrap().0), ([new, old], basic), "{doors:?}");
+        }
+        let doors = Doors::AbsoluteLocation;
+        let service = RedfishServer::serve(machine(Vec::new()), Options { doors, ..options() }).await.unwrap();
+        let (_, token, location) = log_in(&service, NEW, PASSWORD).await;
+        assert!(location.starts_with(&format!("{}/redfish/v1/", service.url())), "{location}");
+        let ended = client(&service).delete(&location).header("x-auth-token", token).send().await.unwrap();
+        assert_eq!((ended.status().as_u16(), service.open_sessions()), (204, 0));
+    });
+}
+
+/// Status, token and location of the answer to a login.
+async fn log_in(service: &Service, path: &str, password: &str) -> (u16, String, String) {
+    let url = format!("{}{path}", service.url());
+    let body = serde_json::json!({"UserName": USER, "Password": password});
+    let response = client(service).post(url).json(&body).send().await.unwrap();
+    let header = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
+    (response.status().as_u16(), header("x-auth-token"), header("location"))
+}
+
+#[test]
+fn too_many_failed_logins_in_a_row_lock_everybody_out() {
+    runtime().block_on(async {
+        let service =
+            RedfishServer::serve(machine(Vec::new()), Options { lock_out: Some(2), ..options() }).await.unwrap();
+        let path = "/redfish/v1/SessionService/Sessions";
+        let try_with = async |password| log_in(&service, path, password).await.0;
+        for (password, status) in [("wrong", 401), (PASSWORD, 201), ("wrong", 401), ("wrong", 401), (PASSWORD, 401)] {
+            assert_eq!(try_with(password).await, status);
+        }
+        assert_eq!((service.stats().logins, service.stats().failed_logins), (1, 4));
     });
 }
 
