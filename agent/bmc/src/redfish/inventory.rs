@@ -1,13 +1,16 @@
 //! Section inventory: what a server is, what is in it, and how its BMC's clock stands.
 
-use super::lenient::{number, text, time};
-use super::report::{Report, Seen, Status, name, state};
+use super::lenient::{Number, number, text, time};
+use super::report::{Figure, Report, Seen, Status, analog, name};
 use super::route::Role;
 use super::walk::Node;
-use super::{power, storage};
+use super::{equipment, metrics, module, network, oem, power, rotation, storage};
 use crate::quirk::Platform;
-use outband_schemas::{ComponentClass, ComponentId, Identity, Inventory, Observation, Part, Source, Timestamp};
+use outband_schemas::{
+    Cause, ComponentClass, ComponentId, Gap, Identity, Inventory, Observation, Part, SensorKind, Source, Timestamp,
+};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 pub(super) fn report(report: &mut Report<'_>, platform: Platform, at: Timestamp) {
     let mut parts = Vec::new();
@@ -17,7 +20,12 @@ pub(super) fn report(report: &mut Report<'_>, platform: Platform, at: Timestamp)
         (Role::Memory, ComponentClass::Memory),
     ] {
         for node in report.of(role) {
-            parts.extend(module(report, class, node));
+            let component = module::place(report, class, node);
+            module::states(report, &component, node);
+            if role == Role::Manager {
+                clock(report, &component, node);
+            }
+            parts.extend(part(component, node));
         }
     }
     let chassis: Vec<&Node> = report.of(Role::Chassis).collect();
@@ -33,26 +41,19 @@ pub(super) fn report(report: &mut Report<'_>, platform: Platform, at: Timestamp)
         let component = storage::place(report, ComponentClass::StorageController, node);
         parts.extend(part(component, node));
     }
-    for node in report.of(Role::NetworkAdapter) {
-        let wished = name(&node.body, &["Id", "Name"]).unwrap_or_else(|| node.tail().to_owned());
-        let component = report.memory.part(ComponentClass::Network, &wished, &node.uri);
-        parts.extend(part(component, node));
-    }
-    for node in report.of(Role::Firmware) {
-        let Some(version) = text(&node.body, "Version") else { continue };
-        let wished = name(&node.body, &["Name", "Id"]).unwrap_or_else(|| node.tail().to_owned());
-        let component = report.memory.part(ComponentClass::Firmware, &wished, &node.uri);
-        let mut image = blank(component, &node.uri);
-        image.manufacturer = text(&node.body, "Manufacturer");
-        image.firmware = Some(version);
-        parts.push(image);
-    }
+    parts.extend(network::adapters(report));
+    parts.extend(network::links(report));
+    parts.extend(firmware(report));
+    module::metrics(report);
+    metrics::report(report);
+    parts.extend(equipment::parts(report));
+    put_off(report, at);
     let identity = identity(report, platform);
     let worth_telling = !parts.is_empty() || identity != Identity::default();
     if worth_telling {
         let source = report.of(Role::System).next().or_else(|| report.of(Role::Chassis).next());
         let source = Source(source.map_or_else(|| "/redfish/v1".to_owned(), |n| n.uri.clone()));
-        let bmc_clock_offset_ms = clock_offset(report);
+        let bmc_clock_offset_ms = report.of(Role::Manager).find_map(clock_offset);
         report.out.push(Observation::Inventory(Inventory {
             identity,
             parts,
@@ -63,28 +64,57 @@ pub(super) fn report(report: &mut Report<'_>, platform: Platform, at: Timestamp)
     }
 }
 
-/// A processor, memory module or manager: its state, and the part where one is there.
-fn module(report: &mut Report<'_>, class: ComponentClass, node: &Node) -> Option<Part> {
-    let body = &node.body;
-    let located = match class {
-        ComponentClass::Memory => name(body, &["DeviceLocator", "Id", "Name"]),
-        ComponentClass::Cpu => name(body, &["Socket", "Id", "Name"])
-            .filter(|s| s.chars().any(|c| c.is_ascii_alphabetic()))
-            .or_else(|| name(body, &["Id"])),
-        _ => name(body, &["Id", "Name"]),
-    };
-    let wished = located.unwrap_or_else(|| node.tail().to_owned());
-    // A GPU is listed among the processors.
-    let class = match text(body, "ProcessorType").as_deref() {
-        Some("GPU" | "Accelerator") => ComponentClass::Gpu,
-        _ => class,
-    };
-    let component = report.memory.part(class, &wished, &node.uri);
-    report.push(state(&component, "health", &Status::of(body), &Seen { uri: node.uri.clone(), at: node.at }));
-    part(component, node)
+/// The firmware images, and the BIOS as the system names it where no image does. What two inventories list under two URIs with the same name and version
+/// is one image.
+fn firmware(report: &mut Report<'_>) -> Vec<Part> {
+    let mut images: Vec<Part> = Vec::new();
+    let mut known: BTreeSet<(String, String, String)> = BTreeSet::new();
+    for node in report.of(Role::Firmware) {
+        let Some(version) = name(&node.body, &["Version", "VersionString"]) else { continue };
+        let wished = name(&node.body, &["Name", "Id"]).unwrap_or_else(|| node.tail().to_owned());
+        if !known.insert((node.tail().to_owned(), wished.clone(), version.clone())) {
+            continue;
+        }
+        let component = report.memory.part(ComponentClass::Firmware, &wished, &node.uri);
+        let manufacturer = text(&node.body, "Manufacturer");
+        images.push(Part { manufacturer, firmware: Some(version), ..blank(component, &node.uri) });
+    }
+    for node in report.of(Role::System) {
+        let Some(version) = text(&node.body, "BiosVersion") else { continue };
+        let named = |image: &Part| {
+            image.firmware.as_ref().is_some_and(|v| v.contains(&version) || version.contains(v.as_str()))
+        };
+        if !images.iter().any(named) {
+            let uri = format!("{}#/BiosVersion", node.uri);
+            let component = report.memory.part(ComponentClass::Firmware, "BIOS", &uri);
+            images.push(Part { firmware: Some(version), ..blank(component, &uri) });
+        }
+    }
+    images
 }
 
-fn blank(component: ComponentId, uri: &str) -> Part {
+/// Says what was left for later polls, so that its silence is no riddle.
+fn put_off(report: &mut Report<'_>, at: Timestamp) {
+    for (role, count) in report.memory.rotation.put_off() {
+        let detail = format!(
+            "{count} × {}: not read in this poll, to spare the BMC; {} are read with each poll of the drives, in turn",
+            role.what(),
+            rotation::share(role)
+        );
+        let source = Source("/redfish/v1".to_owned());
+        report.out.push(Observation::Gap(Gap {
+            component: None,
+            cause: Cause::Cancelled,
+            detail,
+            observed_at: at,
+            source,
+            span: None,
+        }));
+    }
+}
+
+/// A part of which nothing is known yet.
+pub(super) fn blank(component: ComponentId, uri: &str) -> Part {
     Part {
         component,
         manufacturer: None,
@@ -97,7 +127,8 @@ fn blank(component: ComponentId, uri: &str) -> Part {
     }
 }
 
-fn part(component: ComponentId, node: &Node) -> Option<Part> {
+/// The part in a place; `None` where the place is empty.
+pub(super) fn part(component: ComponentId, node: &Node) -> Option<Part> {
     let body = &node.body;
     if Status::of(body).is_absent() {
         return None;
@@ -106,9 +137,11 @@ fn part(component: ComponentId, node: &Node) -> Option<Part> {
     Some(Part {
         manufacturer: text(body, "Manufacturer"),
         model: name(body, &["Model", "ProcessorType"]),
-        part_number: text(body, "PartNumber"),
-        serial: serial(body),
-        firmware: name(body, &["FirmwareVersion", "Version"]),
+        part_number: name(body, &["PartNumber", "SparePartNumber"])
+            .filter(|p| is_identity(p))
+            .or_else(|| oem::oem_text(body, &["PartNumber", "FruPartNumber"]).filter(|p| is_identity(p))),
+        serial: serial(body).or_else(|| oem::oem_text(body, &["SerialNumber"]).filter(|s| is_identity(s))),
+        firmware: name(body, &["FirmwareVersion", "Version", "FirmwareRevision"]),
         capacity_bytes: mib.and_then(bytes),
         ..blank(component, &node.uri)
     })
@@ -130,7 +163,7 @@ pub(super) fn serial(body: &Value) -> Option<String> {
 }
 
 /// Whether a text names one thing: neither zeros, nor F's, nor a word for "nothing".
-fn is_identity(text: &str) -> bool {
+pub(super) fn is_identity(text: &str) -> bool {
     let plain: String = text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let nothing = [
         "na",
@@ -177,8 +210,23 @@ fn identity(report: &Report<'_>, platform: Platform) -> Identity {
     }
 }
 
-fn clock_offset(report: &Report<'_>) -> Option<i64> {
-    report.of(Role::Manager).find_map(|n| Some(time(&n.body, "DateTime")?.as_millis().saturating_sub(n.at.as_millis())))
+/// How far a manager's clock is ahead of ours, in milliseconds. A time in whole seconds was true for the whole of its second: its middle is taken.
+fn clock_offset(manager: &Node) -> Option<i64> {
+    let said = text(&manager.body, "DateTime")?;
+    let middle = if said.contains('.') { 0 } else { 500 };
+    let ahead = time(&manager.body, "DateTime")?.as_millis().saturating_add(middle);
+    Some(ahead.saturating_sub(manager.at.as_millis()))
+}
+
+/// Each manager's own clock: there may be several, and only one of them is the inventory's.
+fn clock(report: &mut Report<'_>, component: &ComponentId, manager: &Node) {
+    if let Some(offset) = clock_offset(manager) {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of any two dates fit in 53 bits")]
+        let number = Number { value: offset as f64 / 1000.0, coerced: false };
+        let figure = Figure::new(SensorKind::ClockOffset, "clock", Some(number));
+        let seen = Seen { uri: format!("{}#/DateTime", manager.uri), at: manager.at };
+        report.push(analog(component, figure, &Status::default(), &seen));
+    }
 }
 
 #[cfg(test)]

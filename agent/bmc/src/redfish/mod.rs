@@ -7,6 +7,7 @@ mod cache;
 mod chassis;
 mod expand;
 mod faults;
+mod equipment;
 #[cfg(feature = "io")]
 mod http;
 mod inventory;
@@ -16,6 +17,7 @@ pub mod lenient;
 mod log;
 mod meaning;
 pub mod memory;
+mod metrics;
 mod module;
 mod network;
 mod oem;

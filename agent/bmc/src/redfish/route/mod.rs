@@ -218,6 +218,7 @@ fn each(node: &Node, from: &Value, field: &str, role: Role) -> Vec<Step> {
 /// What to read after `node` for `section`.
 pub(super) fn from(section: Section, node: &Node, memory: &mut Memory, platform: Platform) -> Vec<Step> {
     let body = &node.body;
+    slow::notice(node, memory);
     match section {
         Section::Sensors => sensors::sensors(node, body),
         Section::Drives => {
