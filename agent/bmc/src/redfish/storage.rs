@@ -32,19 +32,19 @@ pub(super) fn report(report: &mut Report<'_>) {
             for figure in smart::figures(body) {
                 if told.insert(figure.kind) {
                     let seen = Seen { uri: format!("{}#{}", seen.uri, figure.pointer), at: seen.at };
-                    let figure = Figure::new(figure.kind, figure.sensor, Some(figure.number));
+                    let figure = Figure::new(figure.kind, figure.sensor, figure.number);
                     report.push(analog(&drive.component, figure, &Status::default(), &seen));
                 }
             }
         }
         let id = text(drive.body, "Id").unwrap_or_else(|| tail(&drive.seen.uri).to_owned());
         for node in &reports {
-            for figure in smart::from_metric_report(&node.body, &id) {
+            for figure in smart::from_metric_report(&node.body, &id, &drive.seen.uri) {
                 if told.insert(figure.kind) {
                     let seen = Seen { uri: format!("{}#{}", node.uri, figure.pointer), at: node.at };
                     report.push(analog(
                         &drive.component,
-                        Figure::new(figure.kind, figure.sensor, Some(figure.number)),
+                        Figure::new(figure.kind, figure.sensor, figure.number),
                         &Status::default(),
                         &seen,
                     ));
