@@ -7,6 +7,7 @@ use super::outcome;
 use super::pins::Change;
 use super::schedule::{Job, Outcome};
 use crate::config::TargetConfig;
+use crate::push::Push;
 use crate::spooler::{self, Body, Spooler};
 use outband_bmc::{Bookmark, PollError, Polled, Standing};
 use outband_schemas::{Cause, Clock, Lane, Section, TargetId, Timestamp};
@@ -33,6 +34,7 @@ pub(super) struct Tools<C, K> {
     pub(super) spooler: Spooler,
     /// Told of targets whose session is open and can be shared.
     pub(super) opened: mpsc::UnboundedSender<TargetId>,
+    pub(super) push: Push,
 }
 
 /// What a poll is about, and what is known from the last one.
@@ -110,8 +112,12 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
             if failure.is_none() && door.hear(None).is_some() {
                 tracing::info!(%target, "answers again");
             }
+            let heard = match section {
+                Section::Log => self.push.log_read(target, polled_at, &mut observations),
+                _ => None,
+            };
             let set = outcome::set(target, section, polled_at, observations);
-            let marks = bookmark.map(|b| (target.to_string(), b.0.into_bytes())).into_iter().collect();
+            let marks = bookmark.map(|b| (target.to_string(), b.0.into_bytes())).into_iter().chain(heard).collect();
             self.keep(target.as_str(), section.lane(), outcome::bodies(set), marks, &cancel).await;
         }
         let Some(failure) = failure else { return done };
@@ -153,8 +159,11 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
                     Err(refusal) => return Failure::NoSession(refusal).into(),
                 },
             };
-            if visit.shared && self.opened.send(task.config.id.clone()).is_err() {
-                return Failure::Cancelled.into();
+            if visit.shared {
+                self.push.opened(&task.config, visit.session.watch());
+                if self.opened.send(task.config.id.clone()).is_err() {
+                    return Failure::Cancelled.into();
+                }
             }
             let fresh = visit.fresh;
             let brought = self.in_session(visit, task, bookmark.as_ref()).await;
@@ -193,6 +202,9 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
             Some(result) => self.judge(result, standing, refused_before, &task.config),
         };
         let good = matches!(brought.failure, None | Some(Failure::Busy(..)));
+        if !good {
+            self.push.closing(&task.config.id);
+        }
         task.door.leave(visit, good, task.config.id.as_str()).await;
         brought
     }

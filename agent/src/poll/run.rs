@@ -6,7 +6,8 @@ use super::guard::Guard;
 use super::one::{Finished, Task, Tools};
 use super::pins::Pins;
 use super::schedule::{Job, Outcome, Schedule};
-use crate::config::{Limits, TargetConfig};
+use crate::config::{Cadence, Limits, TargetConfig};
+use crate::push::{Bell, Push};
 use crate::spooler::Spooler;
 use outband_schemas::{Cause, Clock, Section, TargetId, Timestamp};
 use rand::Rng;
@@ -66,6 +67,8 @@ pub struct Poller<C: Connect, K, R> {
     tasks: HashMap<Id, (TargetId, Section)>,
     /// Targets whose session was opened and can be shared.
     opened: mpsc::UnboundedReceiver<TargetId>,
+    /// What is asked because of what BMCs tell by themselves.
+    bells: Option<mpsc::UnboundedReceiver<Bell>>,
     closing: JoinSet<()>,
     tally: watch::Sender<Tally>,
     silent: usize,
@@ -83,7 +86,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
     pub fn with(connect: C, spooler: Spooler, pins: Pins, guard: Guard, clock: K, rng: R) -> Self {
         let keys = Keys { connect, pins, guard, deadline: Duration::from_secs(180) };
         let (tell, opened) = mpsc::unbounded_channel();
-        let tools = Tools { keys, clock, spooler, opened: tell };
+        let tools = Tools { keys, clock, spooler, opened: tell, push: Push::off() };
         Self {
             tools,
             schedule: Schedule::new(1, rng),
@@ -91,10 +94,18 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
             running: JoinSet::new(),
             tasks: HashMap::new(),
             opened,
+            bells: None,
             closing: JoinSet::new(),
             tally: watch::Sender::default(),
             silent: 0,
         }
+    }
+
+    /// Listens to what BMCs tell by themselves, too.
+    pub fn listening(mut self, push: Push, bells: mpsc::UnboundedReceiver<Bell>) -> Self {
+        self.tools.push = push;
+        self.bells = Some(bells);
+        self
     }
 
     /// How polling goes, told again after every turn.
@@ -126,6 +137,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
                 },
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended),
                 Some(target) = self.opened.recv() => self.opened(&target),
+                Some(bell) = rung(&mut self.bells) => self.rung(bell),
                 Some(_) = self.closing.join_next() => {}
                 () = sleep_until(next) => {}
             }
@@ -155,6 +167,19 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
     /// The target's session is open and can be shared: whatever else needs it begins here.
     fn opened(&mut self, target: &TargetId) {
         self.schedule.session_shared(target);
+    }
+
+    fn rung(&mut self, bell: Bell) {
+        let now = Instant::now();
+        match bell {
+            Bell::Ring(target) => self.schedule.hasten(&target, Section::Log, now),
+            Bell::Slow(target, every) => {
+                let Some(live) = self.live.get(&target) else { return };
+                let cadence = live.config.cadence;
+                let log = every.map_or(cadence.log, |every| every.max(cadence.log));
+                self.schedule.set(&target, Cadence { log, ..cadence }, now);
+            }
+        }
     }
 
     fn ended(&mut self, ended: Result<(Id, Finished), JoinError>) {
@@ -246,7 +271,11 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         let Some(live) = self.live.remove(id) else { return };
         self.silent -= usize::from(live.silent.is_some());
         let id = id.clone();
-        self.closing.spawn(async move { live.door.shut(id.as_str()).await });
+        let left = self.tools.push.leave(&id);
+        self.closing.spawn(async move {
+            left.await;
+            live.door.shut(id.as_str()).await;
+        });
     }
 
     async fn stop(mut self) {
@@ -271,5 +300,13 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
             t.silent = self.silent;
             t.beat += 1;
         });
+    }
+}
+
+/// The next bell; never, where nobody listens.
+async fn rung(bells: &mut Option<mpsc::UnboundedReceiver<Bell>>) -> Option<Bell> {
+    match bells {
+        Some(bells) => bells.recv().await,
+        None => std::future::pending().await,
     }
 }

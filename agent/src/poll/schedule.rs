@@ -69,6 +69,8 @@ struct Slot {
     missed: u64,
     /// Something happened during the poll in flight that it may not have seen.
     again: bool,
+    /// Polling this often is enough for now, whatever the cadence.
+    slowed: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -126,6 +128,7 @@ impl<R: Rng> Schedule<R> {
             for (section, slot) in &mut entry.sections {
                 slot.due = slot.due.min(now + cadence.of(*section));
                 slot.anchor = slot.due;
+                slot.slowed = slot.slowed.filter(|slowed| *slowed > cadence.of(*section));
             }
             entry.cadence = cadence;
             self.index(id);
@@ -134,7 +137,9 @@ impl<R: Rng> Schedule<R> {
         let others = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
         let spread = START_SPACING.saturating_mul(others).min(cadence.sensors);
         let due = now + spread.mul_f64(self.rng.random::<f64>());
-        let slot = |section| (section, Slot { anchor: due, due, polled: false, failures: 0, missed: 0, again: false });
+        let slot = |section| {
+            (section, Slot { anchor: due, due, polled: false, failures: 0, missed: 0, again: false, slowed: None })
+        };
         let entry = Entry {
             ready_at: None,
             cadence,
@@ -175,6 +180,19 @@ impl<R: Rng> Schedule<R> {
         let Some(slot) = entry.sections.get_mut(&section) else { return };
         slot.again = in_flight;
         slot.due = slot.due.min(now);
+        self.index(id);
+    }
+
+    /// What a poll of the section would show comes by itself now, so that polling this often is enough; `None`: it does not any more.
+    pub fn slow_down(&mut self, id: &TargetId, section: Section, slowed: Option<Duration>, now: Instant) {
+        let Some(entry) = self.targets.get_mut(id) else { return };
+        let cadence = entry.cadence.of(section);
+        let Some(slot) = entry.sections.get_mut(&section) else { return };
+        slot.slowed = slowed.filter(|slowed| *slowed > cadence);
+        if slot.polled && !entry.in_flight.contains(&section) {
+            slot.due = slot.due.max(now).min(now + slot.slowed.unwrap_or(cadence));
+            slot.anchor = slot.due;
+        }
         self.index(id);
     }
 
@@ -230,7 +248,7 @@ impl<R: Rng> Schedule<R> {
             entry.recovered(now);
         }
         let Some(slot) = entry.sections.get_mut(&section) else { return };
-        slot.advance(cadence, jitter, now);
+        slot.advance(slot.slowed.unwrap_or(cadence), jitter, now);
         match outcome {
             Outcome::Done => slot.failures = 0,
             Outcome::SectionFailed => {

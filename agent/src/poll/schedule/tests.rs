@@ -246,6 +246,21 @@ fn what_happens_while_a_log_is_read_is_looked_for_right_after() {
 }
 
 #[test]
+fn a_log_that_is_told_by_itself_is_polled_less_often_until_it_is_not() {
+    let start = Instant::now();
+    let mut schedule = schedule(4);
+    schedule.set(&id(0), Cadence::default(), start);
+    run(&mut schedule, start, secs(100), |_, _| (secs(1), Outcome::Done));
+    schedule.slow_down(&id(0), Section::Log, Some(secs(600)), start + secs(100));
+    let slow = run(&mut schedule, start + secs(100), secs(3000), |_, _| (secs(1), Outcome::Done));
+    assert!((5..=6).contains(&of(&slow, &id(0), Section::Log).len()), "{:?}", of(&slow, &id(0), Section::Log));
+    assert!(slow.iter().all(|(_, j)| j.missed == 0));
+    schedule.slow_down(&id(0), Section::Log, None, start + secs(3100));
+    let fast = run(&mut schedule, start + secs(3100), secs(300), |_, _| (secs(1), Outcome::Done));
+    assert!((9..=11).contains(&of(&fast, &id(0), Section::Log).len()));
+}
+
+#[test]
 fn a_removed_target_is_polled_no_more() {
     let start = Instant::now();
     let mut schedule = schedule(4);
