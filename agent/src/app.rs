@@ -6,6 +6,7 @@ use crate::host;
 use crate::poll::guard::Guard;
 use crate::poll::pins::Pins;
 use crate::poll::run::{Plan, Poller, Tally};
+use crate::push::{self, Push};
 use crate::service;
 use crate::spooler::{self, Held, Spooler};
 use crate::uplink::{self, Announce, Link, Settings};
@@ -44,6 +45,9 @@ pub enum Error {
     /// The spool cannot be opened.
     #[error("the spool cannot be opened: {0}")]
     Spool(#[from] spooler::Error),
+    /// BMCs cannot post events.
+    #[error(transparent)]
+    Push(#[from] push::Error),
     /// Signals cannot be heard.
     #[error("signals cannot be heard: {0}")]
     Signals(io::Error),
@@ -79,7 +83,9 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
     let (spooler, spool_thread) = open_spool(&config)?;
     let (polling, sending) = (CancellationToken::new(), CancellationToken::new());
     let (pins, guard) = (Pins::of(&config.data_dir), Guard::of(&config.data_dir));
+    let (push, bells) = Push::start(&config.push, &config.agent, &config.data_dir, spooler.clone()).await?;
     let poller = Poller::new(spooler.clone(), pins, guard, SystemClock, SmallRng::from_rng(&mut rand::rng()));
+    let poller = poller.listening(push, bells);
     let link = watch::Sender::new(Link::default());
     let mut app = App {
         plan: watch::Sender::new(plan(&config)),
@@ -156,6 +162,9 @@ impl App {
             Ok(new) => {
                 if new.spool_quota != self.config.spool_quota {
                     tracing::warn!("spool.quota changes at the next restart");
+                }
+                if new.push != self.config.push {
+                    tracing::warn!("[push] changes at the next restart");
                 }
                 self.config = new;
                 self.plan.send_replace(plan(&self.config));

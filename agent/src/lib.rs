@@ -15,6 +15,7 @@ pub mod host;
 pub mod logging;
 pub mod poll;
 pub mod probe;
+pub mod push;
 pub mod service;
 pub mod spooler;
 pub mod uplink;

@@ -255,7 +255,7 @@ fn target(name: &str, url: &str) -> TargetConfig {
         request_deadline: ms(500),
     };
     let cadence = Cadence { sensors: ms(20), drives: ms(60), log: ms(20), inventory: ms(200) };
-    TargetConfig { id: id(name), target, cadence }
+    TargetConfig { id: id(name), target, cadence, push: Default::default() }
 }
 
 fn plan(targets: &[TargetConfig]) -> Plan {

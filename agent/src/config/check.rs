@@ -1,5 +1,7 @@
 //! From [`File`] to [`Config`]: what each value means, and every value that means nothing.
 
+mod push;
+
 use super::file::{CadenceTable, CollectorTable, CredentialsTable, File, PollTable, TargetTable};
 use super::problem::{Problem, Problems, Step};
 use super::{Cadence, Collector, Config, HOST_TARGET, Limits, Surroundings, TargetConfig, secret, targets_csv, units};
@@ -115,6 +117,8 @@ pub(super) fn check(path: &Path, file: File, around: &Surroundings, problems: &m
     let (limits, request_deadline, host_every) = limits(&file.poll, &mut place(problems, &[key("poll")]));
     let spool_quota = quota(file.spool.quota.as_deref(), &mut place(problems, &[key("spool")]));
 
+    let push = push::push(file.push, dir, around, &mut place(problems, &[key("push")]));
+
     let mut credentials = BTreeMap::new();
     for (name, table) in file.credentials {
         let mut place = place(problems, &[key("credentials"), key(&name)]);
@@ -140,7 +144,7 @@ pub(super) fn check(path: &Path, file: File, around: &Surroundings, problems: &m
     let collector = collector?;
     let profiles = context.credentials.into_iter().filter_map(|(name, login)| Some((name, login?))).collect();
     let (agent, site) = (id?, site?);
-    Some(Config { agent, site, data_dir, collector, cadence, limits, host_every, spool_quota, profiles, targets })
+    Some(Config { agent, site, data_dir, collector, cadence, limits, host_every, spool_quota, push, profiles, targets })
 }
 
 fn collector(
@@ -275,9 +279,10 @@ fn add_target(
     let cadence = cadence(&table.cadence, context.cadence, "cadence.", place);
     let cipher = cipher(&table, address.as_ref(), place);
     let trust = trust(&table, address.as_ref(), context, place);
+    let push = push::mode(&table, address.as_ref(), place);
     if let (Some(id), Some(address), Some(credentials), Some(trust)) = (id, address, credentials, trust) {
         let target = Target { address, credentials, cipher, trust, request_deadline: context.request_deadline };
-        targets.entry(id.clone()).or_insert(TargetConfig { id, target, cadence });
+        targets.entry(id.clone()).or_insert(TargetConfig { id, target, cadence, push });
     }
 }
 

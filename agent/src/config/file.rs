@@ -28,6 +28,9 @@ pub struct File {
     /// The disk buffer that rides out a lost collector.
     #[serde(default)]
     pub spool: SpoolTable,
+    /// What BMCs tell by themselves.
+    #[serde(default)]
+    pub push: PushTable,
     /// Named logins for BMCs.
     #[serde(default)]
     pub credentials: BTreeMap<String, CredentialsTable>,
@@ -103,6 +106,24 @@ pub struct SpoolTable {
     pub quota: Option<String>,
 }
 
+/// `[push]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PushTable {
+    /// Whether streams of events (SSE) are opened where a BMC offers one. Default true.
+    pub sse: Option<bool>,
+    /// How often the log is read where its news are pushed; what is pushed is read at once. Default 10m.
+    pub log: Option<String>,
+    /// Where the listener for subscriptions is bound, e.g. `0.0.0.0:7443`. Default: there is none, and no subscriptions are made.
+    pub listen: Option<String>,
+    /// How BMCs reach the listener, e.g. `https://10.0.0.5:7443`. `http://` is for BMCs that post to nothing else.
+    pub url: Option<String>,
+    /// The listener's certificate, PEM. Default: the agent makes its own.
+    pub cert_file: Option<String>,
+    /// The key of that certificate, PEM; mode 0600 or a systemd credential.
+    pub key_file: Option<String>,
+}
+
 /// `[credentials.NAME]`
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -135,6 +156,8 @@ pub struct TargetTable {
     pub fingerprint: Option<String>,
     /// Redfish: the CA of the BMC's certificate, PEM.
     pub ca_file: Option<String>,
+    /// Redfish: `auto` (a stream where there is one, else a subscription where there is a listener), `sse`, `subscription` or `off`. Default `auto`.
+    pub push: Option<String>,
     /// Its own cadence; what is not set is taken from `[cadence]`.
     #[serde(default)]
     pub cadence: CadenceTable,

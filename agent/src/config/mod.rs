@@ -16,6 +16,7 @@ use outband_bmc::{Credentials, Target};
 use outband_schemas::{AgentId, Section, SiteId, TargetId};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub host_every: Duration,
     /// The most bytes that the spool may take on disk.
     pub spool_quota: u64,
+    /// What BMCs tell by themselves.
+    pub push: Push,
     /// The named logins.
     pub profiles: BTreeMap<String, Credentials>,
     /// The BMCs.
@@ -101,6 +104,51 @@ impl Cadence {
     }
 }
 
+/// How it is listened to what BMCs tell by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// Whether streams are opened.
+    pub stream: bool,
+    /// How often the log is read where its news are pushed.
+    pub log: Duration,
+    /// Where BMCs may post to.
+    pub listener: Option<Listen>,
+}
+
+/// Where BMCs may post to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Where the listener is bound.
+    pub at: SocketAddr,
+    /// How BMCs reach it, without a slash at the end.
+    pub url: String,
+    /// Its certificate; `None`: one of its own making, or none at all where the URL is plain HTTP.
+    pub identity: Option<Identity>,
+}
+
+/// Files of a certificate and its key, PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, with those that lead to its CA.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// How one target may be listened to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PushMode {
+    /// A stream where there is one, else a subscription where there is a listener.
+    #[default]
+    Auto,
+    /// A stream only.
+    Stream,
+    /// A subscription only.
+    Subscription,
+    /// Not at all.
+    Off,
+}
+
 /// A BMC to be polled.
 #[derive(Debug, Clone)]
 pub struct TargetConfig {
@@ -110,6 +158,8 @@ pub struct TargetConfig {
     pub target: Target,
     /// How often.
     pub cadence: Cadence,
+    /// How it may be listened to.
+    pub push: PushMode,
 }
 
 impl TargetConfig {
@@ -122,6 +172,7 @@ impl TargetConfig {
             && a.cipher == b.cipher
             && a.trust == b.trust
             && a.request_deadline == b.request_deadline
+            && self.push == other.push
     }
 }
 

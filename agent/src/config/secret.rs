@@ -44,12 +44,7 @@ pub enum SecretError {
 pub fn from_file(path: &Path, credentials_dir: Option<&Path>) -> Result<Secret, SecretError> {
     let io = |source| SecretError::Io { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(io)?;
-    let meta = file.metadata().map_err(io)?;
-    let mode = meta.permissions().mode() & 0o7777;
-    let guarded = credentials_dir.is_some_and(|dir| path.starts_with(dir));
-    if mode & 0o077 != 0 && !guarded {
-        return Err(SecretError::TooOpen { path: path.to_owned(), mode });
-    }
+    is_guarded(&file, path, credentials_dir)?;
     let mut bytes = Vec::new();
     file.by_ref().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
     let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText(path.to_owned()))?;
@@ -62,6 +57,22 @@ pub fn from_file(path: &Path, credentials_dir: Option<&Path>) -> Result<Secret, 
         return Err(SecretError::NotText(path.to_owned()));
     }
     Ok(Secret::new(line))
+}
+
+/// Whether a file that holds a secret can be read, and by nobody else.
+pub fn check_mode(path: &Path, credentials_dir: Option<&Path>) -> Result<(), SecretError> {
+    let file = File::open(path).map_err(|source| SecretError::Io { path: path.to_owned(), source })?;
+    is_guarded(&file, path, credentials_dir)
+}
+
+fn is_guarded(file: &File, path: &Path, credentials_dir: Option<&Path>) -> Result<(), SecretError> {
+    let meta = file.metadata().map_err(|source| SecretError::Io { path: path.to_owned(), source })?;
+    let mode = meta.permissions().mode() & 0o7777;
+    let guarded = credentials_dir.is_some_and(|dir| path.starts_with(dir));
+    if mode & 0o077 != 0 && !guarded {
+        return Err(SecretError::TooOpen { path: path.to_owned(), mode });
+    }
+    Ok(())
 }
 
 /// Reads a secret from an environment variable.

@@ -128,6 +128,15 @@ impl Watch {
         }
     }
 
+    /// Deletes the subscription at `uri` if it is ours, of this run or an earlier one: by now the URI may be another client's.
+    pub async fn forget(&self, uri: &str, wanted: &Wanted) -> Result<(), Refusal> {
+        match self.get(uri).await {
+            Ok(body) if service::standing(&body, wanted) != Standing::Foreign => self.unsubscribe(uri).await,
+            Ok(_) | Err(Refusal::NotOffered(_)) => Ok(()),
+            Err(refused) => Err(refused),
+        }
+    }
+
     /// Deletes a subscription of ours. That it is gone already is as good.
     pub async fn unsubscribe(&self, uri: &str) -> Result<(), Refusal> {
         let reply = self.client.http().send(Method::Delete, uri, None).await;
