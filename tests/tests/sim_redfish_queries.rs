@@ -5,8 +5,10 @@
 mod support_sim;
 
 use outband_tests::sim::redfish_bmc::{
-    Drift, Etag, Expand, FailingMember, Fault, Misdeed, NextLink, Options, Pages, RedfishMap, Service, Support, Where,
+    Drift, Etag, Expand, FailingMember, Fault, Misdeed, NextLink, Options, Pages, RedfishMap, RedfishTree, Service,
+    Support, Where,
 };
+use outband_tests::{shared_dir, skip};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -62,6 +64,7 @@ fn expand_does_what_the_service_root_advertises() {
         let links = get_json(&service, &format!("{CHASSIS}/3?$expand=~")).await;
         assert_eq!(links["Links"]["Contains"][0]["Name"], "Chassis 1");
         assert_eq!(get(&service, &format!("{CHASSIS}?$expand=.($levels=3)")).await.unwrap().0, 400);
+        assert_eq!(get(&service, &format!("{CHASSIS}?$expand=.($levels=0)")).await.unwrap().0, 400);
 
         let no_links = map(json!({"NoLinks": true})).serve(Options::default()).await.unwrap();
         assert_eq!(members(&no_links, &format!("{CHASSIS}?$expand=.")).await[0], "Chassis 1");
@@ -312,6 +315,7 @@ fn a_log_grows_wraps_and_is_cleared_on_command() {
         assert_eq!(get_json(&service, &format!("{entries}/4")).await["Id"], "4");
         service.append_entry(entries, &entry(5), true, Some(3));
         assert_eq!(members(&service, entries).await, ["5", "2", "3"]);
+        assert_eq!(get(&service, &format!("{entries}/4")).await.unwrap().0, 404, "it went with the log's end");
         let clear = "/redfish/v1/Managers/1/LogServices/Sel/Actions/LogService.ClearLog";
         assert_eq!(asked(&service, Method::POST, clear).send().await.unwrap().status(), 204);
         assert!(members(&service, entries).await.is_empty());
@@ -350,4 +354,61 @@ fn faults_of_the_body_leave_it_as_the_field_has_it() {
         let moved = asked(&service, Method::GET, &path).send().await.unwrap();
         assert_eq!((moved.status().as_u16(), moved.headers()["location"].to_str().unwrap()), (308, CHASSIS));
     });
+}
+
+/// Characters that a path in a request does not have as they are.
+const ODD: [char; 5] = ['#', '?', ' ', '"', '%'];
+
+#[test]
+fn in_every_captured_tree_an_expanded_collection_holds_what_its_members_are_by_themselves() {
+    let Some(archive) = shared_dir().map(|d| d.join("data/redfish-trees.tar.zst")).filter(|a| a.exists()) else {
+        skip("no captured Redfish trees: set OUTBAND_SHARED, or put them in ../shared");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let output =
+        std::process::Command::new("tar").arg("--zstd").arg("-xf").arg(archive).arg("-C").arg(dir.path()).output();
+    match output {
+        Ok(output) if output.status.success() => {}
+        other => return skip(format!("tar: {other:?}")),
+    }
+    let mut collections = 0;
+    runtime().block_on(async {
+        for tree in std::fs::read_dir(dir.path()).unwrap() {
+            let tree = tree.unwrap().path();
+            let Ok(content) = RedfishTree::open(&tree) else { continue };
+            let paths: Vec<String> = content.paths().filter(|p| !p.contains(ODD)).map(str::to_owned).collect();
+            let service = Service::start(content, Options { expand: Expand::Yes, ..Options::default() }).await.unwrap();
+            let mut wire = Wire::open(&service).await;
+            for path in paths {
+                let links = |v: &Value| -> Vec<String> {
+                    let members = v["Members"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .filter(|m| m.as_object().is_some_and(|m| m.len() == 1));
+                    members
+                        .filter_map(|m| Some(m["@odata.id"].as_str().filter(|l| !l.contains(ODD))?.to_owned()))
+                        .collect()
+                };
+                let Ok(plain) = serde_json::from_slice::<Value>(&wire.get(&path).await.unwrap()) else { continue };
+                let links = links(&plain);
+                if links.is_empty() || links.len() != plain["Members"].as_array().map_or(0, Vec::len) {
+                    continue;
+                }
+                let expanded: Value =
+                    serde_json::from_slice(&wire.get(&format!("{path}?$expand=.")).await.unwrap()).unwrap();
+                let members = expanded["Members"].as_array().unwrap();
+                assert_eq!(members.len(), links.len(), "{}: {path}", tree.display());
+                for at in [0, links.len() - 1] {
+                    let alone: Value = serde_json::from_slice(&wire.get(&links[at]).await.unwrap()).unwrap_or_default();
+                    let there = service.resource(&links[at]).is_some();
+                    let wanted = if there { alone } else { json!({"@odata.id": links[at]}) };
+                    assert_eq!(members[at], wanted, "{}: {path}", tree.display());
+                }
+                collections += 1;
+            }
+        }
+    });
+    assert!(collections > 500, "{collections}");
 }

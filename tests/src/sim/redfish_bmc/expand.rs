@@ -25,11 +25,9 @@ pub(super) struct Expander<F> {
 
 impl<F: FnMut(&str) -> Fetched> Expander<F> {
     pub(super) fn expand(&mut self, value: &mut Value, expansion: Expansion) {
-        let within = expansion.form == Form::All;
-        match value {
-            Value::Object(object) => self.object(object, expansion, within),
-            // A top-level array is no resource.
-            _ => {}
+        // A top-level array is no resource.
+        if let Value::Object(object) = value {
+            self.object(object, expansion, false);
         }
     }
 
@@ -51,7 +49,11 @@ impl<F: FnMut(&str) -> Fetched> Expander<F> {
         match value {
             Value::Object(object) => {
                 let Some(uri) = target(object).filter(|_| follow && self.followed < MOST) else {
-                    self.object(object, expansion, within_links);
+                    // A resource that is there already is a level, too.
+                    let levels = expansion.levels - u32::from(is_resource(object));
+                    if levels > 0 {
+                        self.object(object, Expansion { levels, ..expansion }, within_links);
+                    }
                     return true;
                 };
                 self.followed += 1;
@@ -82,6 +84,10 @@ fn target(object: &Map<String, Value>) -> Option<String> {
     (object.len() == 1 && !uri.contains('#')).then(|| uri.to_owned())
 }
 
+fn is_resource(object: &Map<String, Value>) -> bool {
+    object.get("@odata.id").and_then(Value::as_str).is_some_and(|uri| !uri.contains('#'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +112,16 @@ mod tests {
         assert_eq!(ids(Form::NoLinks), (true, false, 1));
         assert_eq!(ids(Form::Links), (false, true, 1));
         assert_eq!(ids(Form::All), (true, true, 2));
+    }
+
+    #[test]
+    fn what_is_there_already_counts_as_a_level() {
+        let fetch = |uri: &str| Fetched::Here(json!({"@odata.id": uri, "Id": uri}));
+        let mut value = json!({"Members": [{"@odata.id": "/a/1", "Id": "1", "Next": {"@odata.id": "/b"}}],
+            "Fans": [{"@odata.id": "/a#/Fans/0", "Next": {"@odata.id": "/c"}}]});
+        let mut expander = Expander { fetch, followed: 0 };
+        expander.expand(&mut value, Expansion { form: Form::NoLinks, levels: 1 });
+        assert!(value["Members"][0]["Next"]["Id"].is_null() && value["Fans"][0]["Next"]["Id"] == "/c", "{value}");
     }
 
     #[test]

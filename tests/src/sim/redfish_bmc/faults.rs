@@ -5,16 +5,16 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::time::Duration;
 
-/// A place where something goes wrong. Paths are compared without regard to case.
+/// A place where something goes wrong, or takes longer. Paths are compared without regard to case.
 #[derive(Debug, Clone)]
 pub enum Where {
     /// Everywhere.
     Everywhere,
-    /// At one path, with or without a slash at its end.
+    /// At one path, with or without a slash at its end; with a query, only where exactly that is asked.
     At(String),
     /// At every path that begins so.
     Under(String),
-    /// At every path that holds this text.
+    /// At every path and query that holds this text.
     Holding(String),
 }
 
@@ -94,20 +94,26 @@ impl Fault {
 }
 
 impl Where {
-    pub(super) fn is(&self, path: &str) -> bool {
-        let path = path.trim_end_matches('/').to_ascii_lowercase();
+    pub(super) fn is(&self, uri: &str) -> bool {
+        let normal = |uri: &str| {
+            let (path, query) = uri.split_once('?').map_or((uri, None), |(path, query)| (path, Some(query)));
+            let query = query.map(|q| format!("?{q}")).unwrap_or_default();
+            format!("{}{query}", path.trim_end_matches('/')).to_ascii_lowercase()
+        };
+        let uri = normal(uri);
         match self {
             Where::Everywhere => true,
-            Where::At(at) => path == at.trim_end_matches('/').to_ascii_lowercase(),
-            Where::Under(prefix) => path.starts_with(&prefix.to_ascii_lowercase()),
-            Where::Holding(text) => path.contains(&text.to_ascii_lowercase()),
+            Where::At(at) if at.contains('?') => uri == normal(at),
+            Where::At(at) => uri.split('?').next() == Some(&*normal(at)),
+            Where::Under(prefix) => uri.starts_with(&prefix.to_ascii_lowercase()),
+            Where::Holding(text) => uri.contains(&text.to_ascii_lowercase()),
         }
     }
 }
 
-/// The first fault that strikes this path, counted down.
-pub(super) fn strike(faults: &mut [Fault], path: &str) -> Option<Misdeed> {
-    let fault = faults.iter_mut().find(|f| f.times != Some(0) && f.place.is(path))?;
+/// The first fault that strikes this URI, counted down.
+pub(super) fn strike(faults: &mut [Fault], uri: &str) -> Option<Misdeed> {
+    let fault = faults.iter_mut().find(|f| f.times != Some(0) && f.place.is(uri))?;
     if let Some(times) = &mut fault.times {
         *times -= 1;
     }
@@ -188,5 +194,25 @@ fn swap_types(value: &mut Value) {
             object.iter_mut().filter(|(name, _)| !name.starts_with('@')).for_each(|(_, inner)| swap_types(inner));
         }
         Value::Object(_) | Value::Null => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_found_by_path_and_by_query_where_it_has_one() {
+        for (place, uri, is) in [
+            (Where::At("/a/B/".into()), "/A/b", true),
+            (Where::At("/a/b".into()), "/a/b/?$skip=50", true),
+            (Where::At("/a/b?$skip=50".into()), "/a/b/?$skip=50", true),
+            (Where::At("/a/b?$skip=50".into()), "/a/b", false),
+            (Where::Under("/a".into()), "/a/b/c?x", true),
+            (Where::Under("/a".into()), "/b/a", false),
+            (Where::Holding("skip=5".into()), "/a?$skip=50", true),
+        ] {
+            assert_eq!(place.is(uri), is, "{place:?} {uri}");
+        }
     }
 }

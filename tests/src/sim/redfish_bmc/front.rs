@@ -54,8 +54,8 @@ impl<C: Content> Answers for Front<C> {
         let shared = &*self.shared;
         let number = shared.account.begin(&call);
         let _turn = if shared.options.serial { Some(shared.turn.lock().await) } else { None };
-        let misdeed = faults::strike(&mut locked(&shared.faults), &call.path);
-        let mut cost = shared.cost(&call.path);
+        let misdeed = faults::strike(&mut locked(&shared.faults), &call.uri());
+        let mut cost = shared.cost(&call.uri());
         let mut expanded = 0;
         let mut proper = || {
             let proper = self.proper(&call);
@@ -87,7 +87,7 @@ impl<C: Content> Front<C> {
     }
 
     fn proper(&self, call: &Call) -> Proper {
-        let cost = self.shared.cost(&call.path);
+        let cost = self.shared.cost(&call.uri());
         let plain = |answer| Proper { answer, cost, expanded: 0 };
         if let Some(answer) = self.shared.sessions.handle(call) {
             return plain(answer);
@@ -107,7 +107,7 @@ impl<C: Content> Front<C> {
 
     fn get(&self, call: &Call) -> Proper {
         let view = self.view();
-        let cost = self.shared.cost(&call.path);
+        let cost = self.shared.cost(&call.uri());
         let plain = |answer| Proper { answer, cost, expanded: 0 };
         let query = Query::parse(call.query.as_deref().unwrap_or_default());
         let captured = call.query.as_deref().and_then(|q| view.page(&call.path, q));
@@ -280,9 +280,7 @@ impl<C: Content> Front<C> {
         }
         let log = self.view().json(log)?;
         let entries = log["Entries"]["@odata.id"].as_str()?;
-        let mut collection = self.view().json(entries)?;
-        super::edits::clear(&mut collection);
-        self.shared.edits.put(entries, Some(Bytes::from(collection.to_string())));
+        self.shared.edits.clear_log(entries, self.view().json(entries)?);
         Some(Answer::status(204, ""))
     }
 }
@@ -313,6 +311,7 @@ impl Wanted {
             (_, Expand::Refused(status)) => return Err(refused(status)),
             (None, _) if query.bad => return Err(error(400, "Base.1.8.QueryParameterValueFormatError")),
             (None, _) => None,
+            (Some(Expansion { levels: 0, .. }), _) => return Err(error(400, "Base.1.8.QueryParameterOutOfRange")),
             (Some(wanted), Expand::Yes) => Some(Expansion { levels: wanted.levels.min(6), ..wanted }),
             (Some(wanted), _) => {
                 let form = match wanted.form {

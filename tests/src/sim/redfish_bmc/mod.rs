@@ -180,12 +180,8 @@ impl Service {
     /// Adds an entry to a log, given the path of its collection of entries, and pushes the event of it to whoever listens. At `capacity` the
     /// oldest entry goes: the log wraps. With `newest_first` it comes first.
     pub fn append_entry(&self, entries: &str, entry: &Value, newest_first: bool, capacity: Option<usize>) {
-        let mut collection = self.front.whole(entries).unwrap_or_else(|| serde_json::json!({"@odata.id": entries}));
-        edits::append(&mut collection, entry.clone(), newest_first, capacity);
-        self.put(entries, &collection);
-        if let Some(uri) = entry.get("@odata.id").and_then(Value::as_str) {
-            self.put(uri, entry);
-        }
+        let collection = self.front.whole(entries).unwrap_or_else(|| serde_json::json!({"@odata.id": entries}));
+        self.shared.edits.append_entry(entries, collection, entry, newest_first, capacity);
         self.shared.events.entry(entry);
     }
 
@@ -218,9 +214,8 @@ impl Service {
 
     /// Empties a log, given the path of its collection of entries.
     pub fn clear_log(&self, entries: &str) {
-        let mut collection = self.front.whole(entries).unwrap_or_else(|| serde_json::json!({"@odata.id": entries}));
-        edits::clear(&mut collection);
-        self.put(entries, &collection);
+        let collection = self.front.whole(entries).unwrap_or_else(|| serde_json::json!({"@odata.id": entries}));
+        self.shared.edits.clear_log(entries, collection);
     }
 }
 
@@ -272,9 +267,9 @@ impl Shared {
         }
     }
 
-    /// How long a path takes by the model, nothing expanded.
-    fn cost(&self, path: &str) -> Duration {
-        let place = self.options.latency_at.iter().find(|(place, _)| place.is(path));
+    /// How long a URI takes by the model, nothing expanded.
+    fn cost(&self, uri: &str) -> Duration {
+        let place = self.options.latency_at.iter().find(|(place, _)| place.is(uri));
         place.map_or(self.options.latency, |(_, latency)| *latency)
     }
 

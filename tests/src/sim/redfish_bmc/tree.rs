@@ -29,6 +29,11 @@ impl RedfishTree {
         Service::start(Self::open(dir)?, options).await
     }
 
+    /// The paths of all resources, lower-case and decoded, in no order.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     /// How many resources there are.
     pub fn len(&self) -> usize {
         self.files.len()
