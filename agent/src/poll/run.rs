@@ -6,7 +6,7 @@ use super::guard::Guard;
 use super::one::{Finished, Task, Tools};
 use super::pins::Pins;
 use super::schedule::{Job, Outcome, Schedule};
-use crate::config::{Cadence, Limits, TargetConfig};
+use crate::config::{Limits, TargetConfig};
 use crate::push::{Bell, Push};
 use crate::spooler::Spooler;
 use outband_schemas::{Cause, Clock, Section, TargetId, Timestamp};
@@ -173,12 +173,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         let now = Instant::now();
         match bell {
             Bell::Ring(target) => self.schedule.hasten(&target, Section::Log, now),
-            Bell::Slow(target, every) => {
-                let Some(live) = self.live.get(&target) else { return };
-                let cadence = live.config.cadence;
-                let log = every.map_or(cadence.log, |every| every.max(cadence.log));
-                self.schedule.set(&target, Cadence { log, ..cadence }, now);
-            }
+            Bell::Slow(target, every) => self.schedule.slow_down(&target, Section::Log, every, now),
         }
     }
 
