@@ -5,7 +5,10 @@
 //! cargo bench -p outband-tests --bench redfish_coverage                       # the table
 //! cargo bench -p outband-tests --bench redfish_coverage -- --tree NAME        # one tree, every item and request
 //! cargo bench -p outband-tests --bench redfish_coverage -- -o json            # everything
+//! cargo bench -p outband-tests --bench redfish_coverage -- --instant          # a BMC that answers at once
 //! ```
+//!
+//! A BMC takes as long to answer as it did when its tree was captured, since the client fits its requests to that; it takes some minutes.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program whose output is a table")]
 
@@ -15,8 +18,9 @@ mod support_redfish;
 use outband_tests::sim::redfish_bmc::{Expand, Options};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
-use support_redfish::cost::Cost;
+use std::path::PathBuf;
+use std::time::Duration;
+use support_redfish::cost::{self, Cost};
 use support_redfish::coverage::{Line, Said, duplicates, fates, lines};
 use support_redfish::items::KINDS;
 use support_redfish::tree::Tree;
@@ -38,23 +42,25 @@ struct Row {
     plain_steady: Cost,
 }
 
-fn row(name: &str, dir: &Path, census: BTreeMap<String, usize>) -> Result<Row, String> {
-    let tree = Tree::open(dir);
-    let told = runtime().block_on(poll_tree(dir, &tree, options()))?;
-    let plain = Options { expand: Expand::Ignored, features: Some(json!({})), ..options() };
-    let plain = runtime().block_on(poll_tree(dir, &tree, plain))?;
+async fn row(name: String, dir: PathBuf, census: BTreeMap<String, usize>, instant: bool) -> Result<Row, String> {
+    let tree = Tree::open(&dir);
+    let latency = if instant { Duration::ZERO } else { cost::mean(&tree) };
+    let expand = Options { latency, ..options() };
+    let plain = Options { expand: Expand::Ignored, features: Some(json!({})), latency, ..options() };
+    let (told, plain) = tokio::join!(poll_tree(&dir, &tree, expand, 1), poll_tree(&dir, &tree, plain, 1));
+    let (told, plain) = (told?, plain?);
     let holdings = tree.holdings();
     let said = Said::of(told.observations());
     Ok(Row {
-        name: name.to_owned(),
+        name,
         census,
         lines: lines(&holdings, &fates(&tree, &holdings, &said)),
         twice: duplicates(&tree, &holdings, &said),
         gaps: said.gaps(),
-        full: told.full_cost,
-        steady: told.steady_cost,
-        plain_full: plain.full_cost,
-        plain_steady: plain.steady_cost,
+        full: told.full_cost.clone(),
+        steady: told.steady_cost(),
+        plain_full: plain.full_cost.clone(),
+        plain_steady: plain.steady_cost(),
     })
 }
 
@@ -96,7 +102,8 @@ impl Row {
     }
 
     fn print(&self, whole: bool) {
-        let counts: Vec<String> = KINDS.iter().map(|k| format!("{:>9}", format!("{}/{}", self.told(k), self.count(k)))).collect();
+        let counts: Vec<String> =
+            KINDS.iter().map(|k| format!("{:>9}", format!("{}/{}", self.told(k), self.count(k)))).collect();
         let cost = |c: &Cost| format!("{:4} {:6.1}s", c.requests.len(), c.total.as_secs_f64());
         println!(
             "{:32}{} {:4} {:5} {} {:5.1}s {:7} {:2} {} {} {:5.1}s {}",
@@ -114,7 +121,12 @@ impl Row {
             self.peer().map_or(String::new(), |n| n.to_string()),
         );
         if whole {
-            for (what, cost) in [("full", &self.full), ("steady", &self.steady), ("full, no $expand", &self.plain_full), ("steady, no $expand", &self.plain_steady)] {
+            for (what, cost) in [
+                ("full", &self.full),
+                ("steady", &self.steady),
+                ("full, no $expand", &self.plain_full),
+                ("steady, no $expand", &self.plain_steady),
+            ] {
                 println!("  {what}: {} requests", cost.requests.len());
                 cost.requests.iter().for_each(|r| println!("    {r}"));
             }
@@ -153,18 +165,31 @@ fn main() {
     names.retain(|n| wanted.is_none_or(|w| w == n));
     let paths: Vec<_> = names.iter().map(|n| dir.join(n)).collect();
     let Some(counts) = census(&tool, &paths) else { return };
-    let rows: Vec<Result<Row, String>> = names
+    // Waiting costs nothing, so that all trees are polled at once.
+    let instant = args.iter().any(|a| a == "--instant");
+    let runtime = runtime();
+    let polls: Vec<_> = names
         .iter()
         .zip(&paths)
         .zip(counts)
-        .map(|((name, path), counted)| row(name, path, counted).map_err(|e| format!("{name}: {e}")))
+        .map(|((name, path), counted)| runtime.spawn(row(name.clone(), path.clone(), counted, instant)))
+        .collect();
+    let rows: Vec<Result<Row, String>> = names
+        .iter()
+        .zip(polls)
+        .map(|(name, poll)| runtime.block_on(poll).unwrap().map_err(|e| format!("{name}: {e}")))
         .collect();
     if as_json {
-        let rows: Vec<Value> = rows.iter().map(|r| r.as_ref().map_or_else(|e| json!({"failed": e}), Row::json)).collect();
+        let rows: Vec<Value> =
+            rows.iter().map(|r| r.as_ref().map_or_else(|e| json!({"failed": e}), Row::json)).collect();
         return println!("{}", serde_json::to_string_pretty(&rows).unwrap());
     }
     let heads: Vec<String> = KINDS.iter().map(|k| format!("{:>9}", k.chars().take(8).collect::<String>())).collect();
-    println!("{:32}{} twice gaps | full poll: requests, modelled, slowest, KiB, connections | without $expand | steady poll, slowest | best exporter", "tree: told/census", heads.join(""));
+    println!(
+        "{:32}{} twice gaps | full poll: requests, modelled, slowest, KiB, connections | without $expand | steady poll, slowest | best exporter",
+        "tree: told/census",
+        heads.join("")
+    );
     for row in rows.iter() {
         match row {
             Ok(row) => row.print(wanted.is_some()),

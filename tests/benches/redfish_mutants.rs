@@ -49,5 +49,10 @@ fn main() {
         tally.readings,
         tally.slowest
     );
-    println!("{} panics, {} hangs, {} values that are not there", tally.panics.len(), tally.hangs.len(), tally.lies.len());
+    println!(
+        "{} panics, {} hangs, {} values that are not there",
+        tally.panics.len(),
+        tally.hangs.len(),
+        tally.lies.len()
+    );
 }

@@ -34,7 +34,12 @@ fn number(name: &str, otherwise: usize) -> usize {
 fn unchanged_trees_give_the_oracle_nothing_to_say() {
     let Some(stands) = stands() else { return };
     let lies = unchanged(stands);
-    assert!(lies.is_empty(), "{} of them:\n{}", lies.len(), lies.iter().take(40).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        lies.is_empty(),
+        "{} of them:\n{}",
+        lies.len(),
+        lies.iter().take(40).cloned().collect::<Vec<_>>().join("\n")
+    );
 }
 
 #[test]
@@ -53,9 +58,18 @@ fn mutants_of_every_tree_neither_panic_nor_hang_nor_make_up_a_value() {
         .into_iter()
         .flat_map(|(what, list)| list.iter().map(move |l| format!("{what} {l}")))
         .collect();
-    eprintln!("{} mutants, {} observations, the slowest walk took {:?}; {:?}", tally.mutants, tally.readings, tally.slowest, tally.by_kind);
-    assert!(bad.is_empty(), "{} panics, {} hangs, {} invented; the first:\n{}", tally.panics.len(), tally.hangs.len(), tally.lies.len(),
-        bad.iter().take(30).cloned().collect::<Vec<_>>().join("\n"));
+    eprintln!(
+        "{} mutants, {} observations, the slowest walk took {:?}; {:?}",
+        tally.mutants, tally.readings, tally.slowest, tally.by_kind
+    );
+    assert!(
+        bad.is_empty(),
+        "{} panics, {} hangs, {} invented; the first:\n{}",
+        tally.panics.len(),
+        tally.hangs.len(),
+        tally.lies.len(),
+        bad.iter().take(30).cloned().collect::<Vec<_>>().join("\n")
+    );
 }
 
 /// What the oracle says after one observation was falsified.

@@ -16,7 +16,7 @@ use support_redfish::{census, options, poll_tree, runtime, servable, trees};
 /// What is wrong with what the client tells of a tree; nothing where all is well.
 fn faults(name: &str, dir: &Path, options: Options) -> Vec<String> {
     let tree = Tree::open(dir);
-    let told = match runtime().block_on(poll_tree(dir, &tree, options)) {
+    let told = match runtime().block_on(poll_tree(dir, &tree, options, 1)) {
         Ok(told) => told,
         Err(error) => return vec![format!("{name}: FAILED {error}")],
     };
@@ -39,7 +39,7 @@ fn faults(name: &str, dir: &Path, options: Options) -> Vec<String> {
     eprintln!(
         "{name:40} full {:4} steady {:3} requests, {} connections, {:3} gaps, {:3} faults;{short}",
         told.full_cost.requests.len(),
-        told.steady_cost.requests.len(),
+        told.steady_cost().requests.len(),
         told.full_cost.connections,
         said.gaps(),
         out.len()
@@ -69,7 +69,12 @@ fn report(faults: &[String]) {
         *kinds.entry(fault.split(':').next().unwrap_or_default().to_owned()).or_default() += 1;
     }
     eprintln!("{kinds:#?}");
-    assert!(faults.is_empty(), "{} faults, the first of them:\n{}", faults.len(), faults.iter().take(200).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} faults, the first of them:\n{}",
+        faults.len(),
+        faults.iter().take(200).cloned().collect::<Vec<_>>().join("\n")
+    );
 }
 
 #[test]

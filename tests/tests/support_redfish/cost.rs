@@ -13,7 +13,9 @@ pub(crate) fn mean(tree: &Tree) -> Duration {
         .filter_map(|f| root.get(*f).and_then(Value::as_str))
         .map(str::to_ascii_lowercase)
         .collect();
-    words.extend(root.get("Oem").and_then(Value::as_object).into_iter().flat_map(|o| o.keys()).map(|k| k.to_ascii_lowercase()));
+    words.extend(
+        root.get("Oem").and_then(Value::as_object).into_iter().flat_map(|o| o.keys()).map(|k| k.to_ascii_lowercase()),
+    );
     let has = |all: &[&str]| words.iter().any(|w| all.iter().any(|a| w.contains(a)));
     Duration::from_millis(match () {
         () if has(&["dell"]) => 190,
@@ -37,7 +39,8 @@ pub(crate) fn of(tree: &Tree, mean: Duration, request: &str) -> Duration {
     let members = count(body, "Members");
     let came = members.saturating_sub(number("$skip=").unwrap_or(0)).min(number("$top=").unwrap_or(usize::MAX));
     // A single resource comes with what its own links lead to.
-    let links = body.as_object().into_iter().flatten().filter(|(name, value)| *name != "Links" && is_link(value)).count();
+    let links =
+        body.as_object().into_iter().flatten().filter(|(name, value)| *name != "Links" && is_link(value)).count();
     let came = if members > 0 || body.get("Members").is_some() { came } else { links };
     mean + mean * u32::try_from(came).unwrap_or(u32::MAX) / 2
 }

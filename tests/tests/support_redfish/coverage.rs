@@ -127,7 +127,11 @@ fn good(reading: &Reading) -> bool {
 /// Names without case, punctuation and the words that only say what is measured.
 fn plain(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
-    words.filter(|w| !matches!(w.as_str(), "" | "temp" | "temperature" | "sensor" | "reading" | "volt" | "voltage" | "status")).collect()
+    words
+        .filter(|w| {
+            !matches!(w.as_str(), "" | "temp" | "temperature" | "sensor" | "reading" | "volt" | "voltage" | "status")
+        })
+        .collect()
 }
 
 /// What became of every item.
@@ -178,11 +182,17 @@ impl Look<'_, '_> {
         let below = self.said.by_resource.keys().find(|uri| uri.starts_with(&prefix));
         match below {
             Some(uri) => Fate::ToldAs(uri.clone()),
-            None if item.body.get("Status").is_none_or(|s| s.as_object().is_none_or(|o| o.values().all(Value::is_null))) => {
+            None if item
+                .body
+                .get("Status")
+                .is_none_or(|s| s.as_object().is_none_or(|o| o.values().all(Value::is_null))) =>
+            {
                 Fate::Explained("it gives no status, and nothing below it reads".to_owned())
             }
             None => match id_of(item.body).filter(|id| spot(id) != spot(&item.uri)) {
-                Some(id) if !self.said.at(id).is_empty() => Fate::Explained(format!("it calls itself {id}, which is told")),
+                Some(id) if !self.said.at(id).is_empty() => {
+                    Fate::Explained(format!("it calls itself {id}, which is told"))
+                }
                 _ => self.missing(item),
             },
         }
@@ -210,7 +220,11 @@ impl Look<'_, '_> {
     /// The same sensor, told from another resource.
     fn twin(&self, item: &Item<'_>, wanted: impl Fn(&Reading) -> bool) -> Option<String> {
         let wanted = |r: &&&Reading| good(r) && wanted(r);
-        let others = self.holdings.items.iter().filter(|o| o.owner == item.owner && o.kind == item.kind && o.group != item.group);
+        let others = self
+            .holdings
+            .items
+            .iter()
+            .filter(|o| o.owner == item.owner && o.kind == item.kind && o.group != item.group);
         let name = plain(&item.name);
         for other in others.clone().filter(|o| !name.is_empty() && plain(&o.name) == name) {
             if self.said.at(&other.uri).iter().any(|r| wanted(&r)) {
@@ -248,7 +262,9 @@ impl Look<'_, '_> {
         }
         if let Some(serial) = serial(item.body) {
             let same = self.said.parts.iter().find(|p| {
-                p.component.class() == ComponentClass::PowerSupply && p.serial.as_deref() == Some(serial) && spot(&p.source.0) != spot(&item.uri)
+                p.component.class() == ComponentClass::PowerSupply
+                    && p.serial.as_deref() == Some(serial)
+                    && spot(&p.source.0) != spot(&item.uri)
             });
             if let Some(part) = same {
                 return Fate::ToldAs(part.source.0.clone());
@@ -315,8 +331,11 @@ impl Look<'_, '_> {
             return Fate::Told;
         }
         let content = |body: &Value| ["Id", "Created", "Message", "MessageId"].map(|f| body.get(f).cloned());
-        let entries = self.holdings.items.iter().filter(|o| o.kind == "log_entry" && o.owner == item.owner && o.uri != item.uri);
-        let same = entries.filter(|o| content(o.body) == content(item.body)).find(|o| self.said.events.contains_key(&spot(&o.uri)));
+        let entries =
+            self.holdings.items.iter().filter(|o| o.kind == "log_entry" && o.owner == item.owner && o.uri != item.uri);
+        let same = entries
+            .filter(|o| content(o.body) == content(item.body))
+            .find(|o| self.said.events.contains_key(&spot(&o.uri)));
         if let Some(same) = same {
             return Fate::Explained(format!("the same entry as {}: id, time and text", same.uri));
         }
@@ -346,12 +365,17 @@ impl Look<'_, '_> {
             let off = matches!(state(item.body), Some("StandbyOffline" | "UnavailableOffline" | "Disabled" | "Absent"));
             match cause {
                 Cause::Disabled | Cause::Absent if off => {
-                    return Fate::Explained(format!("told as {}: its state is {}", cause.as_str(), state(item.body).unwrap_or("-")));
+                    return Fate::Explained(format!(
+                        "told as {}: its state is {}",
+                        cause.as_str(),
+                        state(item.body).unwrap_or("-")
+                    ));
                 }
                 other => return Fate::Unexplained(format!("told as {}, but the tree has it", other.as_str())),
             }
         }
-        let discrete = item.body.get("ReadingUnits").is_some_and(|u| u.is_null() || u.as_str().is_some_and(str::is_empty));
+        let discrete =
+            item.body.get("ReadingUnits").is_some_and(|u| u.is_null() || u.as_str().is_some_and(str::is_empty));
         match self.said.gap(&item.uri) {
             Some(gap) if discrete => {
                 Fate::Explained(format!("a discrete sensor, left out and said so at {}: {}", gap.source.0, gap.detail))
@@ -370,7 +394,8 @@ impl Look<'_, '_> {
         type Key<'k> = (&'k str, &'static str);
         let mut sizes: BTreeMap<Key<'_>, BTreeMap<Group, (usize, bool)>> = BTreeMap::new();
         for (item, fate) in fates.iter().filter(|(i, _)| i.group != Group::Only) {
-            let size = sizes.entry((item.owner.as_str(), item.kind)).or_default().entry(item.group).or_insert((0, true));
+            let size =
+                sizes.entry((item.owner.as_str(), item.kind)).or_default().entry(item.group).or_insert((0, true));
             size.0 += 1;
             size.1 &= !matches!(fate, Fate::Unexplained(_));
         }
@@ -389,9 +414,13 @@ impl Look<'_, '_> {
                 covered.insert((owner.to_owned(), kind), places.len().max(counted));
             }
         }
-        for (item, fate) in fates.iter_mut().filter(|(i, f)| i.group != Group::Only && *f == Fate::Unexplained(SILENT.to_owned())) {
+        for (item, fate) in
+            fates.iter_mut().filter(|(i, f)| i.group != Group::Only && *f == Fate::Unexplained(SILENT.to_owned()))
+        {
             if let Some(n) = covered.get(&(item.owner.clone(), item.kind)) {
-                *fate = Fate::Explained(format!("{n} others of the other generation of resources are told in its place, no fewer than are counted"));
+                *fate = Fate::Explained(format!(
+                    "{n} others of the other generation of resources are told in its place, no fewer than are counted"
+                ));
             }
         }
     }
@@ -450,7 +479,10 @@ pub(crate) fn duplicates(tree: &Tree, holdings: &Holdings<'_>, said: &Said<'_>) 
     }
     for ((serial, _), places) in serials.iter().filter(|(_, p)| p.len() > 1) {
         if !kept_apart(holdings, serial) {
-            out.push(format!("drive {serial}: {}", places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")));
+            out.push(format!(
+                "drive {serial}: {}",
+                places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+            ));
         }
     }
     out.extend(both_generations(holdings, said));

@@ -6,8 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of the census, in its order.
 pub(crate) const KINDS: [&str; 12] = [
-    "chassis", "system", "manager", "temperature", "fan", "voltage", "power_supply", "drive", "drive_life", "drive_smart",
-    "log_entry", "firmware",
+    "chassis",
+    "system",
+    "manager",
+    "temperature",
+    "fan",
+    "voltage",
+    "power_supply",
+    "drive",
+    "drive_life",
+    "drive_smart",
+    "log_entry",
+    "firmware",
 ];
 
 /// Which of the resources for one thing an item comes from. Of these the census counts the largest group only, per chassis and kind.
@@ -60,7 +70,8 @@ fn leading(text: &str) -> Option<f64> {
         return None;
     }
     let rest = unsigned.get(digits..)?;
-    let fraction = rest.strip_prefix('.').map_or(0, |r| r.len() - r.trim_start_matches(|c: char| c.is_ascii_digit()).len());
+    let fraction =
+        rest.strip_prefix('.').map_or(0, |r| r.len() - r.trim_start_matches(|c: char| c.is_ascii_digit()).len());
     let length = text.len() - rest.len() + if fraction > 0 { fraction + 1 } else { 0 };
     text.get(..length)?.parse().ok()
 }
@@ -119,7 +130,8 @@ impl Tree {
                     out.push((trimmed(link), found));
                 }
             }
-            let next = body.get("Members@odata.nextLink").filter(|n| truthy(Some(n))).or_else(|| body.get("@odata.nextLink"));
+            let next =
+                body.get("Members@odata.nextLink").filter(|n| truthy(Some(n))).or_else(|| body.get("@odata.nextLink"));
             let next = next.and_then(|n| n.as_str().or_else(|| id_of(n)));
             page = next.filter(|n| seen.insert((*n).to_owned())).and_then(|n| Some((trimmed(n), self.get(n)?)));
         }
@@ -322,7 +334,14 @@ pub(crate) fn elements<'v>(from: &'v Value, field: &str) -> impl Iterator<Item =
 /// The fields below `Oem` that the census takes for SMART: name and value.
 pub(crate) fn smart_fields(value: &Value) -> Vec<(&str, &Value)> {
     const WORDS: [&str; 9] = [
-        "smart", "poweronhours", "endurance", "wear", "mediaerr", "prefail", "lifeused", "uncorrectableerror",
+        "smart",
+        "poweronhours",
+        "endurance",
+        "wear",
+        "mediaerr",
+        "prefail",
+        "lifeused",
+        "uncorrectableerror",
         "reallocatedsector",
     ];
     let mut out = Vec::new();
@@ -330,7 +349,9 @@ pub(crate) fn smart_fields(value: &Value) -> Vec<(&str, &Value)> {
         Value::Object(fields) => {
             for (name, inner) in fields {
                 let plain = name.to_ascii_lowercase();
-                if !(inner.is_null() || inner.is_object() || inner.is_array()) && WORDS.iter().any(|w| plain.contains(w)) {
+                if !(inner.is_null() || inner.is_object() || inner.is_array())
+                    && WORDS.iter().any(|w| plain.contains(w))
+                {
                     out.push((name.as_str(), inner));
                 }
                 out.extend(smart_fields(inner));

@@ -107,26 +107,38 @@ pub(crate) fn target(service: &Service, deadline: Duration) -> Target {
     }
 }
 
-/// Everything that a client says of a tree: one full poll (every section once), and two more polls of the sensors.
+/// Everything that a client says of a tree: one full poll (every section once), and polls of the sensors alone.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) full: Vec<(Section, Vec<Observation>)>,
     pub(crate) bookmark: Option<Bookmark>,
     pub(crate) full_cost: Cost,
-    /// What the third poll of the sensors told and cost.
+    /// What the last poll of the sensors told.
     pub(crate) steady: Vec<Observation>,
-    pub(crate) steady_cost: Cost,
+    /// What the third poll of the sensors and those after it cost, each.
+    pub(crate) steady_costs: Vec<Cost>,
     pub(crate) sessions_left: usize,
+    /// Requests that the BMC had to answer at once.
+    pub(crate) most_in_flight: u64,
 }
 
 impl Told {
     pub(crate) fn observations(&self) -> impl Iterator<Item = &Observation> {
         self.full.iter().flat_map(|(_, o)| o)
     }
+
+    /// The steady poll that cost the most.
+    pub(crate) fn steady_cost(&self) -> Cost {
+        self.steady_costs.iter().max_by_key(|c| (c.requests.len(), c.total)).cloned().unwrap_or_default()
+    }
 }
 
-/// Polls what a service serves. A full poll is what a client does that knows nothing: login, each section once, logout.
-pub(crate) async fn poll(tree: &Tree, service: &Service) -> Result<Told, String> {
+/// The third poll of the sensors is steady: the first sees everything, the second what it was worth.
+const SETTLED: usize = 2;
+
+/// Polls what a service serves. A full poll is what a client does that knows nothing: login, each section once, logout. After it another client polls the
+/// sensors until `steady` polls were steady.
+pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize) -> Result<Told, String> {
     let mut told = Told::default();
     let target = target(service, Duration::from_secs(10));
     let connect = async || Bmc::connect(&target).await.map_err(|e| format!("connect: {e}"));
@@ -140,20 +152,24 @@ pub(crate) async fn poll(tree: &Tree, service: &Service) -> Result<Told, String>
     bmc.close().await.map_err(|e| format!("close: {e}"))?;
     told.full_cost = Cost::new(tree, service.requests(), stats.bytes_received, service.connections());
     let mut bmc = connect().await?;
-    for _ in 0..3 {
+    for number in 0..SETTLED + steady {
         let (before, bytes) = (service.requests().len(), bmc.stats().bytes_received);
         let polled = bmc.poll(Section::Sensors, None, &Wall).await.map_err(|e| format!("sensors again: {e}"))?;
         told.steady = polled.observations;
         let requests = service.requests().split_off(before);
-        told.steady_cost = Cost::new(tree, requests, bmc.stats().bytes_received - bytes, service.connections());
+        if number >= SETTLED {
+            let bytes = bmc.stats().bytes_received - bytes;
+            told.steady_costs.push(Cost::new(tree, requests, bytes, service.connections()));
+        }
     }
     bmc.close().await.map_err(|e| format!("close: {e}"))?;
     told.sessions_left = service.open_sessions();
+    told.most_in_flight = service.stats().max_in_flight;
     Ok(told)
 }
 
 /// Serves a tree from its folder and polls it.
-pub(crate) async fn poll_tree(dir: &Path, tree: &Tree, options: Options) -> Result<Told, String> {
+pub(crate) async fn poll_tree(dir: &Path, tree: &Tree, options: Options, steady: usize) -> Result<Told, String> {
     let service = RedfishTree::serve(dir, options).await.map_err(|e| format!("serve: {e}"))?;
-    poll(tree, &service).await
+    poll(tree, &service, steady).await
 }

@@ -76,7 +76,8 @@ impl Stand {
 
 fn links_in(tree: &Tree, uri: &str) -> Vec<String> {
     let members = tree.find(uri).and_then(|v| v.get("Members")).and_then(Value::as_array).cloned().unwrap_or_default();
-    let links = members.iter().filter_map(|m| m.get("@odata.id").and_then(Value::as_str)).filter_map(|l| tree.spelled(l));
+    let links =
+        members.iter().filter_map(|m| m.get("@odata.id").and_then(Value::as_str)).filter_map(|l| tree.spelled(l));
     links.map(str::to_owned).collect()
 }
 
@@ -140,7 +141,13 @@ fn one(stand: &Stand, number: usize, dice: &mut Dice, tally: &mut Tally) {
     let warm = dice.below(5) < 2;
     let mut memory = if warm { known.clone() } else { Memory::default() };
     let most = stand.tree.len() * 2 + 300;
-    let label = format!("#{number} {} {} {uri}{}: {}", stand.name, section.as_str(), if warm { " (again)" } else { "" }, change.what);
+    let label = format!(
+        "#{number} {} {} {uri}{}: {}",
+        stand.name,
+        section.as_str(),
+        if warm { " (again)" } else { "" },
+        change.what
+    );
     let began = Instant::now();
     let walked = catch_unwind(AssertUnwindSafe(|| {
         offline::walk(&tree, *section, &mut memory, bookmark.as_ref().filter(|_| warm), most, LATER)
@@ -151,7 +158,10 @@ fn one(stand: &Stand, number: usize, dice: &mut Dice, tally: &mut Tally) {
     let walked = match walked {
         Ok(walked) => walked,
         Err(panic) => {
-            let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            let said = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
             return tally.panics.push(format!("{label}: {}", said.unwrap_or_default()));
         }
     };
@@ -159,7 +169,8 @@ fn one(stand: &Stand, number: usize, dice: &mut Dice, tally: &mut Tally) {
         tally.hangs.push(format!("{label}: {} requests in {took:?}", walked.requests.len()));
     }
     tally.readings += walked.observations.len();
-    let (now, before): (Vec<&Observation>, Vec<&Observation>) = walked.observations.iter().partition(|o| at(o) >= LATER);
+    let (now, before): (Vec<&Observation>, Vec<&Observation>) =
+        walked.observations.iter().partition(|o| at(o) >= LATER);
     let lies = Oracle { tree: &tree, inline: &inline }.lies(now.into_iter());
     // What a client still knows from before is told with its old time, and must have been true then.
     let old = Oracle { tree: &stand.tree, inline: &stand.inline }.lies(before.into_iter());
@@ -188,7 +199,8 @@ fn told_of_no_number(walked: &Walked, uri: &str, fields: &[String], tree: &Tree)
             && fields.iter().any(|f| f == pointer)
             && body.pointer(pointer).is_none_or(|v| num(v).is_none() && v.get("Reading").and_then(num).is_none())
     };
-    let readings = walked.observations.iter().filter_map(|o| if let Observation::Reading(r) = o { Some(r) } else { None });
+    let readings =
+        walked.observations.iter().filter_map(|o| if let Observation::Reading(r) = o { Some(r) } else { None });
     readings.filter(is_it).map(|r| format!("good, of a field that holds no number: {r:?}")).collect()
 }
 
@@ -241,7 +253,8 @@ impl Change {
             let bit = dice.below(8);
             if let Some(byte) = self.bytes.get_mut(at) {
                 *byte ^= 1 << bit;
-                let near = String::from_utf8_lossy(&self.bytes[at.saturating_sub(12)..(at + 12).min(self.bytes.len())]).into_owned();
+                let near = String::from_utf8_lossy(&self.bytes[at.saturating_sub(12)..(at + 12).min(self.bytes.len())])
+                    .into_owned();
                 self.note(&format!("bit {bit} of byte {at} ({near:?})"));
             }
         }
@@ -256,7 +269,8 @@ impl Change {
     }
 
     fn junk(&mut self, dice: &mut Dice) -> &'static str {
-        let before: [&[u8]; 5] = [b"\xEF\xBB\xBF", b"{\"error\":{\"code\":\"x\"}}", b"HTTP/1.1 200 OK\r\n\r\n", b"\0\0\x01", b"[]"];
+        let before: [&[u8]; 5] =
+            [b"\xEF\xBB\xBF", b"{\"error\":{\"code\":\"x\"}}", b"HTTP/1.1 200 OK\r\n\r\n", b"\0\0\x01", b"[]"];
         let after: [&[u8]; 4] = [b"}", b"\0", b"{\"@odata.id\":\"/redfish/v1/x\",\"ReadingCelsius\":7.5}", b"<html>"];
         let (head, tail) = (dice.one_of(&before).unwrap_or_default(), dice.one_of(&after).unwrap_or_default());
         match dice.below(3) {
@@ -270,7 +284,9 @@ impl Change {
 
     /// One field twice in one object, with another value.
     fn twice(&mut self, value: &Value, dice: &mut Dice) -> &'static str {
-        let Some(name) = value.as_object().and_then(|o| dice.one_of(&o.keys().cloned().collect::<Vec<_>>())) else { return "nothing" };
+        let Some(name) = value.as_object().and_then(|o| dice.one_of(&o.keys().cloned().collect::<Vec<_>>())) else {
+            return "nothing";
+        };
         let other = odd(dice);
         let text = value.to_string();
         self.bytes = format!("{{{}:{other},{}", json!(name), text.strip_prefix('{').unwrap_or_default()).into_bytes();
@@ -288,7 +304,8 @@ impl Change {
     fn swap(&mut self, mut value: Value, dice: &mut Dice) -> &'static str {
         // Numbers are what readings are made of: take them more often than their share.
         let numbers = dice.below(2) == 0;
-        let at = Self::choose(&value, dice, |v, _| numbers && num(v).is_some()).or_else(|| Self::choose(&value, dice, |_, _| true));
+        let at = Self::choose(&value, dice, |v, _| numbers && num(v).is_some())
+            .or_else(|| Self::choose(&value, dice, |_, _| true));
         let Some(at) = at else { return "nothing" };
         let Some(place) = value.pointer_mut(&at) else { return "nothing" };
         let was_number = num(place).is_some();
@@ -313,7 +330,9 @@ impl Change {
         let (parent, name) = at.rsplit_once('/').unwrap_or(("", &at));
         match value.pointer_mut(parent) {
             Some(Value::Object(fields)) => drop(fields.remove(&name.replace("~1", "/").replace("~0", "~"))),
-            Some(Value::Array(list)) => drop(name.parse().ok().filter(|n| *n < list.len()).map(|n: usize| list.remove(n))),
+            Some(Value::Array(list)) => {
+                drop(name.parse().ok().filter(|n| *n < list.len()).map(|n: usize| list.remove(n)))
+            }
             _ => {}
         }
         self.note(&format!("{at} deleted"));
@@ -322,7 +341,9 @@ impl Change {
     }
 
     fn repeat(&mut self, mut value: Value, dice: &mut Dice) -> &'static str {
-        let Some(at) = Self::choose(&value, dice, |v, _| v.as_array().is_some_and(|a| !a.is_empty())) else { return "nothing" };
+        let Some(at) = Self::choose(&value, dice, |v, _| v.as_array().is_some_and(|a| !a.is_empty())) else {
+            return "nothing";
+        };
         let Some(list) = value.pointer_mut(&at).and_then(Value::as_array_mut) else { return "nothing" };
         let times = if dice.below(10) == 0 { 2000 } else { 1 + dice.below(3) };
         let element = dice.one_of(list).unwrap_or_default();
@@ -333,9 +354,27 @@ impl Change {
     }
 
     fn rename(&mut self, mut value: Value, dice: &mut Dice) -> &'static str {
-        let word = |v: &Value| v.as_str().is_some_and(|s| (1..24).contains(&s.len()) && s.chars().all(|c| c.is_ascii_alphabetic()));
+        let word = |v: &Value| {
+            v.as_str().is_some_and(|s| (1..24).contains(&s.len()) && s.chars().all(|c| c.is_ascii_alphabetic()))
+        };
         let Some(at) = Self::choose(&value, dice, |v, _| word(v)) else { return "nothing" };
-        let words = ["Unobtainium", "", " ", "ENABLED", "enabled", "ok", "0", "Überhitzt", "N/A", "Absent", "Disabled", "Critical", "\u{0}", "RPM", "Percent"];
+        let words = [
+            "Unobtainium",
+            "",
+            " ",
+            "ENABLED",
+            "enabled",
+            "ok",
+            "0",
+            "Überhitzt",
+            "N/A",
+            "Absent",
+            "Disabled",
+            "Critical",
+            "\u{0}",
+            "RPM",
+            "Percent",
+        ];
         let new = dice.one_of(&words).unwrap_or_default();
         self.note(&format!("{at} became {new:?}"));
         if let Some(place) = value.pointer_mut(&at) {
@@ -386,7 +425,22 @@ impl Change {
     fn huge(&mut self, value: Value, dice: &mut Dice) -> &'static str {
         let Some(at) = Self::choose(&value, dice, |v, _| !v.is_object() && !v.is_array()) else { return "nothing" };
         let long = format!("\"{}\"", "A".repeat(200_000));
-        let numbers = ["1e308", "-1e308", "9e18", "18446744073709551615", "-9223372036854775808", "1e400", "1e-400", "-0.0", "999999999999999999999999", &long, "\"1e309\"", "\"NaN\"", "NaN", "Infinity"];
+        let numbers = [
+            "1e308",
+            "-1e308",
+            "9e18",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "1e400",
+            "1e-400",
+            "-0.0",
+            "999999999999999999999999",
+            &long,
+            "\"1e309\"",
+            "\"NaN\"",
+            "NaN",
+            "Infinity",
+        ];
         let new = dice.one_of(&numbers).unwrap_or_default().to_owned();
         self.raw(value, &at, &new);
         "huge"
@@ -448,7 +502,12 @@ pub(crate) fn unchanged(stands: &[Stand]) -> Vec<String> {
         for section in Section::OF_BMC {
             let walked = offline::walk(&stand.tree, section, &mut Memory::default(), None, usize::MAX, FIRST);
             let oracle = Oracle { tree: &stand.tree, inline: &stand.inline };
-            out.extend(oracle.lies(walked.observations.iter()).into_iter().map(|lie| format!("{} {}: {lie}", stand.name, section.as_str())));
+            out.extend(
+                oracle
+                    .lies(walked.observations.iter())
+                    .into_iter()
+                    .map(|lie| format!("{} {}: {lie}", stand.name, section.as_str())),
+            );
         }
     }
     out

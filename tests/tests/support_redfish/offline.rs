@@ -18,7 +18,14 @@ pub(crate) struct Walked {
 }
 
 /// One poll of one section, with at most `most` requests.
-pub(crate) fn walk(tree: &Tree, section: Section, memory: &mut Memory, bookmark: Option<&Bookmark>, most: usize, at: Timestamp) -> Walked {
+pub(crate) fn walk(
+    tree: &Tree,
+    section: Section,
+    memory: &mut Memory,
+    bookmark: Option<&Bookmark>,
+    most: usize,
+    at: Timestamp,
+) -> Walked {
     let root = tree.find("/redfish/v1").cloned().unwrap_or_default();
     let mut walk = Walk::new(section, &root, memory, bookmark, Limits::default(), at);
     let mut requests = Vec::new();
@@ -42,7 +49,11 @@ fn answer(tree: &Tree, uri: &str) -> Answer {
     }
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     let Some(body) = tree.body(path) else {
-        return Answer::Http { status: 404, body: br#"{"error":{"code":"Base.1.8.ResourceMissingAtURI"}}"#.to_vec(), etag: None };
+        return Answer::Http {
+            status: 404,
+            body: br#"{"error":{"code":"Base.1.8.ResourceMissingAtURI"}}"#.to_vec(),
+            etag: None,
+        };
     };
     match tree.find(path).filter(|_| query.contains("expand=")) {
         Some(value) => ok(expanded(tree, value).to_string().into_bytes()),

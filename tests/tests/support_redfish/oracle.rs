@@ -3,7 +3,8 @@
 use super::items::num;
 use super::tree::{Tree, loosely};
 use outband_schemas::{
-    Inventory, LogEvent, Observation, Part, Quality, Reading, SensorKind, Severity, State, Suspicion, Thresholds, Timestamp, Value as Told,
+    Inventory, LogEvent, Observation, Part, Quality, Reading, SensorKind, Severity, State, Suspicion, Thresholds,
+    Timestamp, Value as Told,
 };
 use serde_json::Value;
 use std::collections::HashMap;
@@ -77,7 +78,17 @@ fn is_no_reading(name: &str) -> bool {
     name.starts_with('@')
         || name.contains("Threshold")
         || name.contains("ReadingRange")
-        || matches!(name, "Id" | "MemberId" | "SensorNumber" | "Name" | "Description" | "Actions" | "Links" | "RelatedItem" | "DataSourceUri")
+        || matches!(
+            name,
+            "Id" | "MemberId"
+                | "SensorNumber"
+                | "Name"
+                | "Description"
+                | "Actions"
+                | "Links"
+                | "RelatedItem"
+                | "DataSourceUri"
+        )
 }
 
 impl Scalars {
@@ -148,7 +159,9 @@ impl Scalars {
     }
 
     fn number(&self, kind: SensorKind, said: f64, coerced: bool) -> bool {
-        let flag = kind == SensorKind::FailurePredicted && (said == 0.0 || said == 1.0) && (self.truths || !self.texts.is_empty());
+        let flag = kind == SensorKind::FailurePredicted
+            && (said == 0.0 || said == 1.0)
+            && (self.truths || !self.texts.is_empty());
         let from = |n: &f64| derived(*n, said);
         flag || self.plain.iter().any(from) || coerced && self.leading.iter().any(from)
     }
@@ -156,7 +169,8 @@ impl Scalars {
 
 /// The documented ways from a BMC's number to the unit of a kind: powers of ten, watt hours, data units, what is left of 100 %, packed raw values.
 fn derived(n: f64, said: f64) -> bool {
-    const FACTORS: [f64; 12] = [1.0, 1e-3, 1e3, 1e6, 1e9, 3600.0, 3.6e6, 512_000.0, 512.0, 1024.0, 1_048_576.0, 1_073_741_824.0];
+    const FACTORS: [f64; 12] =
+        [1.0, 1e-3, 1e3, 1e6, 1e9, 3600.0, 3.6e6, 512_000.0, 512.0, 1024.0, 1_048_576.0, 1_073_741_824.0];
     let same = |a: f64| (a - said).abs() <= 1e-9 * said.abs().max(1e-9);
     FACTORS.iter().any(|f| same(n * f)) || same((100.0 - n).max(0.0)) || same(n % 65_536.0)
 }
@@ -232,23 +246,36 @@ impl Oracle<'_> {
     fn reading(&self, r: &Reading) -> Option<String> {
         let here = self.at(&r.source.0, true, false);
         match &r.value {
-            None => matches!(r.quality, Quality::Unavailable(_)).then_some(()).map_or(Some("no value and no reason".to_owned()), |()| None),
+            None => matches!(r.quality, Quality::Unavailable(_))
+                .then_some(())
+                .map_or(Some("no value and no reason".to_owned()), |()| None),
             Some(_) if matches!(r.quality, Quality::Unavailable(_)) => Some("a value that is unavailable".to_owned()),
             Some(Told::Number(n)) => {
-                let coerced = r.quality == Quality::Suspect(Suspicion::Coerced) || r.quality == Quality::Suspect(Suspicion::OutOfRange);
-                let found = here.number(r.kind, *n, coerced) || self.at(&r.source.0, true, true).number(r.kind, *n, coerced);
+                let coerced = r.quality == Quality::Suspect(Suspicion::Coerced)
+                    || r.quality == Quality::Suspect(Suspicion::OutOfRange);
+                let found =
+                    here.number(r.kind, *n, coerced) || self.at(&r.source.0, true, true).number(r.kind, *n, coerced);
                 if !n.is_finite() || !found {
                     return Some(format!("{n} is not there"));
                 }
                 self.thresholds(r.thresholds.as_ref()?, &self.at(&r.source.0, false, false))
             }
             Some(Told::State { state, text }) => self.state(r, *state, text),
-            Some(Told::Text(text)) => (!self.at(&r.source.0, false, true).holds(text)).then(|| "a text that is not there".to_owned()),
+            Some(Told::Text(text)) => {
+                (!self.at(&r.source.0, false, true).holds(text)).then(|| "a text that is not there".to_owned())
+            }
         }
     }
 
     fn thresholds(&self, t: &Thresholds, here: &Scalars) -> Option<String> {
-        let all = [t.lower_non_recoverable, t.lower_critical, t.lower_non_critical, t.upper_non_critical, t.upper_critical, t.upper_non_recoverable];
+        let all = [
+            t.lower_non_recoverable,
+            t.lower_critical,
+            t.lower_non_critical,
+            t.upper_non_critical,
+            t.upper_critical,
+            t.upper_non_recoverable,
+        ];
         let wrong = all.into_iter().flatten().find(|n| !here.number(SensorKind::Quantity, *n, true));
         wrong.map(|n| format!("the limit {n} is not there"))
     }
@@ -257,14 +284,18 @@ impl Oracle<'_> {
         // Words of our own, for what the BMC says in other fields or does not say.
         const OWN: [&str; 3] = ["no status given", "input lost", "input out of range"];
         let here = self.at(&r.source.0, false, false);
-                let counted = |part: &str| part.strip_suffix(" members").and_then(|n| n.parse().ok()).is_some_and(|n| here.lengths.contains(&n));
+        let counted = |part: &str| {
+            part.strip_suffix(" members").and_then(|n| n.parse().ok()).is_some_and(|n| here.lengths.contains(&n))
+        };
         let missing = text.split(", ").find(|part| !OWN.contains(part) && !here.holds(part) && !counted(part));
         if let Some(part) = missing {
             return Some(format!("{part:?} is not there"));
         }
         let bears = match state {
             State::Ok => r.sensor != "health" || here.any(&["ok", "good", "normal"]),
-            State::Warning => here.any(&["warn", "degraded", "minor", "caution", "critical", "loss", "outofrange", "noncritical"]),
+            State::Warning => {
+                here.any(&["warn", "degraded", "minor", "caution", "critical", "loss", "outofrange", "noncritical"])
+            }
             State::Critical => here.any(&["crit", "fail", "fatal", "major", "error", "loss"]),
             State::Absent => here.any(&["absent"]),
             State::Unknown => true,
@@ -285,11 +316,13 @@ impl Oracle<'_> {
             return Some("a severity that is not there".to_owned());
         }
         let time = e.bmc_time?;
-        (!here.texts.iter().any(|t| times_in(t).contains(&time.as_millis()))).then(|| format!("the time {time} is not there"))
+        (!here.texts.iter().any(|t| times_in(t).contains(&time.as_millis())))
+            .then(|| format!("the time {time} is not there"))
     }
 
     fn inventory(&self, i: &Inventory) -> Vec<String> {
-        let mut out: Vec<String> = i.parts.iter().filter_map(|p| self.part(p).map(|why| format!("{why}: {p:?}"))).collect();
+        let mut out: Vec<String> =
+            i.parts.iter().filter_map(|p| self.part(p).map(|why| format!("{why}: {p:?}"))).collect();
         let mut holders = Scalars::default();
         for collection in ["Systems", "Chassis", "Managers"] {
             for uri in self.tree.below(&format!("/redfish/v1/{collection}")) {
@@ -301,7 +334,9 @@ impl Oracle<'_> {
         }
         holders.texts.iter_mut().for_each(|t| *t = t.to_lowercase());
         let id = &i.identity;
-        for said in [&id.serial, &id.uuid, &id.manufacturer, &id.model, &id.hostname, &id.asset_tag].into_iter().flatten() {
+        for said in
+            [&id.serial, &id.uuid, &id.manufacturer, &id.model, &id.hostname, &id.asset_tag].into_iter().flatten()
+        {
             if !holders.holds(&said.to_lowercase()) {
                 out.push(format!("the identity {said:?} is not there"));
             }
@@ -323,7 +358,11 @@ impl Oracle<'_> {
         }
         #[expect(clippy::cast_precision_loss, reason = "sizes are compared with a tolerance")]
         let size = p.capacity_bytes? as f64;
-        let near = |n: &f64| [1.0, 1e6, 1e9, 1024.0, 1_048_576.0, 1_073_741_824.0].iter().any(|f| (n * f - size).abs() <= 1.0 + size * 1e-9);
+        let near = |n: &f64| {
+            [1.0, 1e6, 1e9, 1024.0, 1_048_576.0, 1_073_741_824.0]
+                .iter()
+                .any(|f| (n * f - size).abs() <= 1.0 + size * 1e-9)
+        };
         (!here.plain.iter().chain(&here.leading).any(near)).then(|| format!("the size {size} is not there"))
     }
 }
@@ -334,7 +373,10 @@ fn times_in(text: &str) -> Vec<i64> {
         let part = text.get(from..to)?;
         part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
     };
-    let Some((year, month, day)) = digits(0, 4).zip(digits(5, 7)).zip(digits(8, 10)).map(|((y, m), d)| (y, m, d)) else { return Vec::new() };
+    let Some((year, month, day)) = digits(0, 4).zip(digits(5, 7)).zip(digits(8, 10)).map(|((y, m), d)| (y, m, d))
+    else {
+        return Vec::new();
+    };
     let Some((hour, minute)) = digits(11, 13).zip(digits(14, 16)) else { return Vec::new() };
     // Some leave the seconds out.
     let (second, after) = match digits(17, 19) {
