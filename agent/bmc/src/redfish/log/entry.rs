@@ -90,7 +90,7 @@ const STATE: [&str; 4] = ["Severity", "MessageSeverity", "Resolved", "Modified"]
 /// The same in a maker's section: HPE's IML counts repetitions in the entry of the first (`Count`, `Updated`) and marks what was repaired.
 const OEM_STATE: [&str; 5] = ["Severity", "Repaired", "Count", "Updated", "Resolved"];
 
-/// FNV-1a, folded to 48 bits: digests are stored, so they must be the same in every version.
+/// FNV-1a, folded to 47 bits: digests are stored, so they must be the same in every version.
 pub(super) fn digest(parts: impl Iterator<Item = String>) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for part in parts {
@@ -98,7 +98,7 @@ pub(super) fn digest(parts: impl Iterator<Item = String>) -> u64 {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    (hash ^ (hash >> 48)) & 0xffff_ffff_ffff
+    (hash ^ (hash >> 47)) & 0x7fff_ffff_ffff
 }
 
 fn digest_of(id: &str, body: &Value) -> u64 {

@@ -66,8 +66,11 @@ impl Item {
     }
 }
 
+/// The bit that tells the digests of links from those of entries.
+const LINK: u64 = 1 << 47;
+
 fn of_link(uri: &str) -> u64 {
-    digest(["link".to_owned(), uri.trim_end_matches('/').to_owned()].into_iter())
+    digest(std::iter::once(uri.trim_end_matches('/').to_owned())) | LINK
 }
 
 impl Reading {
@@ -237,14 +240,21 @@ impl Reading {
             return ((!known).then_some(entry), Vec::new());
         }
         self.replaced = true;
+        for digests in [&mut self.before.told.0, &mut self.before.loose.0] {
+            digests.retain(|d| d & LINK == 0);
+        }
+        self.told.retain(|d| d & LINK == 0);
+        self.loose.retain(|d| d & LINK == 0);
         let page = self.pages.len().saturating_sub(1);
         let believed = std::mem::take(&mut self.believed).into_iter();
         let mut again: Vec<Follow> =
             believed.filter(|link| self.asked.insert(link.clone(), page).is_none()).map(Follow::Entry).collect();
         if std::mem::replace(&mut self.resumed, false) {
             self.followed.clear();
-            let beginning = self.pages.first().and_then(|uri| uri.split('?').next());
-            again.extend(beginning.map(|uri| Follow::Page { uri: uri.to_owned(), else_from: None }));
+            let beginning = self.pages.first().and_then(|uri| uri.split('?').next()).map(str::to_owned);
+            again.extend(beginning.map(|uri| Follow::Page { uri, else_from: None }));
+            self.pages.clear();
+            self.stuck = None;
         }
         (Some(entry), again)
     }
@@ -307,7 +317,10 @@ impl Reading {
 
     /// How far the log is read now; `None`: as far as before.
     pub(super) fn finish(self, kept: usize) -> Option<Cursor> {
-        let at = self.stuck.map_or(self.pages.len().checked_sub(1)?, |stuck| stuck);
+        if self.pages.is_empty() && !self.replaced {
+            return None;
+        }
+        let at = self.stuck.unwrap_or(self.pages.len().saturating_sub(1));
         let page = self.pages.get(at).filter(|uri| uri.contains('?')).cloned();
         let whole = !self.broken && self.stuck.is_none();
         let order = self.order.filter(|_| !self.unsorted);
@@ -315,7 +328,9 @@ impl Reading {
         Some(match order {
             Some(Order::NewestFirst) if whole => {
                 let older: &[u64] = if self.connected { &before.told.0 } else { &[] };
-                let (told, cut) = joined(&self.listed, older, order, kept);
+                let (top, deep) = self.listed.split_at(self.leapt.unwrap_or(self.listed.len()).min(self.listed.len()));
+                let between: &[u64] = if deep.is_empty() { &[] } else { &before.loose.0 };
+                let (told, cut) = joined(&[top, between, deep].concat(), older, order, kept);
                 let cut = cut || (self.connected && before.cut);
                 Cursor { told, loose: Digests::default(), page: None, order, cut }
             }
@@ -325,12 +340,18 @@ impl Reading {
                 let loose = ends(&[top, between, deep], kept);
                 Cursor { loose, page, order, ..before }
             }
-            _ => {
-                let earlier: &[u64] = if self.resumed || !whole { &before.told.0 } else { &[] };
-                let (told, cut) = joined(earlier, &self.listed, order, kept);
-                let cut = cut || (!earlier.is_empty() && before.cut);
+            // Read from the beginning as far as it went: everything older was told.
+            _ if whole || (order == Some(Order::OldestFirst) && before.loose.0.is_empty()) => {
+                let resumed = self.resumed || !whole;
+                let earlier = if resumed { [before.told.0.as_slice(), &before.loose.0].concat() } else { Vec::new() };
+                let (told, cut) = joined(&earlier, &self.listed, order, kept);
+                let cut = cut || (resumed && before.cut);
                 let page = page.filter(|_| !whole || order == Some(Order::OldestFirst));
                 Cursor { told, loose: Digests::default(), page, order, cut }
+            }
+            _ => {
+                let (loose, _) = joined(&before.loose.0, &self.listed, order, kept);
+                Cursor { loose, page, order, ..before }
             }
         })
     }
