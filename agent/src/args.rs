@@ -127,7 +127,11 @@ pub struct ProbeArgs {
     /// Poll only this section; may be given several times. Default: all.
     #[arg(long = "section", value_name = "SECTION", value_parser = section)]
     pub sections: Vec<Section>,
-    /// Give up after so many seconds in all.
+    /// Where refused logins are on record, so that no account is locked by trying: the agent's data directory. Default: agent.data_dir of
+    /// $OUTBAND_AGENT_CONFIG or /etc/outband/agent.toml where that may be written, else outband-agent in $XDG_STATE_HOME or ~/.local/state.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Give up after so many seconds in all; what was read by then is printed.
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub deadline: u64,
     /// How long one request may take, retransmissions included, in seconds.

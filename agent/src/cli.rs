@@ -56,7 +56,12 @@ async fn probe(log: LogFormat, args: &ProbeArgs) -> u8 {
         // Whoever read the output has seen enough, e.g. `| head`.
         Err(probe::Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => OK,
         Err(error @ (probe::Error::Output(_) | probe::Error::Ca { .. })) => say(&error, FAILED),
-        Err(error @ (probe::Error::Password(_) | probe::Error::NoPassword | probe::Error::WrongProtocol(..))) => {
+        Err(
+            error @ (probe::Error::Password(_)
+            | probe::Error::NoPassword
+            | probe::Error::NoRecord
+            | probe::Error::WrongProtocol(..)),
+        ) => {
             say(&error, USAGE)
         }
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-const DEFAULT_DATA_DIR: &str = "/var/lib/outband-agent";
+pub(crate) const DEFAULT_DATA_DIR: &str = "/var/lib/outband-agent";
 const DEFAULT_QUOTA: u64 = 2 << 30;
 const LEAST_QUOTA: u64 = 4 << 20;
 const MIN_CADENCE: Duration = Duration::from_millis(500);

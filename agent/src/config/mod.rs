@@ -10,6 +10,7 @@ pub mod secret;
 mod targets_csv;
 pub mod units;
 
+pub(crate) use check::DEFAULT_DATA_DIR;
 pub use problem::Problem;
 
 use outband_bmc::{Credentials, Target};

@@ -116,6 +116,11 @@ impl Guard {
         &self.inner.path
     }
 
+    /// Whether a record can be kept here: the directory is there, and may be written.
+    pub fn is_usable(&self) -> bool {
+        book::may_write(&self.inner.path)
+    }
+
     /// Whether `user` may try to log in at `bmc` now. Say of the attempt what came of it; one that is dropped was not refused.
     pub fn begin(&self, user: &str, bmc: &Address) -> Result<Attempt, Held> {
         let key = key(user, bmc);

@@ -4,6 +4,7 @@ use super::report::Report;
 use outband_schemas::{Gap, Inventory, LogEvent, Observation, Part, Quality, Reading, Section, Value};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Prints one object a line, the summary last.
 pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -160,6 +161,20 @@ fn summary(report: &Report) -> Json {
         .broken
         .as_ref()
         .map(|e| json!({ "rung": e.rung, "cause": e.cause.as_str(), "detail": e.detail, "remedy": e.remedy }));
+    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    let steps: Vec<Json> = report
+        .steps
+        .iter()
+        .map(|s| {
+            json!({
+                "step": s.name,
+                "elapsed_ms": millis(s.elapsed),
+                "requests": s.requests,
+                "bytes": s.bytes,
+                "connections": s.connections,
+            })
+        })
+        .collect();
     json!({
         "type": "summary",
         "component": Json::Null,
@@ -175,7 +190,9 @@ fn summary(report: &Report) -> Json {
         "bytes_sent": stats.bytes_sent,
         "bytes_received": stats.bytes_received,
         "connections": stats.connections,
-        "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "elapsed_ms": millis(report.elapsed),
+        "steps": steps,
+        "session_left_open": report.session_left,
         "readings": count(|o| matches!(o, Observation::Reading(_))),
         "events": count(|o| matches!(o, Observation::Event(_))),
         "gaps": count(|o| matches!(o, Observation::Gap(_))),

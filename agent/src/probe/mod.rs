@@ -1,12 +1,16 @@
 //! `outband-agent probe`: one full poll of one BMC, for people and scripts.
 
 mod lines;
+mod record;
 mod report;
 mod table;
 
 use crate::args::{ProbeArgs, ProbeOutput};
 use crate::clock::SystemClock;
 use crate::config::secret::{self, SecretError};
+use crate::poll::guard::Guard;
+use crate::poll::outcome;
+use outband_bmc::PollError;
 use outband_bmc::client::Bmc;
 use outband_bmc::{Address, CipherSuite, ConnectError, Credentials, Fingerprint, Rung, RungReport, Target, Trust};
 use outband_schemas::{Cause, Clock, Observation, Section};
@@ -14,6 +18,7 @@ use report::{Failure, Report};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// The order of a full poll: who it is, then what it says.
@@ -37,6 +42,11 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Nothing keeps a probe from locking an account.
+    #[error(
+        "refused logins cannot be put on record, so one more might lock the BMC's account: give --data-dir DIR, or set HOME"
+    )]
+    NoRecord,
     /// A flag that the protocol has no use for.
     #[error("{0} is for {1} only")]
     WrongProtocol(&'static str, &'static str),
@@ -48,13 +58,20 @@ pub enum Error {
 /// Probes, prints to `out` and, where the BMC could not be read, says on `err` which rung broke and what to do. Returns whether it was read.
 pub async fn run(args: &ProbeArgs, out: &mut impl Write, err: &mut impl Write) -> Result<bool, Error> {
     let target = target(args)?;
+    let guard = record::guard(args)?;
     let started = Instant::now();
     let deadline = started + Duration::from_secs(args.deadline);
     let mut report = Report::new(&target.address);
-    match timeout_at(deadline, connect(args, target)).await {
-        Ok(Ok(bmc)) => poll(bmc, args, deadline, &mut report).await,
-        Ok(Err(error)) => report.connect_failed(error, SystemClock.now()),
-        Err(_) => report.connect_failed(out_of_time(args.deadline), SystemClock.now()),
+    let asked_to_stop = interrupted();
+    tokio::pin!(asked_to_stop);
+    let session = tokio::select! {
+        biased;
+        session = timeout_at(deadline, log_in(args, target, &guard)) => session.unwrap_or_else(|_| Err(out_of_time(args.deadline))),
+        () = &mut asked_to_stop => Err(stopped()),
+    };
+    match session {
+        Ok(bmc) => poll(bmc, args, &guard, deadline, &mut asked_to_stop, started, &mut report).await,
+        Err(error) => report.connect_failed(error, SystemClock.now()),
     }
     report.elapsed = started.elapsed();
     match args.output {
@@ -97,6 +114,27 @@ fn target(args: &ProbeArgs) -> Result<Target, Error> {
     })
 }
 
+/// Connects, unless one more refused login may lock the account.
+async fn log_in(args: &ProbeArgs, target: Target, guard: &Guard) -> Result<Bmc, ConnectError> {
+    let attempt = guard.begin(&args.user, &args.address).map_err(|held| ConnectError {
+        rung: Rung::Login,
+        cause: Cause::Denied,
+        detail: held.to_string(),
+        remedy:
+            "find the right password meanwhile; who knows that the account cannot be locked gives another --data-dir"
+                .to_owned(),
+        offered: None,
+        climbed: Vec::new(),
+    })?;
+    let result = connect(args, target).await;
+    match &result {
+        Ok(_) => attempt.accepted(),
+        Err(error) if outcome::is_login_refusal(error) => attempt.refused(),
+        Err(_) => {}
+    }
+    result
+}
+
 /// Connects; to a certificate that nobody vouches for only where the operator said so.
 async fn connect(args: &ProbeArgs, mut target: Target) -> Result<Bmc, ConnectError> {
     let unknown = matches!(target.address, Address::Redfish { .. }) && target.trust == Trust::FirstUse;
@@ -113,12 +151,10 @@ async fn connect(args: &ProbeArgs, mut target: Target) -> Result<Bmc, ConnectErr
 }
 
 fn unknown_certificate(args: &ProbeArgs, mut error: ConnectError) -> ConnectError {
-    let offered = error.detail.split(|c: char| !c.is_ascii_hexdigit()).filter_map(|w| w.parse::<Fingerprint>().ok());
-    let mut offered = offered.filter(|print| *print != Fingerprint([0; 32]));
     let (address, user) = (&args.address, &args.user);
     let file = args.password_file.as_ref().map_or(String::new(), |f| format!(" --password-file {}", f.display()));
     let command = format!("outband-agent probe {address} --user {user}{file}");
-    (error.detail, error.remedy) = match offered.next() {
+    (error.detail, error.remedy) = match error.offered {
         Some(print) => (
             format!("nobody vouches for the certificate that was offered, SHA-256 {print}"),
             format!(
@@ -133,33 +169,45 @@ fn unknown_certificate(args: &ProbeArgs, mut error: ConnectError) -> ConnectErro
     error
 }
 
-async fn poll(mut bmc: Bmc, args: &ProbeArgs, deadline: Instant, report: &mut Report) {
+/// Polls section after section, and ends the session whatever happens.
+async fn poll(
+    mut bmc: Bmc,
+    args: &ProbeArgs,
+    guard: &Guard,
+    deadline: Instant,
+    mut asked_to_stop: impl Future<Output = ()> + Unpin,
+    started: Instant,
+    report: &mut Report,
+) {
     report.climbed = bmc.climbed().to_vec();
     report.certificate = bmc.certificate();
+    report.step("login", started.elapsed(), bmc.stats());
     let wanted = ORDER.into_iter().filter(|s| args.sections.is_empty() || args.sections.contains(s));
+    let mut over = false;
     for section in wanted {
-        let result = timeout_at(deadline, bmc.poll(section, None, &SystemClock)).await;
-        let failure = match result {
-            Ok(Ok(polled)) => {
-                report.add(section, polled.observations);
-                continue;
+        let began = Instant::now();
+        let result = tokio::select! {
+            biased;
+            () = std::future::ready(()), if over => Err(not_begun()),
+            result = bmc.poll_until(section, None, deadline, &SystemClock) => result,
+            () = &mut asked_to_stop => {
+                over = true;
+                Err(not_begun())
             }
-            Ok(Err(error)) => Failure {
-                section: Some(section),
-                component: None,
-                cause: error.cause,
-                detail: error.detail,
-                source: String::new(),
-            },
-            Err(_) => Failure {
-                section: Some(section),
-                component: None,
-                cause: Cause::Timeout,
-                detail: format!("not finished within the {} s of --deadline", args.deadline),
-                source: String::new(),
-            },
         };
-        report.section_failed(failure, SystemClock.now());
+        report.step(section.as_str(), began.elapsed(), bmc.stats());
+        match result {
+            Ok(polled) => report.add(section, polled.observations),
+            Err(PollError { cause, detail }) => {
+                let source = String::new();
+                let failure = Failure { section: Some(section), component: None, cause, detail, source };
+                report.section_failed(failure, SystemClock.now());
+            }
+        }
+        if bmc.standing().refused_logins > 0 {
+            guard.refused(&args.user, &args.address);
+            over = true;
+        }
     }
     let readings =
         report.observations.iter().filter(|(_, o)| matches!(o, Observation::Reading(r) if r.value.is_some())).count();
@@ -168,8 +216,49 @@ async fn poll(mut bmc: Bmc, args: &ProbeArgs, deadline: Instant, report: &mut Re
         report.climbed.push(RungReport { rung: Rung::FirstReading, found });
     }
     report.stats = bmc.stats();
-    if let Ok(Err(error)) = timeout(CLOSE_WITHIN, bmc.close()).await {
-        tracing::warn!(%error, "the session could not be ended; the BMC ends it by itself");
+    let began = Instant::now();
+    // Counts on while the session is ended.
+    let counter = bmc.share();
+    report.session_left = match timeout(CLOSE_WITHIN, bmc.close()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {} s", CLOSE_WITHIN.as_secs())),
+    };
+    if let Some(counter) = counter {
+        report.stats = counter.stats();
+        report.step("logout", began.elapsed(), report.stats);
+    }
+}
+
+/// Completes when a person or a service manager asks the probe to end.
+async fn interrupted() {
+    let heard = async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        io::Result::Ok(())
+    };
+    if heard.await.is_err() {
+        // Signals cannot be heard: they end the process by themselves.
+        std::future::pending().await
+    }
+}
+
+fn not_begun() -> PollError {
+    PollError { cause: Cause::Cancelled, detail: "the probe was ended before this was read".to_owned() }
+}
+
+fn stopped() -> ConnectError {
+    ConnectError {
+        rung: Rung::Reach,
+        cause: Cause::Cancelled,
+        detail: "the probe was ended before there was a session".to_owned(),
+        remedy: "try again".to_owned(),
+        offered: None,
+        climbed: Vec::new(),
     }
 }
 

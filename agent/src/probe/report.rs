@@ -15,9 +15,25 @@ pub(super) struct Report {
     pub(super) certificate: Option<Fingerprint>,
     pub(super) stats: PollStats,
     pub(super) elapsed: Duration,
+    /// What each step took: login, sections, logout.
+    pub(super) steps: Vec<Step>,
+    /// Why the session could not be ended, if so.
+    pub(super) session_left: Option<String>,
     /// Why there was no session.
     pub(super) broken: Option<ConnectError>,
     read: usize,
+}
+
+/// What a step of a probe took.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) elapsed: Duration,
+    pub(super) requests: u64,
+    /// Of payload, sent and received.
+    pub(super) bytes: u64,
+    /// Connections, or RMCP+ sessions, that were opened in it.
+    pub(super) connections: u64,
 }
 
 /// One thing that could not be read.
@@ -41,9 +57,25 @@ impl Report {
             certificate: None,
             stats: PollStats::default(),
             elapsed: Duration::ZERO,
+            steps: Vec::new(),
+            session_left: None,
             broken: None,
             read: 0,
         }
+    }
+
+    /// Notes a step that has ended, with what was counted since the session began.
+    pub(super) fn step(&mut self, name: &'static str, elapsed: Duration, so_far: PollStats) {
+        let sum = |of: fn(&Step) -> u64| self.steps.iter().map(of).sum::<u64>();
+        let bytes = so_far.bytes_sent + so_far.bytes_received;
+        let step = Step {
+            name,
+            elapsed,
+            requests: so_far.requests.saturating_sub(sum(|s| s.requests)),
+            bytes: bytes.saturating_sub(sum(|s| s.bytes)),
+            connections: so_far.connections.saturating_sub(sum(|s| s.connections)),
+        };
+        self.steps.push(step);
     }
 
     /// Whether there was a session and at least one section could be read.

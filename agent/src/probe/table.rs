@@ -196,6 +196,22 @@ fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
     if let Some(print) = report.certificate {
         writeln!(out, "certificate SHA-256 {print}")?;
     }
+    if !report.steps.is_empty() {
+        let mut table = plain(&["STEP", "SECONDS", "REQUESTS", "BYTES", "CONNECTIONS"]);
+        for step in &report.steps {
+            table.add_row([
+                step.name.to_owned(),
+                format!("{:.2}", step.elapsed.as_secs_f64()),
+                step.requests.to_string(),
+                step.bytes.to_string(),
+                step.connections.to_string(),
+            ]);
+        }
+        show("COST", &table, out)?;
+    }
+    if let Some(why) = &report.session_left {
+        writeln!(out, "the session could not be ended, the BMC ends it by itself: {why}")?;
+    }
     let packets = if s.datagrams_sent > 0 { format!(" in {} datagrams", s.datagrams_sent) } else { String::new() };
     writeln!(
         out,

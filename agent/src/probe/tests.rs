@@ -1,12 +1,13 @@
 use super::report::{Failure, Report};
 use super::{lines, table, target};
 use crate::args::ProbeArgs;
-use outband_bmc::{ConnectError, Rung, RungReport};
+use outband_bmc::{ConnectError, PollStats, Rung, RungReport};
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, EventKind, Identity, Inventory, LogEvent, Observation, Part, Quality, Reading,
     Section, SensorKind, Severity, Source, State, Suspicion, Timestamp, Value,
 };
 use serde_json::Value as Json;
+use std::time::Duration;
 
 const AT: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -82,6 +83,13 @@ fn full() -> Report {
         source: String::new(),
     };
     report.section_failed(failure, AT);
+    let stats =
+        |requests| PollStats { requests, bytes_received: requests * 100, connections: 1, ..PollStats::default() };
+    for (name, requests) in
+        [("login", 3), ("inventory", 10), ("sensors", 14), ("drives", 14), ("log", 16), ("logout", 17)]
+    {
+        report.step(name, Duration::from_millis(1500), stats(requests));
+    }
     report
 }
 
@@ -138,6 +146,21 @@ fn the_summary_names_every_partial_failure_with_its_reason() {
     for field in ["requests", "datagrams_sent", "bytes", "connections", "elapsed_ms"] {
         assert!(summary[field].is_u64(), "{field}");
     }
+}
+
+#[test]
+fn each_step_is_told_with_what_it_alone_took() {
+    let summary = json(&full()).pop().unwrap();
+    let step = |n: usize| summary["steps"][n].clone();
+    assert_eq!(
+        (step(1)["step"].clone(), step(1)["requests"].clone(), step(1)["bytes"].clone(), step(1)["elapsed_ms"].clone()),
+        ("inventory".into(), 7.into(), 700.into(), 1500.into())
+    );
+    assert_eq!((step(0)["connections"].clone(), step(1)["connections"].clone()), (1.into(), 0.into()));
+    assert_eq!((step(5)["step"].clone(), step(5)["requests"].clone()), ("logout".into(), 1.into()));
+    assert!(summary["session_left_open"].is_null());
+    let (out, _) = printed(&full());
+    assert!(out.contains("COST") && out.contains("logout"), "{out}");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::{MOST, WINDOW};
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -100,20 +100,38 @@ fn written_at(path: &Path) -> Option<Timestamp> {
     i64::try_from(millis).ok().map(Timestamp::from_millis)
 }
 
+/// Whether the record's directory is there and may be written.
+pub(super) fn may_write(path: &Path) -> bool {
+    path.parent().is_some_and(Path::is_dir) && lock(path).is_ok()
+}
+
+/// Opens the file that is locked during a change.
+fn lock(path: &Path) -> io::Result<File> {
+    open(path, &path.with_extension("lock"))
+}
+
+/// Opens a file beside the record for its owner, who is whoever owns the directory: root may try a login too, and the agent goes on.
+fn open(record: &Path, path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let dir = fs::metadata(record.parent().unwrap_or(Path::new(".")))?;
+    if file.metadata()?.uid() != dir.uid() {
+        fchown(&file, Some(dir.uid()), Some(dir.gid()))?;
+    }
+    Ok(file)
+}
+
 /// Changes the record while nobody else does, and has it on disk when this returns.
 pub(super) fn change<T>(path: &Path, now: Timestamp, f: impl FnOnce(&mut Book) -> T) -> Result<T, Fault> {
     let unwritable = |source| Fault::Unwritable { path: path.to_owned(), source };
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unwritable)?;
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let lock = options.open(path.with_extension("lock")).map_err(unwritable)?;
+    let lock = lock(path).map_err(unwritable)?;
     lock.lock().map_err(unwritable)?;
     let mut book = read(path, now)?;
     let result = f(&mut book);
     let write = || {
         let fresh = path.with_extension("json.new");
-        let mut file = options.open(&fresh)?;
+        let mut file = open(path, &fresh)?;
         file.write_all(&serde_json::to_vec(&book)?)?;
         file.sync_all()?;
         fs::rename(&fresh, path)
