@@ -30,6 +30,9 @@ use support_redfish::{census, options, poll_tree, runtime, servable, trees};
 const PEER: [(&str, usize); 4] =
     [("dell-libredfish-R750", 61), ("hpe-libredfish", 125), ("lenovo-libredfish", 68), ("supermicro-libredfish", 86)];
 
+/// Polls within which what was put off must be told.
+const LATER: usize = 200;
+
 struct Row {
     name: String,
     census: BTreeMap<String, usize>,
@@ -47,14 +50,14 @@ async fn row(name: String, dir: PathBuf, census: BTreeMap<String, usize>, instan
     let latency = if instant { Duration::ZERO } else { cost::mean(&tree) };
     let expand = Options { latency, ..options() };
     let plain = Options { expand: Expand::Ignored, features: Some(json!({})), latency, ..options() };
-    let (told, plain) = tokio::join!(poll_tree(&dir, &tree, expand, 1), poll_tree(&dir, &tree, plain, 1));
+    let (told, plain) = tokio::join!(poll_tree(&dir, &tree, expand, 1, LATER), poll_tree(&dir, &tree, plain, 1, 0));
     let (told, plain) = (told?, plain?);
     let holdings = tree.holdings();
-    let said = Said::of(told.observations());
+    let (said, later) = (Said::of(told.observations()), Said::of(told.later.iter()));
     Ok(Row {
         name,
         census,
-        lines: lines(&holdings, &fates(&tree, &holdings, &said)),
+        lines: lines(&holdings, &fates(&tree, &holdings, &said, &later)),
         twice: duplicates(&tree, &holdings, &said),
         gaps: said.gaps(),
         full: told.full_cost.clone(),

@@ -32,7 +32,7 @@ fn within(name: &str, full: usize) {
     let dir = dir.join(name);
     let tree = Tree::open(&dir);
     let latency = mean(&tree);
-    let told = runtime().block_on(poll_tree(&dir, &tree, Options { latency, ..options() }, POLLS)).unwrap();
+    let told = runtime().block_on(poll_tree(&dir, &tree, Options { latency, ..options() }, POLLS, 0)).unwrap();
     let steady = told.steady_cost();
     let longest = told
         .steady_costs

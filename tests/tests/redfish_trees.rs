@@ -13,18 +13,21 @@ use support_redfish::coverage::{Said, duplicates, fates, lines};
 use support_redfish::tree::Tree;
 use support_redfish::{census, options, poll_tree, runtime, servable, trees};
 
+/// Polls within which what was put off must be told.
+const LATER: usize = 200;
+
 /// What is wrong with what the client tells of a tree; nothing where all is well.
 fn faults(name: &str, dir: &Path, options: Options) -> Vec<String> {
     let tree = Tree::open(dir);
-    let told = match runtime().block_on(poll_tree(dir, &tree, options, 1)) {
+    let told = match runtime().block_on(poll_tree(dir, &tree, options, 1, LATER)) {
         Ok(told) => told,
         Err(error) => return vec![format!("{name}: FAILED {error}")],
     };
     let holdings = tree.holdings();
-    let said = Said::of(told.observations());
+    let (said, later) = (Said::of(told.observations()), Said::of(told.later.iter()));
     let mut out = Vec::new();
     let mut short = String::new();
-    for (kind, line) in lines(&holdings, &fates(&tree, &holdings, &said)) {
+    for (kind, line) in lines(&holdings, &fates(&tree, &holdings, &said, &later)) {
         for (uri, name, why) in &line.unexplained {
             out.push(format!("{kind} {name:?} at {uri}: {why}"));
         }

@@ -134,9 +134,14 @@ fn plain(name: &str) -> String {
         .collect()
 }
 
-/// What became of every item.
-pub(crate) fn fates<'i>(tree: &Tree, holdings: &'i Holdings<'i>, said: &Said<'_>) -> Vec<(&'i Item<'i>, Fate)> {
-    let look = Look { tree, holdings, said, components: drive_components(holdings, said) };
+/// What became of every item in a full poll; `later` is what polls after it told.
+pub(crate) fn fates<'i>(
+    tree: &Tree,
+    holdings: &'i Holdings<'i>,
+    said: &Said<'_>,
+    later: &Said<'_>,
+) -> Vec<(&'i Item<'i>, Fate)> {
+    let look = Look { tree, holdings, said, later, components: drive_components(holdings, said) };
     let mut out: Vec<(&Item<'_>, Fate)> = holdings.items.iter().map(|i| (i, look.fate(i))).collect();
     look.by_count(&mut out);
     out
@@ -146,6 +151,8 @@ struct Look<'l, 'o> {
     tree: &'l Tree,
     holdings: &'l Holdings<'l>,
     said: &'l Said<'o>,
+    /// What was told by later polls, of things that the client put off.
+    later: &'l Said<'o>,
     /// Drive's URI → the component that it is told as.
     components: BTreeMap<String, ComponentId>,
 }
@@ -207,6 +214,9 @@ impl Look<'_, '_> {
         if let Some(twin) = self.twin(item, |r| kinds.contains(&r.kind)) {
             return Fate::ToldAs(twin);
         }
+        if let Some(feed) = self.feed(item) {
+            return Fate::ToldAs(feed);
+        }
         if let Some(other) = here.iter().find(|r| good(r)) {
             let unit = item.body.get("ReadingUnits").and_then(Value::as_str).unwrap_or("-");
             return Fate::Explained(match other.kind {
@@ -250,6 +260,20 @@ impl Look<'_, '_> {
             resource(&r.source.0) != me && body.is_some_and(|b| sources(b).contains(&me))
         });
         showing.map(|r| r.source.0.clone())
+    }
+
+    /// The input voltage of the power supply that a voltage sensor names, where it is as large.
+    fn feed(&self, item: &Item<'_>) -> Option<String> {
+        let name = item.name.to_ascii_lowercase();
+        let digits = |text: &str| text.chars().find(char::is_ascii_digit);
+        let of_input = item.kind == "voltage" && name.starts_with("ps") && name.contains("in") && name.contains("vol");
+        let volts = item.body.get("Reading").or_else(|| item.body.get("ReadingVolts")).and_then(num).filter(|_| of_input)?;
+        let is_it = |r: &&&Reading| {
+            r.kind == SensorKind::InputVoltage
+                && digits(r.component.slot()) == digits(&name)
+                && r.value.as_ref().and_then(|v| v.as_number()).is_some_and(|told| (told - volts).abs() <= 0.1 * volts.abs())
+        };
+        self.said.readings.iter().find(is_it).map(|r| r.source.0.clone())
     }
 
     fn power_supply(&self, item: &Item<'_>) -> Fate {
@@ -379,6 +403,9 @@ impl Look<'_, '_> {
         match self.said.gap(&item.uri) {
             Some(gap) if discrete => {
                 Fate::Explained(format!("a discrete sensor, left out and said so at {}: {}", gap.source.0, gap.detail))
+            }
+            Some(gap) if gap.cause == Cause::Cancelled && self.later.at(&item.uri).iter().any(|r| good(r)) => {
+                Fate::Explained(format!("put off, said so at {}, and told by a later poll: {}", gap.source.0, gap.detail))
             }
             Some(gap) if matches!(gap.cause, Cause::Malformed | Cause::NotSupported) => {
                 Fate::Explained(format!("the client says {}: {}", gap.cause.as_str(), gap.detail))

@@ -14,7 +14,7 @@ pub(crate) mod tree;
 use cost::Cost;
 use outband_bmc::client::Bmc;
 use outband_bmc::{Bookmark, Credentials, Secret, Target, Trust};
-use outband_schemas::{Clock, Observation, Section, Timestamp};
+use outband_schemas::{Cause, Clock, Observation, Section, Timestamp};
 use outband_tests::sim::redfish_bmc::{Login, Options, RedfishTree, Service};
 use outband_tests::{shared_dir, skip};
 use std::collections::BTreeMap;
@@ -117,6 +117,8 @@ pub(crate) struct Told {
     pub(crate) steady: Vec<Observation>,
     /// What the third poll of the sensors and those after it cost, each.
     pub(crate) steady_costs: Vec<Cost>,
+    /// What more polls of the sensors told, where the client said that it left something for later.
+    pub(crate) later: Vec<Observation>,
     pub(crate) sessions_left: usize,
     /// Requests that the BMC had to answer at once.
     pub(crate) most_in_flight: u64,
@@ -137,8 +139,8 @@ impl Told {
 const SETTLED: usize = 2;
 
 /// Polls what a service serves. A full poll is what a client does that knows nothing: login, each section once, logout. After it another client polls the
-/// sensors until `steady` polls were steady.
-pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize) -> Result<Told, String> {
+/// sensors until `steady` polls were steady, and then at most `later` times more while it says that something is left for later.
+pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize, later: usize) -> Result<Told, String> {
     let mut told = Told::default();
     let target = target(service, Duration::from_secs(10));
     let connect = async || Bmc::connect(&target).await.map_err(|e| format!("connect: {e}"));
@@ -155,11 +157,21 @@ pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize) -> Resul
     for number in 0..SETTLED + steady {
         let (before, bytes) = (service.requests().len(), bmc.stats().bytes_received);
         let polled = bmc.poll(Section::Sensors, None, &Wall).await.map_err(|e| format!("sensors again: {e}"))?;
+        told.later.extend(polled.observations.iter().cloned());
         told.steady = polled.observations;
         let requests = service.requests().split_off(before);
         if number >= SETTLED {
             let bytes = bmc.stats().bytes_received - bytes;
             told.steady_costs.push(Cost::new(tree, requests, bytes, service.connections()));
+        }
+    }
+    for _ in 0..later {
+        let postponed = |o: &Observation| matches!(o, Observation::Gap(g) if g.cause == Cause::Cancelled);
+        let polled = bmc.poll(Section::Sensors, None, &Wall).await.map_err(|e| format!("sensors later: {e}"))?;
+        let done = !polled.observations.iter().any(postponed);
+        told.later.extend(polled.observations);
+        if done {
+            break;
         }
     }
     bmc.close().await.map_err(|e| format!("close: {e}"))?;
@@ -169,7 +181,7 @@ pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize) -> Resul
 }
 
 /// Serves a tree from its folder and polls it.
-pub(crate) async fn poll_tree(dir: &Path, tree: &Tree, options: Options, steady: usize) -> Result<Told, String> {
+pub(crate) async fn poll_tree(dir: &Path, tree: &Tree, options: Options, steady: usize, later: usize) -> Result<Told, String> {
     let service = RedfishTree::serve(dir, options).await.map_err(|e| format!("serve: {e}"))?;
-    poll(tree, &service, steady).await
+    poll(tree, &service, steady, later).await
 }
