@@ -1,7 +1,6 @@
 //! Dell: iDRAC.
 
-use super::{Maker, Platform, Stack};
-use std::time::Duration;
+use super::{Maker, Platform};
 
 impl Platform {
     /// SMART counters of SATA and SAS drives are only in the metric report `StorageDiskSMARTData` (iDRAC 9 telemetry reference guide). iDRAC 8 and older
@@ -14,12 +13,6 @@ impl Platform {
     /// SerialNumber `CNIVC0014M0388`; captured iDRAC 8: SKU `9W0WHK2`, SerialNumber `CNIVC0076B0735`).
     pub(crate) fn sku_is_serial(self) -> bool {
         self.maker == Maker::Dell
-    }
-
-    /// How long an event stream on which nothing happens stays open; `None` where no limit is known. iDRAC ends it after about an hour (its makers' own
-    /// reader logs "SSE Idle Timeout": github.com/dell/iDRAC-Telemetry-Reference-Tools, pull request 141): that end is no failure.
-    pub fn event_stream_idle_limit(self) -> Option<Duration> {
-        (self.stack == Stack::Idrac).then_some(Duration::from_secs(60 * 60))
     }
 }
 
@@ -34,7 +27,6 @@ mod tests {
         let platform = Platform::of(&root).completed_by(&json!({"Model": "15G Monolithic"}));
         assert_eq!(platform.generation(), Some(9));
         assert!(platform.reports_smart_as_metrics() && platform.sku_is_serial());
-        assert_eq!(platform.event_stream_idle_limit(), Some(Duration::from_secs(3600)));
     }
 
     #[test]

@@ -122,6 +122,11 @@ impl Platform {
         }
     }
 
+    /// Whether anything is known of whose it is.
+    pub fn is_known(self) -> bool {
+        self.maker != Maker::Other || self.stack != Stack::Other
+    }
+
     /// Who made the server.
     pub fn maker(self) -> Maker {
         self.maker
@@ -195,7 +200,7 @@ impl fmt::Display for Platform {
             .chain(self.generation.map(|g| g.to_string()))
             .filter(|w| !w.is_empty())
             .collect();
-        f.write_str(if words.is_empty() { "unknown" } else { "" })?;
+        f.write_str(if self.is_known() { "" } else { "unknown" })?;
         f.write_str(&words.join(" "))
     }
 }
