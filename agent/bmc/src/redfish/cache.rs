@@ -68,6 +68,11 @@ impl Cache {
         self.entries.insert(key.to_owned(), Entry { body, at, etag, taken: bit(section) });
     }
 
+    /// Keeps a body that came with another one, for whoever asks for it.
+    pub(super) fn put_aside(&mut self, key: &str, body: &Value, at: Timestamp) {
+        self.put(key, body, None, Section::Host, at);
+    }
+
     fn forget(&mut self, key: &str) {
         if let Some(gone) = self.entries.remove(key) {
             self.bytes -= gone.body.len();

@@ -96,9 +96,17 @@ pub(super) fn new_sensors(nodes: &[Node], owner: &str) -> (usize, usize) {
         thermals.chain(of(Role::Power).flat_map(power::voltages)).map(|i| plain(&i.name)).collect();
     let sensors: Vec<Item> = of(Role::Sensor).map(thermal::sensor).collect();
     let is_new = |i: &&Item| {
-        i.readable() && !matches!(i.kind, SensorKind::State | SensorKind::Quantity) && !known.contains(&plain(&i.name))
+        i.readable()
+            && !i.discrete
+            && !matches!(i.kind, SensorKind::State | SensorKind::Quantity)
+            && !known.contains(&plain(&i.name))
     };
     (sensors.len(), sensors.iter().filter(is_new).count())
+}
+
+/// Whether a `Sensor` is a figure, and not a state.
+pub(super) fn is_figure(node: &Node) -> bool {
+    !thermal::sensor(node).discrete
 }
 
 /// A name by which sensors of the two generations are told to be the same.
@@ -116,11 +124,14 @@ fn merged(
     mut new: Vec<Item>,
 ) -> (Vec<Item>, Vec<Item>) {
     let names: BTreeSet<String> = old.iter().map(|i| plain(&i.name)).collect();
-    let same = new.iter().filter(|i| names.contains(&plain(&i.name))).count();
-    let shared = report.memory.shares_names(owner, what, same, old.len().min(new.len()));
-    let added = new.iter().filter(|i| i.readable() && !names.contains(&plain(&i.name))).count();
-    let least = if shared && readable(&old) > 0 { added } else { 0 };
-    match report.memory.choose(owner, what, readable(&old) + least, readable(&new)) {
+    // One without a unit is a state, whatever its type.
+    let figures: Vec<&Item> = new.iter().filter(|i| !i.discrete).collect();
+    let same = figures.iter().filter(|i| names.contains(&plain(&i.name))).count();
+    let shared = report.memory.shares_names(owner, what, same, old.len().min(figures.len()));
+    let readable_new = figures.iter().filter(|i| i.readable()).count();
+    let added = figures.iter().filter(|i| i.readable() && !names.contains(&plain(&i.name))).count();
+    let with_added = if shared && readable(&old) > 0 { readable(&old) + added } else { readable(&old) };
+    match report.memory.choose(owner, what, with_added, readable_new) {
         Generation::Old if shared => {
             let more: Vec<Item> = new.extract_if(.., |i| !names.contains(&plain(&i.name))).collect();
             (old.into_iter().chain(more).collect(), new)

@@ -55,6 +55,8 @@ pub(super) struct Expander {
     /// Whether `$top` and `$skip` are honoured.
     pages: Option<bool>,
     counts: BTreeMap<String, usize>,
+    /// Whether a resource that is no collection is expanded too.
+    single: Option<bool>,
     /// Seconds that a plain request takes, averaged.
     seconds: Option<f64>,
 }
@@ -119,6 +121,16 @@ impl Expander {
     /// How many members a collection had.
     pub(super) fn members(&self, uri: &str) -> Option<usize> {
         self.counts.get(uri).copied()
+    }
+
+    /// Whether to ask for a resource again, with all that it links to, in the place of `asks` requests for some of it.
+    pub(super) fn unfolds(&self, uri: &str, links: usize, asks: usize) -> bool {
+        asks > 2 && self.expands() && self.single != Some(false) && !self.plain.contains(uri) && self.fits(links)
+    }
+
+    /// An answer showed whether resources that are no collections are expanded.
+    pub(super) fn unfolded(&mut self, honoured: bool) {
+        self.single = Some(honoured);
     }
 
     /// How to ask for a collection of which nothing was read yet.

@@ -1,25 +1,27 @@
 //! HTTP requests to one BMC: deadlines, bounded retries, counted bytes, capped bodies.
 
+use super::memory::Patience;
+use super::rest::{self, Rest};
 use super::tls::{self, Shown, TlsError, Verifier};
 use super::walk::Answer;
 use crate::{Credentials, Fingerprint, PollStats, Target};
 use outband_schemas::Cause;
-use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
 use std::error::Error as _;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// Requests in flight at one BMC, whoever makes them: more bring some of them down.
 const IN_FLIGHT: usize = 2;
 /// How often a busy BMC (429, 503) is asked again.
 const BUSY_RETRIES: u32 = 2;
-/// How long to wait before that, where the BMC does not say.
-const BUSY_PAUSE: Duration = Duration::from_millis(500);
-/// A BMC that wants to be left alone for longer is: its resource becomes a gap of this poll.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What hung before is not waited for for less than this.
+const SHORTEST_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a stream may take to open, where requests have less.
 const STREAM_OPENS_WITHIN: Duration = Duration::from_secs(30);
 /// The largest body accepted outside of a walk.
@@ -67,6 +69,10 @@ pub(super) struct Reply {
     pub(super) token: Option<HeaderValue>,
     /// Whether TLS failed, as opposed to TCP or HTTP.
     pub(super) tls_failure: bool,
+    /// Whether no connection came about.
+    pub(super) refused: bool,
+    /// Who answered.
+    pub(super) peer: Option<SocketAddr>,
 }
 
 /// Requests to one BMC. Cheap to clone; clones share connections and counters.
@@ -76,6 +82,7 @@ pub(super) struct Http {
     base: String,
     auth: Arc<RwLock<Auth>>,
     permits: Arc<Semaphore>,
+    rest: Rest,
     pub(super) credentials: Arc<Credentials>,
     deadline: Duration,
     counters: Arc<Counters>,
@@ -118,6 +125,7 @@ impl Http {
             base,
             auth: Arc::default(),
             permits: Arc::new(Semaphore::new(IN_FLIGHT)),
+            rest: Rest::default(),
             credentials: Arc::new(target.credentials.clone()),
             deadline: target.request_deadline,
             counters: Arc::default(),
@@ -174,29 +182,62 @@ impl Http {
 
     /// GETs, asking a busy BMC again a few times.
     pub(super) async fn get(&self, uri: &str, max_body: usize) -> Reply {
+        self.get_if_changed(uri, None, Patience::Usual, max_body).await
+    }
+
+    /// GETs what is not as `etag` says. `patience` decides how long an answer may take.
+    pub(super) async fn get_if_changed(
+        &self,
+        uri: &str,
+        etag: Option<&str>,
+        patience: Patience,
+        max_body: usize,
+    ) -> Reply {
+        let deadline = match patience {
+            Patience::Usual => self.deadline,
+            Patience::Short => (self.deadline / 4).max(SHORTEST_DEADLINE).min(self.deadline),
+            Patience::Long => self.deadline * 5,
+        };
         let mut busy = 0;
         let mut broken = false;
         loop {
-            let reply = self.once(Method::Get, uri, None, max_body).await;
+            if let Some(left) = self.rest.left(Instant::now()) {
+                if left > rest::LONGEST_WAIT {
+                    let detail = format!("not asked: the BMC wants to be left alone for {} s more", left.as_secs() + 1);
+                    return self.reply(Answer::Failed { cause: Cause::Busy, detail });
+                }
+                tokio::time::sleep(left).await;
+            }
+            let mut request = self.request(Method::Get, uri, None);
+            if let Some(etag) = etag.and_then(|tag| HeaderValue::from_str(tag).ok()) {
+                request = request.header(IF_NONE_MATCH, etag);
+            }
+            let reply = self.once(request, deadline, max_body).await;
             match &reply.answer {
-                Answer::Http { status: 429 | 503, .. } if busy < BUSY_RETRIES => {
-                    let asked = reply
-                        .headers
-                        .get(RETRY_AFTER)
-                        .and_then(|v| v.to_str().ok())
-                        .and_then(|v| v.trim().parse().ok());
-                    let pause = asked.map_or(BUSY_PAUSE, Duration::from_secs);
-                    if pause > LONGEST_PAUSE {
+                Answer::Http { status: 429 | 503, .. } => {
+                    let said = text_of(&reply.headers, &RETRY_AFTER).and_then(|v| v.trim().parse().ok());
+                    let pause = self.rest.busy(said, Instant::now());
+                    if pause.is_none() || busy == BUSY_RETRIES {
                         return reply;
                     }
                     busy += 1;
-                    tokio::time::sleep(pause).await;
                 }
                 // BMCs drop idle connections without a word; a GET may be repeated.
-                Answer::Failed { cause: Cause::Unreachable, .. } if !broken && !reply.tls_failure => broken = true,
-                _ => return reply,
+                Answer::Failed { cause: Cause::Unreachable, .. } if !broken && !reply.tls_failure && !reply.refused => {
+                    broken = true;
+                }
+                Answer::Http { .. } => {
+                    self.rest.answered();
+                    return reply;
+                }
+                Answer::Failed { .. } => return reply,
             }
         }
+    }
+
+    /// How long the BMC wants to be left alone.
+    pub(super) fn wants_rest(&self) -> Option<Duration> {
+        self.rest.left(Instant::now())
     }
 
     /// Opens a stream of server-sent events. Its permit is held, and its connection used, until it is dropped; what is no stream is a reply.
@@ -215,6 +256,8 @@ impl Http {
             headers: HeaderMap::new(),
             token: token.clone(),
             tls_failure,
+            refused: false,
+            peer: None,
         };
         // Some send the head of their answer with the first event only.
         let patience = self.deadline.max(STREAM_OPENS_WITHIN);
@@ -237,31 +280,38 @@ impl Http {
         if !matches!(tokio::time::timeout(self.deadline, reading).await, Ok(Ok(()))) {
             body.clear();
         }
-        Err(Reply { answer: Answer::Http { status, body, etag: None }, headers, token, tls_failure: false })
+        Err(Reply {
+            answer: Answer::Http { status, body, etag: None },
+            headers,
+            token,
+            tls_failure: false,
+            refused: false,
+            peer: None,
+        })
     }
 
     /// One request, once.
     pub(super) async fn send(&self, method: Method, uri: &str, body: Option<Vec<u8>>) -> Reply {
-        self.once(method, uri, body, SMALL_BODY).await
+        self.once(self.request(method, uri, body), self.deadline, SMALL_BODY).await
     }
 
-    async fn once(&self, method: Method, uri: &str, body: Option<Vec<u8>>, max_body: usize) -> Reply {
+    fn reply(&self, answer: Answer) -> Reply {
+        Reply { answer, headers: HeaderMap::new(), token: self.token(), tls_failure: false, refused: false, peer: None }
+    }
+
+    async fn once(&self, request: reqwest::RequestBuilder, deadline: Duration, max_body: usize) -> Reply {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
-        let request = self.request(method, uri, body);
-        let mut reply = Reply {
-            answer: Answer::Failed { cause: Cause::Timeout, detail: format!("no answer within {:?}", self.deadline) },
-            headers: HeaderMap::new(),
-            token: self.token(),
-            tls_failure: false,
-        };
+        let detail = format!("no answer within {deadline:?}");
+        let mut reply = self.reply(Answer::Failed { cause: Cause::Timeout, detail });
         // `Err` is the deadline: the reply already says so.
-        if let Ok(result) = tokio::time::timeout(self.deadline, self.exchange(request, max_body)).await {
+        if let Ok(result) = tokio::time::timeout(deadline, self.exchange(request, max_body)).await {
             match result {
-                Ok((status, headers, body)) => {
+                Ok((status, peer, headers, body)) => {
                     reply.answer = Answer::Http { status, body, etag: text_of(&headers, &ETAG) };
                     reply.headers = headers;
+                    reply.peer = peer;
                 }
                 Err(Broken::TooLarge) => {
                     let detail = format!("the body is larger than {max_body} bytes");
@@ -269,6 +319,7 @@ impl Http {
                 }
                 Err(Broken::Io(error)) => {
                     reply.tls_failure = is_tls(&error);
+                    reply.refused = error.is_connect() && !reply.tls_failure;
                     let cause = if reply.tls_failure { Cause::Certificate } else { Cause::Unreachable };
                     reply.answer = Answer::Failed { cause, detail: reason(error) };
                 }
@@ -301,15 +352,16 @@ impl Http {
         &self,
         request: reqwest::RequestBuilder,
         max_body: usize,
-    ) -> Result<(u16, HeaderMap, Vec<u8>), Broken> {
+    ) -> Result<(u16, Option<SocketAddr>, HeaderMap, Vec<u8>), Broken> {
         let response = request.send().await.map_err(Broken::Io)?;
         let status = response.status().as_u16();
+        let peer = response.remote_addr();
         let headers = kept(response.headers());
         let mut body = Vec::new();
         read_body(response, &mut body, max_body, &self.counters).await?;
         // Lets the connection go back to the pool before the next request looks for one: a handshake costs a BMC a second.
         tokio::task::yield_now().await;
-        Ok((status, headers, body))
+        Ok((status, peer, headers, body))
     }
 }
 

@@ -1,19 +1,30 @@
 //! The rungs of a Redfish connection: reach, protocol, TLS, login, privilege; and what to do when one breaks.
 
+use super::expand::Form;
 use super::http::{Http, HttpError, Method, Reply};
 use super::lenient::{self, link, text};
+use super::memory::Memory;
+use super::route::Role;
 use super::transport::Login;
 use super::walk::Answer;
+use crate::quirk::Platform;
 use crate::{ConnectError, Fingerprint, Rung, RungReport, Target, Trust};
 use outband_schemas::Cause;
 use serde_json::Value;
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// How long to look for the reason why nothing answered.
+const DIAGNOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A climbed ladder.
 pub(super) struct Climbed {
     pub(super) http: Http,
     pub(super) root: Value,
     pub(super) login: Login,
+    pub(super) memory: Memory,
+    pub(super) first: Option<First>,
     pub(super) reports: Vec<RungReport>,
 }
 
@@ -40,16 +51,15 @@ fn broken(rung: Rung, cause: Cause, detail: impl Into<String>, remedy: &'static 
 pub(super) async fn climb(target: &Target) -> Result<Climbed, ConnectError> {
     let mut reports = Vec::new();
     match climb_noting(target, &mut reports).await {
-        Ok((http, root, login)) => Ok(Climbed { http, root, login, reports }),
+        Ok(climbed) => Ok(Climbed { reports, ..climbed }),
         Err(Broken { rung, cause, detail, remedy, offered }) => {
             Err(ConnectError { rung, cause, detail, remedy: remedy.to_owned(), offered, climbed: reports })
         }
     }
 }
 
-async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<(Http, Value, Login), Broken> {
+async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<Climbed, Broken> {
     let mut held = |rung, found: String| reports.push(RungReport { rung, found });
-    held(Rung::Reach, reach(target).await?);
     let http = Http::new(target).map_err(|e| match e {
         HttpError::Tls(e) => broken(
             Rung::Security,
@@ -64,7 +74,9 @@ async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<
             "this is a fault of the agent's set-up, not of the BMC",
         ),
     })?;
-    let (mut root, found) = root(&http).await?;
+    let reply = http.get("/redfish/v1/", 4 << 20).await;
+    held(Rung::Reach, reached(target, &reply).await?);
+    let (mut root, found) = root(&http, reply)?;
     held(Rung::Protocol, found);
     held(Rung::Security, security(&http, &target.trust));
     let login = log_in(&http, &root).await?;
@@ -79,10 +91,13 @@ async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<
             root = lenient::parse(&body).unwrap_or(root);
         }
     }
-    match privilege(&http, &root, &login).await {
-        Ok(found) => {
+    let mut memory = Memory::default();
+    memory.learn_features(&root, Platform::of(&root));
+    let first = match privilege(&http, &root, &login, &mut memory).await {
+        Ok((found, first)) => {
             held(Rung::Login, logged_in);
             held(Rung::Privilege, found);
+            first
         }
         Err(e) => {
             // User and password that go with every request are only now seen to be right.
@@ -95,14 +110,25 @@ async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<
             }
             return Err(e);
         }
+    };
+    Ok(Climbed { http, root, login, memory, first, reports: Vec::new() })
+}
+
+/// What the first request says of the way to the BMC. Only where it says nothing a connection of its own is tried.
+async fn reached(target: &Target, reply: &Reply) -> Result<String, Broken> {
+    match reply.peer {
+        Some(address) => Ok(format!("{address} accepts connections")),
+        None if reply.tls_failure => Ok(format!("{} accepts connections", target.address.authority())),
+        None => reach(target).await,
     }
-    Ok((http, root, login))
 }
 
 async fn reach(target: &Target) -> Result<String, Broken> {
     let authority = target.address.authority();
     let unreachable = |detail: String, remedy| broken(Rung::Reach, Cause::Unreachable, detail, remedy);
-    let resolved = tokio::time::timeout(target.request_deadline, tokio::net::lookup_host(&authority)).await;
+    // The first request had its whole time already.
+    let patience = target.request_deadline.min(DIAGNOSE_WITHIN);
+    let resolved = tokio::time::timeout(patience, tokio::net::lookup_host(&authority)).await;
     let addresses: Vec<_> = match resolved {
         Ok(Ok(found)) => found.collect(),
         Ok(Err(e)) => {
@@ -128,7 +154,7 @@ async fn reach(target: &Target) -> Result<String, Broken> {
         }
         Err(last.map_or_else(|| "the name has no address".to_owned(), |e| e.to_string()))
     };
-    match tokio::time::timeout(target.request_deadline, attempt).await {
+    match tokio::time::timeout(patience, attempt).await {
         Ok(Ok(address)) => Ok(format!("{address} accepts connections")),
         Ok(Err(e)) if e.contains("refused") => Err(unreachable(
             format!("{authority} refused the connection"),
@@ -144,8 +170,7 @@ async fn reach(target: &Target) -> Result<String, Broken> {
     }
 }
 
-async fn root(http: &Http) -> Result<(Value, String), Broken> {
-    let reply = http.get("/redfish/v1/", 4 << 20).await;
+fn root(http: &Http, reply: Reply) -> Result<(Value, String), Broken> {
     if reply.tls_failure {
         let shown = http.shown();
         let offered = shown.changed.map(|(_, offered)| offered).or(shown.certificate);
@@ -203,7 +228,11 @@ async fn root(http: &Http) -> Result<(Value, String), Broken> {
         ));
     }
     let version = text(&root, "RedfishVersion").map_or_else(|| "Redfish".to_owned(), |v| format!("Redfish {v}"));
-    let maker: Vec<String> = ["Vendor", "Product"].iter().filter_map(|f| text(&root, f)).collect();
+    let mut maker: Vec<String> = ["Vendor", "Product"].iter().filter_map(|f| text(&root, f)).collect();
+    let platform = Platform::of(&root);
+    if maker.is_empty() && platform.is_known() {
+        maker.push(platform.to_string());
+    }
     Ok((root, if maker.is_empty() { version } else { format!("{version}, {}", maker.join(" ")) }))
 }
 
@@ -334,12 +363,41 @@ pub(super) fn path_of(location: &str) -> Option<String> {
     url::Url::parse(location).ok().map(|u| u.path().to_owned())
 }
 
-async fn privilege(http: &Http, root: &Value, login: &Login) -> Result<String, Broken> {
-    for field in ["Chassis", "Systems", "Managers"] {
+/// A collection that was read to see whether one may. Polls go on with it.
+#[derive(Debug)]
+pub(super) struct First {
+    pub(super) uri: String,
+    pub(super) body: Value,
+    pub(super) read: Instant,
+}
+
+async fn privilege(
+    http: &Http,
+    root: &Value,
+    login: &Login,
+    memory: &mut Memory,
+) -> Result<(String, Option<First>), Broken> {
+    // Systems are few: they may come with their members at once.
+    for (field, role) in [("Systems", Role::System), ("Chassis", Role::Chassis), ("Managers", Role::Manager)] {
         let Some(uri) = link(root, field) else { continue };
-        let reply = http.get(&uri, 4 << 20).await;
+        let mut form = memory.expander.first(&uri, role);
+        let began = Instant::now();
+        let mut reply = http.get(&memory.expander.uri(&uri, form), 4 << 20).await;
+        let expand_refused =
+            matches!(reply.answer, Answer::Http { status: 400 | 402 | 404..=428 | 430..=502 | 504.., .. });
+        if form != Form::Plain && expand_refused {
+            memory.expander.failed(&uri);
+            form = Form::Plain;
+            reply = http.get(&uri, 4 << 20).await;
+        } else if form == Form::Plain {
+            memory.expander.took(began.elapsed());
+        }
         match reply.answer {
-            Answer::Http { status: 200..=299, .. } => return Ok(format!("{field} can be read")),
+            Answer::Http { status: 200..=299, body, .. } => {
+                let body = lenient::parse(&body).ok().filter(|b| lenient::error_of(b).is_none());
+                let first = body.map(|body| First { uri, body, read: Instant::now() });
+                return Ok((format!("{field} can be read"), first));
+            }
             Answer::Http { status: 401, .. } => {
                 let (detail, remedy) = match login {
                     Login::Session { .. } => {
@@ -373,7 +431,7 @@ async fn privilege(http: &Http, root: &Value, login: &Login) -> Result<String, B
             }
         }
     }
-    Ok("nothing that needs one".to_owned())
+    Ok(("nothing that needs one".to_owned(), None))
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use super::cache::Cache;
 pub use super::expand::Expand;
 use super::expand::Expander;
+use super::lenient::{error_of, is_inline, target};
 use super::rotation::Rotation;
 use super::route::Role;
 use super::steady::Steady;
-use super::walk::{Answer, Get};
+use super::walk::{Answer, Get, key, members, next_link};
 use crate::quirk::Platform;
-use outband_schemas::{Cause, ComponentClass, ComponentId, Section, SensorKind};
-use serde_json::Value;
+use outband_schemas::{Cause, ComponentClass, ComponentId, Section, SensorKind, Timestamp};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -68,6 +69,23 @@ impl Memory {
         if !platform.expand_drops_fields() && !platform.refuses_expand() {
             self.expander.learn(root);
         }
+    }
+
+    /// Takes a collection that was read before the first poll.
+    pub(super) fn seed(&mut self, uri: &str, body: &Value, at: Timestamp) {
+        let members = members(body.clone());
+        let links: Vec<String> = members.iter().filter_map(target).collect();
+        if links.len() != members.len() || next_link(body).is_some() {
+            return;
+        }
+        self.expander.count(uri, links.len());
+        for (member, link) in members.iter().zip(&links) {
+            if is_inline(member) && error_of(member).is_none() {
+                self.cache.put_aside(&key(link), member, at);
+            }
+        }
+        let links: Vec<Value> = links.into_iter().map(|uri| json!({"@odata.id": uri})).collect();
+        self.cache.put_aside(&key(uri), &json!({"Members": links}), at);
     }
 
     /// Takes how long a request took, whatever came of it. Called before [`super::walk::Walk::handle_body`].

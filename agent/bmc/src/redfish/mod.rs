@@ -25,6 +25,8 @@ mod power;
 pub mod push;
 mod redundancy;
 mod report;
+#[cfg(feature = "io")]
+mod rest;
 mod rotation;
 pub mod route;
 mod slow;

@@ -1,7 +1,7 @@
 //! The shell of a Redfish client: a thin loop over `reqwest` that feeds a [`Walk`].
 
 use super::http::{Http, Method, Reply};
-use super::ladder;
+use super::ladder::{self, First};
 use super::lenient;
 use super::memory::Memory;
 use super::push::watch::Watch;
@@ -28,6 +28,8 @@ pub(super) enum Login {
 struct Shared {
     root: Value,
     memory: Mutex<Memory>,
+    /// What was read while connecting.
+    first: Mutex<Option<First>>,
     /// Held while logging in, so that two handles do not both.
     login: tokio::sync::Mutex<Login>,
     refused_logins: AtomicU64,
@@ -47,7 +49,8 @@ impl Client {
         let climbed = ladder::climb(target).await?;
         let shared = Shared {
             root: climbed.root,
-            memory: Mutex::default(),
+            memory: Mutex::new(climbed.memory),
+            first: Mutex::new(climbed.first),
             login: tokio::sync::Mutex::new(climbed.login),
             refused_logins: AtomicU64::new(0),
         };
@@ -82,6 +85,10 @@ impl Client {
         clock: &(impl Clock + Sync),
     ) -> Result<Polled, PollError> {
         let began = clock.now();
+        if let Some(first) = self.shared.first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let at = began.minus(first.read.elapsed());
+            self.remembering(|memory| memory.seed(&first.uri, &first.body, at));
+        }
         let mut walk = self
             .remembering(|memory| Walk::new(section, &self.shared.root, memory, bookmark, Limits::default(), began));
         self.drive(&mut walk, until, clock).await;
@@ -123,13 +130,20 @@ impl Client {
     async fn drive_to_end(&self, walk: &mut Walk, clock: &(impl Clock + Sync)) {
         let mut logged_in_again = false;
         while let Some(get) = self.remembering(|memory| walk.poll_get(memory)) {
-            let mut reply = self.http.get(&get.uri, walk.max_body()).await;
+            let began = Instant::now();
+            let ask =
+                || self.http.get_if_changed(&get.uri, get.if_none_match.as_deref(), get.patience, walk.max_body());
+            let mut reply = ask().await;
             if self.expired(&reply).await && !std::mem::replace(&mut logged_in_again, true) && self.renew(&reply).await
             {
-                reply = self.http.get(&get.uri, walk.max_body()).await;
+                reply = ask().await;
             }
+            let took = began.elapsed();
             let refused = matches!(reply.answer, Answer::Http { status: 401, .. }) && self.count_refusal().await;
-            self.remembering(|memory| walk.handle_body(memory, &get, reply.answer, clock.now()));
+            self.remembering(|memory| {
+                memory.took(&get, took);
+                walk.handle_body(memory, &get, reply.answer, clock.now());
+            });
             if refused {
                 return walk.stop("the BMC refuses user and password");
             }
@@ -182,7 +196,7 @@ impl Client {
         Standing {
             changed_certificate: self.http.shown().changed,
             refused_logins: self.shared.refused_logins.load(Ordering::Relaxed),
-            wants_rest: None,
+            wants_rest: self.http.wants_rest(),
         }
     }
 

@@ -3,18 +3,19 @@
 mod collection;
 mod loss;
 mod sensors;
+mod unfold;
 
 use super::cache::Want;
 use super::expand::Form;
-use super::lenient::{self, BodyError};
+use super::lenient::{self, Body, BodyError};
 use super::memory::{Memory, Patience};
 use super::route::{self, Next, Role};
-use super::{log, report};
+use super::{faults, log, report};
 use crate::Bookmark;
 use crate::quirk::Platform;
 pub(super) use collection::{members, next_link};
 use loss::{Loss, gaps, http_failure};
-use outband_schemas::{Cause, Observation, Section, Timestamp};
+use outband_schemas::{Cause, Gap, Observation, Section, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -127,13 +128,15 @@ enum Mode {
     Known,
     /// The same, and only this page is wanted.
     Window,
+    /// The resource is known; what it links to is to come with it.
+    Unfold,
     /// Only see which members there are.
     List,
 }
 
 impl Mode {
     fn follows(self) -> bool {
-        matches!(self, Self::Look | Self::Check)
+        matches!(self, Self::Look | Self::Check | Self::Unfold)
     }
 }
 
@@ -159,6 +162,10 @@ pub struct Walk {
     seen: HashSet<String>,
     nodes: Vec<Node>,
     losses: Vec<Loss>,
+    /// Members of collections, and fields of log entries, that hold something else than they should.
+    faults: Vec<Gap>,
+    /// Whether the body at hand is cut off: it is not kept for other sections.
+    cut_off: bool,
     next_ticket: u64,
     /// Resources and pages that were read.
     read: usize,
@@ -168,8 +175,12 @@ pub struct Walk {
     /// From a member to its collection and its place there.
     origins: HashMap<String, (String, usize)>,
     sensors: sensors::Sensors,
+    /// Resources that were asked for again, with what they link to.
+    folded: BTreeMap<String, Node>,
     now: Timestamp,
     gave_up: bool,
+    /// The lesser views of what was not found were asked for.
+    looked_again: bool,
     stopped: Option<&'static str>,
     platform: Platform,
 }
@@ -194,14 +205,18 @@ impl Walk {
             seen: HashSet::new(),
             nodes: Vec::new(),
             losses: Vec::new(),
+            faults: Vec::new(),
+            cut_off: false,
             next_ticket: 0,
             read: 0,
             unreachable_in_a_row: 0,
             hangs: BTreeMap::new(),
             origins: HashMap::new(),
             sensors: sensors::Sensors::default(),
+            folded: BTreeMap::new(),
             now: at,
             gave_up: false,
+            looked_again: false,
             stopped: None,
             platform,
         };
@@ -240,12 +255,19 @@ impl Walk {
     /// The next thing to ask for. What lies below something that hangs comes last, and is left out if it hangs again.
     fn next_pending(&mut self, memory: &mut Memory) -> Option<Pending> {
         loop {
-            let Some(pending) = self.queue.pop_front() else {
+            let Some(pending) = self.pop() else {
                 if self.section == Section::Sensors && self.second_look(memory) {
+                    continue;
+                }
+                if !std::mem::replace(&mut self.looked_again, true) {
+                    for (next, owner, parent) in route::drives::lesser(self.section, &self.nodes) {
+                        self.ask(memory, next, &owner, &parent);
+                    }
                     continue;
                 }
                 return None;
             };
+            let Some(pending) = self.from_cache(memory, pending) else { continue };
             let hangs = self.hangs.get(&pending.owner).copied().unwrap_or(0);
             if hangs < 2 || pending.owner.is_empty() {
                 return Some(pending);
@@ -284,7 +306,7 @@ impl Walk {
             }
             Answer::Http { status: 200..=299, body, etag } => {
                 self.unreachable_in_a_row = 0;
-                match lenient::parse(&body) {
+                match self.understand(&pending, &body, at) {
                     Ok(body) => match lenient::error_of(&body) {
                         None => return self.take(memory, pending, body, etag.as_deref(), at),
                         Some(said) if said.contains("ResourceMissing") => {
@@ -315,6 +337,10 @@ impl Walk {
         if pending.form != Form::Plain && of_the_query {
             // The collection may well be there: ask again without the query.
             match pending.form {
+                Form::Expanded if pending.mode == Mode::Unfold => {
+                    memory.expander.unfolded(false);
+                    return self.folded(memory, &pending.uri);
+                }
                 Form::Expanded => memory.expander.failed(&pending.uri),
                 Form::Page { .. } | Form::Count | Form::Plain => memory.expander.paged(false),
             }
@@ -333,6 +359,21 @@ impl Walk {
         }
     }
 
+    /// The body of an answer. Of a resource by itself the whole elements are taken where the rest is cut off, which is told; a collection that is cut off
+    /// would be taken for a shorter one.
+    fn understand(&mut self, pending: &Pending, body: &[u8], at: Timestamp) -> Result<Value, BodyError> {
+        if pending.collection || pending.role == Role::LogEntry || pending.form != Form::Plain {
+            return lenient::parse(body);
+        }
+        let Body { value, cut } = lenient::read(body)?;
+        self.cut_off = cut.is_some();
+        if let Some(detail) = cut {
+            let Pending { uri, owner, parent, role, .. } = pending.clone();
+            self.losses.push(Loss { uri, owner, parent, role, cause: Cause::Malformed, detail, at });
+        }
+        Ok(value)
+    }
+
     fn lost(&mut self, pending: Pending, cause: Cause, detail: String, at: Timestamp) {
         let Pending { uri, role, owner, parent, .. } = pending;
         if role == Role::LogEntry {
@@ -346,6 +387,9 @@ impl Walk {
 
     fn take(&mut self, memory: &mut Memory, pending: Pending, body: Value, etag: Option<&str>, at: Timestamp) {
         self.read += 1;
+        if pending.collection || pending.role == Role::LogEntry {
+            self.faults.extend(faults::of_members(pending.role, &pending.uri, &body, at));
+        }
         if pending.role == Role::LogEntry {
             let Pending { uri, owner, else_from, .. } = &pending;
             let follow = match pending.collection {
@@ -361,7 +405,12 @@ impl Walk {
             return self.collection(memory, pending, body, etag, at);
         }
         let uri = pending.uri.trim_end_matches('/').to_owned();
-        self.keep(memory, &uri, pending.role, &body, etag.map(|tag| (pending.uri.as_str(), tag)), at);
+        if pending.mode == Mode::Unfold {
+            return self.unfolded(memory, pending, body, at);
+        }
+        if !std::mem::take(&mut self.cut_off) {
+            self.keep(memory, &uri, pending.role, &body, etag.map(|tag| (pending.uri.as_str(), tag)), at);
+        }
         let follows = pending.mode.follows();
         let node = Node { uri, role: pending.role, owner: pending.owner, parent: pending.parent, body, at };
         if follows { self.arrived(memory, node) } else { self.known(memory, node) }
@@ -417,7 +466,11 @@ impl Walk {
         if node.role == Role::Manager {
             self.platform = self.platform.completed_by(&node.body);
         }
-        for next in route::from(self.section, &node, memory, self.platform) {
+        let steps = route::from(self.section, &node, memory, self.platform);
+        if self.unfold(memory, &node, &steps) {
+            return;
+        }
+        for next in steps {
             match next {
                 route::Step::Ask(next) => self.ask(memory, next, &owner, &node.uri),
                 route::Step::Has { uri, role, body } => {
@@ -518,7 +571,7 @@ impl Walk {
             bookmark
         });
         memory.cache.tidy(at);
-        observations.extend(gaps(&self.losses).into_iter().map(Observation::Gap));
+        observations.extend(gaps(&self.losses).into_iter().chain(self.faults).map(Observation::Gap));
         Outcome { observations, bookmark, failed }
     }
 }
@@ -529,7 +582,7 @@ fn is_ours(uri: &str) -> bool {
 }
 
 /// One spelling for one resource: no trailing slash, escapes resolved. Case stays: Redfish URIs are case-sensitive.
-fn key(uri: &str) -> String {
+pub(super) fn key(uri: &str) -> String {
     let plain = percent_encoding::percent_decode_str(uri).decode_utf8_lossy().into_owned();
     let path = plain.split('?').next().unwrap_or(&plain);
     path.trim_end_matches('/').to_owned()

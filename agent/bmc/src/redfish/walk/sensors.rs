@@ -282,6 +282,7 @@ fn counts_for_the_minute(memory: &Memory, node: &super::Node, kinds: &[SensorKin
         Role::Thermal | Role::Power => !kinds.is_empty(),
         Role::Fan => newer("fan"),
         Role::PowerSupply | Role::PowerSupplyMetrics => newer("power_supply"),
+        Role::Sensor if !chassis::is_figure(node) => false,
         Role::Sensor => kinds.iter().any(|kind| match kind {
             // A temperature that only this resource has is one of the chassis' temperatures all the same.
             SensorKind::Temperature => true,
