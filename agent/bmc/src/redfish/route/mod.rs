@@ -1,6 +1,6 @@
 //! From a resource to those worth reading next, per section. The whole map of Redfish that we walk is here and in the rooms below, one a section.
 
-mod drives;
+pub(super) mod drives;
 mod inventory;
 mod log;
 mod sensors;
