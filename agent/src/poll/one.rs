@@ -58,6 +58,8 @@ pub(super) struct Finished {
     pub(super) read_at: Option<Timestamp>,
     /// It was given up on request; its outcome says nothing of the BMC.
     pub(super) cancelled: bool,
+    /// How long the BMC, which told something, wants to be left alone now.
+    pub(super) rest: Option<Duration>,
     /// The BMC is asked for nothing more, whatever else is in flight.
     pub(super) stopped: bool,
 }
@@ -81,11 +83,12 @@ enum Failure {
 struct Brought {
     polled: Option<Polled>,
     failure: Option<Failure>,
+    rest: Option<Duration>,
 }
 
 impl From<Failure> for Brought {
     fn from(failure: Failure) -> Self {
-        Self { polled: None, failure: Some(failure) }
+        Self { failure: Some(failure), ..Self::default() }
     }
 }
 
@@ -93,7 +96,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
     /// Does the task. What was seen is in the spool, or its loss is logged, when this returns.
     pub(super) async fn run(self, task: Task<C::Session>) -> Finished {
         let polled_at = self.clock.now();
-        let Brought { polled, failure } = self.poll(&task).await;
+        let Brought { polled, failure, rest } = self.poll(&task).await;
         let Task { job, config, door, last_read, cancel } = task;
         let (target, section) = (&config.id, job.section);
         let mut done = Finished {
@@ -102,6 +105,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
             read_at: polled.is_some().then_some(polled_at),
             cancelled: false,
             stopped: false,
+            rest,
             job,
         };
         if let Some(Polled { mut observations, bookmark }) = polled {
@@ -238,7 +242,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
                 _ => Failure::Section(error),
             })
         };
-        Brought { polled, failure }
+        Brought { polled, failure, rest: standing.wants_rest }
     }
 
     async fn bookmark(&self, config: &TargetConfig) -> Option<Bookmark> {

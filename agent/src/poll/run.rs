@@ -190,6 +190,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         let Some(live) = self.live.get_mut(&target) else { return };
         live.in_flight.remove(&section);
         let mut outcome = Outcome::SectionFailed;
+        let rest = finished.as_ref().and_then(|f| f.rest);
         if let Some(finished) = finished.filter(|f| !f.cancelled) {
             outcome = finished.outcome;
             self.silent = self.silent + usize::from(finished.silent.is_some()) - usize::from(live.silent.is_some());
@@ -203,6 +204,9 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
             }
         }
         self.schedule.done(&target, section, outcome, Instant::now());
+        if let Some(wish) = rest {
+            self.schedule.rest(&target, wish, Instant::now());
+        }
         if !live.in_flight.is_empty() {
             return;
         }

@@ -183,6 +183,14 @@ impl<R: Rng> Schedule<R> {
         self.index(id);
     }
 
+    /// The BMC wants to be left alone for so long, whatever it was polled for.
+    pub fn rest(&mut self, id: &TargetId, wish: Duration, now: Instant) {
+        if let Some(entry) = self.targets.get_mut(id) {
+            entry.leave_until = entry.leave_until.max(Some(now + wish.min(LONGEST_WISH)));
+            self.index(id);
+        }
+    }
+
     /// What a poll of the section would show comes by itself now, so that polling this often is enough; `None`: it does not any more.
     pub fn slow_down(&mut self, id: &TargetId, section: Section, slowed: Option<Duration>, now: Instant) {
         let Some(entry) = self.targets.get_mut(id) else { return };

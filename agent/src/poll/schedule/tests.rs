@@ -215,6 +215,18 @@ fn a_busy_bmc_is_left_alone_for_as_long_as_it_asks_whatever_else_was_in_flight()
 }
 
 #[test]
+fn a_bmc_that_told_something_and_wants_to_rest_is_left_alone_too() {
+    let start = Instant::now();
+    let mut schedule = schedule(4);
+    schedule.set(&id(0), Cadence::default(), start);
+    run(&mut schedule, start, secs(100), |_, _| (secs(1), Outcome::Done));
+    schedule.rest(&id(0), secs(120), start + secs(100));
+    let log = run(&mut schedule, start + secs(100), secs(600), |_, _| (secs(1), Outcome::Done));
+    assert_eq!(log[0].0, secs(120));
+    assert!(log.iter().all(|(_, j)| j.missed == 0), "{log:?}");
+}
+
+#[test]
 fn a_bmc_that_is_to_be_left_alone_is() {
     let start = Instant::now();
     let mut schedule = schedule(4);
