@@ -78,7 +78,9 @@ fn a_session_is_opened_once_used_throughout_and_deleted_on_close() {
         let mut bmc = connect(&service).await;
         for section in Section::OF_BMC {
             let polled = bmc.poll(section, None, &Fixed).await.unwrap();
-            assert!(gaps(&polled).is_empty(), "{:?}", gaps(&polled));
+            // What is put off to a later poll is told so.
+            let lost: Vec<_> = gaps(&polled).into_iter().filter(|g| g.cause != Cause::Cancelled).collect();
+            assert!(lost.is_empty(), "{lost:?}");
             if section == Section::Drives {
                 let smart = [SensorKind::ReallocatedSectors, SensorKind::LifeLeft, SensorKind::PowerOnHours];
                 let told = smart.map(|kind| readings(&polled, kind).len());
@@ -347,10 +349,11 @@ fn a_log_whose_second_page_fails_is_read_on_from_the_old_place() {
         }
         let service = RedfishServer::serve(machine, Options { login, ..Options::default() }).await.unwrap();
         let mut bmc = connect(&service).await;
-        // The page is asked for at the same path: only the second request to it fails.
+        // The pages are asked for at one path: only the second request to it fails.
         let entries = "/redfish/v1/Systems/1/LogServices/Sel/Entries".to_owned();
         let whole = bmc.poll(Section::Log, None, &Fixed).await.unwrap();
-        service.set_faults(vec![Fault::first(1, Where::At(entries), Misdeed::Hang)]);
+        let first = Fault::first(1, Where::At(entries.clone()), Misdeed::Slow(Duration::ZERO));
+        service.set_faults(vec![first, Fault::first(1, Where::At(entries), Misdeed::Hang)]);
         let part = bmc.poll(Section::Log, None, &Fixed).await.unwrap();
         assert_eq!(gaps(&part).len(), 1);
         assert!(events(&part).len() < events(&whole).len());

@@ -178,6 +178,21 @@ fn a_body_of_nothing_but_brackets_is_a_gap() {
 }
 
 #[test]
+fn a_body_larger_than_any_resource_is_a_gap() {
+    runtime().block_on(async {
+        let large = [b"{\"Temperatures\": []".to_vec(), vec![b' '; 33 << 20], b"}".to_vec()].concat();
+        let service = machine(vec![Fault::always(Where::At(THERMAL.to_owned()), Misdeed::Body(large.into()))]).await;
+        let polled = poll(&service, Section::Sensors).await;
+        let gaps = gaps(&polled);
+        assert_eq!(
+            gaps.iter().map(|g| (g.cause, g.source.0.as_str())).collect::<Vec<_>>(),
+            [(Cause::Malformed, THERMAL)]
+        );
+        assert!(gaps[0].detail.contains("larger than"), "{}", gaps[0].detail);
+    });
+}
+
+#[test]
 fn a_field_of_the_wrong_type_is_told_by_its_pointer_and_costs_nothing_else() {
     let thermal = json!({"Temperatures": [
         {"Name": "A", "ReadingCelsius": {"odd": 1}, "Status": {"State": "Enabled"}},
