@@ -1,5 +1,6 @@
 //! What a Redfish service root says of the BMC to strangers.
 
+use crate::quirk::Platform;
 use crate::redfish::lenient::text;
 use serde_json::Value;
 
@@ -39,7 +40,9 @@ impl Product {
         let (bmc, model) = if product_is_bmc { (named, None) } else { (None, named) };
         let of_manager = |fields: &[&str]| fields.iter().find_map(|f| text(manager?, f));
         Self {
-            vendor: text(root, "Vendor").or_else(|| vendor_of(oem_name.as_deref())),
+            vendor: text(root, "Vendor")
+                .or_else(|| Platform::of(root).maker().name().map(str::to_owned))
+                .or_else(|| vendor_of(oem_name.as_deref())),
             model,
             bmc: bmc.or_else(|| of_manager(&["ManagerType"])).or_else(|| moniker.and_then(|m| text(m, "PRODGEN"))),
             firmware: of_manager(&["ManagerFirmwareVersion"]),
@@ -52,10 +55,9 @@ impl Product {
     }
 }
 
-/// Old roots have no `Vendor`, but a section of their maker's (iLO 4: `Hp`; iDRAC 8: `Dell`).
+/// Old roots have no `Vendor`, but a section of their maker's.
 fn vendor_of(oem: Option<&str>) -> Option<String> {
     Some(match oem? {
-        "Hp" | "Hpe" => "HPE".to_owned(),
         "Ami" => "AMI".to_owned(),
         other => other.to_owned(),
     })
@@ -90,6 +92,8 @@ mod tests {
             Product::of(&json!({"Oem": {"Hp": {"Manager": {"ManagerType": "iLO 4"}}}})).vendor.as_deref(),
             Some("HPE")
         );
+        let idrac_8 = json!({"AccountService": {"@odata.id": "/redfish/v1/Managers/iDRAC.Embedded.1/AccountService"}});
+        assert_eq!(Product::of(&idrac_8).vendor.as_deref(), Some("Dell"));
         assert_eq!(Product::of(&json!({"Oem": 7, "Vendor": null, "Product": []})), Product::default());
     }
 }

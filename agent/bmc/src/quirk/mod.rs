@@ -8,7 +8,7 @@ mod ami;
 mod dell;
 mod fujitsu;
 
-use crate::redfish::lenient::{list, text};
+use crate::redfish::lenient::text;
 use serde_json::Value;
 use std::fmt;
 
@@ -42,6 +42,27 @@ pub enum Maker {
     /// One that is not known, or not said.
     #[default]
     Other,
+}
+
+impl Maker {
+    /// The name for people; `None` of one that is not known.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Dell => "Dell",
+            Self::Hpe => "HPE",
+            Self::Lenovo => "Lenovo",
+            Self::Supermicro => "Supermicro",
+            Self::Huawei => "Huawei",
+            Self::Cisco => "Cisco",
+            Self::Inspur => "Inspur",
+            Self::H3c => "H3C",
+            Self::Nvidia => "NVIDIA",
+            Self::Cray => "Cray",
+            Self::Fujitsu => "Fujitsu",
+            Self::Intel => "Intel",
+            Self::Other => return None,
+        })
+    }
 }
 
 /// Whose firmware the BMC runs. One maker has several: Lenovo's GB300 tray runs AMI's.
@@ -169,21 +190,6 @@ impl Platform {
 impl fmt::Display for Platform {
     /// For people: `Dell iDRAC 9`, `Lenovo XCC`, `AMI MegaRAC`; `unknown` where the BMC does not say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let maker = match self.maker {
-            Maker::Dell => "Dell",
-            Maker::Hpe => "HPE",
-            Maker::Lenovo => "Lenovo",
-            Maker::Supermicro => "Supermicro",
-            Maker::Huawei => "Huawei",
-            Maker::Cisco => "Cisco",
-            Maker::Inspur => "Inspur",
-            Maker::H3c => "H3C",
-            Maker::Nvidia => "NVIDIA",
-            Maker::Cray => "Cray",
-            Maker::Fujitsu => "Fujitsu",
-            Maker::Intel => "Intel",
-            Maker::Other => "",
-        };
         let stack = match self.stack {
             Stack::Idrac => "iDRAC",
             Stack::Ilo => "iLO",
@@ -195,7 +201,7 @@ impl fmt::Display for Platform {
             Stack::Cimc => "CIMC",
             Stack::Other => "",
         };
-        let words: Vec<String> = [maker.to_owned(), stack.to_owned()]
+        let words: Vec<String> = [self.maker.name().unwrap_or_default().to_owned(), stack.to_owned()]
             .into_iter()
             .chain(self.generation.map(|g| g.to_string()))
             .filter(|w| !w.is_empty())
@@ -252,7 +258,9 @@ fn stack_in(word: &str) -> Option<Stack> {
 fn ilo_generation(root: &Value) -> Option<u8> {
     let oem = root.get("Oem")?;
     let own = ["Hpe", "Hp"].iter().find_map(|o| oem.get(*o))?;
-    list(own, "Manager").iter().filter_map(|m| text(m, "ManagerType")).find_map(|t| generation_of_model(&t))
+    // An array in newer firmware.
+    let manager = own.get("Manager").map(|m| m.get(0).unwrap_or(m))?;
+    generation_of_model(&text(manager, "ManagerType")?)
 }
 
 /// `iLO 5` is 5; iDRAC names the server's generation instead: 12 and 13 are iDRAC 7 and 8, 14 to 16 iDRAC 9, 17 iDRAC 10.
