@@ -82,6 +82,8 @@ impl Wire {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", "localhost");
         self.0.write_all(request.as_bytes()).await.ok()?;
+        // TLS may hold back what TCP did not take at once.
+        self.0.flush().await.ok()?;
         let mut got = Vec::new();
         loop {
             let end = got.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);

@@ -105,7 +105,7 @@ fn keep(value: &mut Value, names: &[String]) {
     for (name, mut inner) in old {
         let below: Vec<String> =
             names.iter().filter_map(|n| n.strip_prefix(name.as_str())?.strip_prefix('/').map(str::to_owned)).collect();
-        let whole = name.starts_with("@odata.") || names.iter().any(|n| *n == name);
+        let whole = name.starts_with("@odata.") || names.contains(&name);
         if !whole && below.is_empty() {
             continue;
         }
