@@ -4,7 +4,7 @@ use super::lenient::{Number, number, text, time};
 use super::report::{Figure, Report, Seen, Status, analog, name};
 use super::route::Role;
 use super::walk::Node;
-use super::{equipment, metrics, module, network, oem, power, rotation, storage};
+use super::{equipment, module, network, oem, power, rotation, storage};
 use crate::quirk::Platform;
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, Gap, Identity, Inventory, Observation, Part, SensorKind, Source, Timestamp,
@@ -45,7 +45,6 @@ pub(super) fn report(report: &mut Report<'_>, platform: Platform, at: Timestamp)
     parts.extend(network::links(report));
     parts.extend(firmware(report));
     module::metrics(report);
-    metrics::report(report);
     parts.extend(equipment::parts(report));
     put_off(report, at);
     let identity = identity(report, platform);

@@ -32,8 +32,11 @@ pub(super) fn report_of(definition: &Value) -> Option<String> {
 
 /// The newest value of each metric that was read nowhere else.
 pub(super) fn report(report: &mut Report<'_>) {
-    for node in report.of(Role::MetricDefinition) {
-        report.memory.rotation.drop(Role::MetricDefinition, &node.uri);
+    // What only leads on has done so.
+    for role in [Role::Telemetry, Role::MetricDefinition] {
+        for node in report.of(role) {
+            report.memory.rotation.drop(role, &node.uri);
+        }
     }
     for node in report.of(Role::MetricReport) {
         let newest = newest(node);

@@ -377,7 +377,7 @@ mod tests {
     fn metrics_that_say_nothing_get_no_more_turns() {
         let mut memory = Memory::default();
         memory.part(ComponentClass::Cpu, "1", "/p");
-        assert!(memory.rotation.offer(Role::ProcessorMetrics, "/p", false));
+        memory.rotation.offer(Role::ProcessorMetrics, "/p", false);
         assert!(
             told(&[node(Role::ProcessorMetrics, "/p", json!({"BandwidthPercent": 3}))], &mut memory, metrics)
                 .is_empty()

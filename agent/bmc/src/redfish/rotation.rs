@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// How many of a role are read in turn with each poll of the drives.
 pub(super) fn share(role: Role) -> usize {
     match role {
-        Role::MemoryMetrics | Role::LeakDetection => 4,
         Role::EquipmentPart => 6,
-        Role::NetworkPort | Role::EthernetInterface => 3,
+        Role::MemoryMetrics | Role::LeakDetection => 4,
+        Role::NetworkPort => 3,
         Role::ProcessorMetrics | Role::EnvironmentMetrics | Role::MetricDefinition | Role::MetricReport => 2,
+        Role::EthernetInterface | Role::Telemetry => 1,
         _ => 0,
     }
 }
@@ -17,9 +18,8 @@ pub(super) fn share(role: Role) -> usize {
 /// How many of a role that were not known before are read at once, when the inventory finds them.
 fn newcomers(role: Role) -> usize {
     match role {
-        Role::NetworkPort | Role::EquipmentPart => 12,
-        Role::MetricReport => 1,
-        Role::MemoryMetrics | Role::ProcessorMetrics => 2,
+        Role::EquipmentPart => 12,
+        Role::NetworkPort => 4,
         _ => 0,
     }
 }
@@ -40,6 +40,8 @@ pub(super) struct Rotation {
     allowance: BTreeMap<Role, usize>,
     /// How often each role was put off since the last call of [`Rotation::put_off`].
     waiting: BTreeMap<Role, usize>,
+    /// Whether any chassis of this inventory has network adapters.
+    adapters: bool,
 }
 
 impl Rotation {
@@ -47,6 +49,17 @@ impl Rotation {
     pub(super) fn begin_inventory(&mut self) {
         self.allowance.clear();
         self.waiting.clear();
+        self.adapters = false;
+    }
+
+    /// Notes that a chassis has network adapters.
+    pub(super) fn notice_adapters(&mut self) {
+        self.adapters = true;
+    }
+
+    /// Whether a chassis of this inventory has network adapters.
+    pub(super) fn has_adapters(&self) -> bool {
+        self.adapters
     }
 
     /// Notes a resource that is worth a turn, and tells whether to read it at once.
@@ -72,7 +85,10 @@ impl Rotation {
     /// The resources whose turn it is. They go to the end of their queues.
     pub(super) fn due(&mut self) -> Vec<(Role, Turn)> {
         let mut due = Vec::new();
-        for (role, queue) in &mut self.queues {
+        // Interfaces are a system's view of the ports.
+        let has_ports = self.knows(Role::NetworkPort);
+        let queues = self.queues.iter_mut().filter(|(role, _)| !(has_ports && **role == Role::EthernetInterface));
+        for (role, queue) in queues {
             let count = share(*role).min(queue.len());
             due.extend(queue.iter().take(count).map(|turn| (*role, turn.clone())));
             queue.rotate_left(count);
@@ -112,13 +128,24 @@ mod tests {
         let now = uris.iter().filter(|uri| rotation.offer(Role::MemoryMetrics, uri, false)).count();
         assert_eq!(now, newcomers(Role::MemoryMetrics));
         assert_eq!(rotation.put_off()[&Role::MemoryMetrics], 10 - now);
+        assert!(rotation.offer(Role::NetworkPort, "/p", true), "some are read at once");
         rotation.drop(Role::MemoryMetrics, "/m/3");
         let mut asked = BTreeSet::new();
         for _ in 0..3 {
-            asked.extend(rotation.due().into_iter().map(|(_, turn)| turn.uri));
+            let due = rotation.due().into_iter().filter(|(role, _)| *role == Role::MemoryMetrics);
+            asked.extend(due.map(|(_, turn)| turn.uri));
         }
         assert_eq!(asked.len(), 9);
         assert!(!rotation.offer(Role::MemoryMetrics, "/m/3", false));
+    }
+
+    #[test]
+    fn a_systems_view_of_its_ports_gives_way_to_the_ports() {
+        let mut rotation = Rotation::default();
+        rotation.offer(Role::EthernetInterface, "/e", true);
+        assert_eq!(rotation.due().len(), 1);
+        rotation.offer(Role::NetworkPort, "/p", true);
+        assert!(rotation.due().iter().all(|(role, _)| *role == Role::NetworkPort));
     }
 
     proptest! {

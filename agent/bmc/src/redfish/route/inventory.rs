@@ -1,10 +1,10 @@
 //! Section inventory: what to read after a resource.
 
 use super::drives::storage;
-use super::slow::{in_turn, reports, units};
+use super::slow::{in_turn, telemetry, units};
 use super::{Role, Step, all, one, top};
 use crate::redfish::lenient::link;
-use crate::redfish::memory::Memory;
+use crate::redfish::memory::{Generation, Memory};
 use crate::redfish::network;
 use crate::redfish::walk::Node;
 use serde_json::Value;
@@ -14,25 +14,29 @@ pub(super) fn inventory(node: &Node, body: &Value, memory: &mut Memory) -> Vec<S
         Role::Root => {
             memory.rotation.begin_inventory();
             let mut steps = top(body, &[Role::System, Role::Chassis, Role::Manager, Role::UpdateService]);
-            steps.extend(one(body, "TelemetryService", Role::Telemetry));
+            steps.extend(telemetry(body, memory));
             steps.extend(units(node, body));
             steps
         }
         Role::System => {
             let mut steps = vec![all(body, "Processors", Role::Processor), all(body, "Memory", Role::Memory)];
-            // A system's view of its ports: where those of the adapters are read it adds nothing.
-            if !memory.rotation.knows(Role::NetworkPort) {
+            // A system's view of its ports: where those of the adapters are read it adds nothing. The chassis came first.
+            if !memory.rotation.has_adapters() {
                 steps.push(all(body, "EthernetInterfaces", Role::EthernetInterface));
+            } else if let Some(uri) = link(body, "EthernetInterfaces") {
+                steps.push(in_turn(memory, uri, Role::EthernetInterface, true));
             }
             steps.into_iter().flatten().collect()
         }
         Role::Chassis => {
-            let steps = [
-                one(body, "Power", Role::Power),
-                one(body, "PowerSubsystem", Role::PowerSubsystem),
-                all(body, "NetworkAdapters", Role::NetworkAdapter),
-            ];
-            steps.into_iter().flatten().collect()
+            let adapters = all(body, "NetworkAdapters", Role::NetworkAdapter);
+            if adapters.is_some() {
+                memory.rotation.notice_adapters();
+            }
+            let known = memory.chosen(&node.uri, "power_supply");
+            let old = one(body, "Power", Role::Power).filter(|_| known != Some(Generation::New));
+            let new = one(body, "PowerSubsystem", Role::PowerSubsystem).filter(|_| known != Some(Generation::Old));
+            [old, new, adapters].into_iter().flatten().collect()
         }
         Role::PowerSubsystem => all(body, "PowerSupplies", Role::PowerSupply).into_iter().collect(),
         Role::NetworkAdapter => {
@@ -48,7 +52,7 @@ pub(super) fn inventory(node: &Node, body: &Value, memory: &mut Memory) -> Vec<S
             inventories.into_iter().filter_map(|field| all(body, field, Role::Firmware)).collect()
         }
         Role::Equipment => units(node, body),
-        _ => reports(body, node, memory),
+        _ => Vec::new(),
     };
     own.into_iter().chain(storage(node, body)).collect()
 }

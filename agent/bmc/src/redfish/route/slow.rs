@@ -43,10 +43,18 @@ pub(super) fn units(node: &Node, body: &Value) -> Vec<Step> {
     }
 }
 
+/// From the service root to the telemetry service: in its turn, as all that hangs below it.
+pub(super) fn telemetry(body: &Value, memory: &mut Memory) -> Option<Step> {
+    in_turn(memory, link(body, "TelemetryService")?, Role::Telemetry, false)
+}
+
 /// From the telemetry service to the reports that may add something. Their list is read plain: what is in it is judged by name first.
-pub(super) fn reports(body: &Value, node: &Node, memory: &mut Memory) -> Vec<Step> {
+fn reports(body: &Value, node: &Node, memory: &mut Memory) -> Vec<Step> {
     match node.role {
-        Role::Telemetry => one(body, "MetricReportDefinitions", Role::MetricDefinition).into_iter().collect(),
+        Role::Telemetry => link(body, "MetricReportDefinitions")
+            .and_then(|uri| in_turn(memory, uri, Role::MetricDefinition, false))
+            .into_iter()
+            .collect(),
         Role::MetricDefinition => {
             let members = list(body, "Members").iter().filter_map(target).filter(|uri| metrics::is_wanted(uri));
             let turns = members.filter_map(|uri| in_turn(memory, uri, Role::MetricDefinition, false));
