@@ -169,6 +169,8 @@ pub struct Walk {
     next_ticket: u64,
     /// Resources and pages that were read.
     read: usize,
+    /// Resources that were not asked for, as they had been read shortly before.
+    taken: usize,
     unreachable_in_a_row: usize,
     /// Time-outs below each chassis, system, manager and log service.
     hangs: BTreeMap<String, usize>,
@@ -209,6 +211,7 @@ impl Walk {
             cut_off: false,
             next_ticket: 0,
             read: 0,
+            taken: 0,
             unreachable_in_a_row: 0,
             hangs: BTreeMap::new(),
             origins: HashMap::new(),
@@ -523,6 +526,7 @@ impl Walk {
             Pending { uri, role, collection, form, else_from, owner, parent, mode: Mode::Look, untagged: false };
         match memory.cache.take(&known, self.section, self.want(role), self.now) {
             Some((body, at)) if collection => {
+                self.taken += 1;
                 self.collection(memory, Pending { form: Form::Plain, ..pending }, body, None, at);
             }
             Some((body, at)) => {
@@ -554,7 +558,13 @@ impl Walk {
             }
         }
         // What is only missing or broken there says nothing against the session; it is told as a gap.
-        let by_session = |l: &&Loss| !matches!(l.cause, Cause::NotSupported | Cause::BmcError | Cause::Malformed);
+        // Where the way was known, one request that hangs is not the whole BMC.
+        let one_hangs = self.taken > 0 && self.losses.len() == 1 && !self.gave_up;
+        let by_session = |l: &&Loss| match l.cause {
+            Cause::NotSupported | Cause::BmcError | Cause::Malformed => false,
+            Cause::Timeout => !one_hangs,
+            _ => true,
+        };
         let failed = match (self.read, self.losses.iter().find(by_session)) {
             (0, Some(loss)) => Some((loss.cause, format!("{}: {}", loss.uri, loss.detail))),
             _ => None,
