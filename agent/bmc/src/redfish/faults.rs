@@ -241,6 +241,9 @@ pub(super) fn of_members(role: Role, uri: &str, body: &Value, at: Timestamp) -> 
     Some(Gap { component: None, cause: Cause::Malformed, detail, observed_at: at, source, span: None })
 }
 
+/// Resources of one owner and role that lost the same fields.
+type Alike<'a> = (&'a str, Role, String);
+
 /// One gap for each resource, or for many alike below one chassis, system or log, that lost fields; those that a reading tells of already are left out.
 pub(super) fn gaps(section: Section, nodes: &[Node], told: &[Observation]) -> Vec<Gap> {
     let told: HashSet<&str> = told
@@ -250,7 +253,7 @@ pub(super) fn gaps(section: Section, nodes: &[Node], told: &[Observation]) -> Ve
             _ => None,
         })
         .collect();
-    let mut groups: BTreeMap<(&str, Role, String), Vec<(&Node, String)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Alike<'_>, Vec<(&Node, String)>> = BTreeMap::new();
     for node in nodes {
         let mut lost = of(section, &node.body);
         lost.retain(|bad| !told.contains(bad.pointer(&node.uri).as_str()));
