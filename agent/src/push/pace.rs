@@ -3,30 +3,32 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-const FIRST: Duration = Duration::from_secs(1);
-const MOST: Duration = Duration::from_secs(30);
-/// After so long without a ring, the next is at once again.
-const QUIET: Duration = Duration::from_secs(60);
+/// So many rings may come one after the other.
+const BURST: u32 = 5;
+/// A ring in hand again after so long.
+const REFILL: Duration = Duration::from_secs(15);
+/// News that come together are read together.
+const APART: Duration = Duration::from_millis(250);
 
-/// The last ring, and the least distance to the next.
+/// A bucket of rings, as the moment at which it was, or will be, full.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
-    last: Option<(Instant, Duration)>,
+    full_at: Option<Instant>,
+    last: Option<Instant>,
 }
 
 impl Pace {
     /// When the next ring may be.
     pub(super) fn next(&self, now: Instant) -> Instant {
-        self.last.map_or(now, |(last, step)| now.max(last + step))
+        let in_hand = self.full_at.and_then(|full| full.checked_sub(REFILL * (BURST - 1))).unwrap_or(now);
+        let apart = self.last.map_or(now, |last| last + APART);
+        now.max(in_hand).max(apart)
     }
 
     /// Notes a ring.
     pub(super) fn rang(&mut self, now: Instant) {
-        let step = match self.last {
-            Some((last, step)) if now < last + QUIET => step.saturating_mul(2).min(MOST),
-            _ => FIRST,
-        };
-        self.last = Some((now, step));
+        self.full_at = Some(self.full_at.map_or(now, |full| full.max(now)) + REFILL);
+        self.last = Some(now);
     }
 }
 
@@ -36,28 +38,30 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn after_a_quiet_minute_the_bell_rings_at_once_again() {
-        let (mut pace, now) = (Pace::default(), Instant::now());
-        assert_eq!(pace.next(now), now);
-        (0..9).for_each(|_| pace.rang(pace.next(now)));
-        assert!(pace.next(now) > now + Duration::from_secs(60));
-        let later = pace.next(now) + QUIET;
+    fn a_few_rings_come_at_once_and_more_only_after_a_while() {
+        let (mut pace, began) = (Pace::default(), Instant::now());
+        let mut now = began;
+        for _ in 0..BURST {
+            now = pace.next(now);
+            pace.rang(now);
+        }
+        assert!(now < began + Duration::from_secs(2));
+        assert!(pace.next(now) >= began + REFILL);
+        let later = now + REFILL * BURST;
         assert_eq!(pace.next(later), later);
-        pace.rang(later);
-        assert_eq!(pace.next(later), later + FIRST);
     }
 
     proptest! {
         #[test]
-        fn however_the_news_come_an_hour_has_few_rings(gaps in proptest::collection::vec(0u64..90, 1..2000)) {
+        fn however_the_news_come_an_hour_has_few_rings(gaps in proptest::collection::vec(0u64..90_000, 1..4000)) {
             let began = Instant::now();
             let (mut pace, mut at, mut rings) = (Pace::default(), began, 0u32);
             for gap in gaps {
-                at += Duration::from_secs(gap);
+                at += Duration::from_millis(gap / 4);
                 if at > began + Duration::from_secs(3600) { break }
                 if pace.next(at) <= at { pace.rang(at); rings += 1; }
             }
-            prop_assert!(rings <= 130);
+            prop_assert!(rings <= 3600 / 15 + BURST);
         }
     }
 }

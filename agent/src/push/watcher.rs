@@ -12,6 +12,7 @@ use outband_bmc::redfish::push::service::{Service, Wanted};
 use outband_bmc::redfish::push::watch::{Refusal, Stream, Watch};
 use outband_schemas::{Clock, Lane, Observation, Section, TargetId, Timestamp};
 use rand::RngExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 const SILENCE: Duration = Duration::from_secs(900);
 /// How often it is looked whether a subscription still stands: a BMC that was reset may have lost it.
 const STANDS: Duration = Duration::from_secs(600);
+/// How often it is looked whether the session is another one by now, which is a sign of such a reset. No request is made for that.
+const SAME_SESSION: Duration = Duration::from_secs(5);
 /// After how long a BMC that offers nothing is asked again; a new session asks at once.
 const RECHECK: Duration = Duration::from_secs(6 * 3600);
 /// The same for one that has no room.
@@ -53,6 +56,8 @@ pub(super) struct Watcher {
     sessions: watch::Receiver<Option<Arc<Watch>>>,
     spooler: Spooler,
     bells: mpsc::UnboundedSender<Bell>,
+    /// A subscription is being asked for; given up meanwhile, it may have been made.
+    subscribing: AtomicBool,
     /// The id of the last event of a stream.
     last_id: Mutex<Option<String>>,
     /// What was last said of how it is listened.
@@ -96,7 +101,7 @@ impl Watcher {
                 (Some(wanted), Some(Destination { routes, path, inbox: tokio::sync::Mutex::new(inbox) }))
             }
         };
-        let (last_id, said) = (Mutex::default(), Mutex::default());
+        let (subscribing, last_id, said) = (AtomicBool::default(), Mutex::default(), Mutex::default());
         Self {
             target,
             stream: ways.stream,
@@ -108,6 +113,7 @@ impl Watcher {
             sessions,
             spooler,
             bells,
+            subscribing,
             last_id,
             said,
         }
@@ -282,7 +288,10 @@ impl Watcher {
     }
 
     async fn subscribe(&self, session: &Watch, service: &Service, wanted: &Wanted) -> Result<Ended, Refusal> {
-        let uri = session.subscribe(service, wanted).await?;
+        self.subscribing.store(true, Ordering::Relaxed);
+        let made = session.subscribe(service, wanted).await;
+        self.subscribing.store(false, Ordering::Relaxed);
+        let uri = made?;
         self.seat.desk().kept.subscription = Some(uri.clone());
         self.store().await;
         if !session.stands(&uri, wanted).await? {
@@ -293,8 +302,14 @@ impl Watcher {
         }
         self.say("events are posted by a subscription");
         self.hear(Way::Subscription, SystemClock.now());
+        let mut mark = session.session();
+        let mut looked = Instant::now();
         loop {
-            sleep(STANDS).await;
+            sleep(SAME_SESSION).await;
+            if mark == session.session() && looked.elapsed() < STANDS {
+                continue;
+            }
+            (mark, looked) = (session.session(), Instant::now());
             match session.stands(&uri, wanted).await {
                 Ok(true) => {}
                 Ok(false) => {
@@ -389,9 +404,13 @@ impl Watcher {
     /// Deletes the subscription, in the session that is open.
     async fn unsubscribe(&self) {
         let session = self.sessions.borrow().clone();
-        if let Some(session) = session {
-            self.unsubscribe_in(&session).await;
+        let Some(session) = session else { return };
+        if let (true, Some(wanted)) = (self.subscribing.load(Ordering::Relaxed), &self.wanted)
+            && let Err(why) = session.sweep(wanted).await
+        {
+            tracing::warn!(target = %self.target, %why, "a subscription that was being made may stay; the next start deletes it");
         }
+        self.unsubscribe_in(&session).await;
     }
 
     async fn unsubscribe_in(&self, session: &Watch) {

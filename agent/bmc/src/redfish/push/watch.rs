@@ -10,8 +10,9 @@ use super::record::{self, Delivery};
 use super::service::{self, Service, Standing, Wanted};
 use super::sse::{Event, Parser};
 use outband_schemas::{Cause, Timestamp};
-use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::Value;
+use std::fmt;
 use std::time::Duration;
 
 /// The largest event of a stream, and the largest body of a post.
@@ -47,6 +48,16 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Watch {
     client: Client,
+}
+
+/// Tells one session from another. Shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionMark(Option<HeaderValue>);
+
+impl fmt::Debug for SessionMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionMark(…)")
+    }
 }
 
 /// An open stream. It holds one of the two permits for requests in flight until it is dropped.
@@ -108,6 +119,22 @@ impl Watch {
             Some(uri) => Ok(uri),
             None => self.create(collection, service, wanted, listed.len()).await,
         }
+    }
+
+    /// Deletes every subscription of ours, for one that was being made when it was given up.
+    pub async fn sweep(&self, wanted: &Wanted) -> Result<(), Refusal> {
+        let Some(collection) = self.service().await?.subscriptions else { return Ok(()) };
+        for (uri, body) in self.listed(&collection).await? {
+            if service::standing(&body, wanted) != Standing::Foreign {
+                self.unsubscribe(&uri).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which session it is: another than before means that the BMC had forgotten that one, as it does in a reset.
+    pub fn session(&self) -> SessionMark {
+        SessionMark(self.client.http().token())
     }
 
     /// Whether the subscription is still there and delivers. One that the BMC has suspended is deleted.
