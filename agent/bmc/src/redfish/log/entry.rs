@@ -132,7 +132,8 @@ fn canonical(body: &Value) -> String {
     sorted(body).to_string()
 }
 
-/// How a page lists its entries: by their ids, else by their times. One step against the others is where ids start again or a clock was set.
+/// How a page lists its entries: by their ids and by their times, which must not contradict each other. One step against the others is where ids start again
+/// or a clock was set.
 pub(super) fn order_of(entries: &[&Entry]) -> Option<Order> {
     let by_id = |a: &Entry, b: &Entry| Some(a.number?.cmp(&b.number?));
     let by_time = |a: &Entry, b: &Entry| Some(a.created?.as_millis().cmp(&b.created?.as_millis()));
@@ -151,6 +152,10 @@ pub(super) fn order_of(entries: &[&Entry]) -> Option<Order> {
         (up, down) if down > 0 && (up == 0 || (up == 1 && down > 4)) => Some(Order::NewestFirst),
         _ => None,
     };
-    let ids = steps(&by_id);
-    if ids == (0, 0) { clear(steps(&by_time)) } else { clear(ids) }
+    let (ids, times) = (steps(&by_id), steps(&by_time));
+    match (clear(ids), clear(times)) {
+        (Some(by_id), Some(by_time)) => Some(by_id).filter(|order| *order == by_time),
+        (Some(order), None) => Some(order),
+        (None, order) => order.filter(|_| ids == (0, 0)),
+    }
 }

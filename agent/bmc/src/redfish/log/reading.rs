@@ -49,6 +49,8 @@ pub(super) struct Reading {
     believed: Vec<String>,
     /// It is another log now: links that were known lead to other entries.
     replaced: bool,
+    /// The beginning of a log that was replaced, until it is read: pages in its midst that were asked for before count for nothing.
+    restart: Option<String>,
 }
 
 /// What a page lists.
@@ -97,6 +99,7 @@ impl Reading {
             witnesses: HashSet::new(),
             believed: Vec::new(),
             replaced: false,
+            restart: None,
         }
     }
 
@@ -137,6 +140,8 @@ impl Reading {
                 return (Vec::new(), vec![Follow::Page { uri: instead.to_owned(), else_from: None }]);
             }
             self.resumed |= self.pages.is_empty();
+            // No order was seen from the log's beginning; a page of its midst does not show one.
+            self.unsorted |= self.resumed && self.before.order.is_none();
         }
         let unread = items.iter().filter(|i| matches!(i, Item::Link(_)) && !self.knows(i.digest())).count();
         let can_expand = expand != Expand::No && !uri.contains('?');
@@ -144,6 +149,10 @@ impl Reading {
             return (Vec::new(), vec![Follow::Expanded(uri.to_owned())]);
         }
         self.learn_order(&items);
+        if self.restart.as_deref().is_some_and(|beginning| beginning != uri) {
+            return self.new_of(items, uri, 0);
+        }
+        self.restart = None;
         let page = self.pages.len();
         self.pages.push(uri.to_owned());
         let repeated = !items.is_empty() && items.iter().all(|i| self.held.contains(&i.digest()));
@@ -202,10 +211,11 @@ impl Reading {
             }
             match item {
                 Item::Link(link) if known && !self.replaced => {
-                    let pairs = |kept: &Digests| {
-                        kept.0.windows(2).find_map(|p| (p.first() == Some(&digest)).then(|| p.last().copied()))
+                    let pair = |kept: &Digests| {
+                        let pair = kept.0.windows(2).find(|pair| pair.first() == Some(&digest))?;
+                        pair.last().copied().filter(|led_to| led_to & LINK == 0)
                     };
-                    if let Some(entry) = pairs(&self.before.told).or_else(|| pairs(&self.before.loose)).flatten() {
+                    if let Some(entry) = pair(&self.before.told).or_else(|| pair(&self.before.loose)) {
                         self.list_linked(digest, entry);
                     }
                     believed.push(link);
@@ -251,8 +261,8 @@ impl Reading {
             believed.filter(|link| self.asked.insert(link.clone(), page).is_none()).map(Follow::Entry).collect();
         if std::mem::replace(&mut self.resumed, false) {
             self.followed.clear();
-            let beginning = self.pages.first().and_then(|uri| uri.split('?').next()).map(str::to_owned);
-            again.extend(beginning.map(|uri| Follow::Page { uri, else_from: None }));
+            self.restart = self.pages.first().and_then(|uri| uri.split('?').next()).map(str::to_owned);
+            again.extend(self.restart.clone().map(|uri| Follow::Page { uri, else_from: None }));
             self.pages.clear();
             self.stuck = None;
         }
@@ -322,8 +332,13 @@ impl Reading {
         }
         let at = self.stuck.unwrap_or(self.pages.len().saturating_sub(1));
         let page = self.pages.get(at).filter(|uri| uri.contains('?')).cloned();
-        let whole = !self.broken && self.stuck.is_none();
+        let whole = !self.broken && self.stuck.is_none() && self.restart.is_none();
         let order = self.order.filter(|_| !self.unsorted);
+        // What a link led to stands behind it: of a log that was replaced, what was listed now goes first.
+        let merged = |earlier: &[u64], listed: &[u64]| match self.replaced {
+            true => joined(listed, earlier, Some(Order::NewestFirst), kept),
+            false => joined(earlier, listed, order, kept),
+        };
         let before = self.before;
         Some(match order {
             Some(Order::NewestFirst) if whole => {
@@ -342,15 +357,15 @@ impl Reading {
             }
             // Read from the beginning as far as it went: everything older was told.
             _ if whole || (order == Some(Order::OldestFirst) && before.loose.0.is_empty()) => {
-                let resumed = self.resumed || !whole;
+                let resumed = self.resumed || !whole || self.leapt.is_some();
                 let earlier = if resumed { [before.told.0.as_slice(), &before.loose.0].concat() } else { Vec::new() };
-                let (told, cut) = joined(&earlier, &self.listed, order, kept);
+                let (told, cut) = merged(&earlier, &self.listed);
                 let cut = cut || (resumed && before.cut);
                 let page = page.filter(|_| !whole || order == Some(Order::OldestFirst));
                 Cursor { told, loose: Digests::default(), page, order, cut }
             }
             _ => {
-                let (loose, _) = joined(&before.loose.0, &self.listed, order, kept);
+                let (loose, _) = merged(&before.loose.0, &self.listed);
                 Cursor { loose, page, order, ..before }
             }
         })
