@@ -127,6 +127,9 @@ pub struct ProbeArgs {
     /// Poll only this section; may be given several times. Default: all.
     #[arg(long = "section", value_name = "SECTION", value_parser = section)]
     pub sections: Vec<Section>,
+    /// Poll the sensors once more at the end, as a running agent does each minute, to see what that costs.
+    #[arg(long)]
+    pub steady: bool,
     /// Where refused logins are on record, so that no account is locked by trying: the agent's data directory. Default: agent.data_dir of
     /// $OUTBAND_AGENT_CONFIG or /etc/outband/agent.toml where that may be written, else outband-agent in $XDG_STATE_HOME or ~/.local/state.
     #[arg(long, value_name = "DIR")]

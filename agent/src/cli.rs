@@ -2,10 +2,11 @@
 
 use crate::args::{AcceptArgs, Cli, Command, LogFormat, ProbeArgs};
 use crate::config::{self, Surroundings};
-use crate::poll::pins::Pins;
 use crate::discover::args::DiscoverArgs;
+use crate::poll::pins::Pins;
 use crate::{app, check, discover, logging, probe};
 use clap::CommandFactory;
+use outband_bmc::Trust;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -61,9 +62,7 @@ async fn probe(log: LogFormat, args: &ProbeArgs) -> u8 {
             | probe::Error::NoPassword
             | probe::Error::NoRecord
             | probe::Error::WrongProtocol(..)),
-        ) => {
-            say(&error, USAGE)
-        }
+        ) => say(&error, USAGE),
     }
 }
 
@@ -86,10 +85,21 @@ fn accept(args: &AcceptArgs) -> u8 {
         Ok(config) => config,
         Err(invalid) => return say(&invalid, USAGE),
     };
-    if !config.targets.contains_key(&args.target) {
+    let Some(target) = config.targets.get(&args.target) else {
         return say(&format!("no target {} in {}", args.target, args.config.config.display()), USAGE);
-    }
-    match Pins::of(&config.data_dir).set(&args.target, args.fingerprint) {
+    };
+    let pins = Pins::of(&config.data_dir);
+    let accepted = match &target.target.trust {
+        Trust::FirstUse => pins.set(&args.target, args.fingerprint),
+        // What the config expects is offered again, and is to be believed again.
+        Trust::Pinned(print) if *print == args.fingerprint => pins.accept(&args.target),
+        Trust::Pinned(_) | Trust::Ca(_) => {
+            let why =
+                "its certificate is named in the config: change fingerprint or ca_file there, then reload the agent";
+            return say(&format!("{}: {why}", args.target), USAGE);
+        }
+    };
+    match accepted {
         Ok(()) => say(&format!("{}: {} is accepted from the next poll on", args.target, args.fingerprint), OK),
         Err(error) => say(&error, FAILED),
     }

@@ -161,6 +161,13 @@ fn accepting_a_certificate_pins_it_for_a_known_target_only() {
     assert_eq!(run(&["accept-cert", "--config", &config, "nobody", &print]).status.code(), Some(2));
     assert_eq!(run(&["accept-cert", "--config", &config, "bmc1", &print]).status.code(), Some(0));
     assert_eq!(fs::read_to_string(dir.path().join("data/pins/bmc1.pin")).unwrap().trim(), print);
+    let expected = "cd".repeat(32);
+    let with_print = fs::read_to_string(&config).unwrap() + &format!("fingerprint = \"{expected}\"\n");
+    let config = put(dir.path(), "agent.toml", &with_print);
+    let other = run(&["accept-cert", "--config", &config, "bmc1", &print]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(text(&other.stderr).contains("fingerprint"), "{}", text(&other.stderr));
+    assert_eq!(run(&["accept-cert", "--config", &config, "bmc1", &expected]).status.code(), Some(0));
 }
 
 #[test]

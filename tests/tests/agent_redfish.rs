@@ -157,18 +157,36 @@ fn neither_restarts_nor_probes_make_a_third_refused_login() {
 }
 
 #[test]
+fn a_password_that_was_changed_at_the_bmc_is_tried_once_and_then_nothing_is_asked() {
+    let site = site();
+    let bmc = site.bmc(Options::default());
+    let _agent = site.agent(&bmc);
+    assert!(wait_until(PATIENCE, || thermal(&bmc) > 2), "{}", site.log());
+    // As a BMC answers whose session ended and whose password is another one now.
+    bmc.set_faults(vec![Fault::always(Where::Everywhere, Misdeed::Status(401))]);
+    bmc.reset_stats();
+    assert!(wait_until(PATIENCE, || site.log().contains("no longer accepts")), "{}", site.log());
+    let asked = bmc.requests();
+    let posts = |requests: &[String]| requests.iter().filter(|r| r.starts_with("POST")).count();
+    assert_eq!(posts(&asked), 1, "{asked:?}");
+    // Sensors would be due each second.
+    assert!(!wait_until(Duration::from_secs(4), || bmc.requests().len() > asked.len() + 2), "{:?}", bmc.requests());
+    assert_eq!(posts(&bmc.requests()), 1);
+}
+
+#[test]
 fn a_probe_tells_what_each_step_cost_and_leaves_no_session() {
     let site = site();
     let bmc = site.bmc(Options::default());
     let (url, pass) = (bmc.url(), site.path("pass"));
-    let output =
-        site.run(&["probe", &url, "--user", USER, "--password-file", &pass, "--accept-new-cert", "-o", "json"]);
+    let login = ["probe", &url, "--user", USER, "--password-file", &pass, "--accept-new-cert"];
+    let output = site.run(&[&login[..], &["-o", "json", "--steady"]].concat());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}");
     let summary: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     let steps = summary["steps"].as_array().unwrap();
     let names: Vec<&str> = steps.iter().map(|s| s["step"].as_str().unwrap()).collect();
-    assert_eq!(names, ["login", "inventory", "sensors", "drives", "log", "logout"]);
+    assert_eq!(names, ["login", "inventory", "sensors", "drives", "log", "steady", "logout"]);
     let sum: u64 = steps.iter().map(|s| s["requests"].as_u64().unwrap()).sum();
     let stats = bmc.stats();
     assert_eq!((sum, summary["requests"].as_u64().unwrap()), (stats.requests as u64, stats.requests as u64));

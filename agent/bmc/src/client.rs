@@ -96,7 +96,7 @@ impl Bmc {
     /// What this session has met that says how to go on with the BMC.
     pub fn standing(&self) -> Standing {
         match self {
-            Self::Ipmi(_) => Standing::default(),
+            Self::Ipmi(client) => client.standing(),
             Self::Redfish(client) => client.standing(),
         }
     }

@@ -71,6 +71,13 @@ pub struct ConnectError {
     pub climbed: Vec<RungReport>,
 }
 
+impl ConnectError {
+    /// Whether the BMC refused user and password, so that trying again may lock the account.
+    pub fn is_login_refusal(&self) -> bool {
+        self.rung == Rung::Login && self.cause == Cause::Denied
+    }
+}
+
 fn hex<S: serde::Serializer>(print: &Option<Fingerprint>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&print.map(|p| p.to_string()).unwrap_or_default())
 }

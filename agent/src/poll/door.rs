@@ -1,27 +1,35 @@
 //! The way into one BMC, for every poll of it: one session, shared where the protocol allows it, opened by one at a time and closed by the last.
 
 use super::bmc::{Connect, Session};
-use super::guard::{Guard, Held};
+use super::guard::{Guard, Held, PAUSE};
 use super::one::close;
 use super::outcome;
 use super::pins::{Change, PinError, Pins};
 use crate::config::TargetConfig;
 use outband_bmc::{Address, ConnectError, Rung, Trust};
 use outband_schemas::Cause;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as Cell, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A handle on a session. Those on one session are a family: the last of them to be put down closes it.
 #[derive(Debug)]
 pub(super) struct Visit<S> {
     pub(super) session: S,
-    family: Arc<()>,
+    family: Arc<Family>,
     /// It was not open before this visit.
     pub(super) fresh: bool,
     /// It was opened for this visit, and others may use it at the same time.
     pub(super) shared: bool,
+}
+
+/// What the handles on one session have in common.
+#[derive(Debug, Default)]
+struct Family {
+    /// How many of its refused logins are on record.
+    refusals_noted: AtomicU64,
 }
 
 /// What is behind the door of one BMC.
@@ -34,6 +42,8 @@ pub(super) struct Door<S> {
 #[derive(Debug)]
 struct Inside<S> {
     kept: Option<Visit<S>>,
+    /// Why nobody who asked by then gets in: a poll that waited while another one tried in vain does not try too.
+    barred: Option<(Instant, Refusal)>,
     shut: bool,
 }
 
@@ -47,7 +57,7 @@ pub(super) struct Keys<C> {
 }
 
 /// Why there is no session.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Refusal {
     /// The ladder broke.
     #[error("{0}")]
@@ -62,13 +72,19 @@ pub(super) enum Refusal {
     #[error("the certificate has changed: pinned {}, now offered {}", .0.pinned, .0.offered)]
     Changed(Change),
     /// What is pinned cannot be known.
-    #[error(transparent)]
-    Pin(#[from] PinError),
+    #[error("{0}")]
+    Pin(Arc<PinError>),
+}
+
+impl From<PinError> for Refusal {
+    fn from(error: PinError) -> Self {
+        Self::Pin(Arc::new(error))
+    }
 }
 
 impl<S: Session> Door<S> {
     pub(super) fn new() -> Self {
-        Self { inside: Mutex::new(Inside { kept: None, shut: false }), silent: Cell::default() }
+        Self { inside: Mutex::new(Inside { kept: None, barred: None, shut: false }), silent: Cell::default() }
     }
 
     /// A handle on the session that is open, or on a new one.
@@ -76,7 +92,13 @@ impl<S: Session> Door<S> {
     where
         C: Connect<Session = S>,
     {
+        let asked = Instant::now();
         let mut inside = self.inside.lock().await;
+        if let Some((until, refusal)) = &inside.barred
+            && asked <= *until
+        {
+            return Err(refusal.clone());
+        }
         if let Some(kept) = inside.kept.take() {
             let visit = kept.share();
             return Ok(match visit {
@@ -87,10 +109,21 @@ impl<S: Session> Door<S> {
                 None => kept,
             });
         }
-        let session = keys.open(config).await?;
-        let visit = Visit { session, family: Arc::new(()), fresh: true, shared: false };
+        let session = match keys.open(config).await {
+            Ok(session) => session,
+            Err(refusal) => {
+                inside.bar(refusal.clone());
+                return Err(refusal);
+            }
+        };
+        let visit = Visit { session, family: Arc::default(), fresh: true, shared: false };
         inside.kept = visit.share();
         Ok(Visit { shared: inside.kept.is_some(), ..visit })
+    }
+
+    /// Lets nobody in for the reason that a visit has met.
+    pub(super) async fn bar(&self, refusal: Refusal) {
+        self.inside.lock().await.bar(refusal);
     }
 
     /// Ends a visit; the session stays open for the next one if it is `good`.
@@ -128,7 +161,22 @@ impl<S: Session> Door<S> {
     }
 }
 
+impl<S> Inside<S> {
+    fn bar(&mut self, refusal: Refusal) {
+        let now = Instant::now();
+        // A password that was refused is not tried again at once by whoever comes next.
+        let until = if matches!(refusal, Refusal::Login(_)) { now + PAUSE } else { now };
+        self.barred = Some((until, refusal));
+    }
+}
+
 impl<S: Session> Visit<S> {
+    /// How many refused logins of the session are not on record yet; they are from now on.
+    pub(super) fn fresh_refusals(&self) -> u64 {
+        let refused = self.session.standing().refused_logins;
+        refused.saturating_sub(self.family.refusals_noted.fetch_max(refused, Ordering::Relaxed))
+    }
+
     fn share(&self) -> Option<Self> {
         Some(Self { session: self.session.share()?, family: self.family.clone(), fresh: false, shared: false })
     }
@@ -182,7 +230,7 @@ impl<C: Connect> Keys<C> {
             tracing::info!(target = %config.id, fingerprint = %offered, "certificate pinned on first use");
             if let Err(error) = self.pins.set(&config.id, offered) {
                 close(session, config.id.as_str()).await;
-                return Err(Refusal::Pin(error));
+                return Err(error.into());
             }
         }
         Ok(session)

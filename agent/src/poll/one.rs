@@ -9,7 +9,7 @@ use super::schedule::{Job, Outcome};
 use crate::config::TargetConfig;
 use crate::push::Push;
 use crate::spooler::{self, Body, Spooler};
-use outband_bmc::{Bookmark, PollError, Polled, Standing};
+use outband_bmc::{Bookmark, ConnectError, PollError, Polled, Rung, Standing};
 use outband_schemas::{Cause, Clock, Lane, Section, TargetId, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +72,6 @@ enum Failure {
     Section(PollError),
     /// The BMC answered, that it is busy.
     Busy(PollError, Option<Duration>),
-    /// A client that logged in again was refused.
-    Refused(String),
     Changed(Change),
     Cancelled,
 }
@@ -190,7 +188,6 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
     ) -> Brought {
         let patience = patience(self.keys.deadline, task.job.section);
         let until = Instant::now() + patience;
-        let refused_before = visit.session.standing().refused_logins;
         let poll = timeout_at(until + TELL_WITHIN, visit.session.poll(task.job.section, bookmark, until));
         let result = tokio::select! {
             biased;
@@ -200,11 +197,17 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
                 detail: format!("the poll was given up after {} s (poll_deadline)", patience.as_secs()),
             }))),
         };
-        let standing = visit.session.standing();
+        let credentials = &task.config.target.credentials;
+        for _ in 0..visit.fresh_refusals() {
+            self.keys.guard.refused(&credentials.user, &task.config.target.address);
+        }
         let brought = match result {
             None => Failure::Cancelled.into(),
-            Some(result) => self.judge(result, standing, refused_before, &task.config),
+            Some(result) => self.judge(result, visit.session.standing(), &task.config),
         };
+        if let Some(Failure::NoSession(refusal)) = &brought.failure {
+            task.door.bar(refusal.clone()).await;
+        }
         let good = matches!(brought.failure, None | Some(Failure::Busy(..)));
         if !good {
             self.push.closing(&task.config.id);
@@ -214,13 +217,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
     }
 
     /// What the result of a poll comes to, given what its session has met.
-    fn judge(
-        &self,
-        result: Result<Polled, PollError>,
-        standing: Standing,
-        refused_before: u64,
-        config: &TargetConfig,
-    ) -> Brought {
+    fn judge(&self, result: Result<Polled, PollError>, standing: Standing, config: &TargetConfig) -> Brought {
         let (polled, error) = match result {
             Ok(polled) => (Some(polled), None),
             Err(error) => (None, Some(error)),
@@ -229,13 +226,11 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
             let change = Change { pinned, offered };
             Some(match self.keys.pins.note_change(&config.id, change) {
                 Ok(()) => Failure::Changed(change),
-                Err(error) => Failure::NoSession(Refusal::Pin(error)),
+                Err(error) => Failure::NoSession(error.into()),
             })
-        } else if standing.refused_logins > refused_before {
-            self.keys.guard.refused(&config.target.credentials.user, &config.target.address);
-            let user = &config.target.credentials.user;
+        } else if standing.refused_logins > 0 {
             let why = error.map_or_else(|| "it had to log in again".to_owned(), |e| e.detail);
-            Some(Failure::Refused(format!("the BMC no longer accepts user {user:?}: {why}; check user and password")))
+            Some(Failure::NoSession(Refusal::Login(no_longer(&config.target.credentials.user, &why))))
         } else {
             error.map(|error| match error.cause {
                 Cause::Busy => Failure::Busy(error, standing.wants_rest),
@@ -266,6 +261,18 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
         cancel: &CancellationToken,
     ) {
         keep(&self.spooler, target, lane, bodies, bookmarks, cancel).await;
+    }
+}
+
+/// A client that logged in again was refused.
+fn no_longer(user: &str, why: &str) -> ConnectError {
+    ConnectError {
+        rung: Rung::Login,
+        cause: Cause::Denied,
+        detail: format!("the BMC no longer accepts user {user:?}: {why}"),
+        remedy: "check user and password: they were changed at the BMC, or the account is locked".to_owned(),
+        offered: None,
+        climbed: Vec::new(),
     }
 }
 
@@ -302,7 +309,6 @@ fn meaning(failure: Failure, config: &TargetConfig, now: Timestamp) -> Meaning {
             let wait = LOOK_AGAIN.min(config.cadence.sensors);
             of(Outcome::LeaveAlone(wait), Cause::Certificate, outcome::changed_certificate(&config.id, change))
         }
-        Failure::Refused(detail) => of(Outcome::LeaveAlone(PAUSE), Cause::Denied, detail),
         Failure::Busy(error, asked) => Meaning { silent: false, ..of(Outcome::Busy(asked), error.cause, error.detail) },
         Failure::Section(error) => Meaning { silent: false, ..of(Outcome::SectionFailed, error.cause, error.detail) },
         Failure::Cancelled => Meaning { silent: false, ..of(Outcome::SectionFailed, Cause::Cancelled, String::new()) },

@@ -3,8 +3,8 @@
 use super::pins::Change;
 use super::schedule::Job;
 use crate::spooler::Body;
+use outband_bmc::ConnectError;
 use outband_bmc::PollError;
-use outband_bmc::{ConnectError, Rung};
 use outband_proto::convert::encode_set;
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, Gap, Observation, ObservationSet, Section, Source, TargetId, Timestamp,
@@ -48,7 +48,7 @@ pub(super) fn changed_certificate(target: &TargetId, change: Change) -> String {
 
 /// Whether the BMC refused user and password, so that trying again may lock the account.
 pub fn is_login_refusal(error: &ConnectError) -> bool {
-    error.cause == Cause::Denied && error.rung == Rung::Login
+    error.is_login_refusal()
 }
 
 /// Whether a poll that failed in an old session may succeed in a new one: sessions expire, BMCs restart.

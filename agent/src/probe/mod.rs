@@ -183,8 +183,10 @@ async fn poll(
     report.certificate = bmc.certificate();
     report.step("login", started.elapsed(), bmc.stats());
     let wanted = ORDER.into_iter().filter(|s| args.sections.is_empty() || args.sections.contains(s));
+    let steps = wanted.map(|section| (section.as_str(), section));
+    let again = args.steady.then_some(("steady", Section::Sensors));
     let mut over = false;
-    for section in wanted {
+    for (step, section) in steps.chain(again) {
         let began = Instant::now();
         let result = tokio::select! {
             biased;
@@ -195,8 +197,9 @@ async fn poll(
                 Err(not_begun())
             }
         };
-        report.step(section.as_str(), began.elapsed(), bmc.stats());
+        report.step(step, began.elapsed(), bmc.stats());
         match result {
+            Ok(_) if step == "steady" => {}
             Ok(polled) => report.add(section, polled.observations),
             Err(PollError { cause, detail }) => {
                 let source = String::new();

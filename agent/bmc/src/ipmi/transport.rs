@@ -5,7 +5,7 @@ use super::poll::{Ask, Poller};
 use super::refusal;
 use super::session::{Config, Event, RequestError, Session};
 use crate::{Address, Bookmark, ConnectError, PollStats, RungReport, Target};
-use crate::{PollError, Polled};
+use crate::{PollError, Polled, Standing};
 use outband_schemas::{Clock, Section};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
@@ -57,6 +57,11 @@ impl Client {
         PollStats { connections: self.link.session.logins(), ..self.link.stats }
     }
 
+    /// What this session has met that says how to go on with the BMC.
+    pub fn standing(&self) -> Standing {
+        Standing { refused_logins: u64::from(self.link.refused), ..Standing::default() }
+    }
+
     /// Ends the session at the BMC.
     pub async fn close(mut self) -> Result<(), PollError> {
         self.link.session.close(now());
@@ -71,6 +76,8 @@ struct Link {
     socket: UdpSocket,
     session: Session,
     stats: PollStats,
+    /// A login that renewed the session was refused.
+    refused: bool,
     buffer: Vec<u8>,
 }
 
@@ -90,6 +97,7 @@ impl Link {
             socket,
             session: Session::connect(config, random, now()),
             stats: PollStats::default(),
+            refused: false,
             buffer: vec![0; LONGEST_DATAGRAM],
         })
     }
@@ -127,7 +135,10 @@ impl Ask for Link {
         let id = self.session.request(request, now());
         loop {
             match self.next_event().await {
-                Event::Answered(answered, result) if answered == id => return result,
+                Event::Answered(answered, result) if answered == id => {
+                    self.refused |= matches!(&result, Err(RequestError::Lost(error)) if error.is_login_refusal());
+                    return result;
+                }
                 Event::Closed => {
                     return Err(RequestError::Lost(refusal::unreachable("the session is closed")));
                 }
