@@ -7,7 +7,7 @@ mod units;
 mod words;
 
 use super::lenient::text;
-use super::report::{Figure, Report, Seen, Status, analog, part_state, state};
+use super::report::{Figure, Report, Seen, Status, analog, part_state};
 use super::route::Role;
 use super::walk::{Node, tail};
 use crate::smart::{self, SmartFigure};
@@ -58,8 +58,7 @@ fn states(report: &mut Report<'_>, drive: &Drive<'_>) {
     ];
     for (sensor, word, pointer) in said {
         let seen = Seen { uri: format!("{}#{pointer}", drive.seen.uri), at: drive.seen.at };
-        let status = word.map(|word| words::status(&word));
-        report.push(status.and_then(|status| state(&drive.component, sensor, &status, &seen)));
+        report.push(word.and_then(|word| words::state(&drive.component, sensor, &word, &seen)));
     }
     report.push(units::operation(&drive.component, drive.body, &drive.seen));
 }

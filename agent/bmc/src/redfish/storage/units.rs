@@ -44,22 +44,31 @@ pub(super) fn controllers(report: &mut Report<'_>) {
             let seen = Seen { uri: format!("{}#/CacheSummary", node.uri), at: node.at };
             report.push(state(&component, "cache", &Status::of(cache), &seen));
         }
-        for (sensor, pointer, status) in backing(&node.body) {
+        for (sensor, pointer, said) in backing(&node.body) {
             let seen = Seen { uri: format!("{}#{pointer}", node.uri), at: node.at };
-            report.push(state(&component, &sensor, &status, &seen));
+            report.push(match said {
+                Said::Status(status) => state(&component, &sensor, &status, &seen),
+                Said::Word(word) => words::state(&component, &sensor, &word, &seen),
+            });
         }
         told.push((own, component));
     }
 }
 
 /// What keeps a cache alive without power, by its name: HPE's `BackupPowerSourceStatus` and `CacheModuleStatus`, Huawei's `CapacitanceStatus`, and the like.
-fn backing(body: &Value) -> Vec<(String, String, Status)> {
+fn backing(body: &Value) -> Vec<(String, String, Said)> {
     let mut found = Vec::new();
     search(body, "", 0, &mut found);
     found
 }
 
-fn search(value: &Value, pointer: &str, depth: usize, found: &mut Vec<(String, String, Status)>) {
+/// How a state is written: as a `Status`, or in one word.
+enum Said {
+    Status(Status),
+    Word(String),
+}
+
+fn search(value: &Value, pointer: &str, depth: usize, found: &mut Vec<(String, String, Said)>) {
     let Some(fields) = value.as_object().filter(|_| depth < 4) else { return };
     for (field, inner) in fields.iter().filter(|(f, _)| !f.contains('@') && !matches!(f.as_str(), "Links" | "Actions"))
     {
@@ -67,11 +76,13 @@ fn search(value: &Value, pointer: &str, depth: usize, found: &mut Vec<(String, S
         let backs = ["battery", "capacit", "bbu", "backuppower", "cachemodule"].iter().any(|w| plain.contains(w));
         let at = format!("{pointer}/{}", field.replace('~', "~0").replace('/', "~1"));
         if backs && ["status", "state", "health"].iter().any(|end| plain.ends_with(end)) {
-            let status = match inner {
-                Value::Object(_) => Status { state: text(inner, "State"), health: text(inner, "Health") },
-                other => as_text(other).map_or_else(Status::default, |word| words::status(&word)),
+            let said = match inner {
+                Value::Object(_) => {
+                    Some(Said::Status(Status { state: text(inner, "State"), health: text(inner, "Health") }))
+                }
+                other => as_text(other).map(Said::Word),
             };
-            found.push((clip(field, 60), at, status));
+            found.extend(said.map(|said| (clip(field, 60), at, said)));
         } else if depth == 0 && field == "Oem" || depth > 0 {
             search(inner, &at, depth + 1, found);
         }
@@ -127,19 +138,23 @@ fn volume_state(component: &ComponentId, node: &Node, seen: &Seen) -> Option<Rea
     };
     let sections: Vec<Value> = makers.into_iter().flat_map(within).collect();
     let of_maker = |fields: &[&str]| sections.iter().find_map(|s| name(s, fields));
-    if status.health.is_none()
-        && let Some(word) = of_maker(&["VolumeState", "RaidStatus", "State"])
-    {
-        let said = words::status(&word);
-        status = Status { state: said.state.or(status.state), health: said.health };
+    let word = of_maker(&["VolumeState", "RaidStatus", "State"]).filter(|_| status.health.is_none());
+    if let Some(word) = &word {
+        status = words::status(word);
     }
     let raid = name(body, &["RAIDType"])
         .or_else(|| of_maker(&["VolumeRaidLevel", "RaidLevel", "RAIDLevel", "RaidType"]))
         .or_else(|| text(body, "Raid").map(|level| format!("RAID{level}")))
         .or_else(|| name(body, &["VolumeType"]));
     let mut reading = state(component, "health", &status, seen)?;
-    if let (Some(Told::State { text, .. }), Some(raid)) = (&mut reading.value, raid) {
-        *text = format!("{text}, {}", clip(&raid, 40));
+    if let Some(Told::State { text, .. }) = &mut reading.value {
+        // The text is the maker's own; what it means is in the state.
+        if let Some(word) = word {
+            *text = word;
+        }
+        if let Some(raid) = raid {
+            *text = format!("{text}, {}", clip(&raid, 40));
+        }
     }
     Some(reading)
 }

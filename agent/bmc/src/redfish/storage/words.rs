@@ -1,6 +1,16 @@
 //! Makers' own words for the state of drives, volumes and batteries.
 
-use crate::redfish::report::Status;
+use crate::redfish::report::{self, Seen, Status};
+use outband_schemas::{ComponentId, Reading, Value};
+
+/// What a word says of a place. The text is the maker's word and nothing else; what it means is in the state.
+pub(super) fn state(component: &ComponentId, sensor: &str, word: &str, seen: &Seen) -> Option<Reading> {
+    let mut reading = report::state(component, sensor, &status(word), seen)?;
+    if let Some(Value::State { text, .. }) = &mut reading.value {
+        *text = word.to_owned();
+    }
+    Some(reading)
+}
 
 /// A word as a status: the word itself, and the health that it means where that is known.
 pub(super) fn status(word: &str) -> Status {
@@ -43,7 +53,17 @@ pub(super) fn status(word: &str) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use outband_schemas::State;
+    use outband_schemas::{ComponentClass, State, Timestamp};
+
+    #[test]
+    fn the_text_is_the_makers_word_and_the_meaning_is_in_the_state() {
+        let place = ComponentId::lenient(ComponentClass::Battery, "1");
+        let seen = Seen { uri: "/x".to_owned(), at: Timestamp::from_secs(1) };
+        for (word, meaning) in [("Present", State::Ok), ("NotPresent", State::Absent), ("Fail", State::Critical)] {
+            let told = state(&place, "BackupPowerSourceStatus", word, &seen).unwrap().value;
+            assert_eq!(told, Some(Value::State { state: meaning, text: word.to_owned() }));
+        }
+    }
 
     #[test]
     fn makers_words_mean_what_redfish_says_elsewhere() {
