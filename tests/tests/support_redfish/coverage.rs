@@ -267,11 +267,15 @@ impl Look<'_, '_> {
         let name = item.name.to_ascii_lowercase();
         let digits = |text: &str| text.chars().find(char::is_ascii_digit);
         let of_input = item.kind == "voltage" && name.starts_with("ps") && name.contains("in") && name.contains("vol");
-        let volts = item.body.get("Reading").or_else(|| item.body.get("ReadingVolts")).and_then(num).filter(|_| of_input)?;
+        let volts =
+            item.body.get("Reading").or_else(|| item.body.get("ReadingVolts")).and_then(num).filter(|_| of_input)?;
         let is_it = |r: &&&Reading| {
             r.kind == SensorKind::InputVoltage
                 && digits(r.component.slot()) == digits(&name)
-                && r.value.as_ref().and_then(|v| v.as_number()).is_some_and(|told| (told - volts).abs() <= 0.1 * volts.abs())
+                && r.value
+                    .as_ref()
+                    .and_then(|v| v.as_number())
+                    .is_some_and(|told| (told - volts).abs() <= 0.1 * volts.abs())
         };
         self.said.readings.iter().find(is_it).map(|r| r.source.0.clone())
     }
@@ -405,7 +409,10 @@ impl Look<'_, '_> {
                 Fate::Explained(format!("a discrete sensor, left out and said so at {}: {}", gap.source.0, gap.detail))
             }
             Some(gap) if gap.cause == Cause::Cancelled && self.later.at(&item.uri).iter().any(|r| good(r)) => {
-                Fate::Explained(format!("put off, said so at {}, and told by a later poll: {}", gap.source.0, gap.detail))
+                Fate::Explained(format!(
+                    "put off, said so at {}, and told by a later poll: {}",
+                    gap.source.0, gap.detail
+                ))
             }
             Some(gap) if matches!(gap.cause, Cause::Malformed | Cause::NotSupported) => {
                 Fate::Explained(format!("the client says {}: {}", gap.cause.as_str(), gap.detail))

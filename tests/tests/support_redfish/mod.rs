@@ -181,7 +181,13 @@ pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize, later: u
 }
 
 /// Serves a tree from its folder and polls it.
-pub(crate) async fn poll_tree(dir: &Path, tree: &Tree, options: Options, steady: usize, later: usize) -> Result<Told, String> {
+pub(crate) async fn poll_tree(
+    dir: &Path,
+    tree: &Tree,
+    options: Options,
+    steady: usize,
+    later: usize,
+) -> Result<Told, String> {
     let service = RedfishTree::serve(dir, options).await.map_err(|e| format!("serve: {e}"))?;
     poll(tree, &service, steady, later).await
 }

@@ -117,6 +117,7 @@ impl Scalars {
                     Ok(n) => self.plain.push(n),
                     Err(_) => self.leading.extend(num(value)),
                 }
+                self.plain.extend(seconds(text.trim()));
                 self.texts.push(clean(text));
             }
             Value::Number(n) => {
@@ -159,11 +160,40 @@ impl Scalars {
     }
 
     fn number(&self, kind: SensorKind, said: f64, coerced: bool) -> bool {
-        let flag = kind == SensorKind::FailurePredicted
-            && (said == 0.0 || said == 1.0)
-            && (self.truths || !self.texts.is_empty());
+        let flag = kind == SensorKind::FailurePredicted && (said == 0.0 || said == 1.0) && (self.truths || !self.texts.is_empty());
+        // A link that is down has no speed.
+        let down = kind == SensorKind::LinkSpeed && said == 0.0 && !self.texts.iter().any(|t| matches!(t.as_str(), "Up" | "LinkUp"));
         let from = |n: &f64| derived(*n, said);
-        flag || self.plain.iter().any(from) || coerced && self.leading.iter().any(from)
+        flag || down || self.plain.iter().any(from) || coerced && self.leading.iter().any(from)
+    }
+
+    /// Whether a clock that shows a time of these stands at this moment: one without fractions is anywhere within its second.
+    fn shows(&self, millis: i64) -> bool {
+        self.texts.iter().any(|t| {
+            let whole = if t.contains('.') { 0 } else { 500 };
+            times_in(&t.to_uppercase()).into_iter().any(|time| [time, time.saturating_add(whole)].contains(&millis))
+        })
+    }
+
+    /// Whether a word of a state is there, or one of our own for what the BMC says in other fields or does not say.
+    fn says(&self, part: &str) -> bool {
+        let number = |text: &str| text.parse::<f64>().ok();
+        let own = match part {
+            "no status given" => true,
+            "input lost" => self.holds("LossOfInput"),
+            "input out of range" => self.holds("OutOfRange"),
+            "switched off" => self.holds("Disabled") || self.holds("false"),
+            "no transceiver" => self.holds("Absent"),
+            "no signal" => self.holds("false"),
+            _ => part.starts_with("the same drive as /redfish/"),
+        };
+        let counted = || part.strip_suffix(" members").and_then(|n| n.parse().ok()).is_some_and(|n| self.lengths.contains(&n));
+        let raid = || part.strip_prefix("RAID").is_some_and(|level| self.holds(level));
+        let done = || {
+            let (what, percent) = part.strip_suffix(" %").and_then(|p| p.rsplit_once(' '))?;
+            Some(self.holds(what) && number(percent).is_some_and(|p| self.plain.iter().chain(&self.leading).any(|n| (n - p).abs() <= 0.5)))
+        };
+        own || self.holds(part) || counted() || raid() || done() == Some(true)
     }
 }
 
@@ -250,6 +280,12 @@ impl Oracle<'_> {
                 .then_some(())
                 .map_or(Some("no value and no reason".to_owned()), |()| None),
             Some(_) if matches!(r.quality, Quality::Unavailable(_)) => Some("a value that is unavailable".to_owned()),
+            Some(Told::Number(ahead)) if r.kind == SensorKind::ClockOffset => {
+                #[expect(clippy::cast_possible_truncation, reason = "an offset is a whole number of milliseconds")]
+                let told = r.observed_at.as_millis().saturating_add((ahead * 1000.0).round() as i64);
+                let here = self.at(&r.source.0, false, false);
+                (!here.shows(told)).then(|| format!("the clock's offset {ahead} comes from no time that is there"))
+            }
             Some(Told::Number(n)) => {
                 let coerced = r.quality == Quality::Suspect(Suspicion::Coerced)
                     || r.quality == Quality::Suspect(Suspicion::OutOfRange);
@@ -281,13 +317,8 @@ impl Oracle<'_> {
     }
 
     fn state(&self, r: &Reading, state: State, text: &str) -> Option<String> {
-        // Words of our own, for what the BMC says in other fields or does not say.
-        const OWN: [&str; 3] = ["no status given", "input lost", "input out of range"];
         let here = self.at(&r.source.0, false, false);
-        let counted = |part: &str| {
-            part.strip_suffix(" members").and_then(|n| n.parse().ok()).is_some_and(|n| here.lengths.contains(&n))
-        };
-        let missing = text.split(", ").find(|part| !OWN.contains(part) && !here.holds(part) && !counted(part));
+        let missing = text.split(", ").find(|part| !here.says(part));
         if let Some(part) = missing {
             return Some(format!("{part:?} is not there"));
         }
@@ -343,7 +374,7 @@ impl Oracle<'_> {
         }
         if let Some(offset) = i.bmc_clock_offset_ms {
             let told = i.observed_at.as_millis().saturating_add(offset);
-            if !holders.texts.iter().any(|t| times_in(&t.to_uppercase()).contains(&told)) {
+            if !holders.shows(told) {
                 out.push(format!("the clock's offset {offset} comes from no time that is there"));
             }
         }
@@ -353,7 +384,8 @@ impl Oracle<'_> {
     fn part(&self, p: &Part) -> Option<String> {
         let here = self.at(&p.source.0, false, false);
         let texts = [&p.manufacturer, &p.model, &p.part_number, &p.serial, &p.firmware];
-        if let Some(text) = texts.into_iter().flatten().find(|t| !here.holds(t)) {
+        let lower = |t: &str| here.texts.iter().any(|there| there.to_lowercase().contains(&clean(t).to_lowercase()));
+        if let Some(text) = texts.into_iter().flatten().find(|t| !here.holds(t) && !lower(t)) {
             return Some(format!("{text:?} is not there"));
         }
         #[expect(clippy::cast_precision_loss, reason = "sizes are compared with a tolerance")]
@@ -405,6 +437,30 @@ fn times_in(text: &str) -> Vec<i64> {
         (Some('-'), Some(h)) => vec![utc + (h * 60 + minutes) * 60_000],
         _ => vec![utc],
     }
+}
+
+/// A duration of ISO 8601, e.g. `P1DT2H3M4.5S`, in seconds.
+fn seconds(text: &str) -> Option<f64> {
+    let rest = text.strip_prefix('P')?;
+    let (mut sum, mut number, mut clock) = (0.0, String::new(), false);
+    for c in rest.chars() {
+        match c {
+            '0'..='9' | '.' => number.push(c),
+            'T' => clock = true,
+            unit => {
+                let factor = match (unit, clock) {
+                    ('D', false) => 86_400.0,
+                    ('H', true) => 3600.0,
+                    ('M', true) => 60.0,
+                    ('S', true) => 1.0,
+                    _ => return None,
+                };
+                sum += number.parse::<f64>().ok()? * factor;
+                number.clear();
+            }
+        }
+    }
+    Some(sum)
 }
 
 /// Whether a time that is told is a time that a text means: for tests of the oracle itself.
