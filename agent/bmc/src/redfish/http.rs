@@ -22,6 +22,8 @@ const IN_FLIGHT: usize = 2;
 const BUSY_RETRIES: u32 = 2;
 /// What hung before is not waited for for less than this.
 const SHORTEST_DEADLINE: Duration = Duration::from_secs(1);
+/// How long a connection takes to go back to the pool after an answer.
+const POOLED_WITHIN: Duration = Duration::from_millis(1);
 /// How long a stream may take to open, where requests have less.
 const STREAM_OPENS_WITHIN: Duration = Duration::from_secs(30);
 /// The largest body accepted outside of a walk.
@@ -359,8 +361,9 @@ impl Http {
         let headers = kept(response.headers());
         let mut body = Vec::new();
         read_body(response, &mut body, max_body, &self.counters).await?;
-        // Lets the connection go back to the pool before the next request looks for one: a handshake costs a BMC a second.
-        tokio::task::yield_now().await;
+        // Lets the connection go back to the pool before the next request looks for one: a handshake costs a BMC a second. Other tasks bring it there, so
+        // that a mere yield is sometimes too short.
+        tokio::time::sleep(POOLED_WITHIN).await;
         Ok((status, peer, headers, body))
     }
 }
