@@ -98,8 +98,9 @@ impl Bmc {
         match self.listing {
             Listing::Old => {}
             Listing::New => all.reverse(),
-            Listing::Shuffled => all
-                .sort_by_key(|e| e["Message"].to_string().bytes().fold(7u32, |h, b| h.wrapping_mul(31) ^ u32::from(b))),
+            Listing::Shuffled => {
+                all.sort_by_key(|e| super::entry::digest(std::iter::once(e["Message"].to_string())));
+            }
         }
         all
     }
