@@ -4,7 +4,9 @@
 
 use outband_bmc::client::Bmc;
 use outband_bmc::{Credentials, Polled, Secret, Target, Trust};
-use outband_schemas::{Cause, Clock, Gap, Observation, Quality, Reading, Section, SensorKind, Timestamp, Value};
+use outband_schemas::{
+    Cause, Clock, ComponentClass, Gap, Observation, Quality, Reading, Section, SensorKind, Timestamp, Value,
+};
 use outband_tests::sim::machine::{Machine, Shared, Spec};
 use outband_tests::sim::redfish_bmc::{
     Expand, Fault, Login, Misdeed, Options, RedfishMap, RedfishServer, Service, Where,
@@ -244,6 +246,27 @@ fn what_a_broken_link_or_collection_would_have_led_to_is_told() {
             let told: Vec<_> = gaps(&polled).iter().map(|g| (g.cause, g.source.0.clone())).collect();
             assert_eq!(told, [(Cause::Malformed, pointer.to_owned())], "{resource:?}");
         }
+    });
+}
+
+#[test]
+fn of_a_member_that_is_a_link_to_nowhere_no_drive_is_made_up() {
+    let chassis = json!({"Id": "1", "Drives": {"@odata.id": "/redfish/v1/Chassis/1/Drives"}});
+    let drives = json!({"Members": [{"@odata.id": 7}, {}, {"@odata.id": "/redfish/v1/Chassis/1/Drives/1"}]});
+    let drive = json!({"Id": "1", "Name": "Drive 1", "Status": {"State": "Enabled", "Health": "OK"}});
+    let more = vec![
+        ("/redfish/v1/Chassis/1", chassis),
+        ("/redfish/v1/Chassis/1/Drives", drives),
+        ("/redfish/v1/Chassis/1/Drives/1", drive),
+    ];
+    runtime().block_on(async {
+        let service = serve(more, Expand::Advertised).await;
+        let polled = poll(&service, Section::Drives).await;
+        let states = readings(&polled, SensorKind::State);
+        let disks = states.iter().filter(|r| r.component.class() == ComponentClass::Disk && r.sensor == "health");
+        assert_eq!(disks.count(), 1, "{states:?}");
+        let told: Vec<_> = gaps(&polled).iter().map(|g| (g.cause, g.source.0.as_str())).collect();
+        assert_eq!(told, [(Cause::Malformed, "/redfish/v1/Chassis/1/Drives#/Members/0")]);
     });
 }
 

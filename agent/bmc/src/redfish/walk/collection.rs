@@ -135,7 +135,8 @@ impl Walk {
             let link = lenient::target(&member);
             match link {
                 Some(uri) if !is_whole(&member, true) => links.push((skip + index, uri)),
-                link if member.is_object() && lenient::error_of(&member).is_none() => {
+                // A link that leads nowhere is no member.
+                link if lenient::is_inline(&member) && lenient::error_of(&member).is_none() => {
                     let uri = link.unwrap_or_else(|| format!("{}#/Members/{index}", from.uri));
                     let uri = uri.trim_end_matches('/').to_owned();
                     if self.seen.insert(key(&uri)) {
