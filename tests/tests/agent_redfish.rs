@@ -43,8 +43,16 @@ fn site() -> Site {
 impl Site {
     fn bmc(&self, options: Options) -> Service {
         let login = Some(Login { user: USER.to_owned(), password: PASSWORD.to_owned() });
-        let machine = Shared::new(Machine::new(Spec::new("r1-u01", "NG0000018", 18), Vec::new()), 1.0);
-        self.runtime.block_on(RedfishServer::serve(machine, Options { login, ..options })).unwrap()
+        let options = Options { login, ..options };
+        let mut bmc = None;
+        // A port that a BMC had before is free once that has ended.
+        let started = wait_until(PATIENCE, || {
+            let machine = Shared::new(Machine::new(Spec::new("r1-u01", "NG0000018", 18), Vec::new()), 1.0);
+            bmc = self.runtime.block_on(RedfishServer::serve(machine, options.clone())).ok();
+            bmc.is_some()
+        });
+        assert!(started);
+        bmc.unwrap()
     }
 
     /// Starts an agent that polls the BMC; its log goes to a file.
