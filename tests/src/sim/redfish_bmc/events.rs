@@ -1,6 +1,7 @@
 //! Events pushed by the service (DSP0266 §12): Server-Sent Events, and subscriptions that are delivered to.
 
 mod deliver;
+mod hub;
 mod stream;
 mod subscription;
 
@@ -8,14 +9,13 @@ use super::tree::key;
 use super::{error, locked};
 use crate::sim::https::{Answer, Call};
 use bytes::Bytes;
+use hub::{Hub, State, Told, record};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use subscription::Subscription;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 /// Events are pushed.
@@ -88,123 +88,6 @@ const SERVICE: &str = "/redfish/v1/EventService";
 const SUBSCRIPTIONS: &str = "/redfish/v1/EventService/Subscriptions";
 const TEST_EVENT: &str = "/redfish/v1/EventService/Actions/EventService.SubmitTestEvent";
 
-/// What open streams are told.
-#[derive(Debug, Clone)]
-enum Told {
-    /// To be sent as it is.
-    Text(String),
-    /// The stream ends as it should.
-    End,
-    /// The connection breaks.
-    Broken,
-}
-
-/// What streams and subscriptions share.
-#[derive(Debug)]
-struct Hub {
-    options: Push,
-    news: broadcast::Sender<Told>,
-    streams: AtomicUsize,
-    delivered: AtomicU64,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Events so far.
-    events: u64,
-    /// The last ones, for streams that come back.
-    past: VecDeque<(u64, Value)>,
-    subscribed: u64,
-    subscriptions: BTreeMap<u64, Subscription>,
-}
-
-impl Hub {
-    /// What comes from now on, and what came after event `last`.
-    fn listen(&self, last: Option<u64>) -> (broadcast::Receiver<Told>, Vec<(u64, Value)>) {
-        // The lock keeps new events out meanwhile: none is missed and none comes twice.
-        let state = locked(&self.state);
-        let past = state.past.iter().filter(|(id, _)| last.is_some_and(|last| *id > last)).cloned().collect();
-        (self.news.subscribe(), past)
-    }
-
-    fn tell(&self, records: Vec<Value>) {
-        let mut state = locked(&self.state);
-        state.events += 1;
-        let number = state.events;
-        let event = message(number, records);
-        if let Some(replays) = self.options.sse.as_ref().map(|s| s.replays) {
-            state.past.push_back((number, event.clone()));
-            let over = state.past.len().saturating_sub(replays);
-            state.past.drain(..over);
-        }
-        self.say(Told::Text(as_event(number, &event)));
-        state.subscriptions.values().for_each(|s| s.tell(&event));
-    }
-
-    fn say(&self, told: Told) {
-        if self.news.send(told).is_err() {
-            tracing::trace!("no event stream is open");
-        }
-    }
-
-    fn delivered(&self) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn unsubscribe(&self, number: u64) -> bool {
-        locked(&self.state).subscriptions.remove(&number).is_some()
-    }
-
-    fn suspend(&self, number: u64) {
-        if let Some(subscription) = locked(&self.state).subscriptions.get_mut(&number) {
-            subscription.suspend();
-        }
-    }
-}
-
-/// An event as the specification wants it, of these records.
-fn message(number: u64, mut records: Vec<Value>) -> Value {
-    for (i, record) in (0..).zip(&mut records) {
-        if let Value::Object(record) = record {
-            record.entry("MemberId").or_insert_with(|| format!("{i}").into());
-            record.entry("EventId").or_insert_with(|| format!("{number}{i:02}").into());
-        }
-    }
-    json!({"@odata.type": "#Event.v1_7_0.Event", "Id": number.to_string(), "Name": "Event Array", "Events": records})
-}
-
-/// A message on an event stream.
-fn as_event(id: u64, event: &Value) -> String {
-    format!("id: {id}\ndata: {event}\n\n")
-}
-
-/// The record of a log entry.
-fn record(entry: &Value, with_link: bool) -> Value {
-    let mut record = json!({"@odata.type": "#Event.v1_7_0.EventRecord", "EventType": "Alert"});
-    let taken = [
-        ("Created", "EventTimestamp"),
-        ("EventTimestamp", "EventTimestamp"),
-        ("Severity", "Severity"),
-        ("Severity", "MessageSeverity"),
-        ("Message", "Message"),
-        ("MessageId", "MessageId"),
-        ("MessageArgs", "MessageArgs"),
-    ];
-    for (from, to) in taken {
-        if let Some(value) = entry.get(from) {
-            record[to] = value.clone();
-        }
-    }
-    if let Some(origin) = entry.pointer("/Links/OriginOfCondition") {
-        record["OriginOfCondition"] = origin.clone();
-    }
-    if let (true, Some(uri)) = (with_link, entry.get("@odata.id")) {
-        record["LogEntry"] = json!({"@odata.id": uri});
-    }
-    record
-}
-
 /// What is pushed, and to whom.
 #[derive(Debug)]
 pub(super) struct Events {
@@ -217,15 +100,7 @@ pub(super) struct Events {
 impl Events {
     /// Needs a tokio runtime.
     pub(super) fn new(options: Option<Push>) -> Self {
-        let hub = options.map(|options| {
-            Arc::new(Hub {
-                options,
-                news: broadcast::channel(1024).0,
-                streams: AtomicUsize::new(0),
-                delivered: AtomicU64::new(0),
-                state: Mutex::default(),
-            })
-        });
+        let hub = options.map(|options| Arc::new(Hub::new(options)));
         Self { hub, tasks: Mutex::default(), runtime: Handle::current() }
     }
 

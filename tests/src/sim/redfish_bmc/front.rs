@@ -2,9 +2,10 @@
 
 use super::expand::{Expander, Fetched};
 use super::faults::{self, Misdeed};
-use super::query::{self, Expansion, Form, Query};
-use super::view::{Features, View};
-use super::{Content, Etag, Expand, FailingMember, NextLink, Options, Shared, Support, error, locked};
+use super::query::{self, Expansion, Query};
+use super::view::View;
+use super::wanted::Wanted;
+use super::{Content, Etag, Expand, FailingMember, NextLink, Shared, error, locked};
 use crate::sim::https::{Answer, Answers, Call};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -282,56 +283,5 @@ impl<C: Content> Front<C> {
         let entries = log["Entries"]["@odata.id"].as_str()?;
         self.shared.edits.clear_log(entries, self.view().json(entries)?);
         Some(Answer::status(204, ""))
-    }
-}
-
-/// What of a query is answered.
-struct Wanted {
-    expand: Option<Expansion>,
-    top: Option<usize>,
-    skips: bool,
-    select: bool,
-    only: bool,
-}
-
-impl Wanted {
-    /// What is to be done; an answer: the query is refused.
-    fn of(query: &Query, options: &Options, features: Option<Features>) -> Result<Self, Answer> {
-        let features = features.unwrap_or_default();
-        let refused = |status| error(status, "Base.1.8.QueryNotSupportedOnResource");
-        let supported = |support, advertised, asked| match support {
-            Support::Refused(status) if asked => Err(refused(status)),
-            Support::Advertised => Ok(asked && advertised),
-            Support::Yes => Ok(asked),
-            Support::No | Support::Refused(_) => Ok(false),
-        };
-        let top_skip = supported(options.top_skip, features.top_skip, query.top.is_some() || query.skip.is_some())?;
-        let expand = match (query.expand, options.expand) {
-            (None, Expand::Refused(_)) | (_, Expand::Ignored) => None,
-            (_, Expand::Refused(status)) => return Err(refused(status)),
-            (None, _) if query.bad => return Err(error(400, "Base.1.8.QueryParameterValueFormatError")),
-            (None, _) => None,
-            (Some(Expansion { levels: 0, .. }), _) => return Err(error(400, "Base.1.8.QueryParameterOutOfRange")),
-            (Some(wanted), Expand::Yes) => Some(Expansion { levels: wanted.levels.min(6), ..wanted }),
-            (Some(wanted), _) => {
-                let form = match wanted.form {
-                    Form::All => features.all,
-                    Form::NoLinks => features.no_links,
-                    Form::Links => features.links,
-                };
-                let any = features.all || features.no_links || features.links;
-                if any && (!form || wanted.levels > features.max_levels) {
-                    return Err(error(400, "Base.1.8.QueryParameterOutOfRange"));
-                }
-                form.then_some(wanted)
-            }
-        };
-        Ok(Self {
-            expand,
-            top: query.top.filter(|_| top_skip),
-            skips: top_skip,
-            select: supported(options.select, features.select, !query.select.is_empty())?,
-            only: supported(options.only, features.only, query.only)?,
-        })
     }
 }

@@ -15,6 +15,7 @@ mod server;
 mod sessions;
 mod tree;
 mod view;
+mod wanted;
 
 pub use account::{Request, Stats};
 pub use drift::Drift;

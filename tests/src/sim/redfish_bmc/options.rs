@@ -27,7 +27,7 @@ pub struct Options {
     pub expanded_share: Share,
     /// One request at a time; the others wait.
     pub serial: bool,
-    /// Latencies are only added up, not waited for (see [`super::Service::modelled`]).
+    /// Latencies are only added up, not waited for, those of [`super::Misdeed::Slow`] neither (see [`super::Service::modelled`]).
     pub virtual_time: bool,
     /// What `$expand` does.
     pub expand: Expand,

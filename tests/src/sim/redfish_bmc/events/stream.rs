@@ -1,6 +1,6 @@
 //! Server-Sent Events (DSP0266 §13.6, WHATWG HTML §9.2).
 
-use super::{Hub, Told, as_event};
+use super::hub::{Hub, Told, as_event};
 use crate::sim::https::Answer;
 use bytes::Bytes;
 use std::io;

@@ -1,7 +1,8 @@
 //! Subscriptions (`EventDestination`): who is delivered to, and what happens when it does not listen.
 
+use super::SUBSCRIPTIONS;
 use super::deliver::{self, Destination};
-use super::{Hub, SUBSCRIPTIONS};
+use super::hub::Hub;
 use serde_json::{Value, json};
 use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
