@@ -140,7 +140,7 @@ pub(super) fn part(component: ComponentId, node: &Node) -> Option<Part> {
             .filter(|p| is_identity(p))
             .or_else(|| oem::oem_text(body, &["PartNumber", "FruPartNumber"]).filter(|p| is_identity(p))),
         serial: serial(body).or_else(|| oem::oem_text(body, &["SerialNumber"]).filter(|s| is_identity(s))),
-        firmware: name(body, &["FirmwareVersion", "Version", "FirmwareRevision"]),
+        firmware: name(body, &["FirmwareVersion", "FirmwareRevision"]),
         capacity_bytes: mib.and_then(bytes),
         ..blank(component, &node.uri)
     })

@@ -72,6 +72,7 @@ impl Memory {
     }
 
     /// Takes a collection that was read before the first poll.
+    #[cfg(feature = "io")]
     pub(super) fn seed(&mut self, uri: &str, body: &Value, at: Timestamp) {
         let members = members(body.clone());
         let links: Vec<String> = members.iter().filter_map(target).collect();
@@ -206,6 +207,11 @@ impl Memory {
     /// Whether any sensor of a kind watches a part of a class.
     pub(super) fn has_sensor(&self, kind: SensorKind, class: ComponentClass) -> bool {
         self.taken_sensors.iter().any(|(k, id)| *k == kind && id.class() == class)
+    }
+
+    /// Whether a sensor of a kind has this name.
+    pub(super) fn has_named(&self, kind: SensorKind, name: &str) -> bool {
+        self.sensors.keys().any(|(k, _, known)| *k == kind && known == name)
     }
 
     /// Notes that a URI speaks of a place.

@@ -88,7 +88,8 @@ fn tell(report: &mut Report<'_>, node: &Node, metric: &Metric<'_>) -> bool {
         value: n.value * factor,
     });
     let known = metric.property.as_deref().and_then(|property| place(report, property));
-    let repeats = known.is_some() && metric.property.as_deref().is_some_and(is_told_directly);
+    let repeats = known.is_some() && metric.property.as_deref().is_some_and(is_told_directly)
+        || metric.property.is_none() && (is_told_directly(&metric.name) || report.memory.has_named(kind, &metric.name));
     let class = known.as_ref().map(ComponentId::class);
     // A place without a name in common may still be one that is read: then rather nothing than the same twice.
     let doubtful =
@@ -209,6 +210,7 @@ mod tests {
         let values = json!([
             {"MetricId": "CPU0Power", "MetricValue": "30", "Timestamp": "2025-01-01T00:00:02Z"},
             {"MetricId": "CPU0Power", "MetricValue": "28", "Timestamp": "2025-01-01T00:00:01Z"},
+            {"MetricId": "AverageConsumedWatts", "MetricValue": "212", "Timestamp": "2025-01-01T00:00:02Z"},
             {"MetricId": "PowerToCoolRatio", "MetricValue": "3", "Timestamp": "2025-01-01T00:00:01Z"},
             {"MetricProperty": "/redfish/v1/Chassis/1/Power#/PowerControl/0/PowerMetrics/MaxConsumedWatts", "MetricValue": "410"},
             {"MetricId": "AvgPowerHour", "MetricProperty": "/redfish/v1/Chassis/1/Power#/PowerControl/0", "MetricValue": "215.5"}]);

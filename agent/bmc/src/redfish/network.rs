@@ -8,6 +8,7 @@ use super::route::Role;
 use super::walk::Node;
 use outband_schemas::{ComponentClass, ComponentId, Part, Quality, SensorKind, State};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The collections that hold an adapter's ports, the newer one first; where the adapter only links to single ports, those links.
 pub(super) fn ports(adapter: &Value) -> (Option<String>, Vec<String>) {
@@ -28,10 +29,9 @@ pub(super) fn adapters(report: &mut Report<'_>) -> Vec<Part> {
     let mut parts = Vec::new();
     for node in report.of(Role::NetworkAdapter) {
         let wished = name(&node.body, &["Id", "Name"]).unwrap_or_else(|| node.tail().to_owned());
-        let component = report.memory.part(ComponentClass::Network, &wished, &node.uri);
-        let (collection, single) = ports(&node.body);
-        for uri in collection.iter().chain(&single) {
-            report.memory.place(&component, uri);
+        let component = report.memory.part(ComponentClass::Network, &numbered("Adapter", wished), &node.uri);
+        if let (Some(collection), _) = ports(&node.body) {
+            report.memory.place(&component, &collection);
         }
         let seen = Seen { uri: node.uri.clone(), at: node.at };
         report.push(state(&component, "health", &Status::of(&node.body), &seen));
@@ -46,7 +46,9 @@ pub(super) fn adapters(report: &mut Report<'_>) -> Vec<Part> {
 pub(super) fn links(report: &mut Report<'_>) -> Vec<Part> {
     let mut parts = Vec::new();
     for node in report.of(Role::NetworkPort) {
-        let adapter = [&node.uri, &node.parent].into_iter().find_map(|uri| report.memory.place_at(uri)).cloned();
+        // A port of …/NetworkAdapters/X/Ports/1, whichever way led to it.
+        let above = node.uri.rsplitn(3, '/').nth(2).unwrap_or_default();
+        let adapter = [node.parent.as_str(), above].into_iter().find_map(|uri| report.memory.place_at(uri)).cloned();
         let own = name(&node.body, &["PortId", "PhysicalPortNumber", "Id"]).unwrap_or_else(|| node.tail().to_owned());
         let wished = match adapter {
             Some(adapter) if !own.contains(adapter.slot()) => format!("{} port {own}", adapter.slot()),
@@ -57,20 +59,27 @@ pub(super) fn links(report: &mut Report<'_>) -> Vec<Part> {
         parts.extend(addressed(component, node));
     }
     if !report.memory.rotation.knows(Role::NetworkPort) {
+        let mut telling = BTreeSet::new();
         for node in report.of(Role::EthernetInterface) {
             let wished = name(&node.body, &["Id", "Name"]).unwrap_or_else(|| node.tail().to_owned());
-            // iLO and Supermicro number them.
-            let numbered = wished.chars().all(|c| c.is_ascii_digit());
-            let wished = if numbered { format!("Ethernet {wished}") } else { wished };
-            let component = report.memory.part(ComponentClass::Network, &wished, &node.uri);
+            let component = report.memory.part(ComponentClass::Network, &numbered("Ethernet", wished), &node.uri);
             if text(&node.body, "LinkStatus").is_some() {
                 report.memory.rotation.offer(Role::EthernetInterface, &node.parent, true);
+                telling.insert(node.parent.as_str());
             }
             link(report, &component, node, &[("SpeedMbps", 1e6)]);
             parts.extend(addressed(component, node));
         }
+        for node in report.of(Role::EthernetInterface).filter(|n| !telling.contains(n.parent.as_str())) {
+            report.memory.rotation.drop(Role::EthernetInterface, &node.parent);
+        }
     }
     parts
+}
+
+/// Some makers only number them.
+fn numbered(word: &str, name: String) -> String {
+    if name.chars().all(|c| c.is_ascii_digit()) { format!("{word} {name}") } else { name }
 }
 
 fn link(report: &mut Report<'_>, component: &ComponentId, node: &Node, speeds: &[(&str, f64)]) {
@@ -144,7 +153,6 @@ mod tests {
     use crate::redfish::memory::Memory;
     use outband_schemas::{Observation, Timestamp, Value as Said};
     use serde_json::json;
-    use std::collections::BTreeSet;
 
     #[test]
     fn a_link_that_is_down_says_why_as_far_as_it_is_known() {
@@ -188,6 +196,9 @@ mod tests {
         let mut built = Report { nodes: &nodes, lossy: BTreeSet::new(), memory: &mut memory, out: Vec::new() };
         adapters(&mut built);
         let parts = links(&mut built);
+        let again: Vec<ComponentId> = links(&mut built).into_iter().map(|p| p.component).collect();
+        assert_eq!(again, parts.iter().map(|p| p.component.clone()).collect::<Vec<_>>(), "a place stays");
+        built.out.truncate(built.out.len() / 2);
         let named: Vec<(String, Option<String>)> =
             parts.into_iter().map(|p| (p.component.to_string(), p.serial)).collect();
         assert_eq!(

@@ -182,9 +182,9 @@ fn domains(report: &mut Report<'_>, chassis: &str, node: &Node) {
             ("GpuWatts", "HasGpuPowerMetering", ComponentClass::Gpu),
         ] {
             let watts = number_field(metric, field);
+            let wished = report.within(chassis, field);
+            let component = report.memory.sensor(class, &wished, SensorKind::Power, &seen.uri, field);
             if watts.is_telling() && truth(body, metered) != Some(false) {
-                let wished = report.within(chassis, field);
-                let component = report.memory.sensor(class, &wished, SensorKind::Power, &seen.uri, field);
                 report.push(analog(
                     &component,
                     Figure::new(SensorKind::Power, field, watts),

@@ -109,9 +109,13 @@ impl Rotation {
         self.useless.insert(uri.to_owned());
     }
 
-    /// How many of each role wait for their turn.
+    /// How many of each role wait for their turn since this was last asked.
     pub(super) fn put_off(&mut self) -> BTreeMap<Role, usize> {
-        std::mem::take(&mut self.waiting)
+        let mut waiting = std::mem::take(&mut self.waiting);
+        if self.knows(Role::NetworkPort) {
+            waiting.remove(&Role::EthernetInterface);
+        }
+        waiting
     }
 }
 

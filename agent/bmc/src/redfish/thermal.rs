@@ -7,7 +7,6 @@ use super::report::{
     Figure, Report, Seen, Status, analog, class_of, name, new_thresholds, old_thresholds, part_state, place_name,
     without_zero_uppers,
 };
-use super::route::Role;
 use super::walk::Node;
 use outband_schemas::{ComponentClass, SensorKind, Thresholds};
 use serde_json::Value;
@@ -271,6 +270,7 @@ pub(super) fn emit_fan_resources(report: &mut Report<'_>, chassis: &str, fans: &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redfish::route::Role;
     use outband_schemas::Timestamp;
     use serde_json::json;
 
