@@ -71,9 +71,8 @@ impl Memory {
         }
     }
 
-    /// Takes a collection that was read before the first poll.
-    #[cfg(feature = "io")]
-    pub(super) fn seed(&mut self, uri: &str, body: &Value, at: Timestamp) {
+    /// Takes a collection that was read before the first poll, e.g. to see whether one may. Polls go on with it.
+    pub fn seed(&mut self, uri: &str, body: &Value, at: Timestamp) {
         let members = members(body.clone());
         let links: Vec<String> = members.iter().filter_map(target).collect();
         if links.len() != members.len() || next_link(body).is_some() {

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const REQUESTS: usize = 4;
 /// What one poll is expected to take at most, in seconds, unless what is needed each time takes longer.
 const SECONDS: f64 = 2.0;
+/// After so many polls everything that takes turns has had its turn, however much it is.
+const WITHIN: usize = 5;
 /// After so many polls everything is looked through again.
 const LOOK_AGAIN: u32 = 60;
 
@@ -101,12 +103,13 @@ impl Steady {
             (Some(a), Some(b)) => urgency(b).total_cmp(&urgency(a)),
             _ => std::cmp::Ordering::Equal,
         });
+        // However much is needed each time, the others have their turns too, before what they told last is old.
+        let least = plan.turns.iter().filter(|t| !t.on_trial).count() / WITHIN;
         for index in order {
             let Some(turn) = plan.turns.get_mut(index) else { continue };
             let takes = cost(&turn.ask);
-            // However much is needed each time, something else has its turn too.
             let room = asks.len() < REQUESTS && seconds + takes <= SECONDS;
-            if self.asked.is_empty() || room {
+            if self.asked.len() < least.max(1) || room {
                 turn.waited = 0;
                 seconds += takes;
                 self.asked.push(turn.ask.clone());

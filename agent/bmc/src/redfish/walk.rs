@@ -330,6 +330,9 @@ impl Walk {
                 (cause, detail)
             }
         };
+        if route::optional(pending.role) && detail.to_ascii_lowercase().contains("license") {
+            self.unlicensed(&pending, cause, &detail);
+        }
         if cause == Cause::Timeout && !pending.owner.is_empty() {
             *self.hangs.entry(pending.owner.clone()).or_default() += 1;
             let (below, others) = self.queue.drain(..).partition::<VecDeque<_>, _>(|p| p.owner == pending.owner);
@@ -375,6 +378,16 @@ impl Walk {
             self.losses.push(Loss { uri, owner, parent, role, cause: Cause::Malformed, detail, at });
         }
         Ok(value)
+    }
+
+    /// What one part needs a licence for, its like do too: they are not asked for.
+    fn unlicensed(&mut self, refused: &Pending, cause: Cause, detail: &str) {
+        let like = |p: &Pending| p.role == refused.role && !p.collection && tail(&p.uri) == tail(&refused.uri);
+        let (out, rest) = self.queue.drain(..).partition::<VecDeque<_>, _>(like);
+        self.queue = rest;
+        for pending in out {
+            self.lost(pending, cause, format!("not asked for, as of its like: {detail}"), self.now);
+        }
     }
 
     fn lost(&mut self, pending: Pending, cause: Cause, detail: String, at: Timestamp) {

@@ -21,7 +21,11 @@ pub(super) fn drives(node: &Node, body: &Value, platform: Platform) -> Vec<Step>
         Role::Telemetry => all(body, "MetricReports", Role::SmartReport).into_iter().collect(),
         Role::Storage => {
             let mut steps = storage(node, body);
-            steps.extend(each(node, body, "Volumes", Role::Volume));
+            // A volume is made of drives.
+            let empty = matches!(body.get("Drives"), Some(Value::Array(drives)) if drives.is_empty());
+            if !empty {
+                steps.extend(each(node, body, "Volumes", Role::Volume));
+            }
             steps
         }
         Role::StorageController => one(body, "Metrics", Role::DriveDetail).into_iter().collect(),

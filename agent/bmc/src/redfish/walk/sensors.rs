@@ -113,7 +113,11 @@ impl Walk {
 
     /// After a poll: makes a plan of a complete look, or notes how the plan served.
     pub(super) fn remember(&mut self, memory: &mut Memory, observations: &[Observation]) {
-        let sources = steady::sources(observations);
+        let mut sources = steady::sources(observations);
+        for node in self.nodes.iter().filter(|n| n.role == Role::Sensor && !chassis::is_figure(n)) {
+            // A state that its part tells of itself is not worth a request of its own.
+            sources.remove(&node.uri);
+        }
         if self.sensors.by_plan {
             let gave: BTreeSet<(String, usize)> =
                 sources.keys().filter_map(|uri| self.origins.get(uri)).cloned().collect();
@@ -186,7 +190,7 @@ impl Walk {
                 _ => {}
             }
             let kinds = sources.get(&node.uri).map_or(&[][..], Vec::as_slice);
-            let counts = counts_for_the_minute(memory, node, kinds);
+            let counts = self.counts_for_the_minute(memory, node, kinds);
             if let Some((collection, index)) = self.origins.get(&node.uri) {
                 let group = (collection.clone(), node.role, node.owner.clone());
                 if !kinds.is_empty() || matches!(node.role, Role::Chassis | Role::System) {
@@ -269,27 +273,35 @@ impl Walk {
             }
         }
     }
+
+    /// Whether what a resource gave is to be read each time: it is where the chassis' temperatures, fans, voltages or supplies come from.
+    fn counts_for_the_minute(&self, memory: &Memory, node: &super::Node, kinds: &[SensorKind]) -> bool {
+        let newer = |what| memory.chosen(&node.owner, what) == Some(Generation::New);
+        match node.role {
+            Role::Thermal | Role::Power => !kinds.is_empty(),
+            Role::Fan => newer("fan"),
+            Role::PowerSupply | Role::PowerSupplyMetrics => newer("power_supply"),
+            // Where there is nothing else, the sensors are what the minute counts for.
+            Role::Sensor if !self.sensors.extra.contains(&node.owner) && self.brings(memory, node) => !kinds.is_empty(),
+            Role::Sensor => kinds.iter().any(|kind| match kind {
+                // A temperature that only this resource has is one of the chassis' temperatures all the same.
+                SensorKind::Temperature => true,
+                SensorKind::FanSpeed | SensorKind::FanDuty => newer("fan"),
+                SensorKind::Voltage => newer("voltage"),
+                _ => false,
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether a sensor comes with the others of its chassis.
+    fn brings(&self, memory: &Memory, node: &super::Node) -> bool {
+        let count = memory.expander.members(&node.parent);
+        self.sensors.inline.contains(&node.parent)
+            || count.is_some_and(|n| memory.expander.second(&node.parent, n).is_some())
+    }
 }
 
 fn one(uri: &str, role: Role, owner: &str, parent: &str) -> Ask {
     Ask { uri: uri.to_owned(), role, of: What::One, owner: owner.to_owned(), parent: parent.to_owned() }
-}
-
-/// Whether what a resource gave is to be read each time: it is where the chassis' temperatures, fans, voltages or supplies come from.
-fn counts_for_the_minute(memory: &Memory, node: &super::Node, kinds: &[SensorKind]) -> bool {
-    let newer = |what| memory.chosen(&node.owner, what) == Some(Generation::New);
-    match node.role {
-        Role::Thermal | Role::Power => !kinds.is_empty(),
-        Role::Fan => newer("fan"),
-        Role::PowerSupply | Role::PowerSupplyMetrics => newer("power_supply"),
-        Role::Sensor if !chassis::is_figure(node) => false,
-        Role::Sensor => kinds.iter().any(|kind| match kind {
-            // A temperature that only this resource has is one of the chassis' temperatures all the same.
-            SensorKind::Temperature => true,
-            SensorKind::FanSpeed | SensorKind::FanDuty => newer("fan"),
-            SensorKind::Voltage => newer("voltage"),
-            _ => false,
-        }),
-        _ => false,
-    }
 }
