@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const REQUESTS: usize = 4;
 /// What one poll is expected to take at most, in seconds, unless what is needed each time takes longer.
 const SECONDS: f64 = 2.0;
-/// After so many polls everything that takes turns has had its turn, however much it is.
+/// After so many polls everything that takes turns has had its turn, at a BMC that is asked for much anyway.
 const WITHIN: usize = 5;
 /// After so many polls everything is looked through again.
 const LOOK_AGAIN: u32 = 60;
@@ -103,8 +103,11 @@ impl Steady {
             (Some(a), Some(b)) => urgency(b).total_cmp(&urgency(a)),
             _ => std::cmp::Ordering::Equal,
         });
-        // However much is needed each time, the others have their turns too, before what they told last is old.
-        let least = plan.turns.iter().filter(|t| !t.on_trial).count() / WITHIN;
+        // Where much is needed each time the others have their turns too, before what they told last is old.
+        let least = match asks.len() >= REQUESTS || seconds > SECONDS {
+            true => plan.turns.iter().filter(|t| !t.on_trial).count() / WITHIN,
+            false => 1,
+        };
         for index in order {
             let Some(turn) = plan.turns.get_mut(index) else { continue };
             let takes = cost(&turn.ask);
