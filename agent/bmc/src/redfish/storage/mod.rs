@@ -4,6 +4,8 @@ mod drives;
 #[cfg(test)]
 mod tests;
 mod units;
+#[cfg(test)]
+mod walk_tests;
 mod words;
 
 use super::lenient::text;
