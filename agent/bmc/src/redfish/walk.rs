@@ -177,6 +177,8 @@ pub struct Walk {
     /// From a member to its collection and its place there.
     origins: HashMap<String, (String, usize)>,
     sensors: sensors::Sensors,
+    /// What the BMC wants a licence for, by role and last segment, and how it said so.
+    unlicensed: BTreeMap<(Role, String), (Cause, String)>,
     /// Resources that were asked for again, with what they link to.
     folded: BTreeMap<String, Node>,
     now: Timestamp,
@@ -217,6 +219,7 @@ impl Walk {
             origins: HashMap::new(),
             sensors: sensors::Sensors::default(),
             folded: BTreeMap::new(),
+            unlicensed: BTreeMap::new(),
             now: at,
             gave_up: false,
             looked_again: false,
@@ -271,6 +274,10 @@ impl Walk {
                 return None;
             };
             let Some(pending) = self.from_cache(memory, pending) else { continue };
+            if let Some((cause, said)) = self.unlicensed.get(&(pending.role, tail(&pending.uri).to_owned())).cloned() {
+                self.lost(pending, cause, format!("not asked for, as of its like: {said}"), self.now);
+                continue;
+            }
             let hangs = self.hangs.get(&pending.owner).copied().unwrap_or(0);
             if hangs < 2 || pending.owner.is_empty() {
                 return Some(pending);
@@ -331,7 +338,8 @@ impl Walk {
             }
         };
         if route::optional(pending.role) && detail.to_ascii_lowercase().contains("license") {
-            self.unlicensed(&pending, cause, &detail);
+            // What one part needs a licence for, its like do too.
+            self.unlicensed.insert((pending.role, tail(&pending.uri).to_owned()), (cause, detail.clone()));
         }
         if cause == Cause::Timeout && !pending.owner.is_empty() {
             *self.hangs.entry(pending.owner.clone()).or_default() += 1;
@@ -378,16 +386,6 @@ impl Walk {
             self.losses.push(Loss { uri, owner, parent, role, cause: Cause::Malformed, detail, at });
         }
         Ok(value)
-    }
-
-    /// What one part needs a licence for, its like do too: they are not asked for.
-    fn unlicensed(&mut self, refused: &Pending, cause: Cause, detail: &str) {
-        let like = |p: &Pending| p.role == refused.role && !p.collection && tail(&p.uri) == tail(&refused.uri);
-        let (out, rest) = self.queue.drain(..).partition::<VecDeque<_>, _>(like);
-        self.queue = rest;
-        for pending in out {
-            self.lost(pending, cause, format!("not asked for, as of its like: {detail}"), self.now);
-        }
     }
 
     fn lost(&mut self, pending: Pending, cause: Cause, detail: String, at: Timestamp) {
