@@ -58,8 +58,11 @@ struct Metric<'a> {
     value: &'a Value,
 }
 
+/// A metric's name, its property, and what it is a metric of.
+type Key = (String, Option<String>, Option<String>);
+
 fn newest(node: &Node) -> Vec<Metric<'_>> {
-    let mut newest: BTreeMap<(String, Option<String>, Option<String>), (String, Metric<'_>)> = BTreeMap::new();
+    let mut newest: BTreeMap<Key, (String, Metric<'_>)> = BTreeMap::new();
     for (index, value) in super::lenient::list(&node.body, "MetricValues").iter().enumerate() {
         let property = text(value, "MetricProperty");
         let last = property.as_deref().map(|p| p.rsplit(['/', '#']).next().unwrap_or(p).to_owned());

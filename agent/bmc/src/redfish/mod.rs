@@ -1,7 +1,8 @@
 //! Redfish: JSON documents of a BMC become observations.
 //!
-//! A [`walk::Walk`] knows what to ask next ([`route`]) and collects what comes; when it is finished, the rooms `chassis`, `thermal`, `power`, `storage`,
-//! `log` and `inventory` turn the resources into observations. Every field goes through [`lenient`]. [`transport`] is the shell with the sockets.
+//! A [`walk::Walk`] knows what to ask next ([`route`]) and collects what comes; when it is finished, the rooms `chassis`, `thermal`, `power`, `redundancy`,
+//! `storage`, `log`, `inventory`, `module`, `network`, `metrics` and `equipment` turn the resources into observations. What adds little for a request each is
+//! read in turn ([`rotation`]). Every field goes through [`lenient`]. [`transport`] is the shell with the sockets.
 
 mod cache;
 mod chassis;
@@ -21,6 +22,8 @@ mod metrics;
 mod module;
 mod network;
 mod oem;
+#[cfg(test)]
+mod polite_tests;
 mod power;
 pub mod push;
 mod redundancy;

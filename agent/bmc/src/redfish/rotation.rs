@@ -19,7 +19,7 @@ pub(super) fn share(role: Role) -> usize {
 fn newcomers(role: Role) -> usize {
     match role {
         Role::EquipmentPart => 12,
-        Role::NetworkPort => 4,
+        Role::NetworkPort => 2,
         _ => 0,
     }
 }
@@ -40,7 +40,7 @@ pub(super) struct Rotation {
     allowance: BTreeMap<Role, usize>,
     /// How often each role was put off since the last call of [`Rotation::put_off`].
     waiting: BTreeMap<Role, usize>,
-    /// Whether any chassis of this inventory has network adapters.
+    /// Whether any chassis has network adapters.
     adapters: bool,
 }
 
@@ -49,7 +49,6 @@ impl Rotation {
     pub(super) fn begin_inventory(&mut self) {
         self.allowance.clear();
         self.waiting.clear();
-        self.adapters = false;
     }
 
     /// Notes that a chassis has network adapters.
@@ -57,7 +56,7 @@ impl Rotation {
         self.adapters = true;
     }
 
-    /// Whether a chassis of this inventory has network adapters.
+    /// Whether any chassis has network adapters.
     pub(super) fn has_adapters(&self) -> bool {
         self.adapters
     }

@@ -20,7 +20,7 @@ pub(super) fn inventory(node: &Node, body: &Value, memory: &mut Memory) -> Vec<S
         }
         Role::System => {
             let mut steps = vec![all(body, "Processors", Role::Processor), all(body, "Memory", Role::Memory)];
-            // A system's view of its ports: where those of the adapters are read it adds nothing. The chassis came first.
+            // A system's view of its ports: where those of the adapters are read it adds nothing.
             if !memory.rotation.has_adapters() {
                 steps.push(all(body, "EthernetInterfaces", Role::EthernetInterface));
             } else if let Some(uri) = link(body, "EthernetInterfaces") {
@@ -30,9 +30,6 @@ pub(super) fn inventory(node: &Node, body: &Value, memory: &mut Memory) -> Vec<S
         }
         Role::Chassis => {
             let adapters = all(body, "NetworkAdapters", Role::NetworkAdapter);
-            if adapters.is_some() {
-                memory.rotation.notice_adapters();
-            }
             let known = memory.chosen(&node.uri, "power_supply");
             let old = one(body, "Power", Role::Power).filter(|_| known != Some(Generation::New));
             let new = one(body, "PowerSubsystem", Role::PowerSubsystem).filter(|_| known != Some(Generation::Old));

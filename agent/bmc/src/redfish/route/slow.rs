@@ -67,8 +67,12 @@ fn reports(body: &Value, node: &Node, memory: &mut Memory) -> Vec<Step> {
     }
 }
 
-/// Leak detection hangs below a resource that is read with the sensors, but is itself read in turn.
+/// Leak detection hangs below a resource that is read with the sensors, but is itself read in turn. Whether there are network adapters decides what else is
+/// asked about links.
 pub(super) fn notice(node: &Node, memory: &mut Memory) {
+    if node.role == Role::Chassis && link(&node.body, "NetworkAdapters").is_some() {
+        memory.rotation.notice_adapters();
+    }
     if node.role == Role::ThermalSubsystem
         && let Some(uri) = link(&node.body, "LeakDetection")
     {
