@@ -247,3 +247,106 @@ fn too_slow(deadline: Duration) -> ConnectError {
         climbed: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outband_bmc::{Bookmark, Credentials, Fingerprint, PollError, Polled, Secret, Standing, Target};
+    use outband_schemas::{Section, TargetId};
+    use std::sync::atomic::AtomicUsize;
+
+    /// Sessions that may be had or not, and how often somebody tried.
+    #[derive(Debug, Clone, Default)]
+    struct Bmc {
+        refuses: bool,
+        tries: Arc<AtomicUsize>,
+        open: Arc<AtomicUsize>,
+    }
+
+    impl Connect for Bmc {
+        type Session = Bmc;
+
+        async fn connect(&self, _: &Target) -> Result<Bmc, ConnectError> {
+            self.tries.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            if self.refuses {
+                let error = too_slow(Duration::ZERO);
+                return Err(ConnectError { rung: Rung::Login, cause: Cause::Denied, ..error });
+            }
+            self.open.fetch_add(1, Ordering::SeqCst);
+            Ok(self.clone())
+        }
+    }
+
+    impl Session for Bmc {
+        async fn poll(&mut self, _: Section, _: Option<&Bookmark>, _: Instant) -> Result<Polled, PollError> {
+            Ok(Polled::default())
+        }
+
+        fn share(&self) -> Option<Self> {
+            Some(self.clone())
+        }
+
+        fn certificate(&self) -> Option<Fingerprint> {
+            None
+        }
+
+        fn watch(&self) -> Option<outband_bmc::redfish::push::watch::Watch> {
+            None
+        }
+
+        fn standing(&self) -> Standing {
+            Standing::default()
+        }
+
+        async fn close(self) -> Result<(), PollError> {
+            self.open.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    fn keys(dir: &tempfile::TempDir, connect: &Bmc) -> Keys<Bmc> {
+        let (pins, guard) = (Pins::of(dir.path()), Guard::of(dir.path()));
+        Keys { connect: connect.clone(), pins, guard, deadline: Duration::from_secs(5) }
+    }
+
+    fn config() -> TargetConfig {
+        let target = Target {
+            address: "https://bmc".parse().unwrap(),
+            credentials: Credentials { user: "u".into(), password: Secret::new("p") },
+            cipher: None,
+            trust: Trust::FirstUse,
+            request_deadline: Duration::from_secs(5),
+        };
+        TargetConfig { id: TargetId::new("a").unwrap(), target, cadence: Default::default(), push: Default::default() }
+    }
+
+    #[tokio::test]
+    async fn a_login_that_is_refused_is_not_tried_by_those_who_waited_or_come_right_after() {
+        let (dir, bmc) = (tempfile::tempdir().unwrap(), Bmc { refuses: true, ..Bmc::default() });
+        let (door, keys, config) = (Door::new(), keys(&dir, &bmc), config());
+        let (first, second) = tokio::join!(door.enter(&keys, &config), door.enter(&keys, &config));
+        assert!(matches!((first, second), (Err(Refusal::Login(_)), Err(Refusal::Login(_)))));
+        assert!(door.enter(&keys, &config).await.is_err());
+        assert_eq!(bmc.tries.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn two_share_one_session_which_the_last_of_them_closes_when_it_is_no_good_any_more() {
+        let (dir, bmc) = (tempfile::tempdir().unwrap(), Bmc::default());
+        let (door, keys, config) = (Door::new(), keys(&dir, &bmc), config());
+        let (first, second) = tokio::join!(door.enter(&keys, &config), door.enter(&keys, &config));
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!(bmc.tries.load(Ordering::SeqCst), 1);
+        door.leave(first, false, "a").await;
+        assert_eq!(bmc.open.load(Ordering::SeqCst), 1, "the other still uses it");
+        let third = door.enter(&keys, &config).await.unwrap();
+        assert_eq!(bmc.open.load(Ordering::SeqCst), 2, "a new one for who comes now");
+        door.leave(second, true, "a").await;
+        assert_eq!(bmc.open.load(Ordering::SeqCst), 1);
+        door.leave(third, true, "a").await;
+        assert_eq!(bmc.open.load(Ordering::SeqCst), 1, "kept for the next");
+        door.shut("a").await;
+        assert_eq!(bmc.open.load(Ordering::SeqCst), 0);
+    }
+}
