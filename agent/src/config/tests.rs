@@ -222,3 +222,37 @@ fn the_schema_in_the_tree_is_that_of_the_code() {
     let kept = fs::read_to_string(SCHEMA).unwrap_or_default();
     assert!(kept == schema, "the config changed: renew schemas/json/agent.schema.json");
 }
+
+#[test]
+fn push_needs_no_config_and_its_listener_is_off_unless_it_is_wanted() {
+    let dir = site();
+    let config = check(&dir, GOOD).unwrap();
+    assert_eq!(config.push, Push { stream: true, log: Duration::from_secs(600), listener: None });
+    assert!(config.targets.values().all(|t| t.push == PushMode::Auto));
+    let text = GOOD.replace("[cadence]", "[push]\nlisten = \"[::]:7443\"\nurl = \"https://10.0.0.5:7443/\"\n[cadence]");
+    let listener = check(&dir, &text).unwrap().push.listener.unwrap();
+    assert_eq!((listener.at.port(), listener.url.as_str(), listener.identity), (7443, "https://10.0.0.5:7443", None));
+}
+
+#[test]
+fn every_mistake_about_push_is_named() {
+    let dir = site();
+    let push = "[push]\nlog = \"soon\"\nlisten = \"here\"\nurl = \"https://a/b\"\ncert_file = \"ca.pem\"\n[cadence]";
+    let text = GOOD.replace("[cadence]", push).replace("cipher = 3", "cipher = 3\npush = \"sometimes\"");
+    let fields: Vec<String> = check(&dir, &text).unwrap_err().into_iter().map(|(_, field, _)| field).collect();
+    assert_eq!(fields, ["push.key_file", "push.log", "push.listen", "push.url", "targets[0].push"]);
+    let half = GOOD.replace("[cadence]", "[push]\nlisten = \"0.0.0.0:1\"\n[cadence]");
+    assert_eq!(check(&dir, &half).unwrap_err()[0].1, "push.url");
+}
+
+#[test]
+fn the_listeners_key_is_for_its_owner_alone() {
+    let dir = site();
+    let key = dir.path().join("key.pem");
+    fs::write(&key, "x").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let push = "[push]\nlisten = \"0.0.0.0:1\"\nurl = \"https://a\"\ncert_file = \"ca.pem\"\nkey_file = \"key.pem\"\n[cadence]";
+    let problems = check(&dir, &GOOD.replace("[cadence]", push)).unwrap_err();
+    assert_eq!((problems.len(), problems[0].1.as_str()), (1, "push.key_file"));
+    assert!(problems[0].2.contains("chmod 600"), "{problems:?}");
+}

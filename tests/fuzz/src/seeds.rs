@@ -16,7 +16,7 @@ use prost::Message;
 use std::path::Path;
 use std::time::Duration;
 
-pub use service::{redfish_body, redfish_walk, root};
+pub use service::{redfish_body, redfish_sse, redfish_walk, root};
 
 /// Writes a target's seeds into the corpus that the fuzzer was given, if that is empty.
 ///

@@ -247,3 +247,27 @@ pub fn redfish_body() -> Vec<Vec<u8>> {
     ];
     tree().values().map(|v| v.to_string().into_bytes()).chain(odd.map(<[u8]>::to_vec)).collect()
 }
+
+/// Streams of server-sent events; the first byte says where they are cut.
+pub fn redfish_sse() -> Vec<Vec<u8>> {
+    let record = json!({
+        "EventType": "Alert", "EventId": "7", "EventTimestamp": "2026-01-31T08:00:00-06:00", "Severity": "Critical", "MemberId": "0",
+        "Message": "Fan 3 failed.", "MessageId": "Alert.1.0.Fan", "Context": "c",
+        "LogEntry": {"@odata.id": "/redfish/v1/Systems/1/LogServices/SEL/Entries/7"},
+        "OriginOfCondition": {"@odata.id": "/redfish/v1/Chassis/1"},
+    });
+    let event = json!({"@odata.type": "#Event.v1_9_0.Event", "Id": "1", "Events": [record, record]});
+    let report = json!({"@odata.type": "#MetricReport.v1_4_0.MetricReport", "MetricValues": []});
+    let service = json!({
+        "ServiceEnabled": true, "ServerSentEventUri": "/redfish/v1/SSE", "Subscriptions": {"@odata.id": "/redfish/v1/EventService/Subscriptions"},
+        "EventTypesForSubscription": ["Alert"], "EventFormatTypes": ["Event"], "SSEFilterPropertiesSupported": {"EventFormatType": true},
+    });
+    let pretty = serde_json::to_string_pretty(&event).unwrap_or_default();
+    let streams = [
+        format!("\u{feff}: keep-alive\r\n\r\nretry: 5000\r\nid: 1\r\nevent: message\r\ndata: {event}\r\n\r\n"),
+        format!("id: 2\ndata: {pretty}\n\ndata: {report}\n\ndata: {record}\n\n"),
+        pretty.lines().map(|line| format!("data: {line}\r")).collect::<String>() + "\r",
+        format!("data: {service}\n\ndata: [{event},{event}]\n\n"),
+    ];
+    streams.into_iter().zip([1u8, 7, 255, 0]).map(|(stream, cut)| [vec![cut], stream.into_bytes()].concat()).collect()
+}
