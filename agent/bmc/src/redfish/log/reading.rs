@@ -334,12 +334,18 @@ impl Reading {
         let page = self.pages.get(at).filter(|uri| uri.contains('?')).cloned();
         let whole = !self.broken && self.stuck.is_none() && self.restart.is_none();
         let order = self.order.filter(|_| !self.unsorted);
-        // What a link led to stands behind it: of a log that was replaced, what was listed now goes first.
-        let merged = |earlier: &[u64], listed: &[u64]| match self.replaced {
-            true => joined(listed, earlier, Some(Order::NewestFirst), kept),
-            false => joined(earlier, listed, order, kept),
+        // What a link led to stands behind it, so what is listed now keeps its place.
+        let merged = |earlier: &[u64], listed: &[u64]| {
+            let unlisted: Vec<u64> = earlier.iter().copied().filter(|d| !self.held.contains(d)).collect();
+            joined(&unlisted, listed, order, kept)
         };
-        let before = self.before;
+        let mut before = self.before;
+        if !whole {
+            // Links that were not seen again may lead elsewhere by now.
+            for digests in [&mut before.told.0, &mut before.loose.0] {
+                digests.retain(|d| d & LINK == 0 || self.held.contains(d));
+            }
+        }
         Some(match order {
             Some(Order::NewestFirst) if whole => {
                 let older: &[u64] = if self.connected { &before.told.0 } else { &[] };

@@ -270,18 +270,21 @@ proptest! {
         prop_assert!(listener.poll(&mut bmc).is_empty());
     }
 
+    /// After a page that failed an entry may be told again; its natural key keeps it single.
     #[test]
-    fn entries_that_are_only_linked_to_are_told_exactly_once(
+    fn no_entry_that_is_only_linked_to_is_missed_and_without_failures_none_is_told_twice(
         listing in listings(), page in prop_oneof![3usize..8, Just(1000)], expands in any::<bool>(), steps in steps(),
     ) {
         let page = if listing == Listing::Shuffled { page + 10 } else { page };
         let mut bmc = Bmc { linked: true, expands, ..Bmc::new(listing, page) };
         let mut listener = Listener::default();
+        let mut failed = false;
         for step in steps {
             match step {
                 Step::Append(count) => bmc.append(count),
                 Step::Clear => bmc.clear(),
                 Step::Poll(fails) => {
+                    failed |= !fails.is_empty();
                     bmc.fails = fails;
                     listener.poll(&mut bmc);
                 }
@@ -293,7 +296,7 @@ proptest! {
         listener.poll(&mut bmc);
         listener.poll(&mut bmc);
         prop_assert_eq!(listener.missing(&bmc), Vec::<Value>::new());
-        prop_assert!(listener.told.values().all(|n| *n == 1), "{:?}", listener.told);
+        prop_assert!(failed || listener.told.values().all(|n| *n == 1), "{:?}", listener.told);
     }
 }
 
