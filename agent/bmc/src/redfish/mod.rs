@@ -2,13 +2,14 @@
 //!
 //! A [`walk::Walk`] knows what to ask next ([`route`]) and collects what comes; when it is finished, the rooms `chassis`, `thermal`, `power`, `redundancy`,
 //! `storage`, `log`, `inventory`, `module`, `network`, `metrics` and `equipment` turn the resources into observations. What adds little for a request each is
-//! read in turn (`rotation`). Every field goes through [`lenient`]. [`transport`] is the shell with the sockets.
+//! read in turn (`rotation`). Every field goes through [`lenient`], and `faults` tells of those that hold something else. [`transport`] is the
+//! shell with the sockets.
 
 mod cache;
 mod chassis;
+mod equipment;
 mod expand;
 mod faults;
-mod equipment;
 #[cfg(feature = "io")]
 mod http;
 mod inventory;
