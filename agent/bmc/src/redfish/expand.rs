@@ -25,6 +25,8 @@ pub enum Expand {
 const LONGEST: f64 = 5.0;
 /// What a request takes until it was measured, in seconds.
 const TYPICAL: f64 = 0.4;
+/// Collections that usually have so many members may have far more.
+const MANY: usize = 16;
 /// How often expanding may fail before it is not tried again.
 const FAILURES: u8 = 3;
 
@@ -139,13 +141,15 @@ impl Expander {
             return Form::Plain;
         }
         let known = self.counts.get(uri).copied();
-        match known.unwrap_or_else(|| usual(role)) {
-            n if self.fits(n) => Form::Expanded,
-            _ => match (self.pages, known) {
-                (Some(true), _) => Form::Page { skip: 0, top: self.page() },
-                (None, _) => Form::Count,
-                (Some(false), _) => Form::Plain,
-            },
+        let fits = self.fits(known.unwrap_or_else(|| usual(role)));
+        match (self.pages, known) {
+            // It may hold more than is usual: `$top` keeps the answer small wherever it is not ignored.
+            (Some(true), None) => self.first_page(),
+            (None, None) if fits && usual(role) >= MANY => self.first_page(),
+            _ if fits => Form::Expanded,
+            (Some(true), _) => self.first_page(),
+            (None, _) => Form::Count,
+            (Some(false), _) => Form::Plain,
         }
     }
 

@@ -50,7 +50,11 @@ impl Walk {
             Form::Plain | Form::Count | Form::Expanded => 0,
         };
         let held = members.len();
-        let complete = next_page.is_none() && !pending.uri.contains('?') && !matches!(pending.form, Form::Page { .. });
+        let whole = match pending.form {
+            Form::Page { skip, top } => skip == 0 && held < top && said.is_none_or(|said| said <= held),
+            Form::Plain | Form::Count | Form::Expanded => true,
+        };
+        let complete = whole && next_page.is_none() && !pending.uri.contains('?');
         if complete && pending.role != Role::LogEntry {
             memory.expander.count(&pending.uri, held);
             let links: Vec<Value> =
@@ -108,11 +112,19 @@ impl Walk {
         held: usize,
         said: Option<usize>,
     ) {
+        let counted = memory.expander.members(&pending.uri) == Some(reached);
         let total = said.filter(|n| *n >= reached);
         if let Some(total) = total {
             memory.expander.count(&pending.uri, total);
+            if total > reached && held == top {
+                memory.expander.paged(true);
+            }
         }
-        let more = held > 0 && total.map_or(held == top, |total| total > reached);
+        // Some count what they send: a full page is the last one only where the number was known before.
+        let more = held > 0 && (total.is_some_and(|total| total > reached) || held == top && !counted);
+        if !more {
+            memory.expander.count(&pending.uri, reached);
+        }
         if more && pending.mode != Mode::Window && !self.sensors.enough(&pending.owner, pending.role) {
             self.queue.push_front(Pending { form: Form::Page { skip: reached, top }, ..pending.clone() });
         } else if more && pending.mode == Mode::Look {
@@ -205,7 +217,7 @@ impl Walk {
     /// The body of something that the BMC says is unchanged; a collection that came with its members is put together again.
     pub(super) fn unchanged(&mut self, memory: &mut Memory, pending: &Pending, at: Timestamp) -> Option<Value> {
         let mut body = memory.cache.unchanged(&key(&pending.uri), self.section, at)?;
-        if pending.form == Form::Expanded
+        if matches!(pending.form, Form::Expanded | Form::Page { .. })
             && let Some(list) = body.get_mut("Members").and_then(Value::as_array_mut)
         {
             for member in list.iter_mut() {
