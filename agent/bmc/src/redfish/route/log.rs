@@ -1,7 +1,6 @@
 //! Section log: what to read after a resource.
 
 use super::{Role, Step, all, top};
-use crate::redfish::lenient::truth;
 use crate::redfish::walk::Node;
 use serde_json::Value;
 
@@ -11,7 +10,7 @@ pub(super) fn log(node: &Node, body: &Value) -> Vec<Step> {
         Role::System | Role::Manager | Role::Chassis => {
             all(body, "LogServices", Role::LogService).into_iter().collect()
         }
-        Role::LogService if truth(body, "ServiceEnabled") == Some(false) => Vec::new(),
+        // One that is switched off takes no new entries, and still holds the old ones.
         Role::LogService => all(body, "Entries", Role::LogEntry).into_iter().collect(),
         _ => Vec::new(),
     }
