@@ -212,7 +212,8 @@ fn look_at_list(name: &str, value: &Value, at: &str, found: &mut Vec<Bad>) {
     let name = if at.is_empty() { name.to_owned() } else { format!("{at}/{name}") };
     match value {
         Value::Array(elements) => {
-            let bad = elements.iter().enumerate().filter(|(_, e)| !lenient::is_inline(e) && lenient::target(e).is_none());
+            let bad =
+                elements.iter().enumerate().filter(|(_, e)| !lenient::is_inline(e) && lenient::target(e).is_none());
             found.extend(bad.map(|(index, e)| Bad { field: format!("{name}/{index}"), ..Bad::new("", e) }));
         }
         _ if leads_nowhere(value) || is_no_list(value) => found.push(Bad { field: name, ..Bad::new("", value) }),
