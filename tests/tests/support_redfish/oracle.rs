@@ -160,9 +160,13 @@ impl Scalars {
     }
 
     fn number(&self, kind: SensorKind, said: f64, coerced: bool) -> bool {
-        let flag = kind == SensorKind::FailurePredicted && (said == 0.0 || said == 1.0) && (self.truths || !self.texts.is_empty());
+        let flag = kind == SensorKind::FailurePredicted
+            && (said == 0.0 || said == 1.0)
+            && (self.truths || !self.texts.is_empty());
         // A link that is down has no speed.
-        let down = kind == SensorKind::LinkSpeed && said == 0.0 && !self.texts.iter().any(|t| matches!(t.as_str(), "Up" | "LinkUp"));
+        let down = kind == SensorKind::LinkSpeed
+            && said == 0.0
+            && !self.texts.iter().any(|t| matches!(t.as_str(), "Up" | "LinkUp"));
         let from = |n: &f64| derived(*n, said);
         flag || down || self.plain.iter().any(from) || coerced && self.leading.iter().any(from)
     }
@@ -187,11 +191,16 @@ impl Scalars {
             "no signal" => self.holds("false"),
             _ => part.starts_with("the same drive as /redfish/"),
         };
-        let counted = || part.strip_suffix(" members").and_then(|n| n.parse().ok()).is_some_and(|n| self.lengths.contains(&n));
+        let counted =
+            || part.strip_suffix(" members").and_then(|n| n.parse().ok()).is_some_and(|n| self.lengths.contains(&n));
         let raid = || part.strip_prefix("RAID").is_some_and(|level| self.holds(level));
         let done = || {
             let (what, percent) = part.strip_suffix(" %").and_then(|p| p.rsplit_once(' '))?;
-            Some(self.holds(what) && number(percent).is_some_and(|p| self.plain.iter().chain(&self.leading).any(|n| (n - p).abs() <= 0.5)))
+            Some(
+                self.holds(what)
+                    && number(percent)
+                        .is_some_and(|p| self.plain.iter().chain(&self.leading).any(|n| (n - p).abs() <= 0.5)),
+            )
         };
         own || self.holds(part) || counted() || raid() || done() == Some(true)
     }
@@ -323,12 +332,29 @@ impl Oracle<'_> {
             return Some(format!("{part:?} is not there"));
         }
         let bears = match state {
-            State::Ok => r.sensor != "health" || here.any(&["ok", "good", "normal"]),
-            State::Warning => {
-                here.any(&["warn", "degraded", "minor", "caution", "critical", "loss", "outofrange", "noncritical"])
-            }
-            State::Critical => here.any(&["crit", "fail", "fatal", "major", "error", "loss"]),
-            State::Absent => here.any(&["absent"]),
+            State::Ok => r.sensor != "health" || here.any(&["ok", "good", "normal", "optimal", "online", "ready"]),
+            State::Warning => here.any(&[
+                "warn",
+                "degraded",
+                "minor",
+                "caution",
+                "critical",
+                "loss",
+                "outofrange",
+                "charging",
+                "learning",
+                "low",
+                "rebuild",
+                "predict",
+                "recover",
+                "threshold",
+                "reconstruct",
+                "resync",
+                "down",
+            ]),
+            State::Critical => here
+                .any(&["crit", "fail", "fatal", "major", "error", "loss", "offline", "wearout", "missing", "faulty"]),
+            State::Absent => here.any(&["absent", "notpresent", "notinstalled"]),
             State::Unknown => true,
         };
         (!bears).then(|| format!("nothing there says {state:?}"))
