@@ -48,7 +48,7 @@ impl Bmc {
 
     /// Writes into its log, and pushes that.
     fn happens(&self, dimm: usize) {
-        self.machine.now().log(Happening::EccCorrected { dimm: dimm.try_into().unwrap() }, true);
+        self.machine.now().log(Happening::EccCorrected { dimm }, true);
     }
 
     fn streams(&self) -> usize {

@@ -160,7 +160,7 @@ impl Desk {
     }
 
     /// What is to be stored, if it has changed since it last was.
-    pub(super) fn to_store(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn take_changes(&mut self) -> Option<Vec<u8>> {
         if self.stored == self.kept {
             return None;
         }
@@ -269,10 +269,10 @@ mod tests {
     #[test]
     fn what_did_not_change_is_not_stored_again() {
         let mut desk = Desk::default();
-        assert_eq!(desk.to_store(), None);
+        assert_eq!(desk.take_changes(), None);
         desk.heard(delivery(1), 1, at(0));
-        let stored = desk.to_store().unwrap();
-        assert_eq!(desk.to_store(), None);
+        let stored = desk.take_changes().unwrap();
+        assert_eq!(desk.take_changes(), None);
         let mut again = Desk::default();
         again.restore(serde_json::from_slice(&stored).unwrap());
         assert_eq!(again.kept, desk.kept);

@@ -194,7 +194,7 @@ impl Push {
         let mark = {
             let mut desk = seat.desk();
             desk.log_read(began, SystemClock.now(), observations);
-            desk.to_store()
+            desk.take_changes()
         };
         seat.changed.notify_one();
         Some((key(target), mark?))

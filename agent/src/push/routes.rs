@@ -1,7 +1,7 @@
 //! The paths that BMCs post to: one for each target, with a token that only its BMC is told.
 
 use outband_schemas::TargetId;
-use rand::{CryptoRng, Rng, RngExt};
+use rand::{CryptoRng, RngExt};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use subtle::ConstantTimeEq;
@@ -123,7 +123,7 @@ pub(super) fn prefix(target: &TargetId) -> String {
 }
 
 /// 160 bits in hex.
-fn token(rng: &mut (impl CryptoRng + Rng)) -> String {
+fn token(rng: &mut impl CryptoRng) -> String {
     let bits: [u8; 20] = rng.random();
     bits.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -426,7 +426,7 @@ impl Watcher {
     }
 
     async fn store(&self) {
-        let bytes = self.seat.desk().to_store();
+        let bytes = self.seat.desk().take_changes();
         if let Some(bytes) = bytes
             && let Err(error) = self.spooler.append(Lane::Event, Vec::new(), vec![(key(&self.target), bytes)]).await
         {
@@ -440,7 +440,7 @@ impl Watcher {
             return self.store().await;
         }
         let set = outcome::set(&self.target, Section::Log, SystemClock.now(), events);
-        let marks = self.seat.desk().to_store().map(|bytes| (key(&self.target), bytes)).into_iter().collect();
+        let marks = self.seat.desk().take_changes().map(|bytes| (key(&self.target), bytes)).into_iter().collect();
         if let Err(error) = self.spooler.append(Lane::Event, outcome::bodies(set), marks).await {
             tracing::error!(target = %self.target, %error, "events that were heard are lost");
         }
