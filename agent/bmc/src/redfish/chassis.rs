@@ -91,7 +91,7 @@ pub(super) fn told(nodes: &[Node], owner: &str) -> Told {
 /// How many sensors of a chassis were read, and how many of them say what neither `Thermal` nor `Power` says.
 pub(super) fn new_sensors(nodes: &[Node], owner: &str) -> (usize, usize) {
     let of = |role| nodes.iter().filter(move |n| n.role == role && n.owner == owner);
-    let thermals = of(Role::Thermal).flat_map(|n| thermal::temperatures(n).into_iter().chain(thermal::fans(n)));
+    let thermals = of(Role::Thermal).flat_map(|n| thermal::temperatures(n).chain(thermal::fans(n)));
     let known: BTreeSet<String> =
         thermals.chain(of(Role::Power).flat_map(power::voltages)).map(|i| plain(&i.name)).collect();
     let sensors: Vec<Item> = of(Role::Sensor).map(thermal::sensor).collect();

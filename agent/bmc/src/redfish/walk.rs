@@ -273,7 +273,7 @@ impl Walk {
                 }
                 return None;
             };
-            let Some(pending) = self.from_cache(memory, pending) else { continue };
+            let Some(pending) = self.unless_kept(memory, pending) else { continue };
             if let Some((cause, said)) = self.unlicensed.get(&(pending.role, tail(&pending.uri).to_owned())).cloned() {
                 self.lost(pending, cause, format!("not asked for, as of its like: {said}"), self.now);
                 continue;

@@ -16,6 +16,9 @@ const ONE_OF: usize = 4;
 /// What a window of sensors that has its turn may take, in seconds.
 const WINDOW: f64 = 1.0;
 
+/// A member that gave something: its place, its URI, and whether it is to be read each time.
+type Member = (usize, String, bool);
+
 /// What a poll of the sensors knows beside its resources.
 #[derive(Debug, Default)]
 pub(super) struct Sensors {
@@ -182,7 +185,7 @@ impl Walk {
     /// What the next polls are to ask for.
     fn plan(&self, memory: &Memory, sources: &BTreeMap<String, Vec<SensorKind>>) -> Learned {
         let mut learned = Learned { listed: self.sensors.listed.clone(), ..Learned::default() };
-        let mut collections: BTreeMap<(String, Role, String), Vec<(usize, String, bool)>> = BTreeMap::new();
+        let mut collections: BTreeMap<(String, Role, String), Vec<Member>> = BTreeMap::new();
         for node in &self.nodes {
             match node.role {
                 Role::Root => continue,
@@ -232,7 +235,7 @@ impl Walk {
         collection: &str,
         role: Role,
         owner: &str,
-        mut members: Vec<(usize, String, bool)>,
+        mut members: Vec<Member>,
     ) {
         members.sort();
         let whole = Ask {

@@ -80,7 +80,7 @@ impl Walk {
     }
 
     /// Takes a resource that has come with another one since it was asked for, else gives it back.
-    pub(super) fn from_cache(&mut self, memory: &mut Memory, pending: Pending) -> Option<Pending> {
+    pub(super) fn unless_kept(&mut self, memory: &mut Memory, pending: Pending) -> Option<Pending> {
         if pending.collection || pending.form != Form::Plain || pending.mode != Mode::Look {
             return Some(pending);
         }
