@@ -209,8 +209,11 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
             task.door.bar(refusal.clone()).await;
         }
         let good = matches!(brought.failure, None | Some(Failure::Busy(..)));
-        if !good {
-            self.push.closing(&task.config.id);
+        match brought.failure {
+            // The target goes, or the agent does: while its session is open, what push has at the BMC is taken back.
+            Some(Failure::Cancelled) => self.push.leave(&task.config.id).await,
+            _ if !good => self.push.closing(&task.config.id),
+            _ => {}
         }
         task.door.leave(visit, good, task.config.id.as_str()).await;
         brought
