@@ -1,5 +1,6 @@
 //! One client for every BMC: connect, poll a section, close.
 
+use crate::redfish::knowledge::Knowledge;
 use crate::{Address, Bookmark, ConnectError, Fingerprint, PollError, PollStats, Polled, RungReport, Standing, Target};
 use crate::{ipmi, redfish};
 use outband_schemas::{Cause, Clock, Section};
@@ -17,10 +18,15 @@ pub enum Bmc {
 impl Bmc {
     /// Climbs the ladder up to and including [`crate::Rung::Privilege`].
     pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
+        Self::connect_knowing(target, &Knowledge::default()).await
+    }
+
+    /// The same, with what BMCs of the same platform showed of themselves; what this one shows is added.
+    pub async fn connect_knowing(target: &Target, knowledge: &Knowledge) -> Result<Self, ConnectError> {
         match target.address {
             Address::Ipmi { .. } => ipmi::transport::Client::connect(target).await.map(|c| Self::Ipmi(Box::new(c))),
             Address::Redfish { .. } => {
-                redfish::transport::Client::connect(target).await.map(|c| Self::Redfish(Box::new(c)))
+                redfish::transport::Client::connect(target, knowledge).await.map(|c| Self::Redfish(Box::new(c)))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::clock::SystemClock;
 use outband_bmc::client::Bmc;
+use outband_bmc::redfish::knowledge::Knowledge;
 use outband_bmc::redfish::push::watch::Watch;
 use outband_bmc::{Bookmark, ConnectError, Fingerprint, Target};
 use outband_bmc::{PollError, Polled, Standing};
@@ -46,14 +47,17 @@ pub trait Session: Sized + Send + 'static {
 }
 
 /// Real BMCs, over the network.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Network;
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// What BMCs of one platform showed of themselves, for the others.
+    knowledge: Knowledge,
+}
 
 impl Connect for Network {
     type Session = Bmc;
 
     fn connect(&self, target: &Target) -> impl Future<Output = Result<Bmc, ConnectError>> + Send {
-        Bmc::connect(target)
+        Bmc::connect_knowing(target, &self.knowledge)
     }
 }
 

@@ -77,7 +77,7 @@ pub struct Poller<C: Connect, K, R> {
 impl<K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<Network, K, R> {
     /// A poller of real BMCs.
     pub fn new(spooler: Spooler, pins: Pins, guard: Guard, clock: K, rng: R) -> Self {
-        Self::with(Network, spooler, pins, guard, clock, rng)
+        Self::with(Network::default(), spooler, pins, guard, clock, rng)
     }
 }
 

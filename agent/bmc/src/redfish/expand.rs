@@ -63,7 +63,30 @@ pub(super) struct Expander {
     seconds: Option<f64>,
 }
 
+/// What holds for every BMC of the same kind: forms, and not sizes.
+#[cfg(feature = "io")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lessons {
+    form: Expand,
+    plain: BTreeSet<String>,
+    single: Option<bool>,
+    pages: Option<bool>,
+}
+
 impl Expander {
+    /// What other BMCs of the kind need not show again.
+    #[cfg(feature = "io")]
+    pub(super) fn lessons(&self) -> Lessons {
+        Lessons { form: self.form, plain: self.plain.clone(), single: self.single, pages: self.pages }
+    }
+
+    /// Takes what another BMC of the kind showed. What fails nevertheless is noticed as ever.
+    #[cfg(feature = "io")]
+    pub(super) fn adopt(&mut self, lessons: Lessons) {
+        let Lessons { form, plain, single, pages } = lessons;
+        (self.form, self.plain, self.single, self.pages) = (form, plain, single, pages);
+    }
+
     /// Learns from the service root what queries the BMC says it supports.
     pub(super) fn learn(&mut self, root: &Value) {
         if std::mem::replace(&mut self.known, true) {

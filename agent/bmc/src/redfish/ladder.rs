@@ -2,6 +2,7 @@
 
 use super::expand::Form;
 use super::http::{Http, HttpError, Method, Reply};
+use super::knowledge::Knowledge;
 use super::lenient::{self, link, text};
 use super::memory::Memory;
 use super::route::Role;
@@ -48,9 +49,9 @@ fn broken(rung: Rung, cause: Cause, detail: impl Into<String>, remedy: &'static 
     Broken { rung, cause, detail: detail.into(), remedy, offered: None }
 }
 
-pub(super) async fn climb(target: &Target) -> Result<Climbed, ConnectError> {
+pub(super) async fn climb(target: &Target, knowledge: &Knowledge) -> Result<Climbed, ConnectError> {
     let mut reports = Vec::new();
-    match climb_noting(target, &mut reports).await {
+    match climb_noting(target, knowledge, &mut reports).await {
         Ok(climbed) => Ok(Climbed { reports, ..climbed }),
         Err(Broken { rung, cause, detail, remedy, offered }) => {
             Err(ConnectError { rung, cause, detail, remedy: remedy.to_owned(), offered, climbed: reports })
@@ -58,7 +59,11 @@ pub(super) async fn climb(target: &Target) -> Result<Climbed, ConnectError> {
     }
 }
 
-async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<Climbed, Broken> {
+async fn climb_noting(
+    target: &Target,
+    knowledge: &Knowledge,
+    reports: &mut Vec<RungReport>,
+) -> Result<Climbed, Broken> {
     let mut held = |rung, found: String| reports.push(RungReport { rung, found });
     let http = Http::new(target).map_err(|e| match e {
         HttpError::Tls(e) => broken(
@@ -93,6 +98,9 @@ async fn climb_noting(target: &Target, reports: &mut Vec<RungReport>) -> Result<
     }
     let mut memory = Memory::default();
     memory.learn_features(&root, Platform::of(&root));
+    if let Some(lessons) = knowledge.of(&root) {
+        memory.expander.adopt(lessons);
+    }
     let first = match privilege(&http, &root, &login, &mut memory).await {
         Ok((found, first)) => {
             held(Rung::Login, logged_in);

@@ -14,6 +14,8 @@ mod faults;
 mod http;
 mod inventory;
 #[cfg(feature = "io")]
+pub mod knowledge;
+#[cfg(feature = "io")]
 mod ladder;
 pub mod lenient;
 mod log;

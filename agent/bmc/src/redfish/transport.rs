@@ -1,6 +1,7 @@
 //! The shell of a Redfish client: a thin loop over `reqwest` that feeds a [`Walk`].
 
 use super::http::{Http, Method, Reply};
+use super::knowledge::Knowledge;
 use super::ladder::{self, First};
 use super::lenient;
 use super::memory::Memory;
@@ -33,6 +34,7 @@ struct Shared {
     /// Held while logging in, so that two handles do not both.
     login: tokio::sync::Mutex<Login>,
     refused_logins: AtomicU64,
+    knowledge: Knowledge,
 }
 
 /// A BMC with an open Redfish session, or another handle on it.
@@ -44,15 +46,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// Climbs the ladder up to and including the privilege rung.
-    pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
-        let climbed = ladder::climb(target).await?;
+    /// Climbs the ladder up to and including the privilege rung. What is learned of the BMC's platform is shared through `knowledge`.
+    pub async fn connect(target: &Target, knowledge: &Knowledge) -> Result<Self, ConnectError> {
+        let climbed = ladder::climb(target, knowledge).await?;
         let shared = Shared {
             root: climbed.root,
             memory: Mutex::new(climbed.memory),
             first: Mutex::new(climbed.first),
             login: tokio::sync::Mutex::new(climbed.login),
             refused_logins: AtomicU64::new(0),
+            knowledge: knowledge.clone(),
         };
         Ok(Self { http: climbed.http, shared: Arc::new(shared), climbed: climbed.reports })
     }
@@ -92,7 +95,11 @@ impl Client {
         let mut walk = self
             .remembering(|memory| Walk::new(section, &self.shared.root, memory, bookmark, Limits::default(), began));
         self.drive(&mut walk, until, clock).await;
-        let outcome = self.remembering(|memory| walk.finish(memory, clock.now()));
+        let (outcome, lessons) =
+            self.remembering(|memory| (walk.finish(memory, clock.now()), memory.expander.lessons()));
+        if outcome.failed.is_none() {
+            self.shared.knowledge.learn(&self.shared.root, lessons);
+        }
         if let Some((cause, detail)) = outcome.failed {
             return Err(PollError { cause, detail });
         }
