@@ -137,6 +137,12 @@ fn title(incident: &Incident, context: &Context) -> String {
         (Fault::EventBurst, _) => "The same event again and again",
         (Fault::BmcSilent, _) => "BMC gives no readings",
         (Fault::AgentSilent, _) => "Agent is not heard",
+        (Fault::PowerFeedLost, _) => "Power feed lost",
+        (Fault::CoolingLost, _) => "Cooling zone too hot",
+        (Fault::RackSilent, _) => "Rack is dark",
+        (Fault::AgentBlind, _) => "Agent reaches its BMCs no more",
+        (Fault::FirmwareWave, _) => "Trouble after a BMC firmware update",
+        (Fault::ClockStepped, _) => "The collector's clock stepped",
     };
     format!("{what}: {} of {}", incident.key.component, context.server_name)
 }

@@ -63,11 +63,23 @@ pub enum Fault {
     BmcSilent,
     /// The agent is not heard.
     AgentSilent,
+    /// A power feed is lost: the cause of many a [`Fault::PowerInputLost`]. Of a site, not of a server.
+    PowerFeedLost,
+    /// A cooling zone gets too hot: the cause of many an [`Fault::Overheating`]. Of a site, not of a server.
+    CoolingLost,
+    /// A whole rack is dark: the cause of many a [`Fault::BmcSilent`]. Of a site, not of a server.
+    RackSilent,
+    /// An agent reaches its BMCs no more, though it is heard itself: the cause of many a [`Fault::BmcSilent`]. Of a site, not of a server.
+    AgentBlind,
+    /// The same fault shows on many servers whose BMCs just got the same firmware. Of a site, not of a server.
+    FirmwareWave,
+    /// The collector's own clock stepped, and nobody says which time is right.
+    ClockStepped,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 15] = [
+    pub const ALL: [Fault; 21] = [
         Self::DiskFailure,
         Self::DiskWear,
         Self::FanFailure,
@@ -83,6 +95,12 @@ impl Fault {
         Self::EventBurst,
         Self::BmcSilent,
         Self::AgentSilent,
+        Self::PowerFeedLost,
+        Self::CoolingLost,
+        Self::RackSilent,
+        Self::AgentBlind,
+        Self::FirmwareWave,
+        Self::ClockStepped,
     ];
 
     /// The word used in tickets and output, e.g. `disk_failure`.
@@ -103,6 +121,12 @@ impl Fault {
             Self::EventBurst => "event_burst",
             Self::BmcSilent => "bmc_silent",
             Self::AgentSilent => "agent_silent",
+            Self::PowerFeedLost => "power_feed_lost",
+            Self::CoolingLost => "cooling_lost",
+            Self::RackSilent => "rack_silent",
+            Self::AgentBlind => "agent_blind",
+            Self::FirmwareWave => "firmware_wave",
+            Self::ClockStepped => "clock_stepped",
         }
     }
 
@@ -110,7 +134,15 @@ impl Fault {
     /// All others end by a new part or by a person's verdict.
     pub fn clears_itself(self) -> bool {
         match self {
-            Self::PowerInputLost | Self::Overheating | Self::BmcSilent | Self::AgentSilent => true,
+            Self::PowerInputLost
+            | Self::Overheating
+            | Self::BmcSilent
+            | Self::AgentSilent
+            | Self::PowerFeedLost
+            | Self::CoolingLost
+            | Self::RackSilent
+            | Self::AgentBlind
+            | Self::ClockStepped => true,
             Self::DiskFailure
             | Self::DiskWear
             | Self::FanFailure
@@ -121,7 +153,8 @@ impl Fault {
             | Self::ProcessorErrors
             | Self::BusErrors
             | Self::ComponentFailure
-            | Self::EventBurst => false,
+            | Self::EventBurst
+            | Self::FirmwareWave => false,
         }
     }
 }

@@ -292,7 +292,16 @@ fn vouches(fault: Fault, kind: SensorKind) -> bool {
         Fault::VoltageOutOfRange => matches!(kind, K::Voltage),
         Fault::MemoryErrors => matches!(kind, K::State | K::CorrectableErrors | K::UncorrectableErrors),
         Fault::RedundancyLost | Fault::ProcessorErrors | Fault::ComponentFailure => matches!(kind, K::State),
-        Fault::BusErrors | Fault::EventBurst | Fault::BmcSilent | Fault::AgentSilent => false,
+        Fault::BusErrors
+        | Fault::EventBurst
+        | Fault::BmcSilent
+        | Fault::AgentSilent
+        | Fault::PowerFeedLost
+        | Fault::CoolingLost
+        | Fault::RackSilent
+        | Fault::AgentBlind
+        | Fault::FirmwareWave
+        | Fault::ClockStepped => false,
     }
 }
 
