@@ -72,7 +72,7 @@ def main():
     out["serials"] = [sum("SerialNumber" in m for m in members) for members in (plain, expanded)]
     page = client.get("/redfish/v1/Systems/1/LogServices/Sel/Entries").dict
     out["pages"] = [len(page["Members"])]
-    while "Members@odata.nextLink" in page:
+    while "Members@odata.nextLink" in page and len(out["pages"]) < 9:
         page = client.get(page["Members@odata.nextLink"]).dict
         out["pages"].append(len(page["Members"]))
 

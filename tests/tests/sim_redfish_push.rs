@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support_sim::{asked, get_json, machine, options, runtime};
+use support_sim::{Wire, asked, get_json, machine, options, runtime};
 
 const SERVICE: &str = "/redfish/v1/EventService";
 const SUBSCRIPTIONS: &str = "/redfish/v1/EventService/Subscriptions";
@@ -162,8 +162,11 @@ fn a_reset_ends_sessions_streams_and_connections() {
         stream.block().await.unwrap();
         service.emit(alert("a"));
         assert_eq!(stream.event().await.0, 1);
+        let mut wire = Wire::open(&service).await;
+        assert!(wire.get("/redfish/v1").await.is_some());
         service.reset_bmc();
         assert!(stream.block().await.is_err());
+        assert!(wire.get("/redfish/v1").await.is_none(), "connections that are not used at the moment break, too");
         let mut stream = Stream::open(&service, None).await;
         service.emit(alert("b"));
         assert_eq!(stream.event().await.0, 1, "numbers begin again");

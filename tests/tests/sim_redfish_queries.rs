@@ -391,7 +391,7 @@ fn in_every_captured_tree_an_expanded_collection_holds_what_its_members_are_by_t
                         .filter_map(|m| Some(m["@odata.id"].as_str().filter(|l| !l.contains(ODD))?.to_owned()))
                         .collect()
                 };
-                let Ok(plain) = serde_json::from_slice::<Value>(&wire.get(&path).await.unwrap()) else { continue };
+                let Some(plain) = service.resource(&path) else { continue };
                 let links = links(&plain);
                 if links.is_empty() || links.len() != plain["Members"].as_array().map_or(0, Vec::len) {
                     continue;

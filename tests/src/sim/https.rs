@@ -107,6 +107,10 @@ async fn serve<A: Answers>(
     connections: Arc<Connections>,
     number: u64,
 ) {
+    // Else the end of a longer answer waits for the client's delayed acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "nodelay");
+    }
     let tls = match acceptor.accept(stream).await {
         Ok(tls) => tls,
         Err(error) => return tracing::debug!(%error, "TLS handshake"),
