@@ -1,5 +1,5 @@
 //! For every captured tree: what an independent census counts against what the client tells, with a reason for each item that is missing; what was told
-//! twice; and what a full poll and a steady poll of the sensors cost, with `$expand` and without.
+//! twice; and what a full poll and a steady poll of the sensors cost: with `$expand`, `$top` and `$skip`, without the latter two, and without any.
 //!
 //! ```sh
 //! cargo bench -p outband-tests --bench redfish_coverage                       # the table
@@ -15,7 +15,7 @@
 #[path = "../tests/support_redfish/mod.rs"]
 mod support_redfish;
 
-use outband_tests::sim::redfish_bmc::{Expand, Options};
+use outband_tests::sim::redfish_bmc::{Expand, Options, Support};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,6 +41,7 @@ struct Row {
     gaps: usize,
     full: Cost,
     steady: Cost,
+    unpaged_full: Cost,
     plain_full: Cost,
     plain_steady: Cost,
 }
@@ -48,10 +49,16 @@ struct Row {
 async fn row(name: String, dir: PathBuf, census: BTreeMap<String, usize>, instant: bool) -> Result<Row, String> {
     let tree = Tree::open(&dir);
     let latency = if instant { Duration::ZERO } else { cost::mean(&tree) };
-    let expand = Options { latency, ..options() };
-    let plain = Options { expand: Expand::Ignored, features: Some(json!({})), latency, ..options() };
-    let (told, plain) = tokio::join!(poll_tree(&dir, &tree, expand, 1, LATER), poll_tree(&dir, &tree, plain, 1, 0));
-    let (told, plain) = (told?, plain?);
+    let expand = Options { latency, top_skip: Support::Yes, ..options() };
+    let unpaged = Options { latency, top_skip: Support::No, ..options() };
+    let plain =
+        Options { expand: Expand::Ignored, features: Some(json!({})), latency, top_skip: Support::No, ..options() };
+    let (told, unpaged, plain) = tokio::join!(
+        poll_tree(&dir, &tree, expand, 1, LATER),
+        poll_tree(&dir, &tree, unpaged, 1, 0),
+        poll_tree(&dir, &tree, plain, 1, 0)
+    );
+    let (told, unpaged, plain) = (told?, unpaged?, plain?);
     let holdings = tree.holdings();
     let (said, later) = (Said::of(told.observations()), Said::of(told.later.iter()));
     Ok(Row {
@@ -62,6 +69,7 @@ async fn row(name: String, dir: PathBuf, census: BTreeMap<String, usize>, instan
         gaps: said.gaps(),
         full: told.full_cost.clone(),
         steady: told.steady_cost(),
+        unpaged_full: unpaged.full_cost.clone(),
         plain_full: plain.full_cost.clone(),
         plain_steady: plain.steady_cost(),
     })
@@ -101,7 +109,7 @@ impl Row {
             .collect();
         json!({"tree": self.name, "kinds": kinds, "twice": self.twice, "gaps": self.gaps, "peer_requests": self.peer(),
             "expand": {"full": cost(&self.full), "steady": cost(&self.steady)},
-            "no_expand": {"full": cost(&self.plain_full), "steady": cost(&self.plain_steady)}})
+            "no_pages": {"full": cost(&self.unpaged_full)}, "no_expand": {"full": cost(&self.plain_full), "steady": cost(&self.plain_steady)}})
     }
 
     fn print(&self, whole: bool) {
@@ -109,7 +117,7 @@ impl Row {
             KINDS.iter().map(|k| format!("{:>9}", format!("{}/{}", self.told(k), self.count(k)))).collect();
         let cost = |c: &Cost| format!("{:4} {:6.1}s", c.requests.len(), c.total.as_secs_f64());
         println!(
-            "{:32}{} {:4} {:5} {} {:5.1}s {:7} {:2} {} {} {:5.1}s {}",
+            "{:32}{} {:4} {:5} {} {:5.1}s {:7} {:2} {} {} {} {:5.1}s {}",
             self.name.chars().take(32).collect::<String>(),
             counts.join(""),
             self.twice.len(),
@@ -118,6 +126,7 @@ impl Row {
             self.full.worst().as_secs_f64(),
             self.full.bytes / 1024,
             self.full.connections,
+            cost(&self.unpaged_full),
             cost(&self.plain_full),
             cost(&self.steady),
             self.steady.worst().as_secs_f64(),
@@ -127,6 +136,7 @@ impl Row {
             for (what, cost) in [
                 ("full", &self.full),
                 ("steady", &self.steady),
+                ("full, no $top/$skip", &self.unpaged_full),
                 ("full, no $expand", &self.plain_full),
                 ("steady, no $expand", &self.plain_steady),
             ] {
@@ -189,7 +199,7 @@ fn main() {
     }
     let heads: Vec<String> = KINDS.iter().map(|k| format!("{:>9}", k.chars().take(8).collect::<String>())).collect();
     println!(
-        "{:32}{} twice gaps | full poll: requests, modelled, slowest, KiB, connections | without $expand | steady poll, slowest | best exporter",
+        "{:32}{} twice gaps | full poll: requests, modelled, slowest, KiB, connections | without $top/$skip | without $expand either | steady poll, slowest | best exporter",
         "tree: told/census",
         heads.join("")
     );

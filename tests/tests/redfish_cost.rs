@@ -7,7 +7,7 @@
 
 mod support_redfish;
 
-use outband_tests::sim::redfish_bmc::Options;
+use outband_tests::sim::redfish_bmc::{Options, Support};
 use std::time::Duration;
 use support_redfish::cost::{Cost, mean};
 use support_redfish::tree::Tree;
@@ -26,13 +26,15 @@ fn requests(what: &str, cost: &Cost) -> String {
     format!("{what}: {} requests, {:?}, the slowest {:?}{list}", cost.requests.len(), cost.total, cost.slowest)
 }
 
-/// Polls a tree with its own latencies and compares what it cost with what it may cost.
-fn within(name: &str, full: usize) {
+/// Polls a tree with its own latencies and compares what it cost with what it may cost. Whether a BMC honours `$top` and `$skip` is not in its tree: service
+/// roots before v1.17 have no field for it.
+fn within(name: &str, full: usize, top_skip: Support) {
     let Some((dir, _)) = trees() else { return };
     let dir = dir.join(name);
     let tree = Tree::open(&dir);
     let latency = mean(&tree);
-    let told = runtime().block_on(poll_tree(&dir, &tree, Options { latency, ..options() }, POLLS, 0)).unwrap();
+    let told =
+        runtime().block_on(poll_tree(&dir, &tree, Options { latency, top_skip, ..options() }, POLLS, 0)).unwrap();
     let steady = told.steady_cost();
     let longest = told
         .steady_costs
@@ -42,7 +44,7 @@ fn within(name: &str, full: usize) {
         .max_by_key(|(cost, _)| *cost)
         .unwrap();
     eprintln!(
-        "{name} at {latency:?}: full {} requests {:.1} s, steady {} requests {:.1} s, slowest request {:.1} s, {} connections, {} in flight",
+        "{name} at {latency:?}, $top and $skip {top_skip:?}: full {} requests {:.1} s, steady {} requests {:.1} s, slowest request {:.1} s, {} connections, {} in flight",
         told.full_cost.requests.len(),
         told.full_cost.total.as_secs_f64(),
         steady.requests.len(),
@@ -71,25 +73,31 @@ fn within(name: &str, full: usize) {
 }
 
 #[test]
-#[ignore = "over budget: run it with --ignored to see the requests"]
 fn a_poll_of_an_r750_costs_no_more_than_half_of_what_the_best_exporter_takes() {
-    within("dell-libredfish-R750", 30);
+    within("dell-libredfish-R750", 30, Support::Yes);
 }
 
 #[test]
-#[ignore = "over budget: run it with --ignored to see the requests"]
 fn a_poll_of_a_dl385_with_ilo_5_costs_no_more_than_half_of_what_the_best_exporter_takes() {
-    within("hpe-libredfish", 62);
+    within("hpe-libredfish", 62, Support::Yes);
 }
 
 #[test]
-#[ignore = "over budget: run it with --ignored to see the requests"]
 fn a_poll_of_an_sr670_with_xcc_costs_no_more_than_half_of_what_the_best_exporter_takes() {
-    within("lenovo-libredfish", 34);
+    within("lenovo-libredfish", 34, Support::Yes);
 }
 
 #[test]
-#[ignore = "over budget: run it with --ignored to see the requests"]
 fn a_poll_of_a_supermicro_821ge_costs_no_more_than_half_of_what_the_best_exporter_takes() {
-    within("supermicro-libredfish", 43);
+    within("supermicro-libredfish", 43, Support::Yes);
+}
+
+#[test]
+#[ignore = "without pages 127, 109 and 131 requests where 62, 34 and 43 are allowed: collections too long for one answer are read member by member"]
+fn a_poll_of_a_bmc_without_pages_costs_no_more_than_half_either() {
+    for (name, full) in
+        [("dell-libredfish-R750", 30), ("hpe-libredfish", 62), ("lenovo-libredfish", 34), ("supermicro-libredfish", 43)]
+    {
+        within(name, full, Support::No);
+    }
 }
