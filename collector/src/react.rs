@@ -11,9 +11,6 @@ use outband_ticket::{
 /// Who moves tickets when nobody does.
 pub const WHO: &str = "collector";
 
-/// So many facts a ticket holds at most: the oldest half shows how it began, the newest half how it is now.
-const FACTS: usize = 40;
-
 /// What the ticket needs to know beside the incident.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -49,9 +46,10 @@ pub fn react<E: From<Rejected>>(
         };
     };
     let mut pen = Pen::new(ticket, at);
+    // What is known first: an entry about a ticket that this change closes would come too late.
+    pen.tell(change, context)?;
     match &change.what {
-        What::Noted | What::Dropped => return Ok(None),
-        What::Opened | What::Evidence => {}
+        What::Noted | What::Dropped | What::Opened | What::Evidence => {}
         What::Escalated => pen.escalate(incident, context)?,
         What::Recovered => {
             if ticket.is_open() {
@@ -80,7 +78,6 @@ pub fn react<E: From<Rejected>>(
             }
         }
     }
-    pen.tell(incident);
     Ok(pen.done())
 }
 
@@ -108,7 +105,7 @@ fn open(incident: &Incident, context: &Context, number: TicketNumber, at: Timest
         rule: incident.rules.first().map_or_else(String::new, ToString::to_string),
         predicted: incident.predicted,
         reason: incident.reason.clone(),
-        evidence: facts(&[], incident),
+        evidence: Evidence::merged(&[], &facts(incident)),
         onset: incident.onset,
         part_serial: incident.part_serial.clone(),
     };
@@ -147,20 +144,9 @@ fn title(incident: &Incident, context: &Context) -> String {
     format!("{what}: {} of {}", incident.key.component, context.server_name)
 }
 
-/// The known facts and the incident's, each once, oldest first.
-fn facts(known: &[Evidence], incident: &Incident) -> Vec<Evidence> {
-    let mut facts = known.to_vec();
-    for fact in &incident.evidence {
-        let fact = Evidence { observed_at: fact.observed_at, text: fact.text.clone() };
-        if !facts.contains(&fact) {
-            facts.push(fact);
-        }
-    }
-    facts.sort_by_key(|f| f.observed_at);
-    if facts.len() > FACTS {
-        facts.drain(FACTS / 2..facts.len() - FACTS / 2);
-    }
-    facts
+/// The incident's facts.
+fn facts(incident: &Incident) -> Vec<Evidence> {
+    incident.evidence.iter().map(|f| Evidence { observed_at: f.observed_at, text: f.text.clone() }).collect()
 }
 
 /// Writes on one ticket, and knows what it looked like before.
@@ -188,7 +174,6 @@ impl<'a> Pen<'a> {
     fn escalate(&mut self, incident: &Incident, context: &Context) -> Result<(), Rejected> {
         if self.ticket.predicted && !incident.predicted {
             self.act("the predicted failure was seen", Action::Escalate)?;
-            self.ticket.title = title(incident, context);
         }
         let priority = priority(incident, context);
         if priority < self.ticket.priority {
@@ -197,18 +182,24 @@ impl<'a> Pen<'a> {
         Ok(())
     }
 
-    fn tell(&mut self, incident: &Incident) {
-        let facts = facts(&self.ticket.evidence, incident);
-        if facts != self.ticket.evidence || incident.reason != self.ticket.reason {
-            self.ticket.evidence = facts;
-            self.ticket.reason.clone_from(&incident.reason);
-            self.ticket.updated_at = self.at.max(self.ticket.updated_at);
-            self.ticket.revision = self.ticket.revision.saturating_add(1);
+    /// Logs what the incident says that the ticket does not.
+    fn tell(&mut self, change: &IncidentChange, context: &Context) -> Result<(), Rejected> {
+        if matches!(change.what, What::Noted | What::Dropped) {
+            return Ok(());
         }
-        if let (None, Some(serial)) = (&self.ticket.part_serial, &incident.part_serial) {
-            self.ticket.part_serial = Some(serial.clone());
-            self.ticket.revision = self.ticket.revision.saturating_add(1);
+        let (incident, ticket) = (&change.incident, &self.ticket);
+        let mut shown = Evidence::merged(&ticket.evidence, &facts(incident));
+        // What would not be shown is not told.
+        shown.retain(|fact| !ticket.evidence.contains(fact));
+        let reason = (incident.reason != ticket.reason).then(|| incident.reason.clone());
+        let escalates =
+            matches!(change.what, What::Escalated | What::Recurred) && ticket.predicted && !incident.predicted;
+        let title = escalates.then(|| title(incident, context)).filter(|title| *title != ticket.title);
+        let part_serial = incident.part_serial.clone().filter(|_| ticket.part_serial.is_none());
+        if shown.is_empty() && reason.is_none() && title.is_none() && part_serial.is_none() {
+            return Ok(());
         }
+        self.act("more is known", Action::Evidence { facts: shown, reason, title, part_serial })
     }
 
     fn done(self) -> Option<TicketWrite> {
@@ -281,7 +272,7 @@ mod tests {
         let ticket = opened();
         let write = run(more.clone(), What::Evidence, Some(&ticket)).unwrap();
         assert_eq!(write.expected_revision, Some(ticket.revision));
-        assert_eq!((write.ticket.evidence.len(), write.transitions.len()), (2, 0));
+        assert_eq!((write.ticket.evidence.len(), write.transitions.len()), (2, 1));
         assert_eq!(run(more, What::Evidence, Some(&write.ticket)), None);
     }
 
@@ -296,7 +287,8 @@ mod tests {
         let write = run(failed, What::Escalated, Some(&opened())).unwrap();
         assert_eq!((write.ticket.predicted, write.ticket.priority), (false, Priority::P2));
         assert_eq!(write.ticket.title, "Disk failed: disk/3 of web1");
-        assert_eq!(write.transitions.len(), 2);
+        let words: Vec<_> = write.transitions.iter().map(|entry| entry.action.word()).collect();
+        assert_eq!(words, ["evidence", "escalate", "prioritise"]);
     }
 
     #[test]
@@ -320,16 +312,5 @@ mod tests {
         let over = Incident { stage: Stage::Ended { at: at(9) }, ..incident() };
         let ticket = run(over, What::Recovered, Some(&opened())).unwrap().ticket;
         assert_eq!((ticket.state, ticket.resolution), (State::Closed, Some(Resolution::Recovered)));
-    }
-
-    #[test]
-    fn a_ticket_keeps_its_first_and_its_newest_facts() {
-        let mut long = incident();
-        long.evidence = (0..200).map(|i| Fact { observed_at: at(i), text: format!("fact {i}") }).collect();
-        let facts = facts(&[], &long);
-        assert_eq!(
-            (facts.len(), facts[0].text.as_str(), facts[FACTS - 1].text.as_str()),
-            (FACTS, "fact 0", "fact 199")
-        );
     }
 }

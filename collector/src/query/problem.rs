@@ -36,7 +36,7 @@ pub(super) fn changed_meanwhile(name: &str, current_etag: Option<&str>) -> Statu
 pub(super) fn rejected(name: &str, rejected: &Rejected) -> Status {
     match rejected {
         Rejected::NoSuchMove { from, allowed, .. } => {
-            let words: Vec<&str> = allowed.iter().map(|v| v.as_str()).filter(|w| *w != "note").collect();
+            let words: Vec<&str> = allowed.iter().filter(|v| v.is_move()).map(|v| v.as_str()).collect();
             let mut details = ErrorDetails::with_precondition_failure_violation(
                 "STATE",
                 name,

@@ -15,7 +15,7 @@ use outband_proto::ticket::{
 };
 use outband_schemas::{Clock, Timestamp};
 use outband_store::{Page, Store, StoreError, TicketFilter, TicketRecord, TicketWrite};
-use outband_ticket::{Command, Comment, State, Ticket, TicketNumber, Transition};
+use outband_ticket::{Action, Command, State, Ticket, TicketNumber, Transition, Visibility};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -66,9 +66,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
         let record = self
             .change(number, &r.etag, &who, move |ticket, who, now| {
                 let command = Command { who: who.to_owned(), why: why.clone(), action: action.clone() };
-                let transition = outband_ticket::apply(ticket, command, now)
-                    .map_err(|e| rejected(&name::ticket(ticket.number), &e))?;
-                Ok((ticket.after(&transition), vec![transition]))
+                act(ticket, command, now)
             })
             .await?;
         Ok(Response::new(TransitionTicketResponse { ticket: Some(ticket(&record, &self.terms(), self.now())) }))
@@ -87,8 +85,8 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
         }
         let record = self
             .change(number, "", &who, move |ticket, who, now| {
-                let comment = Comment { at: now, who: who.to_owned(), text: text.clone() };
-                Ok((ticket.with_comment(comment), Vec::new()))
+                let action = Action::Comment { text: text.clone(), visibility: Visibility::Internal };
+                act(ticket, Command { who: who.to_owned(), why: String::new(), action }, now)
             })
             .await?;
         Ok(Response::new(CommentTicketResponse { ticket: Some(ticket(&record, &self.terms(), self.now())) }))
@@ -194,6 +192,11 @@ fn changed<S: Store>(store: &S, after: i64) -> Result<Vec<TicketRecord>, StoreEr
             None => return Ok(all),
         }
     }
+}
+
+fn act(ticket: &Ticket, command: Command, now: Timestamp) -> Result<(Ticket, Vec<Transition>), Status> {
+    let entry = outband_ticket::apply(ticket, command, now).map_err(|e| rejected(&name::ticket(ticket.number), &e))?;
+    Ok((ticket.after(&entry), vec![entry]))
 }
 
 fn no_such(number: TicketNumber) -> Status {

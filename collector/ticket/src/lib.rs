@@ -1,17 +1,22 @@
 //! Tickets, pure: a ticket is a fold over its log, its clocks are a fold over the same log, and business time is
 //! arithmetic. No clock, no socket, no disk: the time is an argument.
 //!
-//! Read in this order: [`ticket`] (what is kept), [`state`] (the one table of moves), [`priority`], [`calendar`]
+//! Read in this order: [`ticket`] (what is kept), [`action`] and [`log`] (how it
+//! came about), [`state`] (the one table of moves), [`priority`], [`calendar`]
 //! (business time), [`sla`] (the three clocks).
 
+pub mod action;
 pub mod calendar;
+pub mod log;
 pub mod priority;
 pub mod sla;
 pub mod state;
 pub mod ticket;
 
+pub use action::{Action, LinkKind, Milestone, Rebase, Resolution, Verdict, Visibility};
 pub use calendar::{Calendar, CalendarError, CalendarSpec, Span};
+pub use log::{Command, Transition};
 pub use priority::{Impact, Priority, Redundancy};
 pub use sla::{Allowance, Hours, SlaClock, SlaPolicy, Target};
 pub use state::{Rejected, State, Verb, apply};
-pub use ticket::{Action, Command, Comment, Evidence, Opening, Rebase, Resolution, Ticket, TicketNumber, Transition};
+pub use ticket::{Comment, Evidence, Link, Opening, Override, PolicyRef, Suppression, Ticket, TicketNumber};

@@ -6,8 +6,7 @@ mod allowance;
 pub use allowance::{Allowance, BadAllowance};
 
 use crate::calendar::{Calendar, Span};
-use crate::ticket::{Action, Rebase, Transition};
-use crate::{Priority, State};
+use crate::{Action, Priority, Rebase, State, Transition};
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,7 +155,7 @@ const FOREVER: Timestamp = Timestamp::from_millis(i64::MAX);
 /// Follows the log for one target. `None` where the log does not begin with an opening.
 fn follow(policy: &SlaPolicy, target: Target, log: &[Transition], now: Timestamp) -> Option<Course> {
     let (first, rest) = log.split_first()?;
-    let Action::Open { priority } = first.action else { return None };
+    let Action::Open { priority, .. } = first.action else { return None };
     let mut course = Course { priority, start: first.at, met: None, pauses: Vec::new(), paused: false };
     // Resolving answers for what was never answered on its own, but only until the ticket is reopened.
     let mut implied = false;

@@ -1,6 +1,8 @@
 //! The states of a ticket and the one table of moves between them.
 
-use crate::ticket::{Action, Command, Ticket, Transition};
+use crate::action::Action;
+use crate::log::{Command, Transition};
+use crate::ticket::Ticket;
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -101,13 +103,15 @@ pub enum Verb {
     Close,
     /// Not done after all.
     Reopen,
-    /// Log something that moves nothing: a breach, another priority.
+    /// Log something that moves nothing and has a meaning only before the end: a breach, another priority.
     Note,
+    /// Log something that moves nothing, also after the end: a comment, a link.
+    Remark,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 11] = [
+    pub const ALL: [Verb; 12] = [
         Self::Open,
         Self::Assign,
         Self::Start,
@@ -119,6 +123,7 @@ impl Verb {
         Self::Close,
         Self::Reopen,
         Self::Note,
+        Self::Remark,
     ];
 
     /// The word on the wire and in output.
@@ -135,7 +140,13 @@ impl Verb {
             Self::Close => "close",
             Self::Reopen => "reopen",
             Self::Note => "note",
+            Self::Remark => "remark",
         }
+    }
+
+    /// Whether it is done to move a ticket, rather than to log something.
+    pub fn is_move(self) -> bool {
+        !matches!(self, Self::Note | Self::Remark)
     }
 
     /// The verb of a word.
@@ -153,6 +164,7 @@ pub const MOVES: &[(State, Verb, State)] = &[
     (New, Verb::Locate, New),
     (New, Verb::Resolve, Resolved),
     (New, Verb::Note, New),
+    (New, Verb::Remark, New),
     (Assigned, Verb::Assign, Assigned),
     (Assigned, Verb::Start, InProgress),
     (Assigned, Verb::Locate, Assigned),
@@ -160,27 +172,32 @@ pub const MOVES: &[(State, Verb, State)] = &[
     (Assigned, Verb::WaitForParts, WaitingForParts),
     (Assigned, Verb::Resolve, Resolved),
     (Assigned, Verb::Note, Assigned),
+    (Assigned, Verb::Remark, Assigned),
     (InProgress, Verb::Assign, InProgress),
     (InProgress, Verb::Locate, InProgress),
     (InProgress, Verb::WaitForCustomer, WaitingForCustomer),
     (InProgress, Verb::WaitForParts, WaitingForParts),
     (InProgress, Verb::Resolve, Resolved),
     (InProgress, Verb::Note, InProgress),
+    (InProgress, Verb::Remark, InProgress),
     (WaitingForCustomer, Verb::Assign, WaitingForCustomer),
     (WaitingForCustomer, Verb::Locate, WaitingForCustomer),
     (WaitingForCustomer, Verb::WaitForParts, WaitingForParts),
     (WaitingForCustomer, Verb::Resume, InProgress),
     (WaitingForCustomer, Verb::Resolve, Resolved),
     (WaitingForCustomer, Verb::Note, WaitingForCustomer),
+    (WaitingForCustomer, Verb::Remark, WaitingForCustomer),
     (WaitingForParts, Verb::Assign, WaitingForParts),
     (WaitingForParts, Verb::Locate, WaitingForParts),
     (WaitingForParts, Verb::WaitForCustomer, WaitingForCustomer),
     (WaitingForParts, Verb::Resume, InProgress),
     (WaitingForParts, Verb::Resolve, Resolved),
     (WaitingForParts, Verb::Note, WaitingForParts),
+    (WaitingForParts, Verb::Remark, WaitingForParts),
     (Resolved, Verb::Close, Closed),
     (Resolved, Verb::Reopen, Reopened),
     (Resolved, Verb::Note, Resolved),
+    (Resolved, Verb::Remark, Resolved),
     (Reopened, Verb::Assign, Assigned),
     (Reopened, Verb::Start, InProgress),
     (Reopened, Verb::Locate, Reopened),
@@ -188,6 +205,8 @@ pub const MOVES: &[(State, Verb, State)] = &[
     (Reopened, Verb::WaitForParts, WaitingForParts),
     (Reopened, Verb::Resolve, Resolved),
     (Reopened, Verb::Note, Reopened),
+    (Reopened, Verb::Remark, Reopened),
+    (Closed, Verb::Remark, Closed),
 ];
 
 /// Why a command was refused.
@@ -212,7 +231,7 @@ pub enum Rejected {
 }
 
 fn words(verbs: &[Verb]) -> String {
-    let words: Vec<&str> = verbs.iter().filter(|v| **v != Verb::Note).map(|v| v.as_str()).collect();
+    let words: Vec<&str> = verbs.iter().filter(|v| v.is_move()).map(|v| v.as_str()).collect();
     if words.is_empty() { "do nothing any more".to_owned() } else { words.join(", ") }
 }
 
@@ -237,6 +256,7 @@ pub fn apply(ticket: &Ticket, command: Command, at: Timestamp) -> Result<Transit
         Action::Locate { root_cause } if root_cause.trim().is_empty() => {
             return Err(Rejected::Empty { what: "the root cause" });
         }
+        Action::Comment { text, .. } if text.trim().is_empty() => return Err(Rejected::Empty { what: "a comment" }),
         _ => {}
     }
     let (from, verb) = (ticket.state, command.action.verb());
@@ -273,7 +293,7 @@ mod tests {
         }
         assert_eq!(reached.len(), State::ALL.len());
         for state in State::ALL {
-            assert_eq!(allowed(state).is_empty(), state == State::Closed, "{state}");
+            assert_eq!(allowed(state).into_iter().any(Verb::is_move), state != State::Closed, "{state}");
         }
     }
 

@@ -1,10 +1,14 @@
-//! What is kept of a ticket. Its log is the truth; state, priority, assignee and resolution are the fold over it.
+//! What is kept of a ticket: nothing that its log does not say ([`crate::log`] folds it).
 
-use crate::{Priority, State, Target, Verb};
+use crate::action::{LinkKind, Resolution, Verdict, Visibility};
+use crate::{Priority, State};
 use outband_schemas::{ComponentId, ServerId, SiteId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::fmt;
+
+/// So many facts a ticket shows at most: the oldest half shows how it began, the newest half how it is now. The log keeps
+/// all that were told.
+const FACTS: usize = 40;
 
 /// The number of a ticket: from 1, in the order of opening. Text form: decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +30,24 @@ pub struct Evidence {
     pub text: String,
 }
 
+impl Evidence {
+    /// The known facts and more of them, each once, oldest first; the middle is left out where they are too many. Taking
+    /// the same facts in again changes nothing.
+    pub fn merged(known: &[Evidence], more: &[Evidence]) -> Vec<Evidence> {
+        let mut facts = known.to_vec();
+        for fact in more {
+            if !facts.contains(fact) {
+                facts.push(fact.clone());
+            }
+        }
+        facts.sort_by_key(|fact| fact.observed_at);
+        if facts.len() > FACTS {
+            facts.drain(FACTS / 2..facts.len() - FACTS / 2);
+        }
+        facts
+    }
+}
+
 /// A remark of a person. Moves nothing, stops no clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comment {
@@ -35,6 +57,47 @@ pub struct Comment {
     pub who: String,
     /// What.
     pub text: String,
+    /// Who may read it.
+    #[serde(default)]
+    pub visibility: Visibility,
+}
+
+/// A policy of a certain revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRef {
+    /// Its name.
+    pub name: String,
+    /// Its revision.
+    pub revision: u32,
+}
+
+/// Another ticket that this one belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// How.
+    pub kind: LinkKind,
+    /// Which.
+    pub to: TicketNumber,
+}
+
+/// Why nobody is paged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppression {
+    /// Because of what, e.g. the name of a maintenance window.
+    pub by: String,
+    /// Until when, where that is known.
+    pub until: Option<Timestamp>,
+}
+
+/// What a person decided otherwise than the rules would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// What.
+    pub what: String,
+    /// Who.
+    pub who: String,
+    /// Until when; `None`: until it is overridden again.
+    pub until: Option<Timestamp>,
 }
 
 /// A ticket as it stands now.
@@ -80,11 +143,37 @@ pub struct Ticket {
     pub part_serial: Option<String>,
     /// Remarks, oldest first.
     pub comments: Vec<Comment>,
-    /// How many transitions its log holds: the sequence of the newest one. Also what an etag is made of, with
-    /// `revision`.
+    /// How many entries its log holds: the sequence of the newest one.
     pub transitions: u32,
-    /// Grows with every change, transitions or not.
+    /// Grows with every entry: what an etag is made of.
     pub revision: u64,
+    /// The policy in force; `None`: the default one.
+    #[serde(default)]
+    pub policy: Option<PolicyRef>,
+    /// The highest level of escalation that somebody has acknowledged; 0: none.
+    #[serde(default)]
+    pub acknowledged: u32,
+    /// The tickets that it belongs to.
+    #[serde(default)]
+    pub links: Vec<Link>,
+    /// The ticket in which the work goes on.
+    #[serde(default)]
+    pub merged_into: Option<TicketNumber>,
+    /// The ticket of the larger incident that it is a part of.
+    #[serde(default)]
+    pub parent: Option<TicketNumber>,
+    /// What a person says that it was.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// Why nobody is paged; `None`: they are.
+    #[serde(default)]
+    pub suppressed: Option<Suppression>,
+    /// What people decided otherwise than the rules would; those that have expired are among them.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
+    /// Whether it is an exercise.
+    #[serde(default)]
+    pub drill: bool,
 }
 
 impl Ticket {
@@ -99,159 +188,8 @@ impl Ticket {
     }
 }
 
-/// How a ticket was resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resolution {
-    /// Somebody repaired it, or put in another part.
-    Repaired,
-    /// It ended by itself. Counted apart from repairs.
-    Recovered,
-    /// A person says that there was nothing.
-    FalseAlarm,
-}
-
-impl Resolution {
-    /// The word used on the wire and in output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Repaired => "repaired",
-            Self::Recovered => "recovered",
-            Self::FalseAlarm => "false_alarm",
-        }
-    }
-
-    /// The resolution of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Repaired, Self::Recovered, Self::FalseAlarm].into_iter().find(|r| r.as_str() == word)
-    }
-}
-
-/// From when the clocks of a new priority count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rebase {
-    /// From the ticket's creation, pauses kept: the priority was wrong from the start.
-    Creation,
-    /// From this change: the condition got worse now.
-    Change,
-}
-
-/// What happened to a ticket, or shall happen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
-pub enum Action {
-    /// It was opened.
-    Open {
-        /// With this priority.
-        priority: Priority,
-    },
-    /// Somebody has it now.
-    Assign {
-        /// Who. Named otherwise where it is stored: an entry of the log has a `to` of its own, the state after.
-        #[serde(rename = "assignee")]
-        to: String,
-    },
-    /// Work began.
-    Start,
-    /// The root cause is known.
-    Locate {
-        /// The cause.
-        root_cause: String,
-    },
-    /// The customer has to do something.
-    WaitForCustomer,
-    /// A part is on its way.
-    WaitForParts,
-    /// Waiting is over.
-    Resume,
-    /// It is done; clean polls are still to verify it.
-    Resolve {
-        /// How.
-        resolution: Resolution,
-    },
-    /// Verified.
-    Close,
-    /// Not done after all.
-    Reopen,
-    /// It is more, or less, urgent.
-    Prioritise {
-        /// The new priority.
-        priority: Priority,
-        /// From when its clocks count.
-        rebase: Rebase,
-    },
-    /// The predicted failure has happened.
-    Escalate,
-    /// A clock ran out.
-    Breach {
-        /// Which.
-        target: Target,
-    },
-}
-
-impl Action {
-    /// The row of the table of moves.
-    pub fn verb(&self) -> Verb {
-        match self {
-            Self::Open { .. } => Verb::Open,
-            Self::Assign { .. } => Verb::Assign,
-            Self::Start => Verb::Start,
-            Self::Locate { .. } => Verb::Locate,
-            Self::WaitForCustomer => Verb::WaitForCustomer,
-            Self::WaitForParts => Verb::WaitForParts,
-            Self::Resume => Verb::Resume,
-            Self::Resolve { .. } => Verb::Resolve,
-            Self::Close => Verb::Close,
-            Self::Reopen => Verb::Reopen,
-            Self::Prioritise { .. } | Self::Escalate | Self::Breach { .. } => Verb::Note,
-        }
-    }
-
-    /// The word on the wire and in output: `assign`, `wait_for_parts`, `breach:respond`.
-    pub fn word(&self) -> Cow<'static, str> {
-        match self {
-            Self::Prioritise { .. } => Cow::Borrowed("prioritise"),
-            Self::Escalate => Cow::Borrowed("escalate"),
-            Self::Breach { target } => Cow::Owned(format!("breach:{}", target.as_str())),
-            other => Cow::Borrowed(other.verb().as_str()),
-        }
-    }
-}
-
-/// A wish to move a ticket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Command {
-    /// Who wishes it: an operator's name, or `collector`.
-    pub who: String,
-    /// Why, for the log.
-    pub why: String,
-    /// What.
-    pub action: Action,
-}
-
-/// An entry of a ticket's log: append-only.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transition {
-    /// Its place in the log, from 1.
-    pub seq: u32,
-    /// When (the collector's clock).
-    pub at: Timestamp,
-    /// Who.
-    pub who: String,
-    /// Why.
-    pub why: String,
-    /// What.
-    #[serde(flatten)]
-    pub action: Action,
-    /// The state before; `None` for the opening.
-    pub from: Option<State>,
-    /// The state after.
-    pub to: State,
-}
-
 /// What a new ticket is opened with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
     /// Its number.
     pub number: TicketNumber,
@@ -282,77 +220,42 @@ pub struct Opening {
 }
 
 impl Ticket {
-    /// Opens a ticket: itself, and the first entry of its log.
-    pub fn open(opening: Opening, who: &str, at: Timestamp) -> (Ticket, Transition) {
-        let ticket = Ticket {
+    /// A new ticket.
+    pub(crate) fn new(opening: &Opening, at: Timestamp) -> Ticket {
+        let Opening { title, site, server, component, fault, rule, reason, evidence, part_serial, .. } =
+            opening.clone();
+        Ticket {
             number: opening.number,
             state: State::New,
             priority: opening.priority,
-            title: opening.title,
-            site: opening.site,
-            server: opening.server,
-            component: opening.component,
-            fault: opening.fault,
-            rule: opening.rule,
+            title,
+            site,
+            server,
+            component,
+            fault,
+            rule,
             predicted: opening.predicted,
-            reason: opening.reason,
-            evidence: opening.evidence,
+            reason,
+            evidence,
             onset: opening.onset,
             created_at: at,
             updated_at: at,
             assignee: None,
             root_cause: None,
             resolution: None,
-            part_serial: opening.part_serial,
+            part_serial,
             comments: Vec::new(),
             transitions: 1,
             revision: 1,
-        };
-        let transition = Transition {
-            seq: 1,
-            at,
-            who: who.to_owned(),
-            why: ticket.reason.clone(),
-            action: Action::Open { priority: ticket.priority },
-            from: None,
-            to: State::New,
-        };
-        (ticket, transition)
-    }
-
-    /// The ticket after an entry of its log. An entry that it already holds changes nothing.
-    #[must_use]
-    pub fn after(&self, transition: &Transition) -> Ticket {
-        let mut ticket = self.clone();
-        if transition.seq <= self.transitions {
-            return ticket;
+            policy: None,
+            acknowledged: 0,
+            links: Vec::new(),
+            merged_into: None,
+            parent: None,
+            verdict: None,
+            suppressed: None,
+            overrides: Vec::new(),
+            drill: false,
         }
-        ticket.state = transition.to;
-        ticket.transitions = transition.seq;
-        ticket.revision = self.revision.saturating_add(1);
-        ticket.updated_at = transition.at.max(self.updated_at);
-        match &transition.action {
-            Action::Open { priority } | Action::Prioritise { priority, .. } => ticket.priority = *priority,
-            Action::Assign { to } => ticket.assignee = Some(to.clone()),
-            // Whoever starts an unassigned ticket has it.
-            Action::Start => ticket.assignee = ticket.assignee.or_else(|| Some(transition.who.clone())),
-            Action::Locate { root_cause } => ticket.root_cause = Some(root_cause.clone()),
-            Action::Resolve { resolution } => ticket.resolution = Some(*resolution),
-            Action::Reopen => ticket.resolution = None,
-            Action::Escalate => ticket.predicted = false,
-            Action::WaitForCustomer | Action::WaitForParts | Action::Resume | Action::Close | Action::Breach { .. } => {
-            }
-        }
-        ticket
-    }
-
-    /// The ticket with a remark more.
-    #[must_use]
-    pub fn with_comment(&self, comment: Comment) -> Ticket {
-        let mut ticket = self.clone();
-        ticket.revision = self.revision.saturating_add(1);
-        ticket.updated_at = comment.at.max(self.updated_at);
-        ticket.comments.push(comment);
-        ticket
     }
 }

@@ -6,7 +6,7 @@ use outband_ticket::{Action, Priority, Rebase, Resolution, State, Target, Transi
 #[test]
 fn every_entry_of_a_log_reads_back_from_its_text() {
     let actions = [
-        Action::Open { priority: Priority::P2 },
+        Action::Open { priority: Priority::P2, opening: None },
         Action::Assign { to: "li".to_owned() },
         Action::Start,
         Action::Locate { root_cause: "bearing".to_owned() },

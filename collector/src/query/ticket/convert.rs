@@ -48,7 +48,7 @@ pub(super) fn action(request: &wire::TransitionTicketRequest) -> Result<Action, 
         Verb::Resume => Action::Resume,
         Verb::Close => Action::Close,
         Verb::Reopen => Action::Reopen,
-        Verb::Open | Verb::Note => return Err(invalid("action", "that is the collector's to do")),
+        Verb::Open | Verb::Note | Verb::Remark => return Err(invalid("action", "that is the collector's to do")),
     })
 }
 
@@ -82,7 +82,8 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp) -> wi
             .map(|e| wire::Evidence { observed_at_ms: e.observed_at.as_millis(), text: e.text.clone() })
             .collect(),
         clocks: clocks.iter().map(clock).collect(),
-        transitions: record.log.iter().map(transition).collect(),
+        // Comments and evidence stand by themselves.
+        transitions: record.log.iter().filter(|entry| is_step(&entry.action)).map(transition).collect(),
         comments: ticket
             .comments
             .iter()
@@ -122,6 +123,10 @@ fn clock(clock: &SlaClock) -> wire::Clock {
         target: in_words(clock.allowance, clock.hours),
         breached_at_ms: at(clock.breached_at),
     }
+}
+
+fn is_step(action: &Action) -> bool {
+    !matches!(action, Action::Comment { .. } | Action::Evidence { .. })
 }
 
 fn transition(entry: &Transition) -> wire::Transition {

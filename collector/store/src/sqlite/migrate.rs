@@ -4,11 +4,15 @@ use super::error::During;
 use crate::StoreError;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-/// The migrations, in their order. To change the schema, add a file; never edit one that was released.
-const MIGRATIONS: &[&str] = &[include_str!("../../../../schemas/sql/sqlite/0001_store.sql")];
+/// The migrations with their numbers, in the order of these. To change the schema, add a file; never edit one that was
+/// released.
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../../../schemas/sql/sqlite/0001_store.sql")),
+    (7, include_str!("../../../../schemas/sql/sqlite/0007_audit.sql")),
+];
 
 /// The newest schema that this version knows.
-pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
+pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// Applies what is missing, each file in a transaction of its own. Refuses a file of a newer version, or one whose
 /// migrations were others.
@@ -23,7 +27,7 @@ pub(super) fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     if found > NEWEST {
         return Err(StoreError::NewerSchema { found, known: NEWEST });
     }
-    for (number, sql) in (1i64..).zip(MIGRATIONS) {
+    for &(number, sql) in MIGRATIONS {
         let known = format!("{:08x}", crc32c::crc32c(sql.as_bytes()));
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).during(doing)?;
         let applied: Option<String> = tx

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::calendar::CalendarSpec;
-use crate::ticket::{Command, Opening, Resolution, Ticket, TicketNumber};
-use crate::{apply, state};
+use crate::{Command, Opening, Resolution, Ticket, TicketNumber, apply, state};
 use outband_schemas::{ComponentClass, ComponentId, ServerId};
 use proptest::prelude::*;
 
