@@ -323,27 +323,35 @@ fn a_long_list_is_read_in_pages_where_the_bmc_has_them() {
 
 #[test]
 fn members_that_an_expanded_answer_lacks_or_spoils_are_asked_for_themselves() {
-    let (mut service, all) = firmware(4, Pages::Ignored, 0.01);
-    let broken = json!({"Members@odata.count": 4, "Members": [
-        service.unfolded(&link("/UpdateService/FirmwareInventory/0"), &mut 0),
-        {"@odata.id": "/redfish/v1/UpdateService/FirmwareInventory/1", "error": {"code": "Base.1.8.GeneralError", "message": "internal"}},
-        link("/UpdateService/FirmwareInventory/2"),
-    ]});
-    service.set("/UpdateService/FirmwareInventory?$expand=.($levels=1)", broken);
-    let mut asked = Vec::new();
-    let mut memory = Memory::default();
-    let root = service.root();
-    let mut walk = Walk::new(Section::Inventory, &root, &mut memory, None, Limits::default(), AT);
-    while let Some(get) = walk.poll_get(&mut memory) {
-        asked.push(get.uri.clone());
-        let body = service.resources.get(&get.uri).map(Value::to_string);
-        let status = if body.is_some() { 200 } else { 404 };
-        let body = body.unwrap_or_default().into_bytes();
-        walk.handle_body(&mut memory, &get, Answer::Http { status, body, etag: None }, AT);
+    let mut service = Service::new(&[("", json!({"Chassis": link("/Chassis")}))]);
+    let uris: Vec<String> = (0..4).map(|n| format!("/Chassis/{n}")).collect();
+    for uri in &uris {
+        service.set(uri, json!({"Id": uri.trim_start_matches("/Chassis/"), "Status": {"Health": "OK"}}));
     }
-    let outcome = walk.finish(&mut memory, AT);
-    assert_eq!(versions(&outcome).into_iter().collect::<BTreeSet<_>>(), all, "{asked:?}");
-    assert!(gaps(&outcome).is_empty(), "{:?}", gaps(&outcome));
+    service.set("/Chassis", list(uris));
+    let whole = service.unfolded(&link("/Chassis/0"), &mut 0);
+    let spoilt = json!({"@odata.id": "/redfish/v1/Chassis/1", "error": {"code": "Base.1.8.GeneralError", "message": "internal"}});
+    let broken = json!({"Members@odata.count": 4, "Members": [whole, spoilt, link("/Chassis/2")]});
+    let mut memory = Memory::default();
+    for _ in 0..2 {
+        let mut asked = Vec::new();
+        let mut walk = Walk::new(Section::Sensors, &service.root(), &mut memory, None, Limits::default(), AT);
+        while let Some(get) = walk.poll_get(&mut memory) {
+            asked.push(get.uri.clone());
+            let body = match get.uri.contains("$expand") {
+                true => Some(broken.clone()),
+                false => service.resources.get(&get.uri).cloned(),
+            };
+            let status = if body.is_some() { 200 } else { 404 };
+            let body = body.map(|b| b.to_string().into_bytes()).unwrap_or_default();
+            walk.handle_body(&mut memory, &get, Answer::Http { status, body, etag: None }, AT);
+        }
+        let outcome = walk.finish(&mut memory, AT);
+        let told: Vec<String> = readings(&outcome).iter().map(|r| r.component.to_string()).collect();
+        assert_eq!(told, ["chassis/0", "chassis/1", "chassis/2", "chassis/3"], "{asked:?}");
+        assert!(gaps(&outcome).is_empty(), "{:?}", gaps(&outcome));
+        memory = Memory::default();
+    }
 }
 
 proptest! {

@@ -78,20 +78,20 @@ impl Walk {
                     self.turn_page(memory, &pending, skip + held, top, held, said);
                 }
             }
-            Form::Expanded if links.is_empty() => {
+            Form::Expanded if held > 0 && links.len() == held => memory.expander.failed(&pending.uri),
+            Form::Expanded => {
                 memory.expander.worked();
                 let short = next_page.is_none() && said.is_some_and(|said| said > held);
                 if short && pending.mode == Mode::Look && !memory.expander.miscounts(&pending.uri) {
                     self.queue.push_front(Pending { form: Form::Plain, mode: Mode::Check, ..pending.clone() });
                 }
             }
-            Form::Expanded if links.len() == held => memory.expander.failed(&pending.uri),
             Form::Plain if pending.mode == Mode::Check => match links.is_empty() {
                 // It says that it has more members than it has.
                 true => memory.expander.miscounted(&pending.uri),
                 false => memory.expander.failed(&pending.uri),
             },
-            Form::Expanded | Form::Plain | Form::Count => {}
+            Form::Plain | Form::Count => {}
         }
         self.links(memory, &pending, links, complete);
         if let Some(uri) = next_page.filter(|_| !matches!(pending.form, Form::Page { .. }))
