@@ -241,6 +241,10 @@ mod tests {
             clean_at: None,
             part_serial: Some("D1".into()),
             ticket: None,
+            hold: None,
+            members: Vec::new(),
+            returns: Vec::new(),
+            follows: None,
         }
     }
 

@@ -141,3 +141,35 @@ impl Default for IncidentConfig {
         Self { clear_polls: 5, verify_polls: 5, backlog_secs: 900 }
     }
 }
+
+/// When many incidents are told as one. Not one of the rules' thresholds: it stands in a table of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FoldingConfig {
+    /// Incidents that a cause shared with others could explain get their tickets so much later, in seconds: time for the others to show. An agent that polls
+    /// more seldom gets one and a half of its intervals, at most ten minutes. Everything else gets its ticket at once. 0: nothing is folded. Default 90.
+    pub hold_secs: u64,
+    /// Conditions that began within so many seconds of each other may have one cause. Default 300.
+    pub window_secs: u64,
+    /// So many servers at least; never fewer than 2. Default 3.
+    pub min_servers: u32,
+    /// So many percent of the servers that the cause could reach, at least. A wave after a firmware update needs none. Default 50.
+    pub share_percent: u8,
+    /// A storm is over when at most so many percent of its servers still show it; those get tickets of their own. Default 20.
+    pub over_percent: u8,
+    /// A BMC's firmware is new for so many seconds. Default 86,400.
+    pub firmware_secs: u64,
+}
+
+impl Default for FoldingConfig {
+    fn default() -> Self {
+        Self {
+            hold_secs: 90,
+            window_secs: 300,
+            min_servers: 3,
+            share_percent: 50,
+            over_percent: 20,
+            firmware_secs: 86_400,
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Findings that lasted. One incident per server, component and fault; what opens, escalates and ends one.
 
 mod reconcile;
+pub mod storm;
 
 pub use reconcile::{Evaluation, Watched, reconcile};
 
@@ -80,6 +81,41 @@ pub struct Incident {
     pub part_serial: Option<String>,
     /// The number of its ticket, once it has one.
     pub ticket: Option<u64>,
+    /// Why it is open and has no ticket; `None`: nothing keeps it from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// Of a storm: every incident that was ever a part of it, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<IncidentKey>,
+    /// When it came back after it had gone, oldest first (the collector's clock); bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<Timestamp>,
+    /// The ticket of the incident before this one of the same component and fault, where it ended a short while ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<u64>,
+}
+
+/// Why an open incident has no ticket. It is kept with all its evidence, and gets one when this is over and it still holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Hold {
+    /// A cause that it shares with others may show.
+    Watched {
+        /// Until then (the collector's clock).
+        until: Timestamp,
+    },
+    /// It is a part of a storm.
+    Folded {
+        /// The number of the storm's ticket.
+        into: u64,
+    },
+    /// A person said that nobody is to hear of it for a while.
+    Suppressed {
+        /// By what: the name of a maintenance window or of an override.
+        by: String,
+        /// Until then (the collector's clock).
+        until: Timestamp,
+    },
 }
 
 /// What happened to an incident.

@@ -120,6 +120,10 @@ impl Step<'_> {
             clean_at: None,
             part_serial: None,
             ticket: None,
+            hold: None,
+            members: Vec::new(),
+            returns: Vec::new(),
+            follows: None,
         };
         let group: Vec<&Finding> = std::iter::once(first).chain(rest.iter().copied()).collect();
         absorb(&mut incident, &group, true);

@@ -154,6 +154,10 @@ pub(crate) fn incident(name: &str, noted: i64, stage: Stage) -> Incident {
         clean_at: None,
         part_serial: Some("Z1".to_owned()),
         ticket: None,
+        hold: None,
+        members: Vec::new(),
+        returns: Vec::new(),
+        follows: None,
     }
 }
 
