@@ -19,3 +19,4 @@ pub mod serve;
 pub mod tls;
 pub mod token;
 pub mod upkeep;
+pub mod words;

@@ -1,0 +1,104 @@
+//! What is wrong, in one phrase.
+
+use super::{Audience, Lang, Pair, pair};
+use outband_health::Fault;
+
+/// What is wrong, in one phrase without a full stop.
+pub fn fault(fault: Fault, audience: Audience, lang: Lang) -> &'static str {
+    words(fault).of(audience, lang)
+}
+
+fn words(fault: Fault) -> Pair {
+    match fault {
+        Fault::DiskFailure => pair(
+            "Disk failing or failed",
+            "硬盘故障或即将故障",
+            "a disk cannot keep up or is about to fail; pages and files may open slowly",
+            "有一块硬盘性能下降或即将损坏，打开网页和文件可能变慢",
+        ),
+        Fault::DiskWear => pair(
+            "Disk endurance nearly used up",
+            "硬盘写入寿命即将耗尽",
+            "a disk is reaching the end of its service life and should be replaced in good time",
+            "有一块硬盘接近使用寿命终点，建议尽早安排更换",
+        ),
+        Fault::FanFailure => pair(
+            "Fan failing or failed",
+            "风扇故障或即将故障",
+            "a cooling fan is weak or has stopped; the server may slow down to protect itself from heat",
+            "有一个散热风扇转速异常或已停转，服务器可能为避免过热而降速",
+        ),
+        Fault::PsuFailure => pair(
+            "Power supply failing or failed",
+            "电源模块故障或即将故障",
+            "one of the server's power supplies does not work properly; the server keeps running only as long as the others do",
+            "服务器的一个电源模块工作异常，目前依靠其余电源模块维持运行",
+        ),
+        Fault::PowerInputLost => pair(
+            "Power supply has no input",
+            "电源模块失去外部供电输入",
+            "one of the server's mains feeds is off",
+            "服务器的一路市电供电中断",
+        ),
+        Fault::RedundancyLost => pair(
+            "Redundancy lost",
+            "冗余失效",
+            "the server runs, but without reserve: another fault would stop it",
+            "服务器仍在运行，但已没有备用余量，再出现一处故障就可能停机",
+        ),
+        Fault::Overheating => pair(
+            "Temperature over its limit, or soon to be",
+            "温度超限或即将超限",
+            "the server is too warm; it may become slow, or switch itself off to protect itself",
+            "服务器温度偏高，可能变慢，也可能为自我保护而关机",
+        ),
+        Fault::VoltageOutOfRange => pair(
+            "Voltage out of range",
+            "电压超出允许范围",
+            "the power inside the server is not steady; it may restart unexpectedly",
+            "服务器内部供电不稳定，有意外重启的风险",
+        ),
+        Fault::MemoryErrors => pair(
+            "Memory errors",
+            "内存错误",
+            "a memory module makes errors; programs may stop or the server may restart unexpectedly",
+            "有一条内存出现错误，程序可能异常退出，服务器可能意外重启",
+        ),
+        Fault::ProcessorErrors => pair(
+            "Processor errors",
+            "处理器错误",
+            "a processor reports internal errors; the server may stop or restart unexpectedly",
+            "处理器报告内部错误，服务器可能意外停机或重启",
+        ),
+        Fault::BusErrors => pair(
+            "PCIe or bus errors",
+            "PCIe 或总线错误",
+            "a connection inside the server makes errors; network or storage may become slow or be interrupted",
+            "服务器内部连接出现错误，网络或存储可能变慢或中断",
+        ),
+        Fault::ComponentFailure => pair(
+            "Component reports that it is not well",
+            "部件报告异常状态",
+            "a part of the server reports a problem",
+            "服务器的一个部件报告异常",
+        ),
+        Fault::EventBurst => pair(
+            "The same log entry again and again",
+            "同一日志事件反复出现",
+            "the server reports the same problem again and again; we are finding out what is behind it",
+            "服务器反复报告同一问题，我们正在查找原因",
+        ),
+        Fault::BmcSilent => pair(
+            "BMC gives no readings",
+            "BMC 未返回监测数据",
+            "the server's monitoring port does not answer; the server itself may be running normally",
+            "服务器的带外监控接口没有应答，服务器本身可能运行正常",
+        ),
+        Fault::AgentSilent => pair(
+            "Agent is not heard",
+            "采集代理失联",
+            "we do not receive monitoring data from the site at present; the servers there may be running normally",
+            "目前收不到该站点的监控数据，站点内的服务器可能运行正常",
+        ),
+    }
+}

@@ -1,0 +1,110 @@
+//! What a rule saw, in one sentence.
+
+use super::{Audience, Lang, Pair, pair};
+
+/// What it means that the rule of this name fired, as a sentence; `None` for a name that no rule of this version has.
+pub fn rule(id: &str, audience: Audience, lang: Lang) -> Option<&'static str> {
+    words(id).map(|pair| pair.of(audience, lang))
+}
+
+fn words(id: &str) -> Option<Pair> {
+    Some(match id {
+        "disk.says_so" => pair(
+            "The drive itself, or its controller, reports a failure or predicts one.",
+            "硬盘或其控制器自身上报故障，或上报故障预警。",
+            "The disk itself says that it is failing.",
+            "硬盘自检报告异常。",
+        ),
+        "disk.smart_growth" => pair(
+            "Bad-sector counters grow: drives with growing counters fail far more often than others.",
+            "坏扇区类计数持续增长，这类硬盘的故障率明显高于正常硬盘。",
+            "The disk finds more and more damaged spots on itself.",
+            "硬盘上的损坏区域正在增多。",
+        ),
+        "disk.life_left" => pair(
+            "The drive reports that little of its rated write endurance is left.",
+            "硬盘上报的额定写入寿命所剩不多。",
+            "The disk has been written to nearly as much as it was made for.",
+            "硬盘的写入量已接近设计寿命。",
+        ),
+        "fan.state" => pair(
+            "The fan stands still, turns too slowly, or the BMC calls it failed.",
+            "风扇停转、转速过低，或 BMC 判定其故障。",
+            "A cooling fan has stopped or turns too slowly.",
+            "散热风扇停转或转速过低。",
+        ),
+        "fan.decay" => pair(
+            "The fan turns slower than it used to at the same drive, and slower than its neighbours: its bearing is wearing out.",
+            "在相同控制条件下，风扇转速低于以往水平和相邻风扇，轴承可能正在磨损。",
+            "A cooling fan becomes weaker; it should be replaced before it stops.",
+            "散热风扇正在老化，宜在停转前更换。",
+        ),
+        "psu.input_lost" => pair(
+            "The power supply is in place but gets no input voltage: feed, breaker, PDU outlet or cable.",
+            "电源模块在位但没有输入电压，需检查供电线路、断路器、PDU 插口和电源线。",
+            "Mains power does not reach one of the server's power supplies.",
+            "市电未能送达服务器的一个电源模块。",
+        ),
+        "psu.failed" => pair(
+            "The power supply reports a failure, or gives no output although it has input.",
+            "电源模块上报故障，或有输入而无输出。",
+            "One of the server's power supplies has a fault.",
+            "服务器的一个电源模块发生故障。",
+        ),
+        "redundancy.lost" => pair(
+            "The BMC reports that a redundant set (power supplies or fans) has no reserve left.",
+            "BMC 报告冗余组（电源或风扇）已无备用余量。",
+            "A reserve part has dropped out; the server runs on what is left.",
+            "一个备用部件已退出工作，服务器依靠其余部件运行。",
+        ),
+        "temperature.limit" => pair(
+            "A temperature is over the limit that the BMC gives for this sensor.",
+            "温度已超过 BMC 为该传感器设定的阈值。",
+            "A part of the server is warmer than it may be.",
+            "服务器内有部位的温度超过允许值。",
+        ),
+        "temperature.trend" => pair(
+            "A temperature rises steadily and will reach its limit soon if nothing changes.",
+            "温度持续上升，按目前趋势不久将达到阈值。",
+            "The server grows warmer and will be too warm soon if nothing is done.",
+            "服务器温度持续上升，若不处理，不久将过热。",
+        ),
+        "voltage.limit" => pair(
+            "A voltage is outside of the limits that the BMC gives for this sensor.",
+            "电压超出 BMC 为该传感器设定的范围。",
+            "The power inside the server is outside of what it may be.",
+            "服务器内部供电电压超出允许范围。",
+        ),
+        "memory.ecc" => pair(
+            "The log shows an uncorrectable memory error, or corrected ones in a burst.",
+            "日志中出现不可纠正的内存错误，或短时间内集中出现可纠正错误。",
+            "The server had to correct many memory errors, or could not correct one.",
+            "服务器集中纠正了大量内存错误，或出现了无法纠正的内存错误。",
+        ),
+        "component.state" => pair(
+            "The BMC reports the component in a bad state for several polls.",
+            "BMC 在连续多次轮询中报告该部件状态异常。",
+            "A part of the server has been reporting a problem for some time.",
+            "服务器的一个部件持续报告异常。",
+        ),
+        "log.burst" => pair(
+            "The same entry came into the BMC's log many times within a short while.",
+            "同一事件在短时间内多次写入 BMC 日志。",
+            "The server reported the same problem many times within a short while.",
+            "服务器在短时间内多次报告同一问题。",
+        ),
+        "bmc.silent" => pair(
+            "The agent reaches no readings of this BMC any more; what the hardware does is not known.",
+            "代理已无法从该 BMC 读取数据，硬件的实际状态未知。",
+            "The server's monitoring port does not answer any more.",
+            "服务器的带外监控接口不再应答。",
+        ),
+        "agent.silent" => pair(
+            "Nothing was received from this agent for longer than it should take; its servers are not watched.",
+            "超过应有时间未收到该代理的任何数据，其负责的服务器目前无监控。",
+            "Our monitoring of the site is interrupted.",
+            "我们对该站点的监控暂时中断。",
+        ),
+        _ => return None,
+    })
+}
