@@ -74,7 +74,7 @@ impl Ticket {
             if Some(entry.seq) != ticket.transitions.checked_add(1) {
                 return None;
             }
-            ticket = ticket.after(entry);
+            ticket.take_in(entry);
         }
         Some(ticket)
     }
@@ -83,18 +83,22 @@ impl Ticket {
     #[must_use]
     pub fn after(&self, transition: &Transition) -> Ticket {
         let mut ticket = self.clone();
-        if transition.seq <= self.transitions {
-            return ticket;
+        if transition.seq > self.transitions {
+            ticket.take_in(transition);
         }
-        ticket.fold_in(transition);
-        ticket.state = transition.to;
-        ticket.transitions = transition.seq;
-        ticket.revision = ticket.revision.saturating_add(1);
-        ticket.updated_at = transition.at.max(self.updated_at);
         ticket
     }
 
-    fn fold_in(&mut self, entry: &Transition) {
+    fn take_in(&mut self, entry: &Transition) {
+        self.change(entry);
+        self.state = entry.to;
+        self.transitions = entry.seq;
+        self.revision = self.revision.saturating_add(1);
+        self.updated_at = entry.at.max(self.updated_at);
+    }
+
+    /// What the action itself says.
+    fn change(&mut self, entry: &Transition) {
         match &entry.action {
             Action::Open { priority, .. } | Action::Prioritise { priority, .. } => self.priority = *priority,
             Action::Assign { to } => self.assignee = Some(to.clone()),
@@ -149,6 +153,7 @@ impl Ticket {
             | Action::Resume
             | Action::Close
             | Action::Breach { .. }
+            | Action::Step { .. }
             | Action::Milestone { .. } => {}
         }
     }
