@@ -11,6 +11,8 @@ pub struct Polled {
     pub observations: Vec<Observation>,
     /// For [`Section::Log`]: how far the logs are read now. Store it together with the observations.
     pub bookmark: Option<Bookmark>,
+    /// What was put off, to spare the BMC, for people: another poll of the section, soon, goes on with it.
+    pub more: Option<String>,
 }
 
 /// What a session has met that says how to go on with its BMC.

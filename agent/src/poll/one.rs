@@ -62,6 +62,8 @@ pub(super) struct Finished {
     pub(super) rest: Option<Duration>,
     /// The BMC is asked for nothing more, whatever else is in flight.
     pub(super) stopped: bool,
+    /// Something was put off to spare the BMC: a poll of the section, soon, goes on with it.
+    pub(super) more: bool,
 }
 
 /// Why a poll brought nothing, or why it is the last one for a while.
@@ -103,10 +105,12 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
             read_at: polled.is_some().then_some(polled_at),
             cancelled: false,
             stopped: false,
+            more: polled.as_ref().is_some_and(|p| p.more.is_some()),
             rest,
             job,
         };
-        if let Some(Polled { mut observations, bookmark }) = polled {
+        if let Some(Polled { mut observations, bookmark, more }) = polled {
+            observations.extend(more.map(|what| outcome::put_off(section, &what, self.clock.now())));
             if done.job.missed > 0 {
                 tracing::warn!(%target, section = section.as_str(), missed = done.job.missed, "polls take longer than their cadence");
                 observations.push(outcome::overrun(&done.job, last_read.unwrap_or(polled_at), self.clock.now()));

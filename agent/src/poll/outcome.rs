@@ -38,6 +38,18 @@ pub fn overrun(job: &Job, first: Timestamp, now: Timestamp) -> Observation {
     })
 }
 
+/// The gap that says what a poll left to the next, which follows soon.
+pub fn put_off(section: Section, what: &str, now: Timestamp) -> Observation {
+    Observation::Gap(Gap {
+        component: None,
+        cause: Cause::Cancelled,
+        detail: format!("{what}: not read in this poll, to spare the BMC; the next one, which follows soon, goes on"),
+        observed_at: now,
+        source: Source(format!("agent:{}", section.as_str())),
+        span: None,
+    })
+}
+
 /// Why nothing is asked of a BMC whose certificate changed, and what to do.
 pub(super) fn changed_certificate(target: &TargetId, change: Change) -> String {
     let Change { pinned, offered } = change;

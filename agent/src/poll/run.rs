@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The loop turns at least this often, and says so in [`Tally::beat`].
 const BEAT: Duration = Duration::from_secs(5);
+/// How soon a poll that put something off is followed by one that goes on.
+const GO_ON_AFTER: Duration = Duration::from_secs(20);
 /// How long polls and sessions may take to end when the poller stops.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -191,6 +193,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         live.in_flight.remove(&section);
         let mut outcome = Outcome::SectionFailed;
         let rest = finished.as_ref().and_then(|f| f.rest);
+        let more = finished.as_ref().is_some_and(|f| f.more);
         if let Some(finished) = finished.filter(|f| !f.cancelled) {
             outcome = finished.outcome;
             self.silent = self.silent + usize::from(finished.silent.is_some()) - usize::from(live.silent.is_some());
@@ -204,6 +207,9 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
             }
         }
         self.schedule.done(&target, section, outcome, Instant::now());
+        if more {
+            self.schedule.hasten(&target, section, Instant::now() + GO_ON_AFTER);
+        }
         if let Some(wish) = rest {
             self.schedule.rest(&target, wish, Instant::now());
         }

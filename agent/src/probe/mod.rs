@@ -15,6 +15,7 @@ use outband_bmc::client::Bmc;
 use outband_bmc::{Address, CipherSuite, ConnectError, Credentials, Fingerprint, Rung, RungReport, Target, Trust};
 use outband_schemas::{Cause, Clock, Observation, Section};
 use report::{Failure, Report};
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -186,7 +187,8 @@ async fn poll(
     let steps = wanted.map(|section| (section.as_str(), section));
     let again = args.steady.then_some(("steady", Section::Sensors));
     let mut over = false;
-    for (step, section) in steps.chain(again) {
+    let mut steps: VecDeque<_> = steps.chain(again).collect();
+    while let Some((step, section)) = steps.pop_front() {
         let began = Instant::now();
         let result = tokio::select! {
             biased;
@@ -200,7 +202,13 @@ async fn poll(
         report.step(step, began.elapsed(), bmc.stats());
         match result {
             Ok(_) if step == "steady" => {}
-            Ok(polled) => report.add(section, polled.observations),
+            Ok(polled) => {
+                // A poll of the agent leaves the rest to the next; a probe goes on at once.
+                if polled.more.is_some() {
+                    steps.push_front((step, section));
+                }
+                report.add(section, polled.observations);
+            }
             Err(PollError { cause, detail }) => {
                 let source = String::new();
                 let failure = Failure { section: Some(section), component: None, cause, detail, source };

@@ -75,7 +75,16 @@ impl Report {
             bytes: bytes.saturating_sub(sum(|s| s.bytes)),
             connections: so_far.connections.saturating_sub(sum(|s| s.connections)),
         };
-        self.steps.push(step);
+        match self.steps.last_mut().filter(|last| last.name == name) {
+            // What was put off, and read at once after it, is of the same step.
+            Some(last) => {
+                last.elapsed += step.elapsed;
+                last.requests += step.requests;
+                last.bytes += step.bytes;
+                last.connections += step.connections;
+            }
+            None => self.steps.push(step),
+        }
     }
 
     /// Whether there was a session and at least one section could be read.

@@ -119,6 +119,8 @@ pub(crate) struct Told {
     pub(crate) steady_costs: Vec<Cost>,
     /// What more polls of the sensors told, where the client said that it left something for later.
     pub(crate) later: Vec<Observation>,
+    /// How many polls of the inventory it took another client to tell all of it.
+    pub(crate) portions: usize,
     pub(crate) sessions_left: usize,
     /// Requests that the BMC had to answer at once.
     pub(crate) most_in_flight: u64,
@@ -145,15 +147,23 @@ pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize, later: u
     let target = target(service, Duration::from_secs(10));
     let connect = async || Bmc::connect(&target).await.map_err(|e| format!("connect: {e}"));
     let mut bmc = connect().await?;
+    let mut more = false;
     for section in Section::OF_BMC {
         let polled = bmc.poll(section, None, &Wall).await.map_err(|e| format!("{}: {e}", section.as_str()))?;
         told.full.push((section, polled.observations));
         told.bookmark = polled.bookmark.or(told.bookmark);
+        more |= polled.more.is_some();
     }
     let stats = bmc.stats();
     bmc.close().await.map_err(|e| format!("close: {e}"))?;
     told.full_cost = Cost::new(tree, service.requests(), stats.bytes_received, service.connections());
     let mut bmc = connect().await?;
+    while more && later > 0 {
+        let polled = bmc.poll(Section::Inventory, None, &Wall).await.map_err(|e| format!("inventory: {e}"))?;
+        told.later.extend(polled.observations);
+        more = polled.more.is_some();
+        told.portions += 1;
+    }
     for number in 0..SETTLED + steady {
         let (before, bytes) = (service.requests().len(), bmc.stats().bytes_received);
         let polled = bmc.poll(Section::Sensors, None, &Wall).await.map_err(|e| format!("sensors again: {e}"))?;

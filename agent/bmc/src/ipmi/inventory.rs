@@ -100,7 +100,7 @@ pub(super) async fn poll(
     };
     let mut observations = vec![Observation::Inventory(inventory)];
     observations.append(&mut gaps);
-    Ok(Polled { observations, bookmark: None })
+    Ok(Polled { observations, ..Polled::default() })
 }
 
 fn part(component: ComponentId, source: &str) -> Part {

@@ -53,7 +53,7 @@ pub(super) async fn poll(
     let mut reader = Reader { ask, reservation: 0, in_parts: false };
     let mut id = match reader.start(before, info, &mut cursor).await? {
         Some(id) if info.entries > 0 => id,
-        _ => return Ok(Polled { observations, bookmark: Some(cursor.write()) }),
+        _ => return Ok(Polled { observations, bookmark: Some(cursor.write()), more: None }),
     };
     let known = |owner, lun, number| repository.and_then(|r| r.known(owner, lun, number));
     let (mut asked, mut seen) = (HashSet::new(), HashSet::new());
@@ -85,7 +85,7 @@ pub(super) async fn poll(
         observations.push(gap("SEL", failure, &format!("sel:{id}"), clock.now()));
         break;
     }
-    Ok(Polled { observations, bookmark: Some(cursor.write()) })
+    Ok(Polled { observations, bookmark: Some(cursor.write()), more: None })
 }
 
 struct Reader<'a, A> {

@@ -202,9 +202,9 @@ impl Poller {
                     detail: format!("the poll ended before its last sensor: {error}"),
                 };
                 observations.push(gap("sensors", failure, "ipmi", clock.now()));
-                Ok(Polled { observations, bookmark: None })
+                Ok(Polled { observations, ..Polled::default() })
             }
-            None => Ok(Polled { observations, bookmark: None }),
+            None => Ok(Polled { observations, ..Polled::default() }),
         }
     }
 }

@@ -10,7 +10,6 @@ use outband_schemas::{
     Cause, ComponentClass, ComponentId, Gap, Identity, Inventory, Observation, Part, SensorKind, Source, Timestamp,
 };
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 pub(super) fn report(report: &mut Report<'_>, platform: Platform, at: Timestamp) {
     let mut parts = Vec::new();
@@ -47,7 +46,11 @@ pub(super) fn report(report: &mut Report<'_>, platform: Platform, at: Timestamp)
     module::metrics(report);
     parts.extend(equipment::parts(report));
     put_off(report, at);
-    let identity = identity(report, platform);
+    let identity = match report.of(Role::System).chain(report.of(Role::Chassis)).next() {
+        Some(_) => identity(report, platform),
+        None => report.memory.portions.identity.clone(),
+    };
+    report.memory.portions.identity.clone_from(&identity);
     let worth_telling = !parts.is_empty() || identity != Identity::default();
     if worth_telling {
         let source = report.of(Role::System).next().or_else(|| report.of(Role::Chassis).next());
@@ -67,11 +70,11 @@ pub(super) fn report(report: &mut Report<'_>, platform: Platform, at: Timestamp)
 /// is one image.
 fn firmware(report: &mut Report<'_>) -> Vec<Part> {
     let mut images: Vec<Part> = Vec::new();
-    let mut known: BTreeSet<(String, String, String)> = BTreeSet::new();
     for node in report.of(Role::Firmware) {
         let Some(version) = name(&node.body, &["Version", "VersionString"]) else { continue };
         let wished = name(&node.body, &["Name", "Id"]).unwrap_or_else(|| node.tail().to_owned());
-        if !known.insert((node.tail().to_owned(), wished.clone(), version.clone())) {
+        let image = (node.tail().to_owned(), wished.clone(), version.clone());
+        if report.memory.portions.images.entry(image).or_insert_with(|| node.uri.clone()) != &node.uri {
             continue;
         }
         let component = report.memory.part(ComponentClass::Firmware, &wished, &node.uri);
@@ -79,12 +82,15 @@ fn firmware(report: &mut Report<'_>) -> Vec<Part> {
         images.push(Part { manufacturer, firmware: Some(version), ..blank(component, &node.uri) });
     }
     for node in report.of(Role::System) {
-        let Some(version) = text(&node.body, "BiosVersion") else { continue };
-        let named = |image: &Part| {
-            image.firmware.as_ref().is_some_and(|v| v.contains(&version) || version.contains(v.as_str()))
-        };
-        if !images.iter().any(named) {
-            let uri = format!("{}#/BiosVersion", node.uri);
+        let bios = text(&node.body, "BiosVersion").map(|version| (version, format!("{}#/BiosVersion", node.uri)));
+        report.memory.portions.bios.extend(bios);
+    }
+    if report.memory.portions.left().contains_key(&Role::Firmware) {
+        return images;
+    }
+    for (version, uri) in std::mem::take(&mut report.memory.portions.bios) {
+        let told = |v: &String| v.contains(&version) || version.contains(v.as_str());
+        if !report.memory.portions.images.keys().any(|(_, _, v)| told(v)) {
             let component = report.memory.part(ComponentClass::Firmware, "BIOS", &uri);
             images.push(Part { firmware: Some(version), ..blank(component, &uri) });
         }

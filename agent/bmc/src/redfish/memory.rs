@@ -4,6 +4,7 @@ use super::cache::Cache;
 pub use super::expand::Expand;
 use super::expand::Expander;
 use super::lenient::{error_of, is_inline, target};
+use super::portions::Portions;
 use super::rotation::Rotation;
 use super::route::Role;
 use super::steady::Steady;
@@ -61,6 +62,8 @@ pub struct Memory {
     ranks: BTreeMap<String, usize>,
     /// What is read a few a poll, in turn.
     pub(super) rotation: Rotation,
+    /// What an inventory has still to read.
+    pub(super) portions: Portions,
 }
 
 impl Memory {

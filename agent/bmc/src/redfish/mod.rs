@@ -27,6 +27,7 @@ mod network;
 mod oem;
 #[cfg(test)]
 mod polite_tests;
+mod portions;
 mod power;
 pub mod push;
 mod redundancy;

@@ -368,15 +368,59 @@ proptest! {
         service.expands = expands;
         let mut memory = Memory::default();
         for _ in 0..2 {
-            let outcome = service.poll(Section::Inventory, &mut memory);
-            let told = versions(&outcome);
+            let (mut told, mut asked) = (Vec::new(), 0);
+            for _ in 0..8 {
+                let outcome = service.poll(Section::Inventory, &mut memory);
+                told.extend(versions(&outcome));
+                asked += service.asked.len();
+                if outcome.more.is_none() {
+                    break;
+                }
+            }
             prop_assert_eq!(told.len(), all.len(), "{:?}", &service.asked);
             prop_assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), all.clone());
-            prop_assert!(service.asked.len() <= count + 8, "{:?}", &service.asked);
+            prop_assert!(asked <= count + 8, "{:?}", &service.asked);
         }
         // Only a BMC that ignores `$top` may be asked for too much, until that is known.
         prop_assert!(service.longest <= 5.0 || pages == Ignored, "{} {:?} {:?}", service.longest, pages, &service.asked);
     }
+}
+
+/// An inventory as `Observation::Inventory` has it, if it was told.
+fn inventory(outcome: &Outcome) -> Option<&outband_schemas::Inventory> {
+    outcome.observations.iter().find_map(|o| if let Observation::Inventory(i) = o { Some(i) } else { None })
+}
+
+#[test]
+fn a_long_list_that_comes_member_by_member_is_read_in_portions_that_all_say_whose_they_are() {
+    let (mut service, all) = firmware(60, Pages::Ignored, 0.4);
+    service.expands = false;
+    service.set("/Systems", list(["/Systems/1".to_owned()]));
+    service.set(
+        "/Systems/1",
+        json!({"Id": "1", "SerialNumber": "SN1", "BiosVersion": "B-77", "Status": {"Health": "OK"}}),
+    );
+    let mut root = service.resources["/redfish/v1"].clone();
+    root["Systems"] = link("/Systems");
+    service.set("", root);
+    let mut memory = Memory::default();
+    let (mut told, mut polls) = (BTreeSet::new(), Vec::new());
+    loop {
+        let outcome = service.poll(Section::Inventory, &mut memory);
+        let versions = versions(&outcome);
+        assert_eq!(inventory(&outcome).and_then(|i| i.identity.serial.as_deref()), Some("SN1"), "portion {polls:?}");
+        polls.push(versions.len());
+        told.extend(versions);
+        match outcome.more {
+            Some(left) => assert!(left.contains("firmware image"), "{left}"),
+            None => break,
+        }
+        assert!(service.asked.len() <= 24, "{:?}", service.asked);
+    }
+    assert_eq!(polls, [0, 24, 24, 13], "the BIOS, which no image is, comes with the last");
+    assert!(told.is_superset(&all) && told.len() == 61);
+    service.poll(Section::Inventory, &mut memory);
+    assert!(service.asked.iter().any(|uri| uri.ends_with("/Systems/1")), "the next inventory begins anew");
 }
 
 #[test]

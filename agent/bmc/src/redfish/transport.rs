@@ -116,7 +116,7 @@ impl Client {
                 span: None,
             }));
         }
-        Ok(Polled { observations, bookmark: outcome.bookmark })
+        Ok(Polled { observations, bookmark: outcome.bookmark, more: outcome.more })
     }
 
     /// The memory, for the length of one call: another handle's walk uses it between two of ours.

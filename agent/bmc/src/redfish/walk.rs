@@ -9,6 +9,7 @@ use super::cache::Want;
 use super::expand::Form;
 use super::lenient::{self, Body, BodyError};
 use super::memory::{Memory, Patience};
+use super::portions::Member;
 use super::route::{self, Next, Role};
 use super::{faults, log, report};
 use crate::Bookmark;
@@ -149,6 +150,8 @@ pub struct Outcome {
     pub bookmark: Option<Bookmark>,
     /// Why nothing at all was read, where that is so: the section failed.
     pub failed: Option<(Cause, String)>,
+    /// What was put off, to spare the BMC: the next poll of the section goes on with it.
+    pub more: Option<String>,
 }
 
 /// One poll of one section.
@@ -230,6 +233,9 @@ impl Walk {
         if section == Section::Sensors && walk.begin_steady(memory) {
             return walk;
         }
+        if section == Section::Inventory && walk.go_on(memory) {
+            return walk;
+        }
         let body = platform.whole_root(root);
         let (owner, parent) = (String::new(), String::new());
         walk.arrived(memory, Node { uri: "/redfish/v1".to_owned(), role: Role::Root, owner, parent, body, at });
@@ -285,6 +291,21 @@ impl Walk {
             let detail = format!("not asked for, as {} hangs", pending.owner);
             self.lost(pending, Cause::Timeout, detail, self.now);
         }
+    }
+
+    /// Goes on with an inventory of which members were put off; `false` where none were, and it begins anew.
+    fn go_on(&mut self, memory: &mut Memory) -> bool {
+        let portion = memory.portions.next();
+        if portion.is_empty() {
+            memory.portions.begin();
+            return false;
+        }
+        self.looked_again = true;
+        for Member { uri, role, owner, collection, index } in portion {
+            self.origins.insert(uri.trim_end_matches('/').to_owned(), (collection.clone(), index));
+            self.ask(memory, Next { uri, role, collection: false }, &owner, &collection);
+        }
+        true
     }
 
     /// Ends the walk here, for a reason that the rest is told with.
@@ -593,7 +614,8 @@ impl Walk {
         });
         memory.cache.tidy(at);
         observations.extend(gaps(&self.losses).into_iter().chain(self.faults).map(Observation::Gap));
-        Outcome { observations, bookmark, failed }
+        let more = memory.portions.words().filter(|_| self.section == Section::Inventory);
+        Outcome { observations, bookmark, failed, more }
     }
 }
 

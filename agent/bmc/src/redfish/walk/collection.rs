@@ -4,6 +4,7 @@ use super::{Mode, Node, Pending, Walk, is_ours, key, page_key, tail};
 use crate::redfish::expand::{Form, said_count};
 use crate::redfish::lenient;
 use crate::redfish::memory::Memory;
+use crate::redfish::portions::{Member, Portions};
 use crate::redfish::route::{Next, Role};
 use outband_schemas::Timestamp;
 use serde_json::{Value, json};
@@ -188,7 +189,13 @@ impl Walk {
             }
         }
         let collection = pending.uri.split('?').next().unwrap_or(&pending.uri).trim_end_matches('/').to_owned();
+        let divided = Portions::divides(self.section, pending.role, wanted);
         for (index, uri) in links {
+            if divided && !self.is_kept(memory, &uri, pending.role) {
+                let (role, owner, collection) = (pending.role, pending.owner.clone(), collection.clone());
+                memory.portions.put_off(Member { uri, role, owner, collection, index });
+                continue;
+            }
             self.origins.insert(uri.trim_end_matches('/').to_owned(), (collection.clone(), index));
             let next = Next { uri, role: pending.role, collection: false };
             match pending.mode.follows() {
