@@ -93,7 +93,6 @@ fn a_poll_of_a_supermicro_821ge_costs_no_more_than_half_of_what_the_best_exporte
 }
 
 #[test]
-#[ignore = "without pages 127, 109 and 131 requests where 62, 34 and 43 are allowed: collections too long for one answer are read member by member"]
 fn a_poll_of_a_bmc_without_pages_costs_no_more_than_half_either() {
     for (name, full) in
         [("dell-libredfish-R750", 30), ("hpe-libredfish", 62), ("lenovo-libredfish", 34), ("supermicro-libredfish", 43)]

@@ -71,6 +71,8 @@ struct Scalars {
     severities: usize,
     /// Lengths of arrays, for what is told as their count.
     lengths: Vec<usize>,
+    /// The bytes are no UTF-8: what is not ASCII may have been read in several ways.
+    bent: bool,
 }
 
 /// Fields that never are a reading: what they hold is no source of one.
@@ -134,6 +136,7 @@ impl Scalars {
 
     /// Whatever looks like a number or a text in bytes that are no JSON.
     fn scan(&mut self, bytes: &[u8]) {
+        self.bent |= std::str::from_utf8(bytes).is_err();
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text.to_owned(),
             Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
@@ -152,7 +155,11 @@ impl Scalars {
 
     fn holds(&self, said: &str) -> bool {
         let said = clean(said);
-        said.is_empty() || self.texts.iter().any(|t| t.contains(&said))
+        // A number may be written in another way than it came.
+        let number = || said.parse::<f64>().is_ok_and(|n| self.plain.contains(&n));
+        let ascii = |text: &str| text.chars().filter(char::is_ascii).collect::<String>();
+        let bent = || self.bent && self.texts.iter().any(|t| ascii(t).contains(&ascii(&said)));
+        said.is_empty() || self.texts.iter().any(|t| t.contains(&said)) || number() || bent()
     }
 
     fn any(&self, words: &[&str]) -> bool {
@@ -243,16 +250,21 @@ impl Oracle<'_> {
     /// Everything that stands at a source: at its pointer, and in objects elsewhere that give themselves its URI.
     fn at(&self, source: &str, readings_only: bool, below: bool) -> Scalars {
         let (base, pointer) = source.split_once('#').unwrap_or((source, ""));
+        // What stands within a member that has no URI of its own has the member's pointer before its own.
+        let pointer = &pointer.replace('#', "");
         let mut scalars = Scalars::default();
         let mut take = |resource: &str, start: &str| match self.tree.find(resource) {
             Some(value) => {
+                scalars.bent |= self.tree.body(resource).is_some_and(|b| std::str::from_utf8(b).is_err());
                 let whole = value.pointer(start).unwrap_or(value);
                 scalars.take(whole.pointer(pointer).unwrap_or(whole), readings_only);
             }
             None => self.tree.body(resource).into_iter().for_each(|bytes| scalars.scan(bytes)),
         };
         take(base, "");
-        for (resource, start) in self.inline.0.get(&loosely(base)).into_iter().flatten() {
+        // A member may call itself by a URI with a pointer.
+        let named = [base, source].into_iter().filter_map(|uri| self.inline.0.get(&loosely(uri)));
+        for (resource, start) in named.flatten() {
             take(resource, start);
         }
         if let Some((resource, rest)) = self.member(base, pointer) {
@@ -261,7 +273,7 @@ impl Oracle<'_> {
         // What a BMC does not spell as JSON may have been an inline object of the collection above.
         let mut above = base;
         while let Some((parent, _)) = above.rsplit_once('/') {
-            if self.tree.body(parent).is_some() && self.tree.find(parent).is_none() {
+            if self.tree.body(parent).is_some_and(|b| std::str::from_utf8(b).is_err() || self.tree.find(parent).is_none()) {
                 take(parent, "");
             }
             above = parent;
