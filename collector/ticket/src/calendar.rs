@@ -1,27 +1,37 @@
 //! Business time: which instants are open, and arithmetic over them.
 //!
 //! Conventions. A window is `[start, end)` in the calendar's zone; an end at or before its start lies on the next local
-//! day, and 24:00 is the next day's 00:00. A date in `overrides` replaces the week's windows, even on a holiday; then
-//! `holidays` and `holidays_yearly` close the day; then `breaks` cut pieces out. A local time that a change of clocks skips is shifted
-//! forward by the gap, one that comes twice is the first (RFC 5545), for both edges alike, so that adjacent windows tile. Durations
-//! are real seconds.
+//! day, and 24:00 is the next day's 00:00. The windows of a date are, in this order: its `overrides`, even on a holiday; those of the
+//! weekday as which it is made up for (`make_up`); none on `holidays` and `holidays_yearly`; those of the `week`. Then `breaks`
+//! cut out pieces of local time, whichever date's window they fall into; `weekly_breaks` do so too, except on a date with
+//! overrides. A local time that a change of clocks skips is shifted forward by the gap, one that comes twice is the first
+//! (RFC 5545), for both edges alike, so that adjacent windows tile; a window that ends up empty is none. Durations are real seconds.
 
+pub mod ical;
 mod periods;
+mod revision;
+pub mod shipped;
 mod spec;
+mod zone;
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use outband_schemas::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use spec::{CalendarError, CalendarSpec, Week};
+pub use revision::{Basis, CalendarRevision, Change, Flag};
+pub use spec::{CalendarError, CalendarSpec, Week, Weekday};
+pub use zone::tzdb_version;
+use zone::{Day, date_of, day_of, instant};
 
 /// A span of time, half open: from, to.
 pub type Span = (Timestamp, Timestamp);
 
 /// How far ahead or back an answer is searched, in days: beyond it there is none.
-const HORIZON_DAYS: i64 = 366 * 12;
+const HORIZON_DAYS: i32 = 366 * 100;
+
+/// Where nothing opens for so many days, nothing does.
+const EMPTY_DAYS: i32 = 366 * 12;
 
 /// Local seconds of a day, `[start, end)`; an end beyond 86,400 lies on the next day.
 type Window = (i32, i32);
@@ -32,12 +42,22 @@ pub struct Calendar {
     zone: TimeZone,
     /// Monday first.
     week: [Vec<Window>; 7],
-    holidays: BTreeSet<Date>,
+    weekly_breaks: [Vec<Window>; 7],
+    holidays: BTreeSet<Day>,
     /// Month and day.
     yearly: BTreeSet<(i8, i8)>,
-    overrides: BTreeMap<Date, Vec<Window>>,
-    breaks: BTreeMap<Date, Vec<Window>>,
+    /// The weekday whose hours the day has, 0 for Monday.
+    make_up: BTreeMap<Day, usize>,
+    overrides: BTreeMap<Day, Vec<Window>>,
+    breaks: BTreeMap<Day, Vec<Window>>,
+    has_breaks: bool,
+    /// The last day that is unlike its week.
+    last_exception: Day,
+    /// Open around the clock, so that no zone matters.
     always: bool,
+    basis: Basis,
+    /// The time for which holidays are known, where they are not known for all of it.
+    valid: Option<Span>,
 }
 
 impl Calendar {
@@ -46,11 +66,17 @@ impl Calendar {
         Self {
             zone: TimeZone::UTC,
             week: std::array::from_fn(|_| vec![(0, 86_400)]),
+            weekly_breaks: std::array::from_fn(|_| Vec::new()),
             holidays: BTreeSet::new(),
             yearly: BTreeSet::new(),
+            make_up: BTreeMap::new(),
             overrides: BTreeMap::new(),
             breaks: BTreeMap::new(),
+            has_breaks: false,
+            last_exception: 0,
             always: true,
+            basis: Basis::new("always", 0),
+            valid: None,
         }
     }
 
@@ -75,14 +101,14 @@ impl Calendar {
         if self.always {
             return None;
         }
-        let horizon = horizon(at);
+        let never = days_after(at, EMPTY_DAYS);
         let mut periods = self.periods(at);
         let (_, mut end) = periods.next()?;
         for (from, to) in periods {
             if from > end {
-                return Some(end);
+                break;
             }
-            if to > horizon {
+            if to > never {
                 return None;
             }
             end = to;
@@ -94,7 +120,10 @@ impl Calendar {
     /// closing time, not on the next opening. A target of zero is due at the first open instant.
     pub fn due(&self, start: Timestamp, target: Duration, pauses: &[Span]) -> Option<Timestamp> {
         let mut left = target;
-        for (from, to) in self.pieces(start, horizon(start), pauses) {
+        // After a pause that never ends nothing is open.
+        let endless = pauses.iter().filter(|(_, end)| end.as_millis() == i64::MAX).map(|(begin, _)| *begin).min();
+        let until = days_after(start, HORIZON_DAYS).min(endless.unwrap_or(Timestamp::from_millis(i64::MAX)));
+        for (from, to) in self.pieces(start, until, pauses) {
             let length = to.since(from);
             if left <= length {
                 return Some(from.plus(left));
@@ -106,65 +135,70 @@ impl Calendar {
 
     /// Open time outside `pauses` in `[from, to)`; zero where `to` is not after `from`.
     pub fn elapsed(&self, from: Timestamp, to: Timestamp, pauses: &[Span]) -> Duration {
-        if to <= from {
-            return Duration::ZERO;
-        }
-        self.pieces(from, to, pauses).map(|(start, end)| end.since(start)).sum()
+        self.counted(from, to, pauses).map(|(start, end)| end.since(start)).sum()
     }
 
-    /// The latest instant at or before `anchor` from which exactly `offset` of open time remains until `anchor`.
-    pub fn before(&self, anchor: Timestamp, offset: Duration) -> Option<Timestamp> {
+    /// The spans whose sum [`Calendar::elapsed`] is, in order, so that it can be redone by hand.
+    pub fn counted<'a>(
+        &'a self,
+        from: Timestamp,
+        to: Timestamp,
+        pauses: &'a [Span],
+    ) -> impl Iterator<Item = Span> + 'a {
+        self.pieces(from, to.max(from), pauses)
+    }
+
+    /// The latest instant at or before `anchor` from which exactly `offset` of open time outside `pauses` remains until `anchor`.
+    pub fn before(&self, anchor: Timestamp, offset: Duration, pauses: &[Span]) -> Option<Timestamp> {
         if offset.is_zero() {
             return Some(anchor);
         }
-        let mut days: i64 = 8;
-        while days <= HORIZON_DAYS * 2 {
-            let begin = anchor.minus(Duration::from_secs(86_400 * days.unsigned_abs()));
-            let open: Vec<Span> = self
-                .periods(begin)
-                .take_while(|(from, _)| *from < anchor)
-                .map(|(from, to)| (from.max(begin), to.min(anchor)))
-                .collect();
-            let mut left = offset;
-            for (from, to) in open.iter().rev() {
-                let length = to.since(*from);
-                if left <= length {
-                    return Some(to.minus(left));
-                }
-                left -= length;
-            }
+        let mut days: i32 = 4;
+        while days < HORIZON_DAYS {
             days *= 2;
+            let begin = days_before(anchor, days);
+            let Some(mut spare) = self.elapsed(begin, anchor, pauses).checked_sub(offset) else { continue };
+            for (from, to) in self.pieces(begin, anchor, pauses) {
+                let length = to.since(from);
+                if spare < length {
+                    return Some(from.plus(spare));
+                }
+                spare -= length;
+            }
         }
         None
     }
 
-    /// `days` business days (days with any window) after `start`, before it where negative: at the same local time of day, or
-    /// the first open instant after it; with `end_of_day` at the end of that day's last window.
+    /// `days` business days (days on which a window begins) after `start`, before it where negative: at the same local time of
+    /// day, or the first open instant after it; with `end_of_day` at the end of that day's last window.
     pub fn due_days(&self, start: Timestamp, days: i32, end_of_day: bool) -> Option<Timestamp> {
-        let local = periods::instant(start)?.to_zoned(self.zone.clone()).datetime();
-        let mut date = local.date();
-        let (mut left, back) = (days.unsigned_abs(), days < 0);
-        let mut searched = 0;
-        while left > 0 || (end_of_day && self.windows(date).is_empty()) {
-            date = if back { date.yesterday() } else { date.tomorrow() }.ok()?;
-            searched += 1;
-            if searched > HORIZON_DAYS {
+        let local = instant(start)?.to_zoned(self.zone.clone()).datetime();
+        let first = day_of(local.date());
+        let mut day = first;
+        let (mut left, step) = (days.unsigned_abs(), if days < 0 { -1 } else { 1 });
+        while left > 0 || (end_of_day && !self.is_business_day(day)) {
+            day += step;
+            if (day - first).abs() > HORIZON_DAYS {
                 return None;
             }
-            if left > 0 && !self.windows(date).is_empty() {
+            if left > 0 && self.is_business_day(day) {
                 left -= 1;
             }
         }
         if end_of_day {
-            return self.day(date).into_iter().map(|(_, to)| to).max();
+            return self.day(day).into_iter().map(|(_, to)| to).max();
         }
-        let same_time = if days == 0 { start } else { self.local_instant(date.to_datetime(local.time()))? };
+        let same_time = if days == 0 { start } else { self.local_instant(date_of(day)?.to_datetime(local.time()))? };
         self.opens_at(same_time)
     }
 }
 
-fn horizon(at: Timestamp) -> Timestamp {
-    at.plus(Duration::from_secs(86_400 * HORIZON_DAYS.unsigned_abs()))
+fn days_after(at: Timestamp, days: i32) -> Timestamp {
+    Timestamp::from_millis(at.as_millis().saturating_add(i64::from(days) * zone::DAY_MS))
+}
+
+fn days_before(at: Timestamp, days: i32) -> Timestamp {
+    days_after(at, -days)
 }
 
 #[cfg(test)]

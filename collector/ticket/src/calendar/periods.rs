@@ -1,67 +1,79 @@
 //! The open periods of a calendar as instants.
 
-use super::{Calendar, HORIZON_DAYS, Span, Window};
-use jiff::civil::{Date, DateTime, Time};
+use super::zone::{Day, LAST_DAY, Stretch, date_of, day_of, instant, local_instant, weekday_of};
+use super::{Calendar, EMPTY_DAYS, Span, Window};
+use jiff::civil::DateTime;
 use outband_schemas::Timestamp;
 
-/// An instant as the zone data knows it.
-pub(super) fn instant(at: Timestamp) -> Option<jiff::Timestamp> {
-    jiff::Timestamp::from_millisecond(at.as_millis()).ok()
-}
-
 impl Calendar {
-    /// The windows of a date after overrides, holidays and breaks.
-    pub(super) fn windows(&self, date: Date) -> Vec<Window> {
-        let mut windows = self.scheduled(date).to_vec();
-        for cut in self.breaks.get(&date).into_iter().flatten() {
-            windows = windows
-                .into_iter()
-                .flat_map(|(from, to)| [(from, to.min(cut.0)), (from.max(cut.1), to)])
-                .filter(|(from, to)| from < to)
-                .collect();
+    /// The windows of a day, before breaks.
+    fn scheduled(&self, day: Day) -> &[Window] {
+        if let Some(windows) = self.overrides.get(&day) {
+            return windows;
         }
-        windows
+        if let Some(like) = self.make_up.get(&day) {
+            return &self.week[*like];
+        }
+        if self.is_holiday(day) { &[] } else { &self.week[weekday_of(day)] }
     }
 
-    /// The instant of a local time, "compatible": the one place where gaps and folds are decided.
+    fn is_holiday(&self, day: Day) -> bool {
+        self.holidays.contains(&day)
+            || !self.yearly.is_empty() && date_of(day).is_some_and(|d| self.yearly.contains(&(d.month(), d.day())))
+    }
+
+    /// The breaks of a day: its own, and those of its weekday unless the day has hours of its own.
+    fn breaks_of(&self, day: Day) -> impl Iterator<Item = &Window> {
+        let weekly = (!self.overrides.contains_key(&day))
+            .then(|| &self.weekly_breaks[self.make_up.get(&day).copied().unwrap_or_else(|| weekday_of(day))]);
+        self.breaks.get(&day).into_iter().flatten().chain(weekly.into_iter().flatten())
+    }
+
     pub(super) fn local_instant(&self, local: DateTime) -> Option<Timestamp> {
-        let at = self.zone.to_ambiguous_timestamp(local).compatible().ok()?;
-        Some(Timestamp::from_millis(at.as_millisecond()))
+        local_instant(&self.zone, local)
     }
 
-    fn edge(&self, date: Date, seconds: i32) -> Option<Timestamp> {
-        let (date, seconds) =
-            if seconds >= 86_400 { (date.tomorrow().ok()?, seconds - 86_400) } else { (date, seconds) };
-        let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        // A window that ends at 24:00 of the next day would need another day; no more than that is possible.
-        if h == 24 {
-            return self.local_instant(date.tomorrow().ok()?.to_datetime(Time::midnight()));
+    pub(super) fn local_day(&self, at: Timestamp) -> Option<Day> {
+        Some(day_of(instant(at)?.to_zoned(self.zone.clone()).date()))
+    }
+
+    /// Appends the open periods that begin on a day. Breaks are cut out as instants, whichever day's window they fall into, so
+    /// that a break never opens what was closed.
+    pub(super) fn open_on(&self, day: Day, stretch: &mut Stretch<'_>, out: &mut Vec<Span>) {
+        let first = out.len();
+        out.extend(self.scheduled(day).iter().filter_map(|window| stretch.span(day, *window)));
+        if !self.has_breaks || out.len() == first {
+            return;
         }
-        let time = Time::new(i8::try_from(h).ok()?, i8::try_from(m).ok()?, i8::try_from(s).ok()?, 0).ok()?;
-        self.local_instant(date.to_datetime(time))
+        // From the day before to two days after: a window may end, and a break begin, at the end of the next day.
+        for near in day - 1..=day + 2 {
+            for window in self.breaks_of(near) {
+                let Some((begin, end)) = stretch.span(near, *window) else { continue };
+                let whole: Vec<Span> = out.drain(first..).collect();
+                out.extend(whole.into_iter().flat_map(|span| without(span, (begin, end))));
+            }
+        }
     }
 
-    /// The open periods that begin on a local date, in order, empty ones left out.
-    pub(super) fn day(&self, date: Date) -> Vec<Span> {
-        let mut spans: Vec<Span> = self
-            .windows(date)
-            .into_iter()
-            .filter_map(|(from, to)| Some((self.edge(date, from)?, self.edge(date, to)?)))
-            .filter(|(from, to)| from < to)
-            .collect();
-        spans.sort_unstable();
+    /// Whether a window begins on a day.
+    pub(super) fn is_business_day(&self, day: Day) -> bool {
+        !self.day(day).is_empty()
+    }
+
+    pub(super) fn day(&self, day: Day) -> Vec<Span> {
+        let mut spans = Vec::new();
+        let noon = Timestamp::from_secs(i64::from(day) * 86_400 + 43_200);
+        self.open_on(day, &mut Stretch::around(&self.zone, noon), &mut spans);
         spans
     }
 
     /// The open periods that end after `at`, in order, none overlapping another. Adjacent ones may touch. Ends where
-    /// nothing opens for [`HORIZON_DAYS`].
+    /// nothing opens for [`EMPTY_DAYS`].
     pub(super) fn periods(&self, at: Timestamp) -> Periods<'_> {
-        let date = instant(at).and_then(|t| {
-            // Two days back: a window may reach into the next day, and a zone may skip one.
-            let local = t.to_zoned(self.zone.clone()).date();
-            local.yesterday().and_then(|d| d.yesterday()).ok()
-        });
-        Periods { calendar: self, date, ready: Vec::new().into_iter(), last_end: None, after: at }
+        // Three days back: a window may reach into the next day, and a zone may skip one.
+        let day = self.local_day(at).map(|day| day - 3);
+        let stretch = Stretch::around(&self.zone, at);
+        Periods { calendar: self, stretch, day, batch: Vec::new(), next: 0, last_end: None, after: at }
     }
 
     /// The open periods in `[start, until)`, cut to it, without `pauses`.
@@ -76,47 +88,72 @@ impl Calendar {
         let all = forever.into_iter().chain(periods.into_iter().flatten());
         all.take_while(move |(from, _)| *from < until).flat_map(move |(from, to)| {
             let mut pieces = vec![(from.max(start), to.min(until))];
-            for (begin, end) in pauses.iter().filter(|(begin, end)| begin < end) {
-                pieces = pieces
-                    .into_iter()
-                    .flat_map(|(from, to)| [(from, to.min(*begin)), (from.max(*end), to)])
-                    .filter(|(from, to)| from < to)
-                    .collect();
+            for pause in pauses {
+                pieces = pieces.into_iter().flat_map(|piece| without(piece, *pause)).collect();
             }
             pieces
         })
     }
 }
 
+/// What is left of a span without a cut.
+fn without(span: Span, cut: Span) -> impl Iterator<Item = Span> {
+    let cut = if cut.0 < cut.1 { cut } else { (span.1, span.1) };
+    [(span.0, span.1.min(cut.0)), (span.0.max(cut.1), span.1)].into_iter().filter(|(from, to)| from < to)
+}
+
 /// See [`Calendar::periods`].
 pub(super) struct Periods<'a> {
     calendar: &'a Calendar,
-    date: Option<Date>,
-    ready: std::vec::IntoIter<Span>,
+    stretch: Stretch<'a>,
+    /// The next day that is not loaded.
+    day: Option<Day>,
+    batch: Vec<Span>,
+    next: usize,
     last_end: Option<Timestamp>,
     after: Timestamp,
+}
+
+impl Periods<'_> {
+    /// Loads the next day, and with it those around a change of clocks: there, windows of one day may come after those of the
+    /// next. `None` at the end of days.
+    fn load(&mut self) -> Option<Day> {
+        self.batch.clear();
+        self.next = 0;
+        let mut day = self.day.filter(|day| *day < LAST_DAY)?;
+        self.calendar.open_on(day, &mut self.stretch, &mut self.batch);
+        let mut sorted = !self.calendar.has_breaks;
+        while day + 1 < LAST_DAY && self.stretch.calm(day + 1).is_none() {
+            day += 1;
+            sorted = false;
+            self.calendar.open_on(day, &mut self.stretch, &mut self.batch);
+        }
+        if !sorted {
+            self.batch.sort_unstable();
+        }
+        self.day = Some(day + 1);
+        Some(day)
+    }
 }
 
 impl Iterator for Periods<'_> {
     type Item = Span;
 
     fn next(&mut self) -> Option<Span> {
-        let mut empty_days = 0;
+        let begin = self.day?;
         loop {
-            for (from, to) in self.ready.by_ref() {
+            while let Some((from, to)) = self.batch.get(self.next).copied() {
+                self.next += 1;
                 let from = self.last_end.map_or(from, |end| from.max(end));
                 if from < to && to > self.after {
                     self.last_end = Some(to);
                     return Some((from, to));
                 }
             }
-            empty_days += 1;
-            if empty_days > HORIZON_DAYS {
+            let day = self.load()?;
+            if day - begin > EMPTY_DAYS && day > self.calendar.last_exception {
                 return None;
             }
-            let date = self.date?;
-            self.ready = self.calendar.day(date).into_iter();
-            self.date = date.tomorrow().ok();
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A calendar as it stands in a config file.
 
-use super::{Calendar, Window};
-use jiff::civil::{Date, Weekday};
+use super::zone::{Day, LAST_DAY, day_of};
+use super::{Basis, Calendar, Window};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +32,29 @@ pub enum CalendarError {
         /// As given.
         text: String,
     },
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names of the days say it")]
+pub enum Weekday {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+impl Weekday {
+    /// Every day, Monday first.
+    pub const ALL: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
+
+    fn index(self) -> usize {
+        Self::ALL.iter().position(|day| *day == self).unwrap_or(0)
+    }
 }
 
 /// Windows of each day of the week, as `["09:00", "18:00"]`.
@@ -68,6 +92,13 @@ pub struct CalendarSpec {
     /// Pieces cut out of a date's windows.
     #[serde(default)]
     pub breaks: BTreeMap<String, Vec<(String, String)>>,
+    /// Dates that have the hours of a day of the week, holiday or not: a Saturday that is worked in exchange for a holiday
+    /// (调休) is `"2026-02-14" = "fri"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub make_up: BTreeMap<String, Weekday>,
+    /// Pieces cut out of every week, such as lunch; not on a date with `overrides`.
+    #[serde(default, skip_serializing_if = "Week::is_empty")]
+    pub weekly_breaks: Week,
 }
 
 impl Default for CalendarSpec {
@@ -81,7 +112,49 @@ impl Default for CalendarSpec {
             holidays_yearly: Vec::new(),
             overrides: BTreeMap::new(),
             breaks: BTreeMap::new(),
+            make_up: BTreeMap::new(),
+            weekly_breaks: Week::default(),
         }
+    }
+}
+
+impl Week {
+    /// The same windows on each of these days.
+    pub fn on(days: &[Weekday], windows: &[(&str, &str)]) -> Self {
+        let mut week = Self::default();
+        for day in days {
+            *week.of_mut(*day) = windows.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        }
+        week
+    }
+
+    /// The windows of a day.
+    pub fn of_mut(&mut self, day: Weekday) -> &mut Vec<(String, String)> {
+        match day {
+            Weekday::Mon => &mut self.mon,
+            Weekday::Tue => &mut self.tue,
+            Weekday::Wed => &mut self.wed,
+            Weekday::Thu => &mut self.thu,
+            Weekday::Fri => &mut self.fri,
+            Weekday::Sat => &mut self.sat,
+            Weekday::Sun => &mut self.sun,
+        }
+    }
+
+    fn days(&self) -> [&[(String, String)]; 7] {
+        [&self.mon, &self.tue, &self.wed, &self.thu, &self.fri, &self.sat, &self.sun]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.days().iter().all(|day| day.is_empty())
+    }
+
+    fn windows(&self) -> Result<[Vec<Window>; 7], CalendarError> {
+        let mut week = std::array::from_fn(|_| Vec::new());
+        for (slot, day) in week.iter_mut().zip(self.days()) {
+            *slot = windows(day)?;
+        }
+        Ok(week)
     }
 }
 
@@ -90,45 +163,40 @@ impl TryFrom<&CalendarSpec> for Calendar {
 
     fn try_from(spec: &CalendarSpec) -> Result<Self, CalendarError> {
         let zone = TimeZone::get(&spec.tz).map_err(|source| CalendarError::Zone { name: spec.tz.clone(), source })?;
-        let w = &spec.week;
-        let mut week: [Vec<Window>; 7] = std::array::from_fn(|_| Vec::new());
-        for (slot, day) in week.iter_mut().zip([&w.mon, &w.tue, &w.wed, &w.thu, &w.fri, &w.sat, &w.sun]) {
-            *slot = windows(day)?;
-        }
-        let dated = |map: &BTreeMap<String, Vec<(String, String)>>| -> Result<_, CalendarError> {
-            map.iter().map(|(day, list)| Ok((date(day)?, windows(list)?))).collect()
+        let dated = |map: &BTreeMap<String, Vec<(String, String)>>| -> Result<BTreeMap<Day, Vec<Window>>, _> {
+            map.iter().map(|(text, list)| Ok((day(text)?, windows(list)?))).collect()
         };
-        Ok(Self {
+        let mut calendar = Self {
             zone,
-            week,
-            holidays: spec.holidays.iter().map(|d| date(d)).collect::<Result<_, _>>()?,
+            week: spec.week.windows()?,
+            weekly_breaks: spec.weekly_breaks.windows()?,
+            holidays: spec.holidays.iter().map(|text| day(text)).collect::<Result<_, _>>()?,
             yearly: spec.holidays_yearly.iter().map(|d| month_day(d)).collect::<Result<_, _>>()?,
+            make_up: spec
+                .make_up
+                .iter()
+                .map(|(text, like)| Ok((day(text)?, like.index())))
+                .collect::<Result<_, CalendarError>>()?,
             overrides: dated(&spec.overrides)?,
             breaks: dated(&spec.breaks)?,
+            has_breaks: !spec.breaks.is_empty() || !spec.weekly_breaks.is_empty(),
+            last_exception: 0,
             always: false,
-        })
+            basis: Basis::new("", 0),
+            valid: None,
+        };
+        let exceptions =
+            [calendar.overrides.keys().max(), calendar.make_up.keys().max(), calendar.holidays.iter().max()];
+        calendar.last_exception = exceptions.into_iter().flatten().copied().max().unwrap_or(0);
+        calendar.always = calendar.is_always();
+        Ok(calendar)
     }
 }
 
 impl Calendar {
-    /// The windows of a date after overrides and holidays and before breaks.
-    pub(super) fn scheduled(&self, date: Date) -> &[Window] {
-        if let Some(windows) = self.overrides.get(&date) {
-            return windows;
-        }
-        if self.holidays.contains(&date) || self.yearly.contains(&(date.month(), date.day())) {
-            return &[];
-        }
-        let index = match date.weekday() {
-            Weekday::Monday => 0,
-            Weekday::Tuesday => 1,
-            Weekday::Wednesday => 2,
-            Weekday::Thursday => 3,
-            Weekday::Friday => 4,
-            Weekday::Saturday => 5,
-            Weekday::Sunday => 6,
-        };
-        &self.week[index]
+    fn is_always(&self) -> bool {
+        let usual = self.holidays.is_empty() && self.yearly.is_empty() && self.overrides.is_empty() && !self.has_breaks;
+        usual && self.week.iter().all(|windows| windows.contains(&(0, 86_400)))
     }
 }
 
@@ -156,7 +224,12 @@ fn seconds(text: &str) -> Result<i32, CalendarError> {
     if parts.next().is_some() || total > 86_400 { Err(bad()) } else { Ok(total) }
 }
 
-fn date(text: &str) -> Result<Date, CalendarError> {
+/// The number of a date such as `2026-10-01`.
+pub(super) fn day(text: &str) -> Result<Day, CalendarError> {
+    date(text).map(|d| day_of(d).min(LAST_DAY))
+}
+
+pub(super) fn date(text: &str) -> Result<Date, CalendarError> {
     text.parse().map_err(|_| CalendarError::Date { text: text.to_owned(), example: "2026-10-01" })
 }
 
