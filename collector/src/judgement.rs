@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use outband_health::RuleConfig;
-use outband_ticket::{Calendar, CalendarError, SlaPolicy};
+use outband_ticket::{CalendarError, Calendars, Policies};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Thresholds and promises.
@@ -11,16 +11,16 @@ pub struct Terms {
     /// The thresholds of the rules.
     pub rules: RuleConfig,
     /// What is promised.
-    pub policy: SlaPolicy,
+    pub policy: Policies,
     /// Business hours.
-    pub calendar: Calendar,
+    pub calendar: Calendars,
 }
 
 impl TryFrom<&Config> for Terms {
     type Error = CalendarError;
 
     fn try_from(config: &Config) -> Result<Self, Self::Error> {
-        Ok(Self { rules: config.health.clone(), policy: config.sla.policy(), calendar: config.sla.calendar()? })
+        Ok(Self { rules: config.health.clone(), policy: config.sla.policy().into(), calendar: config.sla.calendar()?.into() })
     }
 }
 
@@ -51,14 +51,15 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use outband_ticket::SlaPolicy;
 
     #[test]
     fn terms_that_are_replaced_are_in_force_for_everyone_who_holds_the_judgement() {
         let judgement = Judgement::new(Terms::try_from(&Config::default()).unwrap());
         let desk = judgement.clone();
         let mut others = Terms::clone(&desk.terms());
-        others.policy.promises.clear();
+        others.policy = SlaPolicy { clocks: Vec::new(), ..SlaPolicy::default() }.into();
         judgement.replace(others);
-        assert!(desk.terms().policy.promises.is_empty());
+        assert!(desk.terms().policy.usual().clocks.is_empty());
     }
 }

@@ -10,9 +10,9 @@ use outband_ticket::{Action, Command, apply, sla};
 pub(super) fn log(record: &TicketRecord, terms: &Terms, now: Timestamp) -> Option<TicketWrite> {
     let mut ticket = record.ticket.clone();
     let mut transitions = Vec::new();
-    for (target, due) in sla::unlogged_breaches(&terms.policy, &terms.calendar, &record.log, now) {
-        let command =
-            Command { who: react::WHO.to_owned(), why: format!("due {due}"), action: Action::Breach { target } };
+    for lapse in sla::unlogged_breaches(&terms.policy, &terms.calendar, &record.log, now) {
+        let action = Action::Breach { target: lapse.target, cycle: lapse.cycle };
+        let command = Command { who: react::WHO.to_owned(), why: format!("due {}", lapse.due), action };
         match apply(&ticket, command, now) {
             Ok(transition) => {
                 ticket = ticket.after(&transition);

@@ -57,7 +57,7 @@ impl Room {
             lanes: Lane::ALL.map(lane).to_vec(),
         };
         let epoch = store.hello(&hello, now).unwrap().epoch;
-        let terms = Terms { rules: RuleConfig::default(), policy: SlaPolicy::default(), calendar: Calendar::always() };
+        let terms = Terms { rules: RuleConfig::default(), policy: SlaPolicy::default().into(), calendar: Calendar::always().into() };
         Self { _dir: dir, store, assessor: None, terms, epoch, next: BTreeMap::new(), now }
     }
 

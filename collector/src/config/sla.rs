@@ -2,8 +2,8 @@
 
 use crate::config::load::Problem;
 use crate::config::span::Span;
-use outband_ticket::sla::Promise;
-use outband_ticket::{Allowance, Calendar, CalendarSpec, Hours, Priority, SlaPolicy, State};
+use outband_ticket::sla::Term;
+use outband_ticket::{Allowance, Calendar, CalendarSpec, ClockSpec, Hours, Priority, SlaPolicy, State, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -79,6 +79,13 @@ pub struct Promised {
     pub locate: Option<Within>,
     /// Time to repair.
     pub repair: Option<Within>,
+}
+
+impl Promised {
+    fn of(&self, clock: &ClockSpec) -> Option<Within> {
+        let known = [(Target::RESPOND, self.respond), (Target::LOCATE, self.locate), (Target::REPAIR, self.repair)];
+        known.into_iter().find(|(name, _)| *name == clock.name).and_then(|(_, within)| within)
+    }
 }
 
 /// `15m`, or `2 business days`.
@@ -181,7 +188,7 @@ impl Sla {
             Pause::WaitingForCustomer => State::WaitingForCustomer,
             Pause::WaitingForParts => State::WaitingForParts,
         });
-        let mut policy = SlaPolicy { pauses: pauses.collect(), ..SlaPolicy::default() };
+        let mut policy = SlaPolicy::default().pausing_in(&pauses.collect());
         for (key, promised) in &self.targets {
             let priority = match key {
                 PriorityKey::P1 => Priority::P1,
@@ -190,16 +197,12 @@ impl Sla {
                 PriorityKey::P4 => Priority::P4,
             };
             let hours = if promised.around_the_clock { Hours::Always } else { Hours::Business };
-            let allowance = |within: Option<Within>| within.map(|w| w.0);
-            policy.promises.insert(
-                priority,
-                Promise {
-                    hours,
-                    respond: allowance(promised.respond),
-                    locate: allowance(promised.locate),
-                    repair: allowance(promised.repair),
-                },
-            );
+            for clock in &mut policy.clocks {
+                clock.targets.remove(&priority);
+                if let Some(Within(allowance)) = promised.of(clock) {
+                    clock.targets.insert(priority, Term { hours, allowance });
+                }
+            }
         }
         policy
     }
@@ -253,11 +256,17 @@ mod tests {
         let sla: Sla =
             toml::from_str("[targets.P3]\naround_the_clock = false\nrespond = '30m'\nrepair = '2 business days'\n")
                 .unwrap();
-        let promise = sla.policy().promises[&Priority::P3];
-        assert_eq!(promise.respond, Some(Allowance::Within(std::time::Duration::from_secs(1800))));
-        assert_eq!(promise.repair, Some(Allowance::BusinessDays(2)));
-        assert_eq!(promise.locate, None);
-        assert_eq!(sla.policy().promises[&Priority::P1], SlaPolicy::default().promises[&Priority::P1]);
+        let allowed = |policy: &SlaPolicy, target, priority| {
+            policy.clock(&target).and_then(|c| c.targets.get(&priority)).map(|term| term.allowance)
+        };
+        let (ours, usual) = (sla.policy(), SlaPolicy::default());
+        let half_an_hour = Allowance::Within(std::time::Duration::from_secs(1800));
+        assert_eq!(allowed(&ours, Target::RESPOND, Priority::P3), Some(half_an_hour));
+        assert_eq!(allowed(&ours, Target::REPAIR, Priority::P3), Some(Allowance::BusinessDays(2)));
+        assert_eq!(allowed(&ours, Target::LOCATE, Priority::P3), None);
+        for target in [Target::RESPOND, Target::LOCATE, Target::REPAIR] {
+            assert_eq!(allowed(&ours, target.clone(), Priority::P1), allowed(&usual, target, Priority::P1));
+        }
     }
 
     #[test]

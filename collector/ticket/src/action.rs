@@ -243,6 +243,18 @@ pub enum Action {
     Breach {
         /// Which.
         target: Target,
+        /// Which run of a clock that repeats, from 1.
+        #[serde(default = "first")]
+        cycle: u32,
+    },
+    /// A step of an escalation fell due.
+    Step {
+        /// Of which clock.
+        target: Target,
+        /// Of which run of it, from 1.
+        cycle: u32,
+        /// The level of it, from 1.
+        level: u32,
     },
     /// Somebody said something.
     Comment {
@@ -347,6 +359,11 @@ pub enum Action {
     },
 }
 
+/// Logs from before clocks repeated know of one run only.
+const fn first() -> u32 {
+    1
+}
+
 impl Action {
     /// The row of the table of moves.
     pub fn verb(&self) -> Verb {
@@ -364,6 +381,7 @@ impl Action {
             Self::Prioritise { .. }
             | Self::Escalate
             | Self::Breach { .. }
+            | Self::Step { .. }
             | Self::Evidence { .. }
             | Self::Policy { .. }
             | Self::Suppress { .. }
@@ -388,7 +406,8 @@ impl Action {
         match self {
             Self::Prioritise { .. } => Cow::Borrowed("prioritise"),
             Self::Escalate => Cow::Borrowed("escalate"),
-            Self::Breach { target } => Cow::Owned(format!("breach:{}", target.as_str())),
+            Self::Breach { target, .. } => Cow::Owned(format!("breach:{}", target.as_str())),
+            Self::Step { target, level, .. } => Cow::Owned(format!("step:{}:{level}", target.as_str())),
             Self::Comment { .. } => Cow::Borrowed("comment"),
             Self::Evidence { .. } => Cow::Borrowed("evidence"),
             Self::Milestone { milestone } => Cow::Owned(format!("milestone:{}", milestone.as_str())),

@@ -3,20 +3,22 @@
 //!
 //! Read in this order: [`ticket`] (what is kept), [`action`] and [`log`] (how it
 //! came about), [`state`] (the one table of moves), [`priority`], [`calendar`]
-//! (business time), [`sla`] (the three clocks).
+//! (business time), [`policy`] (what is promised), [`sla`] (the clocks).
 
 pub mod action;
 pub mod calendar;
 pub mod log;
+pub mod policy;
 pub mod priority;
 pub mod sla;
 pub mod state;
 pub mod ticket;
 
 pub use action::{Action, LinkKind, Milestone, Rebase, Resolution, Verdict, Visibility};
-pub use calendar::{Calendar, CalendarError, CalendarSpec, Span};
+pub use calendar::{Calendar, CalendarError, CalendarRevision, CalendarSpec, Flag, Span};
 pub use log::{Command, Transition};
+pub use policy::{Calendars, Policies, SlaPolicy};
 pub use priority::{Impact, Priority, Redundancy};
-pub use sla::{Allowance, Hours, SlaClock, SlaPolicy, Target};
+pub use sla::{Allowance, ClockSpec, Hours, SlaClock, Target};
 pub use state::{Rejected, State, Verb, apply};
 pub use ticket::{Comment, Evidence, Link, Opening, Override, PolicyRef, Suppression, Ticket, TicketNumber};

@@ -55,7 +55,7 @@ fn action(n: u8, m: i64) -> Action {
         8 => Action::Reopen,
         9 => Action::Prioritise { priority: Priority::P1, rebase: Rebase::Change },
         10 => Action::Escalate,
-        11 => Action::Breach { target: Target::Repair },
+        11 => Action::Breach { target: Target::REPAIR, cycle: 1 },
         12 => Action::Comment { text: word(), visibility: Visibility::Customer },
         13 => Action::Evidence {
             facts: (0..m % 30).map(|i| fact(i * 7)).collect(),

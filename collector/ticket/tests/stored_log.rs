@@ -18,7 +18,8 @@ fn every_entry_of_a_log_reads_back_from_its_text() {
         Action::Reopen,
         Action::Prioritise { priority: Priority::P1, rebase: Rebase::Change },
         Action::Escalate,
-        Action::Breach { target: Target::Repair },
+        Action::Breach { target: Target::REPAIR, cycle: 2 },
+        Action::Step { target: Target::UPDATE_CADENCE, cycle: 2, level: 1 },
     ];
     for (seq, action) in (1..).zip(actions) {
         let entry = Transition {
