@@ -3,8 +3,9 @@
 use prost::Message;
 use std::path::PathBuf;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "outband/agent/v1/agent.proto",
+    "outband/audit/v1/audit.proto",
     "outband/health/v1/health.proto",
     "outband/ingest/v1/ingest.proto",
     "outband/telemetry/v1/observation.proto",

@@ -18,6 +18,8 @@ macro_rules! generated {
 generated! {
     /// `outband.agent.v1`: agents as the collector sees them.
     agent = "outband.agent.v1",
+    /// `outband.audit.v1`: who did what.
+    audit = "outband.audit.v1",
     /// `outband.health.v1`: health of sites, servers and components.
     health = "outband.health.v1",
     /// `outband.ingest.v1`: the stream from an agent to the collector.

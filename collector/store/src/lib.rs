@@ -9,10 +9,13 @@
 //! `apply`, and into memory; `seal` moves finished windows of two hours from there into chunks. At start the journal is read
 //! back: nobody has to decode a body twice.
 
+pub mod audit;
 pub mod chunk;
 pub mod error;
 pub mod head;
 pub mod ingest;
+pub mod maintenance;
+pub mod outbox;
 pub mod query;
 pub mod record;
 pub mod retention;
@@ -22,6 +25,9 @@ pub mod store;
 pub use error::StoreError;
 pub use ingest::{
     Admission, AgentHello, AgentRecord, Committed, Epoch, IncomingBatch, LaneRecord, LaneState, LogRow, Skipped,
+};
+pub use outbox::{
+    Made, Notice, NoticeDraft, NoticeFilter, NoticeState, Outbox, Outcome, Unnoticed,
 };
 pub use query::{EventFilter, GapFilter, HistoryFilter, Listing, Page, Scope, SeriesFilter, TicketFilter};
 pub use record::{

@@ -1,11 +1,14 @@
 //! The store on one SQLite file: `<data_dir>/store.db`.
 
 mod assess;
+mod audit;
 mod error;
 mod history;
 mod ingest;
+mod maintenance;
 mod migrate;
 mod open;
+mod outbox;
 mod pool;
 mod query;
 mod readings;

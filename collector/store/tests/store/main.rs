@@ -4,5 +4,6 @@
 
 mod conformance;
 mod cost;
+mod record;
 mod sequencing;
 mod sqlite;

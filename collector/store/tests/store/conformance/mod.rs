@@ -1,20 +1,32 @@
 //! What every backend must do. A backend's test calls [`conformance`] with a function that makes an empty store.
 
 mod assess;
+pub(crate) mod audit;
 mod history;
 mod ingest;
+mod maintenance;
 pub(crate) mod make;
+mod outbox;
 mod ticket;
 
-use outband_store::Store;
+use outband_store::{Outbox, Store};
+use outband_store::audit::Audit;
+use outband_store::maintenance::Maintenance;
 
 /// A behaviour and its name.
 pub(crate) type Behaviour<S> = (&'static str, fn(&S));
 
 /// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
-pub(crate) fn conformance<S: Store>(make: impl Fn(&str) -> S) {
-    let all: Vec<Behaviour<S>> =
-        ingest::all::<S>().into_iter().chain(assess::all()).chain(ticket::all()).chain(history::all()).collect();
+pub(crate) fn conformance<S: Store + Maintenance + Outbox + Audit>(make: impl Fn(&str) -> S) {
+    let all: Vec<Behaviour<S>> = ingest::all::<S>()
+        .into_iter()
+        .chain(assess::all())
+        .chain(ticket::all())
+        .chain(history::all())
+        .chain(maintenance::all())
+        .chain(outbox::all())
+        .chain(audit::all())
+        .collect();
     for (name, behaviour) in all {
         eprintln!("  {name}");
         behaviour(&make(name));

@@ -1,0 +1,128 @@
+//! What was kept by an older version is still whole, and what was tampered with is named.
+
+use super::conformance::audit::{actor, deed};
+use super::conformance::make::at;
+use outband_store::audit::{Audit, Wrong};
+use outband_store::sqlite::Options;
+use outband_store::{SqliteStore, Store};
+use outband_ticket::{Action, State, Ticket, TicketNumber, Visibility};
+use rusqlite::Connection;
+use std::path::Path;
+
+fn open(dir: &Path) -> SqliteStore {
+    SqliteStore::open(&Options::new(dir)).unwrap()
+}
+
+const FIRST: &str = include_str!("../../../../schemas/sql/sqlite/0001_store.sql");
+
+/// A ticket as the version before stored it: comments and evidence are not in its log, the opening says its priority only.
+const TICKET: &str = r#"{"number":1,"state":"in_progress","priority":"p3","title":"Disk failure predicted: disk/3 of web1",
+    "site":"dc1","server":"s1","component":"disk/3","fault":"disk_failure","rule":"disk.smart_growth","predicted":true,
+    "reason":"sectors grow","evidence":[{"observed_at":1800000000000,"text":"8 -> 16"}],"onset":1800000000000,
+    "created_at":1800000001000,"updated_at":1800000009000,"assignee":"li","root_cause":null,"resolution":null,
+    "part_serial":"D1","comments":[{"at":1800000009000,"who":"li","text":"called the vendor"}],"transitions":2,"revision":4}"#;
+const LOG: [&str; 2] = [
+    r#"{"seq":1,"at":1800000001000,"who":"collector","why":"sectors grow","action":"open","priority":"p3","from":null,"to":"new"}"#,
+    r#"{"seq":2,"at":1800000005000,"who":"li","why":"","action":"start","from":"new","to":"in_progress"}"#,
+];
+
+fn of_the_first_version(dir: &Path) {
+    let db = Connection::open(dir.join("store.db")).unwrap();
+    db.execute_batch("CREATE TABLE schema_version (number INTEGER PRIMARY KEY, checksum TEXT NOT NULL) STRICT")
+        .unwrap();
+    db.execute_batch(FIRST).unwrap();
+    let checksum = format!("{:08x}", crc32c::crc32c(FIRST.as_bytes()));
+    db.execute("INSERT INTO schema_version VALUES (1, ?1)", [checksum]).unwrap();
+    let ticket = "INSERT INTO ticket VALUES (1, 's1', 'disk/3', 'disk_failure', 3, 1, 4, 1, ?1)";
+    db.execute(ticket, [TICKET]).unwrap();
+    for (seq, entry) in (1..).zip(LOG) {
+        let at = if seq == 1 { 1_800_000_001_000_i64 } else { 1_800_000_005_000 };
+        db.execute("INSERT INTO ticket_transition VALUES (1, ?1, ?2, ?3)", (seq, at, entry)).unwrap();
+    }
+}
+
+#[test]
+fn tickets_of_the_first_version_open_and_are_the_fold_of_their_logs() {
+    let dir = tempfile::tempdir().unwrap();
+    of_the_first_version(dir.path());
+    let record = open(dir.path()).ticket(TicketNumber(1)).unwrap().unwrap();
+    assert_eq!((record.log.len(), record.ticket.revision), (3, 5));
+    assert!(matches!(&record.log[2].action, Action::Import { snapshot } if snapshot.revision == 4));
+    assert_eq!(record.ticket.comments[0].visibility, Visibility::Internal);
+    assert_eq!(Ticket::fold(TicketNumber(1), &record.log), Some(record.ticket.clone()));
+    assert_eq!(Ticket::at(TicketNumber(1), &record.log, at(2)).map(|t| t.state), Some(State::New));
+}
+
+#[test]
+fn a_store_is_brought_up_once() {
+    let dir = tempfile::tempdir().unwrap();
+    of_the_first_version(dir.path());
+    let first = open(dir.path()).ticket(TicketNumber(1)).unwrap();
+    assert_eq!(open(dir.path()).ticket(TicketNumber(1)).unwrap(), first);
+}
+
+/// A store with this many entries, and a connection that may do everything.
+fn audited(dir: &Path, entries: i64) -> Connection {
+    let store = open(dir);
+    for n in 1..=entries {
+        store.audit(actor("li"), deed(at(n), &format!("tickets/{n}"))).unwrap();
+    }
+    store.close().unwrap();
+    Connection::open(dir.join("store.db")).unwrap()
+}
+
+fn tampered(how: &str) -> Option<(i64, Wrong)> {
+    let dir = tempfile::tempdir().unwrap();
+    let db = audited(dir.path(), 9);
+    db.execute_batch("DROP TRIGGER audit_stays; DROP TRIGGER audit_kept").unwrap();
+    db.execute_batch(how).unwrap();
+    drop(db);
+    open(dir.path()).verify_audit(None).unwrap().broken
+}
+
+#[test]
+fn whatever_is_changed_in_the_audit_log_the_first_break_is_named() {
+    let body = "UPDATE audit SET body = replace(body, 'tickets/5', 'tickets/6') WHERE seq = 5";
+    assert_eq!(tampered(body), Some((5, Wrong::Changed)));
+    assert_eq!(tampered("UPDATE audit SET hash = zeroblob(32) WHERE seq = 4"), Some((4, Wrong::Changed)));
+    assert_eq!(tampered("UPDATE audit SET hash = x'00' WHERE seq = 4"), Some((4, Wrong::Changed)));
+    assert_eq!(tampered("UPDATE audit SET at = at + 1 WHERE seq = 7"), Some((7, Wrong::Changed)));
+    assert_eq!(tampered("UPDATE audit SET who = 'wang' WHERE seq = 3"), Some((3, Wrong::Actor)));
+    assert_eq!(tampered("UPDATE audit SET peer = '192.0.2.9' WHERE seq = 3"), Some((3, Wrong::Actor)));
+    assert_eq!(tampered("DELETE FROM audit WHERE seq = 6"), Some((6, Wrong::Missing)));
+    let moved = "DELETE FROM audit WHERE seq = 6; UPDATE audit SET seq = seq - 1 WHERE seq > 6";
+    assert_eq!(tampered(moved), Some((6, Wrong::Changed)));
+    assert_eq!(tampered("SELECT 1"), None);
+}
+
+#[test]
+fn a_byte_that_flips_in_the_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(audited(dir.path(), 9));
+    let file = dir.path().join("store.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let needle = b"tickets/5";
+    let place = bytes.windows(needle.len()).position(|w| w == needle).unwrap();
+    bytes[place + needle.len() - 1] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(open(dir.path()).verify_audit(None).unwrap().broken, Some((5, Wrong::Changed)));
+}
+
+#[test]
+fn what_was_cut_off_the_end_is_missed_by_whoever_kept_the_head() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = audited(dir.path(), 9);
+    db.execute_batch("DROP TRIGGER audit_kept; DELETE FROM audit WHERE seq > 7").unwrap();
+    drop(db);
+    let store = open(dir.path());
+    assert_eq!(store.verify_audit(None).unwrap().broken, None, "by itself it looks whole");
+    assert_eq!(store.verify_audit(Some(9)).unwrap().broken, Some((8, Wrong::Missing)));
+}
+
+#[test]
+fn entries_of_the_audit_log_can_neither_be_changed_nor_deleted_by_accident() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = audited(dir.path(), 2);
+    assert!(db.execute_batch("UPDATE audit SET body = '{}' WHERE seq = 1").is_err());
+    assert!(db.execute_batch("DELETE FROM audit WHERE seq = 2").is_err());
+}
