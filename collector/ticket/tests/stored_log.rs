@@ -35,3 +35,10 @@ fn every_entry_of_a_log_reads_back_from_its_text() {
         assert_eq!(serde_json::from_str::<Transition>(&text).ok(), Some(entry), "{text}");
     }
 }
+
+#[test]
+fn a_breach_that_was_stored_before_clocks_repeated_is_of_the_first_run() {
+    let text = r#"{"seq":4,"at":1800000000000,"who":"collector","why":"due","action":"breach","target":"respond","from":"new","to":"new"}"#;
+    let entry: Transition = serde_json::from_str(text).unwrap();
+    assert_eq!(entry.action, Action::Breach { target: Target::RESPOND, cycle: 1 });
+}
