@@ -11,6 +11,7 @@
 
 pub mod audit;
 pub mod chunk;
+pub mod deadline;
 pub mod error;
 pub mod head;
 pub mod ingest;

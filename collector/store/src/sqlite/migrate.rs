@@ -8,6 +8,9 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 /// released.
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../../../schemas/sql/sqlite/0001_store.sql")),
+    (2, include_str!("../../../../schemas/sql/sqlite/0002_deadlines.sql")),
+    (3, include_str!("../../../../schemas/sql/sqlite/0003_outbox.sql")),
+    (4, include_str!("../../../../schemas/sql/sqlite/0004_maintenance.sql")),
     (7, include_str!("../../../../schemas/sql/sqlite/0007_audit.sql")),
 ];
 

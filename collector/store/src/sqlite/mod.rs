@@ -2,6 +2,7 @@
 
 mod assess;
 mod audit;
+mod deadline;
 mod error;
 mod history;
 mod ingest;

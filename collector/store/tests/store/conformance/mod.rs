@@ -1,6 +1,7 @@
 //! What every backend must do. A backend's test calls [`conformance`] with a function that makes an empty store.
 
 mod assess;
+mod deadline;
 pub(crate) mod audit;
 mod history;
 mod ingest;
@@ -17,11 +18,12 @@ use outband_store::maintenance::Maintenance;
 pub(crate) type Behaviour<S> = (&'static str, fn(&S));
 
 /// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
-pub(crate) fn conformance<S: Store + Maintenance + Outbox + Audit>(make: impl Fn(&str) -> S) {
+pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit>(make: impl Fn(&str) -> S) {
     let all: Vec<Behaviour<S>> = ingest::all::<S>()
         .into_iter()
         .chain(assess::all())
         .chain(ticket::all())
+        .chain(deadline::all())
         .chain(history::all())
         .chain(maintenance::all())
         .chain(outbox::all())
