@@ -139,27 +139,51 @@ async fn receive(socket: Option<&UdpSocket>, buffer: &mut [u8]) -> io::Result<(u
 mod tests {
     use super::*;
 
+    /// Runs `ask` while whatever reaches `socket` is answered by `answer`.
+    async fn with<T>(socket: UdpSocket, answer: &[u8], ask: impl Future<Output = T>) -> T {
+        let answering = async {
+            let mut buffer = [0; 512];
+            loop {
+                let (_, from) = socket.recv_from(&mut buffer).await.unwrap();
+                socket.send_to(answer, from).await.unwrap();
+            }
+        };
+        tokio::select! {
+            result = ask => result,
+            never = answering => never,
+        }
+    }
+
+    async fn bound() -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
     #[tokio::test]
     async fn only_those_who_were_asked_are_heard() {
-        let bmc = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = bmc.local_addr().unwrap().port();
-        let answering = tokio::spawn(async move {
-            let mut buffer = [0; 64];
-            loop {
-                let (_, from) = bmc.recv_from(&mut buffer).await.unwrap();
-                let mut pong = vec![6, 0, 0xFF, 6, 0, 0, 0x11, 0xBE, 0x40, 7, 0, 16];
-                pong.extend([0, 0, 0x11, 0xBE, 0, 0, 0, 0, 0x81, 0, 0, 0, 0, 0, 0, 0]);
-                bmc.send_to(&pong, from).await.unwrap();
-            }
-        });
+        let mut pong = vec![6, 0, 0xFF, 6, 0, 0, 0x11, 0xBE, 0x40, 7, 0, 16];
+        pong.extend([0, 0, 0x11, 0xBE, 0, 0, 0, 0, 0x81, 0, 0, 0, 0, 0, 0, 0]);
+        let (bmc, address) = bound().await;
         let pace = Pace { rounds: 2, wait: Duration::from_millis(50), ..Pace::default() };
         let all: BTreeSet<IpAddr> = ["127.0.0.1", "127.0.0.9"].iter().map(|a| a.parse().unwrap()).collect();
         let mut asked = 0;
-        let found = presence(&all, port, pace, |n| asked = n).await.unwrap();
-        assert_eq!(found.keys().collect::<Vec<_>>(), [&"127.0.0.1".parse::<IpAddr>().unwrap()]);
+        let found = with(bmc, &pong, presence(&all, address.port(), pace, |n| asked = n)).await.unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), [&address.ip()]);
         assert!(asked >= 3, "{asked}");
+        let (bmc, address) = bound().await;
         let others: BTreeSet<IpAddr> = ["127.0.0.9".parse().unwrap()].into();
-        assert!(presence(&others, port, pace, |_| {}).await.unwrap().is_empty());
-        answering.abort();
+        assert!(with(bmc, &pong, presence(&others, address.port(), pace, |_| {})).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_service_that_answers_a_search_is_found_once() {
+        let answer = "HTTP/1.1 200 OK\r\nST: urn:dmtf-org:service:redfish-rest:1\r\nUSN: uuid:1::urn:x\r\nAL: https://10.0.0.7:8443/redfish/v1\r\n\r\n";
+        let (service, address) = bound().await;
+        let found = with(service, answer.as_bytes(), announced(address, Duration::from_millis(200))).await.unwrap();
+        assert_eq!(
+            found.iter().map(|f| (f.address.to_string(), f.port)).collect::<Vec<_>>(),
+            [("10.0.0.7".to_owned(), 8443)]
+        );
     }
 }
