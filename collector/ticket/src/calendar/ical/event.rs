@@ -299,8 +299,8 @@ fn length(text: &str) -> Result<Length, String> {
         number.clear();
         let days = i32::try_from(n).map_err(|_| bad())?;
         match c {
-            'W' => length.days += days * 7,
-            'D' => length.days += days,
+            'W' => length.days = length.days.saturating_add(days * 7),
+            'D' => length.days = length.days.saturating_add(days),
             'H' => length.seconds += u64::from(n) * 3600,
             'M' => length.seconds += u64::from(n) * 60,
             'S' => length.seconds += u64::from(n),
