@@ -1,17 +1,21 @@
 //! The collector as a whole: opens what is on disk, starts the loops and the listeners, ends them in order.
 
+use crate::audit::{self, Refusals};
 use crate::auth::Gate;
-use crate::clock::{Finding, SteadyClock};
+use crate::clock::{self, SteadyClock};
 use crate::config::{self, Config};
 use crate::datadir::{self, DataDir, RunInfo};
+use crate::deadline;
 use crate::ingest::{Ingest, Registry};
 use crate::judgement::{Judgement, Terms};
 use crate::query::Desk;
 use crate::query::pulse::Pulse;
 use crate::serve::{self, Bound};
 use crate::token::{self, Role, Tokens};
-use crate::{assess, tls, upkeep};
+use crate::topology::{self, Topology};
+use crate::{assess, notify, record, tls, upkeep};
 use outband_schemas::{Clock, Timestamp};
+use outband_store::deadline::Deadlines;
 use outband_store::sqlite::Options;
 use outband_store::{SqliteStore, Store, StoreError};
 use std::net::SocketAddr;
@@ -21,8 +25,6 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// How often the wall clock is compared with the steady one.
-const CLOCK_TICK: Duration = Duration::from_secs(5);
 /// With fewer days to live than this, a running collector's certificate is an operator's business.
 const CERTIFICATE_DAYS: u64 = 60;
 /// How long streams and watches may take to end.
@@ -37,6 +39,9 @@ pub enum Error {
     /// The business hours of the config.
     #[error("[sla]: {0}")]
     Calendar(#[from] outband_ticket::CalendarError),
+    /// Where servers stand.
+    #[error(transparent)]
+    Topology(#[from] topology::Error),
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] datadir::Error),
@@ -60,9 +65,18 @@ pub enum Error {
     /// The assessment.
     #[error(transparent)]
     Assess(#[from] assess::Error),
+    /// The deadlines.
+    #[error(transparent)]
+    Deadline(#[from] deadline::Error),
+    /// The notices.
+    #[error(transparent)]
+    Notify(#[from] notify::Error),
     /// The runtime or the signals.
     #[error("cannot start: {0}")]
     Process(std::io::Error),
+    /// What is kept is not what was done.
+    #[error("what is kept is not what was done: the store was changed by something else than the collector")]
+    Tampered,
     /// A task panicked.
     #[error("a part of the collector failed: {0}")]
     Task(#[from] JoinError),
@@ -81,6 +95,7 @@ pub struct Collector {
     desk: Desk<SqliteStore, SteadyClock>,
     judgement: Judgement,
     retention: upkeep::Terms,
+    notices: notify::Terms,
     info: RunInfo,
     shutdown: CancellationToken,
     tasks: JoinSet<Result<(), Error>>,
@@ -104,26 +119,43 @@ impl Collector {
         let options = Options::new(dir.root());
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&options)).await?;
         let store = opened.map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
-        let clock = Arc::new(SteadyClock::start());
-        let gate = Gate::new(Tokens::load_or_make(&dir)?);
+        let kept = store.kept_time().map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
+        let clock = Arc::new(SteadyClock::resume(kept.as_ref()));
+        let (refusals, refused) = Refusals::new();
+        let gate = Gate::new(Tokens::load_or_make(&dir)?).noting(refusals);
         let identity = tls::load_or_make(&dir, &tls::server_names(&config.tls.server_names), clock.now())?;
 
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
-        let judgement = Judgement::new(Terms::try_from(&config)?);
+        let judgement = Judgement::new(terms(&config)?);
         let hand = judgement.clone();
         let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone());
         let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
         let retention = upkeep::Terms::new(config.retention);
+        let notices = notify::Terms::new(config.notify.clone());
 
         let for_agents = Bound::bind(config.listen.agents, "agents").await?;
         let for_operators = Bound::bind(config.listen.operators, "operators").await?;
         let info =
             RunInfo { agents_addr: for_agents.addr(), operators_addr: for_operators.addr(), pid: std::process::id() };
         let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
-        tasks.spawn(watch_clock(clock.clone(), shutdown.clone()));
+        {
+            let run = clock::run(store.clone(), clock.clone(), shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
+        {
+            let (judgement, pulse) = (judgement.clone(), pulse.clone());
+            let run = deadline::run(store.clone(), clock.clone(), judgement, pulse, shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
         tasks.spawn(watch_certificate(identity.not_after, clock.clone(), shutdown.clone()));
+        let (told, checked) =
+            (audit::run(store.clone(), clock.clone(), refused, shutdown.clone()), record::run(store.clone(), shutdown.clone()));
+        tasks.spawn(async { Ok(told.await?) });
+        tasks.spawn(async { Ok(checked.await?) });
         let upkeep = upkeep::run(store.clone(), clock.clone(), retention.clone(), shutdown.clone());
         tasks.spawn(async { Ok(upkeep.await?) });
+        let telling = notify::run(store.clone(), clock.clone(), notices.clone(), shutdown.clone());
+        tasks.spawn(async { Ok(telling.await?) });
         {
             let run = assess::run(store.clone(), clock, judgement.clone(), pulse, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
@@ -138,7 +170,7 @@ impl Collector {
         }
         dir.write_run_info(&info)?;
         announce(&dir, &info);
-        Ok(Self { config, dir, store, gate, desk, judgement, retention, info, shutdown, tasks })
+        Ok(Self { config, dir, store, gate, desk, judgement, retention, notices, info, shutdown, tasks })
     }
 
     /// Where agents connect.
@@ -168,12 +200,13 @@ impl Collector {
     /// Takes over another config and the tokens as they are on disk now. What needs a restart is named in the log and left
     /// as it is.
     pub fn reload(&mut self, config: Config) -> Result<(), Error> {
-        let terms = Terms::try_from(&config)?;
+        let terms = terms(&config)?;
         let tokens = Tokens::load_or_make(&self.dir)?;
         self.judgement.replace(terms);
         self.desk.answer_anew();
         self.gate.replace(tokens);
         self.retention.replace(config.retention);
+        self.notices.replace(config.notify.clone());
         for (section, changed) in [
             ("listen", config.listen != self.config.listen),
             ("data", config.data != self.config.data),
@@ -212,6 +245,15 @@ impl Collector {
         let closed = tokio::task::spawn_blocking(move || store.close()).await?;
         closed.map_err(|source| Error::Store { path, source })
     }
+}
+
+/// What is judged and promised by, with the files that the config names.
+fn terms(config: &Config) -> Result<Terms, Error> {
+    let terms = Terms::try_from(config)?;
+    Ok(match &config.topology.file {
+        Some(file) => terms.with_topology(Topology::load(file)?),
+        None => terms,
+    })
 }
 
 /// Says where everything is: the first thing that somebody who starts a collector needs.
@@ -254,29 +296,6 @@ async fn watch_certificate(
                     tracing::error!(days = left, "the server certificate ends soon: restart the collector to renew it");
                 }
             }
-        }
-    }
-}
-
-async fn watch_clock(clock: Arc<SteadyClock>, shutdown: CancellationToken) -> Result<(), Error> {
-    let mut ticks = tokio::time::interval(CLOCK_TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut held = false;
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            _ = ticks.tick() => match clock.tick() {
-                Finding::Steady => held = false,
-                // Once, not every few seconds for as long as it lasts.
-                Finding::Held(_) if held => {}
-                Finding::Held(step_ms) => {
-                    held = true;
-                    tracing::error!(step_ms, "the wall clock stepped and the system does not say that it is synchronised: SLA clocks go on as before; set it right, or restart the collector to accept it");
-                }
-                Finding::Adopted(step_ms) => {
-                    tracing::error!(step_ms, "the wall clock stepped and is synchronised: the collector follows it; clocks that were running may be off by as much");
-                }
-            },
         }
     }
 }

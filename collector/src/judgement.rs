@@ -1,8 +1,10 @@
 //! What is judged and promised by, in one place for the loop that assesses and for those who answer operators.
 
 use crate::config::Config;
-use outband_health::RuleConfig;
+use crate::topology::Topology;
+use outband_health::{FoldingConfig, RuleConfig};
 use outband_ticket::{CalendarError, Calendars, Policies};
+use sha2::{Digest, Sha256};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Thresholds and promises.
@@ -14,13 +16,39 @@ pub struct Terms {
     pub policy: Policies,
     /// Business hours.
     pub calendar: Calendars,
+    /// When many incidents are told as one.
+    pub folding: FoldingConfig,
+    /// Where servers stand.
+    pub topology: Arc<Topology>,
 }
 
 impl TryFrom<&Config> for Terms {
     type Error = CalendarError;
 
     fn try_from(config: &Config) -> Result<Self, Self::Error> {
-        Ok(Self { rules: config.health.clone(), policy: config.sla.policy().into(), calendar: config.sla.calendar()?.into() })
+        Ok(Self {
+            rules: config.health.clone(),
+            policy: config.sla.policy().into(),
+            calendar: config.sla.calendar()?.into(),
+            folding: config.folding.clone(),
+            topology: Arc::default(),
+        })
+    }
+}
+
+impl Terms {
+    /// These terms, for servers that stand there.
+    #[must_use]
+    pub fn with_topology(self, topology: Topology) -> Self {
+        Self { topology: Arc::new(topology), ..self }
+    }
+}
+
+impl Terms {
+    /// A text that changes whenever a clock might be counted otherwise: other promises, another calendar, other zone data.
+    pub fn print(&self) -> String {
+        let all = format!("{:?} {:?} {}", self.policy, self.calendar, outband_ticket::calendar::tzdb_version());
+        Sha256::digest(all).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 }
 

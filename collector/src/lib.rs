@@ -5,18 +5,25 @@
 
 pub mod app;
 pub mod assess;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod datadir;
+pub mod deadline;
 pub mod ingest;
 pub mod judgement;
+pub mod maintenance;
+pub mod notify;
 pub mod query;
 pub mod react;
+pub mod record;
+pub mod rights;
 pub mod run;
 pub mod serve;
 pub mod tls;
 pub mod token;
+pub mod topology;
 pub mod upkeep;
 pub mod words;

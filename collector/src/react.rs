@@ -4,8 +4,8 @@ use outband_health::{Fault, Incident, IncidentChange, Level, Stage, What};
 use outband_schemas::{SiteId, Timestamp};
 use outband_store::TicketWrite;
 use outband_ticket::{
-    Action, Command, Evidence, Impact, Opening, Priority, Rebase, Redundancy, Rejected, Resolution, State, Ticket,
-    TicketNumber, Transition, apply,
+    Action, Command, Evidence, Impact, LinkKind, Opening, Priority, Rebase, Redundancy, Rejected, Resolution, State,
+    Ticket, TicketNumber, Transition, apply,
 };
 
 /// Who moves tickets when nobody does.
@@ -110,7 +110,17 @@ fn open(incident: &Incident, context: &Context, number: TicketNumber, at: Timest
         part_serial: incident.part_serial.clone(),
     };
     let (ticket, transition) = Ticket::open(opening, WHO, at);
-    TicketWrite { ticket, expected_revision: None, transitions: vec![transition] }
+    let mut write = TicketWrite { ticket, expected_revision: None, transitions: vec![transition] };
+    if let Some(before) = incident.follows {
+        let action = Action::Link { kind: LinkKind::FollowsUp, to: TicketNumber(before) };
+        let command = Command { who: WHO.to_owned(), why: "it goes on after that".to_owned(), action };
+        // A new ticket takes every remark.
+        if let Ok(link) = apply(&write.ticket, command, at) {
+            write.ticket = write.ticket.after(&link);
+            write.transitions.push(link);
+        }
+    }
+    write
 }
 
 fn title(incident: &Incident, context: &Context) -> String {

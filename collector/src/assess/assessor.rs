@@ -1,24 +1,31 @@
 //! The step: everything that is in memory, and what a run of rows or a tick does to it.
 
 mod answer;
+mod firmware;
+mod fold;
 
-use super::breach;
-use super::draft::{self, Draft};
+use super::draft::Draft;
 use super::identity::Servers;
 use super::live::{Live, same};
 use super::rebuild::{self, pages};
 use super::{Error, Terms, verdict};
+use crate::maintenance::Windows;
+use crate::topology::Topology;
+use firmware::Firmware;
+use fold::Running;
 use outband_health::rule::{self, Rule};
 use outband_health::window::{Hosted, Origin};
-use outband_health::{Health, Incident, IncidentChange, RuleConfig, What, score};
+use outband_health::{FoldingConfig, Health, Incident, IncidentChange, IncidentKey, RuleConfig, What, score};
 use outband_proto::convert::decode_set;
 use outband_schemas::{AgentId, ComponentClass, Observation, ObservationSet, Section, ServerId, SiteId, Timestamp};
+use outband_store::maintenance::Maintenance;
 use outband_store::{
     AgentRecord, AgentTarget, HealthRecord, LogRow, Page, Poison, Scope, Sequence, ServerEvents, ServerGaps,
     ServerInventory, ServerReadings, ServerRecord, Store, TicketFilter, TicketRecord,
 };
-use outband_ticket::{State, TicketNumber, sla};
+use outband_ticket::{State, TicketNumber};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Rows a step.
@@ -53,15 +60,23 @@ pub(super) struct Assessor<S> {
     /// The latest observation of each agent (the agent's clock).
     observed: BTreeMap<AgentId, Timestamp>,
     /// Tickets that are not closed, with when their next clock runs out.
-    tickets: BTreeMap<TicketNumber, (TicketRecord, Option<Timestamp>)>,
+    tickets: BTreeMap<TicketNumber, TicketRecord>,
     change: i64,
     rules: Vec<Box<dyn Rule>>,
     config: RuleConfig,
+    folding: FoldingConfig,
+    topology: Arc<Topology>,
+    windows: Windows,
+    /// Incidents that are kept without a ticket, or were when they were last looked at.
+    held: BTreeSet<IncidentKey>,
+    /// Storms by their cause.
+    storms: BTreeMap<IncidentKey, Running>,
+    firmware: BTreeMap<ServerId, Firmware>,
 }
 
-impl<S: Store> Assessor<S> {
+impl<S: Store + Maintenance> Assessor<S> {
     /// From the store.
-    pub(super) fn load(store: S, terms: &Terms) -> Result<Self, Error> {
+    pub(super) fn load(store: S, terms: &Terms, now: Timestamp) -> Result<Self, Error> {
         let servers = Servers::new(pages(|page| store.servers(None, page))?);
         let mut scores = BTreeMap::new();
         let mut sites = BTreeMap::new();
@@ -89,16 +104,28 @@ impl<S: Store> Assessor<S> {
             change: 0,
             rules: rule::all(&terms.rules),
             config: terms.rules.clone(),
+            folding: terms.folding.clone(),
+            topology: terms.topology.clone(),
+            windows: Windows::default(),
+            held: BTreeSet::new(),
+            storms: BTreeMap::new(),
+            firmware: BTreeMap::new(),
             store,
         };
         for record in assessor.store.open_tickets()? {
             assessor.change = assessor.change.max(record.change);
-            assessor.tickets.insert(record.ticket.number, (record, None));
+            assessor.tickets.insert(record.ticket.number, record);
         }
         for agent in assessor.store.agents()? {
             assessor.agents.insert(agent.agent.clone(), agent);
         }
         for incident in assessor.store.open_incidents()? {
+            if incident.hold.is_some() {
+                assessor.held.insert(incident.key.clone());
+            }
+            if let (false, Some(ticket)) = (incident.members.is_empty(), incident.ticket) {
+                assessor.storms.insert(incident.key.clone(), Running::new(&incident, ticket, now));
+            }
             assessor.waiting.entry(incident.key.server.clone()).or_default().push(incident);
         }
         Ok(assessor)
@@ -110,7 +137,10 @@ impl<S: Store> Assessor<S> {
             self.rules = rule::all(&terms.rules);
             self.config = terms.rules.clone();
         }
+        self.folding = terms.folding.clone();
+        self.topology = terms.topology.clone();
         let mut draft = Draft::default();
+        self.read_windows()?;
         self.refresh(&mut draft, now)?;
         let rows = self.store.log_after(self.cursor, ROWS)?;
         let mut touched = BTreeSet::new();
@@ -124,8 +154,8 @@ impl<S: Store> Assessor<S> {
             self.wake(now)?;
             touched.extend(self.judge_quiet(&mut draft, now)?);
         }
+        self.settle(&mut draft, now)?;
         self.score(&touched, &mut draft, now);
-        self.breaches(&mut draft, terms, now);
         if draft.is_empty() {
             return Ok(Done { changed: false, more: false });
         }
@@ -158,8 +188,7 @@ impl<S: Store> Assessor<S> {
         if record.ticket.state == State::Closed {
             self.tickets.remove(&record.ticket.number);
         } else {
-            // Looked at anew by the next look at the clocks.
-            self.tickets.insert(record.ticket.number, (record, None));
+            self.tickets.insert(record.ticket.number, record);
         }
     }
 
@@ -226,7 +255,7 @@ impl<S: Store> Assessor<S> {
     fn recall_verdict(&self, incident: Incident) -> Result<Incident, Error> {
         let Some(number) = incident.ticket.map(TicketNumber) else { return Ok(incident) };
         let record = match self.tickets.get(&number) {
-            Some((record, _)) => Some(record.clone()),
+            Some(record) => Some(record.clone()),
             None => self.store.ticket(number)?,
         };
         Ok(record.and_then(|record| verdict::heed(&incident, &record)).unwrap_or(incident))
@@ -313,6 +342,9 @@ impl<S: Store> Assessor<S> {
         })?;
         for observation in &set.observations {
             let Observation::Inventory(inventory) = observation else { continue };
+            if let Some(firmware) = Firmware::after(self.firmware.get(&server), inventory) {
+                self.firmware.insert(server.clone(), firmware);
+            }
             if let Some(found) = self.servers.identify(&target, &inventory.identity) {
                 if let Some(merged) = found.merged {
                     tracing::info!(%merged, into = %found.server, "two targets are one server");
@@ -433,22 +465,6 @@ impl<S: Store> Assessor<S> {
             let health = score::site(&healths, now);
             draft.applied.healths.push(HealthRecord { scope: Scope::Site(site.clone()), health: health.clone() });
             self.sites.insert(site, health);
-        }
-    }
-
-    /// Writes into the logs of tickets which clocks ran out.
-    fn breaches(&mut self, draft: &mut Draft, terms: &Terms, now: Timestamp) {
-        for (record, next) in self.tickets.values_mut() {
-            // `None`: nothing runs, or it was not looked at since it changed. Looking is cheap.
-            if next.is_some_and(|next| now <= next) {
-                continue;
-            }
-            *next = sla::next_due(&terms.policy, &terms.calendar, &record.log, now);
-            if let Some(write) = breach::log(record, terms, now) {
-                tracing::warn!(ticket = %record.ticket.number, "an SLA clock ran out");
-                *record = draft::after(Some(record), &write);
-                draft.ticket(write);
-            }
         }
     }
 }

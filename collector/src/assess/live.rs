@@ -5,7 +5,7 @@ use outband_health::rule::{self, Rule};
 use outband_health::score::{self, Seen};
 use outband_health::window::{Contact, Place};
 use outband_health::{
-    Evaluation, Finding, Health, Incident, IncidentChange, RuleConfig, Stage, Status, What, Window, reconcile,
+    Evaluation, Fault, Finding, Health, Incident, IncidentChange, RuleConfig, Stage, Status, What, Window, reconcile,
 };
 use outband_schemas::{ComponentClass, ComponentId, Section, ServerId, Timestamp};
 use outband_store::{HealthRecord, Scope};
@@ -53,9 +53,14 @@ impl Live {
         changes
     }
 
+    /// Whether a rule found this when it was last judged.
+    pub(super) fn finds(&self, component: &ComponentId, fault: Fault) -> bool {
+        self.findings.iter().any(|f| f.component == *component && f.fault == fault)
+    }
+
     /// Silence is not a backlog, however long it lasts.
     fn is_silent(&self) -> bool {
-        self.findings.iter().any(|f| f.fault == outband_health::Fault::AgentSilent)
+        self.findings.iter().any(|f| f.fault == Fault::AgentSilent)
     }
 
     /// Takes over an incident as it is now.

@@ -6,10 +6,10 @@
 //! more than the store.
 //!
 //! Read in this order: this file (when a step is made), `assessor` (the step), `live` (one server), `draft` (what is
-//! to be written), [`identity`], `verdict` (what people said by moving tickets), `breach` (clocks that ran out), `rebuild` (after a restart).
+//! to be written), [`identity`], `assessor/fold` (what
+//! waits for a ticket, and for what), `verdict` (what people said by moving tickets), `rebuild` (after a restart).
 
 mod assessor;
-mod breach;
 mod draft;
 pub mod identity;
 mod live;
@@ -21,6 +21,7 @@ use crate::judgement::{Judgement, Terms};
 use crate::query::pulse::Pulse;
 use assessor::Assessor;
 use outband_schemas::Clock;
+use outband_store::maintenance::Maintenance;
 use outband_store::{Store, StoreError};
 use outband_ticket::Rejected;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub enum Error {
 }
 
 /// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written.
-pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
+pub async fn run<S: Store + Maintenance, C: Clock + Send + Sync + 'static>(
     store: S,
     clock: Arc<C>,
     judgement: Judgement,
@@ -74,7 +75,7 @@ pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
         let step = tokio::task::spawn_blocking(move || {
             let mut assessor = match before {
                 Some(assessor) => assessor,
-                None => Assessor::load(ours, &terms)?,
+                None => Assessor::load(ours, &terms, now)?,
             };
             let done = assessor.step(&terms, now)?;
             Ok::<_, Error>((assessor, done))

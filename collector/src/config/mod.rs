@@ -1,11 +1,13 @@
 //! The config file: every field has a default, so that none is needed; unknown ones are refused; all problems are listed.
 
 pub mod load;
+pub mod notify;
 pub mod sla;
 pub mod span;
 
 use load::Problem;
-use outband_health::RuleConfig;
+use notify::Notify;
+use outband_health::{FoldingConfig, RuleConfig};
 use outband_store::Retention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -65,6 +67,22 @@ pub struct Config {
     pub retention: Retention,
     /// What is promised, and when business hours are.
     pub sla: Sla,
+    /// When many incidents are told as one ticket with their common cause.
+    #[schemars(schema_with = "folding_schema")]
+    pub folding: FoldingConfig,
+    /// Where servers stand and what feeds them.
+    pub topology: Where,
+    /// Who is told what, on which channel, when.
+    pub notify: Notify,
+}
+
+/// Where servers stand and what feeds them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Where {
+    /// A CSV file with the columns `server,rack,unit,power_feed,cooling_zone,model,customer`. `server` is the id, the serial or the
+    /// target of a server; several feeds are separated by semicolons.
+    pub file: Option<PathBuf>,
 }
 
 /// Where it listens. Whatever the address, nothing is answered without a token; the default is the loopback only.
@@ -125,6 +143,7 @@ impl Config {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.sla.problems();
+        problems.extend(self.notify.problems());
         let mut add = |at: &str, what: String| problems.push(Problem { at: at.to_owned(), what });
         if self.listen.agents == self.listen.operators && self.listen.agents.port() != 0 {
             add("listen.operators", format!("agents and operators cannot share {}", self.listen.agents));
@@ -144,6 +163,9 @@ impl Config {
                     format!("{name:?} is neither a host name nor an IP address (no port, no scheme)"),
                 );
             }
+        }
+        if self.folding.share_percent > 100 || self.folding.over_percent >= 100 {
+            add("folding", "share_percent is at most 100, over_percent less".to_owned());
         }
         for (at, zero) in [
             ("retention.raw_days", self.retention.raw_days == 0),
@@ -187,6 +209,10 @@ fn is_server_name(name: &str) -> bool {
 
 fn health_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     foreign(&RuleConfig::default(), "The thresholds of the rules that judge health.")
+}
+
+fn folding_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    foreign(&FoldingConfig::default(), "When many incidents are told as one ticket with their common cause.")
 }
 
 fn retention_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -100,5 +100,41 @@ fn words(fault: Fault) -> Pair {
             "If your site has a power or network outage, please tell us.",
             "如贵站点正在断电或断网，请告知我们。",
         ),
+        Fault::PowerFeedLost => pair(
+            "Ask the house for the feed: breaker, PDU, UPS, mains. Do not open power supplies; watch the load of the other feed.",
+            "联系机房确认该回路的断路器、PDU、UPS 与市电状态；无需更换电源模块，注意另一路的负载。",
+            "We see to it together with the data center. Please start no additional load until the feed is back.",
+            "我们正与机房一起处理。恢复供电前请勿增加负载。",
+        ),
+        Fault::CoolingLost => pair(
+            "Ask the house for the zone's air conditioning; shed load before servers throttle or stop.",
+            "联系机房确认该区域空调状态；在服务器降频或关机之前先行降低负载。",
+            "We see to it together with the data center. If you can, please move or stop load that can wait.",
+            "我们正与机房一起处理。如条件允许，请迁移或暂停可延后的业务。",
+        ),
+        Fault::RackSilent => pair(
+            "Ask the house whether the rack has power; then check the rack's management switch and its uplink.",
+            "先向机房确认机柜是否有电，再检查机柜内带外交换机及其上联。",
+            "If your services do not answer either, please call us at once.",
+            "如业务也无法访问，请立即致电我们。",
+        ),
+        Fault::AgentBlind => pair(
+            "Check the management network between the agent and the BMCs: switch, VLAN, firewall, routes of the agent's machine.",
+            "检查代理与 BMC 之间的带外网络：交换机、VLAN、防火墙以及代理主机的路由。",
+            "If your services do not answer either, please call us at once.",
+            "如业务也无法访问，请立即致电我们。",
+        ),
+        Fault::FirmwareWave => pair(
+            "Stop the rollout, compare with a server that was not updated, look at the maker's release notes, roll one BMC back.",
+            "暂停升级批次，与未升级的服务器对比，查阅厂商发布说明，先回退一台 BMC 验证。",
+            "You need to do nothing; the update concerns the management controller only.",
+            "您无需操作，该升级仅涉及管理控制器。",
+        ),
+        Fault::ClockStepped => pair(
+            "Compare the collector's time with a trusted source and mend its NTP; restart the collector to accept the new time.",
+            "将采集器时间与可信时间源核对并修复 NTP；确认无误后重启采集器以采用新时间。",
+            "You need to do nothing.",
+            "您无需操作。",
+        ),
     }
 }

@@ -76,14 +76,16 @@ fn of(fault: Fault) -> &'static [Text] {
     match fault {
         Fault::DiskFailure | Fault::DiskWear => DISK,
         Fault::FanFailure => FAN,
-        Fault::PsuFailure | Fault::PowerInputLost | Fault::RedundancyLost => POWER,
-        Fault::Overheating => HEAT,
+        Fault::PsuFailure | Fault::PowerInputLost | Fault::RedundancyLost | Fault::PowerFeedLost => POWER,
+        Fault::Overheating | Fault::CoolingLost => HEAT,
         Fault::VoltageOutOfRange
         | Fault::MemoryErrors
         | Fault::ProcessorErrors
         | Fault::BusErrors
         | Fault::ComponentFailure
         | Fault::EventBurst => BOARD,
-        Fault::BmcSilent | Fault::AgentSilent => SILENCE,
+        Fault::FirmwareWave => BOARD,
+        Fault::BmcSilent | Fault::AgentSilent | Fault::RackSilent | Fault::AgentBlind => SILENCE,
+        Fault::ClockStepped => &[],
     }
 }

@@ -100,5 +100,41 @@ fn words(fault: Fault) -> Pair {
             "we do not receive monitoring data from the site at present; the servers there may be running normally",
             "目前收不到该站点的监控数据，站点内的服务器可能运行正常",
         ),
+        Fault::PowerFeedLost => pair(
+            "Power feed lost",
+            "供电回路断电",
+            "one of the mains feeds of your servers' racks is off; servers with a second feed keep running",
+            "您的服务器所在机柜有一路市电中断，双路供电的服务器仍可继续运行",
+        ),
+        Fault::CoolingLost => pair(
+            "Cooling zone too hot",
+            "制冷区域温度过高",
+            "the room around your servers is too warm; they may slow down or stop to protect themselves",
+            "您的服务器所在区域环境温度过高，服务器可能降速或自动关机保护",
+        ),
+        Fault::RackSilent => pair(
+            "Rack is dark",
+            "整机柜失联",
+            "we receive no monitoring data from a whole rack; the servers there may be off",
+            "目前收不到整个机柜的监控数据，其中的服务器可能已断电",
+        ),
+        Fault::AgentBlind => pair(
+            "Agent reaches its BMCs no more",
+            "采集代理无法访问带外管理网络",
+            "we do not receive monitoring data from the site at present; the servers there may be running normally",
+            "目前收不到该站点的监控数据，站点内的服务器可能运行正常",
+        ),
+        Fault::FirmwareWave => pair(
+            "Trouble after a BMC firmware update",
+            "带外固件升级后批量异常",
+            "after an update of the management firmware several servers report the same fault; they may be running normally",
+            "管理固件升级后，多台服务器报告了相同的异常，服务器本身可能运行正常",
+        ),
+        Fault::ClockStepped => pair(
+            "The collector's clock stepped",
+            "采集器系统时间跳变",
+            "the clock of our monitoring system is being checked; your servers are not affected",
+            "我们正在核对监控系统的时钟，您的服务器不受影响",
+        ),
     }
 }

@@ -5,48 +5,67 @@ use crate::assess::draft::Draft;
 use crate::assess::{Error, draft};
 use crate::react::{Context, react};
 use outband_health::{Incident, IncidentChange, Stage, What};
-use outband_schemas::{ComponentClass, Timestamp};
-use outband_store::{Sequence, ServerRecord, Store, TicketWrite};
+use outband_schemas::{ComponentClass, ServerId, Timestamp};
+use outband_store::maintenance::Maintenance;
+use outband_store::{Sequence, ServerRecord, Store, TicketRecord, TicketWrite};
 use outband_ticket::{Redundancy, TicketNumber};
 
-impl<S: Store> Assessor<S> {
-    /// Moves the ticket of an incident that changed.
-    pub(super) fn answer(
-        &mut self,
-        mut change: IncidentChange,
-        draft: &mut Draft,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        if change.what != What::Noted && change.what != What::Dropped {
-            let key = &change.incident.key;
-            tracing::info!(server = %key.server, component = %key.component, fault = %key.fault, what = ?change.what, reason = %change.incident.reason, "incident");
+impl<S: Store + Maintenance> Assessor<S> {
+    /// Moves the ticket of an incident that changed. One that opens may have to wait for its ticket.
+    pub(super) fn answer(&mut self, change: IncidentChange, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        let IncidentChange { incident, what } = &change;
+        if *what != What::Noted && *what != What::Dropped {
+            let key = &incident.key;
+            tracing::info!(server = %key.server, component = %key.component, fault = %key.fault, what = ?what, reason = %incident.reason, "incident");
         }
+        let opens = matches!(what, What::Opened | What::Recurred) && self.ticket_of(incident).is_none();
+        if opens && let Some(hold) = self.hold(incident, now) {
+            tracing::info!(server = %incident.key.server, component = %incident.key.component, fault = %incident.key.fault, ?hold, "no ticket yet");
+            self.put(Incident { hold: Some(hold), ..change.incident }, draft);
+            return Ok(());
+        }
+        self.write(change, draft, now)
+    }
+
+    /// Its ticket, where that is not closed.
+    fn ticket_of(&self, incident: &Incident) -> Option<&TicketRecord> {
+        incident.ticket.and_then(|n| self.tickets.get(&TicketNumber(n)))
+    }
+
+    /// Moves the ticket of an incident that changed, or opens one.
+    pub(super) fn write(&mut self, mut change: IncidentChange, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         let context = self.context(&change);
-        let record = change.incident.ticket.and_then(|n| self.tickets.get(&TicketNumber(n))).map(|(r, _)| r);
+        let record = self.ticket_of(&change.incident);
         let store = &self.store;
         let number = || Ok::<_, Error>(TicketNumber(store.reserve(Sequence::Ticket)?));
         let write: Option<TicketWrite> = react(&change, record.map(|r| &r.ticket), &context, number, now)?;
         if let Some(write) = write {
             change.incident.ticket = Some(write.ticket.number.0);
+            change.incident.hold = None;
             let record = draft::after(record, &write);
             self.remember(record);
             draft.ticket(write);
-            if let Some(live) = self.live.get_mut(&change.incident.key.server) {
-                live.take(&change);
-            }
+        }
+        if let Some(live) = self.live.get_mut(&change.incident.key.server) {
+            live.take(&change);
         }
         draft.incident(&change);
         Ok(())
     }
 
+    /// What people call a server.
+    pub(super) fn called(&self, server: &ServerId) -> String {
+        self.servers.get(server).and_then(known_as).unwrap_or_else(|| server.to_string())
+    }
+
     fn context(&self, change: &IncidentChange) -> Context {
         let key = &change.incident.key;
-        let record = self.servers.get(&key.server);
-        Context {
-            site: record.map(|r| r.site.clone()),
-            server_name: record.and_then(known_as).unwrap_or_else(|| key.server.to_string()),
-            redundancy: self.redundancy(change),
-        }
+        let site = self.site_of(key);
+        let server_name = match &site {
+            Some(site) if !change.incident.members.is_empty() => site.to_string(),
+            _ => self.called(&key.server),
+        };
+        Context { site, server_name, redundancy: self.redundancy(change) }
     }
 
     /// Whether another part of the same class has already failed.

@@ -1,0 +1,239 @@
+//! Storms: how one begins, grows, shrinks and ends.
+
+use super::Assessor;
+use crate::assess::Error;
+use crate::assess::draft::Draft;
+use outband_health::incident::storm::{Suspect, embrace, is_over, parent, storms};
+use outband_health::{Evidence, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, What};
+use outband_schemas::{ServerId, Timestamp};
+use outband_store::Store;
+use outband_store::maintenance::Maintenance;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A storm's ticket is told of its growing and shrinking no more often than this.
+const TELL: Duration = Duration::from_secs(30);
+/// So many members are named in one entry of a ticket; all are kept with the incident.
+const NAMED: usize = 200;
+
+/// A storm that is on, or whose end is being verified.
+#[derive(Debug)]
+pub(in crate::assess::assessor) struct Running {
+    /// The number of its ticket.
+    pub(super) ticket: u64,
+    /// Whether nobody says that it is over.
+    pub(super) is_on: bool,
+    /// How many incidents and how many servers still showing it were told.
+    told: (usize, usize),
+    told_at: Timestamp,
+    /// When it was last not over.
+    still_at: Timestamp,
+}
+
+impl Running {
+    pub(in crate::assess::assessor) fn new(parent: &Incident, ticket: u64, now: Timestamp) -> Self {
+        let is_on = parent.stage == Stage::Open;
+        Self { ticket, is_on, told: (parent.members.len(), 0), told_at: now, still_at: now }
+    }
+}
+
+impl<S: Store + Maintenance> Assessor<S> {
+    /// Folds what waits for a cause into storms: those that are on, and new ones.
+    pub(super) fn find_storms(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        let mut watched = BTreeMap::new();
+        let mut suspects = Vec::new();
+        for key in self.held.clone() {
+            let Some(incident) = self.find(&key, now)? else { continue };
+            if incident.stage != Stage::Open || !matches!(incident.hold, Some(Hold::Watched { .. })) {
+                continue;
+            }
+            let causes = self.causes(&key, now);
+            if let Some(into) = causes.iter().find_map(|c| self.storms.get(c)).filter(|s| s.is_on).map(|s| s.ticket) {
+                self.put(Incident { hold: Some(Hold::Folded { into }), ..incident }, draft);
+                continue;
+            }
+            suspects.push(Suspect { key: key.clone(), onset: incident.onset, causes });
+            watched.insert(key, incident);
+        }
+        if suspects.len() < 2 {
+            return Ok(());
+        }
+        for storm in storms(&suspects, |cause| self.size(cause, now), &self.folding) {
+            let members: Vec<&Incident> = storm.members.iter().filter_map(|key| watched.get(key)).collect();
+            let mut parent = parent(&storm, &members, now);
+            parent.reason = self.in_words(&parent, &members, now);
+            parent.evidence = vec![self.names(&members, now)];
+            self.live(&parent.key.server, now)?.take(&IncidentChange { incident: parent.clone(), what: What::Opened });
+            self.write(IncidentChange { incident: parent.clone(), what: What::Opened }, draft, now)?;
+            let Some(into) = self.find(&parent.key, now)?.and_then(|parent| parent.ticket) else { continue };
+            tracing::warn!(cause = %parent.key.component, fault = %parent.key.fault, ticket = into, members = members.len(), "a storm: one ticket for all that it explains");
+            let mut running = Running::new(&parent, into, now);
+            running.told.1 = servers(&members);
+            self.storms.insert(parent.key.clone(), running);
+            for member in members {
+                self.put(Incident { hold: Some(Hold::Folded { into }), ..member.clone() }, draft);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at each storm that is on: who came, who is well again, whether it is over.
+    pub(super) fn follow_storms(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        for cause in self.storms.keys().cloned().collect::<Vec<_>>() {
+            let Some(ticket) = self.storms.get(&cause).map(|s| s.ticket) else { continue };
+            let members = self.members(ticket, now)?;
+            match self.find(&cause, now)? {
+                Some(parent) if parent.stage == Stage::Open => self.follow(parent, &members, draft, now)?,
+                Some(parent) => self.verify(parent, members, draft, now)?,
+                // Somebody closed its ticket: what still holds is nobody's any more.
+                None => {
+                    self.storms.remove(&cause);
+                    self.disband(members, ticket, draft, now)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The incidents that are a part of the storm with that ticket.
+    fn members(&mut self, ticket: u64, now: Timestamp) -> Result<Vec<Incident>, Error> {
+        let mut members = Vec::new();
+        for key in self.held.clone() {
+            let incident = self.find(&key, now)?;
+            members.extend(incident.filter(|i| i.hold == Some(Hold::Folded { into: ticket })));
+        }
+        Ok(members)
+    }
+
+    fn follow(
+        &mut self,
+        before: Incident,
+        members: &[Incident],
+        draft: &mut Draft,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(running) = self.storms.get_mut(&before.key) else { return Ok(()) };
+        running.is_on = true;
+        let open: Vec<&Incident> = members.iter().filter(|m| m.stage == Stage::Open).collect();
+        let mut parent = before.clone();
+        for member in &open {
+            embrace(&mut parent, member);
+        }
+        let ever: BTreeSet<&ServerId> = parent.members.iter().map(|m| &m.server).collect();
+        let (ever, holding) = (ever.len(), servers(&open));
+        if !is_over(holding, ever, &self.folding) {
+            running.still_at = now;
+        } else if now.since(running.still_at) >= Duration::from_secs(self.folding.hold_secs) {
+            let ticket = running.ticket;
+            let ended = Incident { stage: Stage::Ended { at: now }, newest: now, ..parent };
+            self.storms.remove(&ended.key);
+            self.answer(IncidentChange { incident: ended, what: What::Recovered }, draft, now)?;
+            return self.disband(members.to_vec(), ticket, draft, now);
+        }
+        let told = (parent.members.len(), holding);
+        if told == running.told || (now.since(running.told_at) < TELL && parent.level == before.level) {
+            return Ok(());
+        }
+        (running.told, running.told_at) = (told, now);
+        let new = |m: &&&Incident| before.members.binary_search(&m.key).is_err();
+        let new: Vec<&Incident> = open.iter().filter(new).copied().collect();
+        parent.reason = self.in_words(&parent, &open, now);
+        parent.newest = now;
+        let fact = if new.is_empty() {
+            Evidence { observed_at: now, text: format!("{holding} of {ever} servers still show it") }
+        } else {
+            self.names(&new, now)
+        };
+        push(&mut parent.evidence, fact);
+        let what = if parent.level > before.level { What::Escalated } else { What::Evidence };
+        self.take(&parent);
+        self.answer(IncidentChange { incident: parent, what }, draft, now)
+    }
+
+    /// A person said that it is over: its members are to verify it.
+    fn verify(
+        &mut self,
+        parent: Incident,
+        members: Vec<Incident>,
+        draft: &mut Draft,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (verdict, at) = match parent.stage {
+            Stage::Verifying { since } => (Verdict::Repaired, since),
+            Stage::Dismissed { at } => (Verdict::FalseAlarm, at),
+            Stage::Pending | Stage::Open | Stage::Ended { .. } => return Ok(()),
+        };
+        if let Some(running) = self.storms.get_mut(&parent.key) {
+            running.is_on = false;
+        }
+        let mut left = false;
+        for member in members {
+            left = true;
+            if member.stage == Stage::Open {
+                self.put(member.after_verdict(verdict, at), draft);
+            }
+        }
+        if left && verdict == Verdict::Repaired {
+            return Ok(());
+        }
+        self.storms.remove(&parent.key);
+        let ended = Incident { stage: Stage::Ended { at: now }, ..parent };
+        self.answer(IncidentChange { incident: ended, what: What::Verified }, draft, now)
+    }
+
+    /// The storm is over: what still holds gets a ticket of its own.
+    fn disband(&mut self, members: Vec<Incident>, ticket: u64, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        for member in members {
+            if member.stage != Stage::Open {
+                self.held.remove(&member.key);
+                self.put(Incident { hold: None, ..member }, draft);
+            } else {
+                self.release(&member, Some(ticket), draft, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, incident: &Incident) {
+        if let Some(live) = self.live.get_mut(&incident.key.server) {
+            live.take(&IncidentChange { incident: incident.clone(), what: What::Noted });
+        }
+    }
+
+    /// What a storm is, in words.
+    fn in_words(&self, parent: &Incident, open: &[&Incident], now: Timestamp) -> String {
+        let ever: BTreeSet<&ServerId> = parent.members.iter().map(|m| &m.server).collect();
+        let mut faults: BTreeMap<&str, usize> = BTreeMap::new();
+        for IncidentKey { fault, .. } in &parent.members {
+            *faults.entry(fault.as_str()).or_default() += 1;
+        }
+        let faults: Vec<String> = faults.iter().map(|(fault, n)| format!("{n} {fault}")).collect();
+        let (ever, holding, reach) = (ever.len(), servers(open), self.size(&parent.key, now));
+        let of = if reach >= ever { format!(" of {reach}") } else { String::new() };
+        format!("{ever}{of} servers: {}; {holding} still show it", faults.join(", "))
+    }
+
+    fn names(&self, members: &[&Incident], now: Timestamp) -> Evidence {
+        let mut names: Vec<String> = members
+            .iter()
+            .take(NAMED)
+            .map(|m| format!("{} of {} ({})", m.key.component, self.called(&m.key.server), m.key.fault))
+            .collect();
+        if members.len() > NAMED {
+            names.push(format!("and {} more", members.len() - NAMED));
+        }
+        Evidence { observed_at: now, text: names.join(", ") }
+    }
+}
+
+fn servers(incidents: &[&Incident]) -> usize {
+    incidents.iter().map(|i| &i.key.server).collect::<BTreeSet<_>>().len()
+}
+
+/// The first ones and the newest are kept.
+fn push(evidence: &mut Vec<Evidence>, fact: Evidence) {
+    if evidence.len() >= 32 {
+        evidence.remove(8);
+    }
+    evidence.push(fact);
+}
