@@ -1,0 +1,51 @@
+//! What fell due for one ticket. Pure.
+
+use crate::judgement::Terms;
+use crate::react;
+use outband_schemas::Timestamp;
+use outband_store::deadline::Settled;
+use outband_store::{TicketRecord, TicketWrite};
+use outband_ticket::{Action, Command, State, Ticket, Transition, apply, sla};
+use std::time::Duration;
+
+/// A clock that is met in the very moment in which it is due is met in time: it has run out one moment later.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// When a ticket is to be looked at next.
+pub(super) fn next(state: State, log: &[Transition], terms: &Terms, now: Timestamp) -> Option<Timestamp> {
+    if state == State::Closed {
+        return None;
+    }
+    // A clock that was wrong in the future and was set right leaves entries that lie ahead: they have happened all the same.
+    let now = log.last().map_or(now, |newest| now.max(newest.at));
+    sla::next_due(&terms.policy, &terms.calendar, log, now).map(|due| due.plus(MOMENT))
+}
+
+/// Writes down what fell due by `now`, and when the ticket is to be looked at next.
+pub(super) fn fire(record: &TicketRecord, terms: &Terms, now: Timestamp) -> Settled {
+    let (mut ticket, mut log) = (record.ticket.clone(), record.log.clone());
+    let known = log.len();
+    let number = ticket.number;
+    if ticket.state != State::Closed {
+        for lapse in sla::unlogged_breaches(&terms.policy, &terms.calendar, &record.log, now) {
+            let action = Action::Breach { target: lapse.target, cycle: lapse.cycle };
+            note(&mut ticket, &mut log, action, format!("due {}", lapse.due), now);
+        }
+    }
+    let next = next(ticket.state, &log, terms, now);
+    let transitions = log.split_off(known);
+    let expected_revision = Some(record.ticket.revision);
+    let write = (!transitions.is_empty()).then_some(TicketWrite { ticket, expected_revision, transitions });
+    Settled { ticket: number, next, write }
+}
+
+fn note(ticket: &mut Ticket, log: &mut Vec<Transition>, action: Action, why: String, now: Timestamp) {
+    let command = Command { who: react::WHO.to_owned(), why, action };
+    match apply(ticket, command, now) {
+        Ok(entry) => {
+            *ticket = ticket.after(&entry);
+            log.push(entry);
+        }
+        Err(error) => tracing::warn!(ticket = %ticket.number, %error, "what fell due cannot be logged"),
+    }
+}
