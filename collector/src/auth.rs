@@ -1,20 +1,35 @@
-//! Lets a call in when it carries a token with the permission that its service needs.
+//! Lets a call in when it carries a token of a role that may make it.
 
+use crate::audit::{Caller, Refusals};
+use crate::rights;
 use crate::token::{Principal, Role, Tokens};
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-use tonic::service::Interceptor;
+use tonic::body::Body;
+use tonic::codegen::http::{self, Extensions, HeaderMap};
+use tonic::codegen::{BoxFuture, Context, Poll, Service};
+use tonic::server::NamedService;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Status};
 
 /// The tokens in force; a reload replaces them for calls that come after it.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
     tokens: Arc<RwLock<Arc<Tokens>>>,
+    refusals: Option<Refusals>,
 }
 
 impl Gate {
     /// A gate that knows these tokens.
     pub fn new(tokens: Tokens) -> Self {
-        Self { tokens: Arc::new(RwLock::new(Arc::new(tokens))) }
+        Self { tokens: Arc::new(RwLock::new(Arc::new(tokens))), refusals: None }
+    }
+
+    /// The gate, with a place to note whom it refused.
+    #[must_use]
+    pub fn noting(self, refusals: Refusals) -> Self {
+        Self { refusals: Some(refusals), ..self }
     }
 
     /// Puts other tokens in force.
@@ -23,30 +38,23 @@ impl Gate {
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
     }
 
-    /// An interceptor for services that need `role`.
-    pub fn only(&self, role: Role) -> Guard {
-        Guard { gate: self.clone(), role }
+    /// The service, behind this gate.
+    pub fn guard<S>(&self, service: S) -> Guarded<S> {
+        Guarded { gate: self.clone(), service }
     }
 
     fn tokens(&self) -> Arc<Tokens> {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-/// Stands before one service. Puts the [`Principal`] into the request's extensions.
-#[derive(Debug, Clone)]
-pub struct Guard {
-    gate: Gate,
-    role: Role,
-}
-
-impl Interceptor for Guard {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let need = self.role;
-        let header = request.metadata().get("authorization").ok_or_else(|| {
+    /// Who makes a call of `method`, `package.Service/Method`, if he may.
+    fn admit(&self, method: &str, headers: &HeaderMap, extensions: &Extensions) -> Result<Principal, Status> {
+        let roles = rights::allowed(method);
+        let header = headers.get(http::header::AUTHORIZATION).ok_or_else(|| {
+            let role = if roles == [Role::Agent] { Role::Agent } else { Role::Operator };
             Status::unauthenticated(format!(
-                "no token: send `authorization: Bearer TOKEN` with the token of an {need} (the collector made one on its first start: {})",
-                need.token_file()
+                "no token: send `authorization: Bearer TOKEN` with the token of an {role} (the collector made one on its first start: {})",
+                role.token_file()
             ))
         })?;
         let presented = header
@@ -56,80 +64,150 @@ impl Interceptor for Guard {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| Status::unauthenticated("the authorization header is not `Bearer TOKEN`"))?;
-        let tokens = self.gate.tokens();
+        let tokens = self.tokens();
         let principal = tokens
             .find(presented)
             .ok_or_else(|| Status::unauthenticated("this token is not known here, or it was revoked"))?;
-        if principal.role != need {
-            return Err(Status::permission_denied(format!(
-                "permission {} is missing: this is the token of an {}, and this service takes those of an {need}",
-                need.permission(),
+        if !roles.contains(&principal.role) {
+            let words: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+            let needed = if words.is_empty() { "nobody".to_owned() } else { words.join(", ") };
+            let why = format!(
+                "permission {method} is missing: this is the token of role {}, it is for {needed}",
                 principal.role
-            )));
+            );
+            if let Some(refusals) = &self.refusals {
+                let peer = peer(extensions).map(|addr| addr.ip().to_string());
+                let detail = format!("the role is {}, needed is {needed}", principal.role);
+                refusals.note(Caller { principal: principal.clone(), peer }, method, detail);
+            }
+            return Err(Status::permission_denied(why));
         }
-        request.extensions_mut().insert(principal.clone());
-        Ok(request)
+        Ok(principal.clone())
     }
 }
 
-/// Who makes this call. An error only where a service stands without a [`Guard`].
+fn peer(extensions: &Extensions) -> Option<SocketAddr> {
+    let tls = extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
+    tls.or_else(|| extensions.get::<TcpConnectInfo>()).and_then(TcpConnectInfo::remote_addr)
+}
+
+/// A service behind a [`Gate`]. Puts the [`Principal`] into the request's extensions.
+#[derive(Debug, Clone)]
+pub struct Guarded<S> {
+    gate: Gate,
+    service: S,
+}
+
+impl<S: NamedService> NamedService for Guarded<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, B> Service<http::Request<B>> for Guarded<S>
+where
+    S: Service<http::Request<B>, Response = http::Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
+        let method = request.uri().path().trim_start_matches('/');
+        match self.gate.admit(method, request.headers(), request.extensions()) {
+            Ok(principal) => {
+                request.extensions_mut().insert(principal);
+                Box::pin(self.service.call(request))
+            }
+            Err(status) => Box::pin(std::future::ready(Ok(status.into_http()))),
+        }
+    }
+}
+
+/// Who makes this call. An error only where a service stands without its gate.
 pub fn principal<T>(request: &Request<T>) -> Result<Principal, Status> {
     request
         .extensions()
         .get::<Principal>()
         .cloned()
-        .ok_or_else(|| Status::internal("this service was started without its guard"))
+        .ok_or_else(|| Status::internal("this service was started without its gate"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::datadir::DataDir;
+    use crate::token::make;
     use tonic::Code;
 
-    fn guard() -> (tempfile::TempDir, Guard, String, String) {
+    const LIST: &str = "outband.ticket.v1.TicketService/ListTickets";
+    const MOVE: &str = "outband.ticket.v1.TicketService/TransitionTicket";
+    const STREAM: &str = "outband.ingest.v1.IngestService/Stream";
+
+    fn gate() -> (tempfile::TempDir, DataDir, Gate) {
         let tmp = tempfile::tempdir().unwrap();
         let dir = DataDir::open(tmp.path().join("d")).unwrap();
         let gate = Gate::new(Tokens::load_or_make(&dir).unwrap());
-        let read = |r: Role| dir.read(&r.token_file()).unwrap().unwrap().trim().to_owned();
-        let guard = gate.only(Role::Operator);
-        (tmp, guard, read(Role::Agent), read(Role::Operator))
+        (tmp, dir, gate)
     }
 
-    fn call(guard: &mut Guard, header: Option<&str>) -> Result<Principal, Code> {
-        let mut request = Request::new(());
+    fn first(dir: &DataDir, role: Role) -> String {
+        dir.read(&role.token_file()).unwrap().unwrap().trim().to_owned()
+    }
+
+    fn ask(gate: &Gate, method: &str, header: Option<&str>) -> Result<Principal, Status> {
+        let mut headers = HeaderMap::new();
         if let Some(header) = header {
-            request.metadata_mut().insert("authorization", header.parse().unwrap());
+            headers.insert("authorization", header.parse().unwrap());
         }
-        guard.call(request).map_err(|s| s.code()).map(|r| principal(&r).unwrap())
+        gate.admit(method, &headers, &Extensions::new())
+    }
+
+    fn code(gate: &Gate, method: &str, header: Option<&str>) -> Option<Code> {
+        ask(gate, method, header).err().map(|status| status.code())
     }
 
     #[test]
-    fn a_call_gets_in_with_a_token_of_the_role_and_with_nothing_else() {
-        let (_tmp, mut guard, agent, operator) = guard();
-        assert_eq!(call(&mut guard, None), Err(Code::Unauthenticated));
-        assert_eq!(call(&mut guard, Some("Basic eDp5")), Err(Code::Unauthenticated));
-        assert_eq!(call(&mut guard, Some("Bearer nobody")), Err(Code::Unauthenticated));
-        assert_eq!(call(&mut guard, Some(&format!("Bearer {agent}"))), Err(Code::PermissionDenied));
-        assert_eq!(call(&mut guard, Some(&format!("bearer {operator}"))).map(|p| p.name), Ok("operator".to_owned()));
+    fn a_call_gets_in_with_a_token_of_a_role_that_may_and_with_nothing_else() {
+        let (_tmp, dir, gate) = gate();
+        let (agent, operator) = (first(&dir, Role::Agent), first(&dir, Role::Operator));
+        assert_eq!(code(&gate, LIST, None), Some(Code::Unauthenticated));
+        assert_eq!(code(&gate, LIST, Some("Basic eDp5")), Some(Code::Unauthenticated));
+        assert_eq!(code(&gate, LIST, Some("Bearer nobody")), Some(Code::Unauthenticated));
+        assert_eq!(code(&gate, LIST, Some(&format!("Bearer {agent}"))), Some(Code::PermissionDenied));
+        assert_eq!(code(&gate, STREAM, Some(&format!("Bearer {operator}"))), Some(Code::PermissionDenied));
+        assert_eq!(ask(&gate, LIST, Some(&format!("bearer {operator}"))).unwrap().name, "operator");
+        assert_eq!(code(&gate, STREAM, Some(&format!("Bearer {agent}"))), None);
+    }
+
+    #[test]
+    fn a_viewer_looks_and_does_not_touch() {
+        let (_tmp, dir, gate) = gate();
+        let (token, _) = make(&dir, Role::Viewer, "li").unwrap();
+        gate.replace(Tokens::load_or_make(&dir).unwrap());
+        let header = format!("Bearer {}", token.reveal());
+        assert_eq!(code(&gate, LIST, Some(&header)), None);
+        assert_eq!(code(&gate, MOVE, Some(&header)), Some(Code::PermissionDenied));
     }
 
     #[test]
     fn a_reload_takes_a_token_away_from_the_next_call() {
-        let (_tmp, mut guard, _, operator) = guard();
-        let header = format!("Bearer {operator}");
-        assert!(call(&mut guard, Some(&header)).is_ok());
-        guard.gate.replace(Tokens::default());
-        assert_eq!(call(&mut guard, Some(&header)), Err(Code::Unauthenticated));
+        let (_tmp, dir, gate) = gate();
+        let header = format!("Bearer {}", first(&dir, Role::Operator));
+        assert_eq!(code(&gate, LIST, Some(&header)), None);
+        gate.replace(Tokens::default());
+        assert_eq!(code(&gate, LIST, Some(&header)), Some(Code::Unauthenticated));
     }
 
     #[test]
     fn a_refusal_names_the_permission_and_never_the_token() {
-        let (_tmp, mut guard, agent, _) = guard();
-        let mut request = Request::new(());
-        request.metadata_mut().insert("authorization", format!("Bearer {agent}").parse().unwrap());
-        let status = guard.call(request).unwrap_err();
-        assert!(status.message().contains("fleet.operate"), "{status}");
+        let (_tmp, dir, gate) = gate();
+        let agent = first(&dir, Role::Agent);
+        let status = ask(&gate, LIST, Some(&format!("Bearer {agent}"))).unwrap_err();
+        assert!(status.message().contains("TicketService/ListTickets"), "{status}");
         assert!(!status.to_string().contains(&agent));
     }
 }

@@ -6,8 +6,11 @@ use crate::app::{Collector, Error};
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::token::{self, Role, Tokens};
-use crate::{run, tls};
+use crate::{record, run, tls};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use outband_store::audit::Audit;
+use outband_store::sqlite::Options;
+use outband_store::{SqliteStore, Store};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -50,12 +53,26 @@ enum Command {
     ///
     /// With NAME, a new token is printed once, on stdout; only its digest is kept. A running collector knows it after SIGHUP. An
     /// agent's token of its own lets in the agent of that name only; an operator's name stands in the log of each ticket moved.
-    /// Without NAME, the path of the token made on the first start is printed.
+    /// Without NAME, the path of the token made on the first start is printed (agent and operator only).
+    ///
+    /// What each role may do: agent - send; viewer - look; engineer - look, work on tickets; operator - all that and run the
+    /// fleet; admin - all that, the audit log too; customer - see the servers and tickets of its sites, comment on them.
     Token {
         /// Whose token.
         role: RoleArg,
-        /// The agent's id, or the operator's name.
+        /// The agent's id, or the person's name.
         name: Option<String>,
+        /// A site that a customer may see; may be given several times.
+        #[arg(long = "site", value_name = "SITE")]
+        sites: Vec<String>,
+        /// The config file, for its data directory.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Compare every ticket with its log, and walk the audit log. The collector must not run meanwhile.
+    ///
+    /// Exit code 1: something was changed by something else than the collector; each ticket, and the first entry, is named.
+    Check {
         /// The config file, for its data directory.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -75,6 +92,14 @@ enum RoleArg {
     Agent,
     /// Asks, and moves tickets.
     Operator,
+    /// Sees who did what, too.
+    Admin,
+    /// Asks, and works on tickets.
+    Engineer,
+    /// Asks.
+    Viewer,
+    /// Sees what is at its sites.
+    Customer,
 }
 
 impl Cli {
@@ -83,7 +108,8 @@ impl Cli {
         let done = match self.command {
             Command::Run { config } => run::run(config),
             Command::CheckConfig { config } => check(config),
-            Command::Token { role, name, config } => make_token(role, name, config),
+            Command::Token { role, name, sites, config } => make_token(role, name, &sites, config),
+            Command::Check { config } => check_records(config),
             Command::Schema => schema(),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "outband-collector", &mut std::io::stdout());
@@ -111,16 +137,20 @@ fn check(path: PathBuf) -> Result<(), Error> {
     Ok(())
 }
 
-fn make_token(role: RoleArg, name: Option<String>, config: Option<PathBuf>) -> Result<(), Error> {
+fn make_token(role: RoleArg, name: Option<String>, sites: &[String], config: Option<PathBuf>) -> Result<(), Error> {
     let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
     let dir = DataDir::open(Collector::data_root(&config)?)?;
     let role = match role {
         RoleArg::Agent => Role::Agent,
         RoleArg::Operator => Role::Operator,
+        RoleArg::Admin => Role::Admin,
+        RoleArg::Engineer => Role::Engineer,
+        RoleArg::Viewer => Role::Viewer,
+        RoleArg::Customer => Role::Customer,
     };
     match name {
         Some(name) => {
-            let (token, path) = token::make(&dir, role, &name)?;
+            let (token, path) = token::make_for(&dir, role, &name, &token::sites(sites)?)?;
             println!("{}", token.reveal());
             eprintln!(
                 "made a token for {role} {name}; it is shown this once. Its digest is {}: remove it to revoke the token.",
@@ -128,12 +158,32 @@ fn make_token(role: RoleArg, name: Option<String>, config: Option<PathBuf>) -> R
             );
             eprintln!("A running collector knows it after: systemctl reload outband-collector (or SIGHUP).");
         }
+        None if !Role::FIRST.contains(&role) => return Err(token::Error::Name(String::new()).into()),
         None => {
             Tokens::load_or_make(&dir)?;
             println!("{}", dir.path(&role.token_file()).display());
         }
     }
     Ok(())
+}
+
+fn check_records(config: Option<PathBuf>) -> Result<(), Error> {
+    let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
+    let root = Collector::data_root(&config)?;
+    let failed = |source| Error::Store { path: root.clone(), source };
+    let store = SqliteStore::open(&Options::new(&root)).map_err(failed)?;
+    let checked = record::check(&store, &[]).map_err(failed)?;
+    println!("{} tickets, {} of them not what their logs say", checked.tickets, checked.wrong.len());
+    for number in &checked.wrong {
+        println!("  ticket {number}");
+    }
+    let chain = store.verify_audit(None).map_err(failed)?;
+    println!("{} entries of the audit log are as they were written; {}:{}", chain.entries, chain.entries, chain.head);
+    if let Some((seq, wrong)) = chain.broken {
+        println!("  entry {seq}: {}", wrong.as_str());
+    }
+    store.close().map_err(failed)?;
+    if checked.wrong.is_empty() && chain.broken.is_none() { Ok(()) } else { Err(Error::Tampered) }
 }
 
 fn schema() -> Result<(), Error> {

@@ -5,20 +5,20 @@ use crate::ingest::Ingest;
 use crate::ingest::service::MAX_MESSAGE;
 use crate::query::Desk;
 use crate::tls::ServerIdentity;
-use crate::token::Role;
 use outband_proto::DESCRIPTORS;
 use outband_proto::agent::agent_service_server::AgentServiceServer;
+use outband_proto::audit::audit_service_server::AuditServiceServer;
 use outband_proto::health::health_service_server::HealthServiceServer;
 use outband_proto::ingest::ingest_service_server::IngestServiceServer;
 use outband_proto::telemetry::telemetry_service_server::TelemetryServiceServer;
 use outband_proto::ticket::ticket_service_server::TicketServiceServer;
 use outband_schemas::Clock;
 use outband_store::Store;
+use outband_store::audit::Audit;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
@@ -99,7 +99,7 @@ where
     let whom = "agents";
     let service = IngestServiceServer::new(ingest).max_decoding_message_size(MAX_MESSAGE);
     server(identity, whom)?
-        .add_service(InterceptedService::new(service, gate.only(Role::Agent)))
+        .add_service(gate.guard(service))
         .serve_with_incoming_shutdown(incoming(bound), shutdown.cancelled_owned())
         .await
         .map_err(|source| Error::Serve { whom, source })
@@ -114,11 +114,10 @@ pub async fn operators<S, C>(
     shutdown: CancellationToken,
 ) -> Result<(), Error>
 where
-    S: Store,
+    S: Store + Audit,
     C: Clock + Send + Sync + 'static,
 {
     let whom = "operators";
-    let guard = gate.only(Role::Operator);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -135,12 +134,13 @@ where
     };
     server(identity, whom)?
         .add_service(health)
-        .add_service(InterceptedService::new(v1, guard.clone()))
-        .add_service(InterceptedService::new(v1alpha, guard.clone()))
-        .add_service(InterceptedService::new(HealthServiceServer::new(desk.clone()), guard.clone()))
-        .add_service(InterceptedService::new(TelemetryServiceServer::new(desk.clone()), guard.clone()))
-        .add_service(InterceptedService::new(TicketServiceServer::new(desk.clone()), guard.clone()))
-        .add_service(InterceptedService::new(AgentServiceServer::new(desk), guard))
+        .add_service(gate.guard(v1))
+        .add_service(gate.guard(v1alpha))
+        .add_service(gate.guard(HealthServiceServer::new(desk.clone())))
+        .add_service(gate.guard(TelemetryServiceServer::new(desk.clone())))
+        .add_service(gate.guard(TicketServiceServer::new(desk.clone())))
+        .add_service(gate.guard(AuditServiceServer::new(desk.clone())))
+        .add_service(gate.guard(AgentServiceServer::new(desk)))
         .serve_with_incoming_shutdown(incoming(bound), end)
         .await
         .map_err(|source| Error::Serve { whom, source })

@@ -1,12 +1,14 @@
 //! Bearer tokens: who may send, and who may ask.
 //!
 //! `agent.token` and `operator.token` are made on the first start. More are made by `outband-collector token`; of those only
-//! the SHA-256 digest is kept, in `tokens.d/<role>.<name>`. Removing the file and reloading revokes the token.
+//! the SHA-256 digest is kept, in `tokens.d/<role>.<name>`, with the sites that a customer may see. Removing the file and
+//! reloading revokes the token.
 
 use crate::datadir::{self, DataDir, Secrecy};
-use outband_schemas::AgentId;
+use outband_schemas::{AgentId, SiteId};
 use rand::TryRng;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -51,6 +53,12 @@ pub enum Error {
         /// Its file.
         path: PathBuf,
     },
+    /// Sites for somebody who sees all, or none for a customer.
+    #[error("{}", if *.role == Role::Customer { "a customer's token needs the sites that it may see" } else { "only a customer's token has sites: all others see the whole fleet" })]
+    Sites {
+        /// The role.
+        role: Role,
+    },
     /// The system gave no random bytes.
     #[error("the system gave no random bytes: {0}")]
     Random(String),
@@ -63,25 +71,32 @@ pub enum Role {
     Agent,
     /// May ask, and move tickets.
     Operator,
+    /// May do what operators may, see who did what, export and erase.
+    Admin,
+    /// May ask, and work on tickets.
+    Engineer,
+    /// May look.
+    Viewer,
+    /// May look at what is theirs, and comment on it.
+    Customer,
 }
 
 impl Role {
-    /// Both roles.
-    pub const ALL: [Role; 2] = [Role::Agent, Role::Operator];
+    /// Every role.
+    pub const ALL: [Role; 6] = [Role::Agent, Role::Operator, Role::Admin, Role::Engineer, Role::Viewer, Role::Customer];
+
+    /// Those for which the first start makes a token.
+    pub const FIRST: [Role; 2] = [Role::Agent, Role::Operator];
 
     /// The word used in file names and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Operator => "operator",
-        }
-    }
-
-    /// The permission that its tokens carry.
-    pub fn permission(self) -> &'static str {
-        match self {
-            Self::Agent => "ingest.stream",
-            Self::Operator => "fleet.operate",
+            Self::Admin => "admin",
+            Self::Engineer => "engineer",
+            Self::Viewer => "viewer",
+            Self::Customer => "customer",
         }
     }
 
@@ -106,12 +121,19 @@ pub struct Principal {
     pub name: String,
     /// Whether it is the token of the first start, which all share. A further agent token speaks for the agent of its name only.
     pub shared: bool,
+    /// What a customer may see; everybody else sees all.
+    pub sites: BTreeSet<SiteId>,
 }
 
 impl Principal {
     /// Whether this principal may say hello as `agent`.
     pub fn speaks_for(&self, agent: &AgentId) -> bool {
         self.role == Role::Agent && (self.shared || self.name == agent.as_str())
+    }
+
+    /// Whether this principal may see what stands at a site. What stands nowhere is no customer's.
+    pub fn sees(&self, site: Option<&SiteId>) -> bool {
+        self.role != Role::Customer || site.is_some_and(|site| self.sites.contains(site))
     }
 }
 
@@ -143,7 +165,7 @@ impl Tokens {
     /// Loads the tokens of the directory; makes those of the first start where they are missing.
     pub fn load_or_make(dir: &DataDir) -> Result<Self, Error> {
         let mut known = Vec::new();
-        for role in Role::ALL {
+        for role in Role::FIRST {
             let file = role.token_file();
             let text = match dir.read(&file)? {
                 Some(text) => text,
@@ -158,7 +180,10 @@ impl Tokens {
             if text.len() < 32 {
                 return Err(Error::Malformed { path: dir.path(&file), what: "token of at least 32 characters" });
             }
-            known.push((sha256(text), Principal { role, name: role.as_str().to_owned(), shared: true }));
+            known.push((
+                sha256(text),
+                Principal { role, name: role.as_str().to_owned(), shared: true, sites: BTreeSet::new() },
+            ));
         }
         known.extend(load_more(dir)?);
         Ok(Self { known })
@@ -179,6 +204,19 @@ impl Tokens {
 
 /// Makes a further token, keeps its digest and returns it: this is the only time it can be seen.
 pub fn make(dir: &DataDir, role: Role, name: &str) -> Result<(Token, PathBuf), Error> {
+    make_for(dir, role, name, &BTreeSet::new())
+}
+
+/// The sites of these names.
+pub fn sites(names: &[String]) -> Result<BTreeSet<SiteId>, Error> {
+    names.iter().map(|name| SiteId::new(name).map_err(|_| Error::Name(name.clone()))).collect()
+}
+
+/// Like [`make`], for a customer who may see these sites.
+pub fn make_for(dir: &DataDir, role: Role, name: &str, sites: &BTreeSet<SiteId>) -> Result<(Token, PathBuf), Error> {
+    if (role == Role::Customer) == sites.is_empty() {
+        return Err(Error::Sites { role });
+    }
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
         return Err(Error::Name(name.to_owned()));
@@ -190,7 +228,8 @@ pub fn make(dir: &DataDir, role: Role, name: &str) -> Result<(Token, PathBuf), E
     }
     let token = generate(role)?;
     let hex: String = sha256(token.reveal()).iter().map(|b| format!("{b:02x}")).collect();
-    let path = more.write(&file, &format!("sha256:{hex}\n"), Secrecy::Secret)?;
+    let sites: String = sites.iter().map(|site| format!("site:{site}\n")).collect();
+    let path = more.write(&file, &format!("sha256:{hex}\n{sites}"), Secrecy::Secret)?;
     Ok((token, path))
 }
 
@@ -213,10 +252,14 @@ fn load_more(dir: &DataDir) -> Result<Vec<(Sha, Principal)>, Error> {
             continue;
         }
         let text = more.read(file)?.unwrap_or_default();
-        let digest = text.trim().strip_prefix("sha256:").and_then(unhex);
-        let digest = digest
-            .ok_or_else(|| Error::Malformed { path: more.path(file), what: "digest (sha256:<64 hex digits>)" })?;
-        known.push((digest, Principal { role, name: name.to_owned(), shared: false }));
+        let malformed = |what| Error::Malformed { path: more.path(file), what };
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let digest = lines.next().and_then(|line| line.strip_prefix("sha256:")).and_then(unhex);
+        let digest = digest.ok_or_else(|| malformed("digest (sha256:<64 hex digits>)"))?;
+        let site = |line: &str| line.strip_prefix("site:").and_then(|site| SiteId::new(site).ok());
+        let sites = lines.map(|line| site(line).ok_or_else(|| malformed("list of sites (site:<id>, one a line)")));
+        let sites = sites.collect::<Result<_, _>>()?;
+        known.push((digest, Principal { role, name: name.to_owned(), shared: false, sites }));
     }
     Ok(known)
 }
@@ -263,10 +306,10 @@ mod tests {
     fn the_first_start_makes_one_token_a_role_and_later_starts_keep_them() {
         let (_tmp, dir) = fixture();
         Tokens::load_or_make(&dir).unwrap();
-        let first = Role::ALL.map(|r| read(&dir, r));
+        let first = Role::FIRST.map(|r| read(&dir, r));
         let tokens = Tokens::load_or_make(&dir).unwrap();
-        assert_eq!(first, Role::ALL.map(|r| read(&dir, r)));
-        for (text, role) in first.iter().zip(Role::ALL) {
+        assert_eq!(first, Role::FIRST.map(|r| read(&dir, r)));
+        for (text, role) in first.iter().zip(Role::FIRST) {
             assert_eq!(tokens.find(text).map(|p| p.role), Some(role));
         }
         assert_ne!(first[0], first[1]);
@@ -297,7 +340,10 @@ mod tests {
         let (token, path) = make(&dir, Role::Operator, "li").unwrap();
         assert!(!fs::read_to_string(&path).unwrap().contains(token.reveal()));
         let found = Tokens::load_or_make(&dir).unwrap().find(token.reveal()).cloned();
-        assert_eq!(found, Some(Principal { role: Role::Operator, name: "li".to_owned(), shared: false }));
+        assert_eq!(
+            found,
+            Some(Principal { role: Role::Operator, name: "li".to_owned(), shared: false, sites: BTreeSet::new() })
+        );
         assert!(matches!(make(&dir, Role::Operator, "li"), Err(Error::Exists { .. })));
         fs::remove_file(&path).unwrap();
         assert!(Tokens::load_or_make(&dir).unwrap().find(token.reveal()).is_none());
@@ -305,7 +351,7 @@ mod tests {
 
     #[test]
     fn an_agents_own_token_speaks_for_no_other_agent() {
-        let own = Principal { role: Role::Agent, name: "dc1".to_owned(), shared: false };
+        let own = Principal { role: Role::Agent, name: "dc1".to_owned(), shared: false, sites: BTreeSet::new() };
         assert!(own.speaks_for(&AgentId::new("dc1").unwrap()));
         assert!(!own.speaks_for(&AgentId::new("dc2").unwrap()));
         assert!(Principal { shared: true, ..own }.speaks_for(&AgentId::new("dc2").unwrap()));
@@ -324,5 +370,26 @@ mod tests {
         let (_, path) = make(&dir, Role::Agent, "dc1").unwrap();
         fs::write(&path, "sha256:zz").unwrap();
         assert!(Tokens::load_or_make(&dir).unwrap_err().to_string().contains("agent.dc1"));
+    }
+
+    #[test]
+    fn a_customers_token_says_what_it_may_see_and_others_have_no_such_list() {
+        let (_tmp, dir) = fixture();
+        let sites = BTreeSet::from([SiteId::new("dc1").unwrap(), SiteId::new("dc2").unwrap()]);
+        let (token, _) = make_for(&dir, Role::Customer, "acme", &sites).unwrap();
+        let tokens = Tokens::load_or_make(&dir).unwrap();
+        let acme = tokens.find(token.reveal()).unwrap();
+        assert_eq!(acme.sites, sites);
+        assert!(acme.sees(sites.first()) && !acme.sees(None) && !acme.sees(SiteId::new("dc3").ok().as_ref()));
+        assert!(matches!(make(&dir, Role::Customer, "b"), Err(Error::Sites { .. })));
+        assert!(matches!(make_for(&dir, Role::Viewer, "c", &sites), Err(Error::Sites { .. })));
+    }
+
+    #[test]
+    fn everybody_but_a_customer_sees_everything() {
+        for role in Role::ALL.into_iter().filter(|r| *r != Role::Customer) {
+            let principal = Principal { role, name: "x".to_owned(), shared: false, sites: BTreeSet::new() };
+            assert!(principal.sees(None), "{role}");
+        }
     }
 }

@@ -114,11 +114,43 @@ Examples:
     },
     /// Agents, and how far behind they are
     Agents,
+    /// Who did what (needs an admin's token)
+    #[command(after_help = "\
+Examples:
+  outband audit list --resource tickets/12     everything that was done to a ticket
+  outband audit list --who wang -o csv         everything that somebody did, or was not allowed to
+  outband audit verify                         whether the log is as it was written; note the HASH line elsewhere
+  outband audit verify --expect 812:9f0c…      and that it was neither cut off nor written anew since that was noted
+
+Exit code 1: an entry is missing or was changed; the first one is named.")]
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  outband completions bash > ~/.local/share/bash-completion/completions/outband")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Entries, newest first
+    List {
+        /// Only of this person
+        #[arg(long)]
+        who: Option<String>,
+        /// Only of this resource, e.g. tickets/12
+        #[arg(long, value_name = "NAME")]
+        resource: Option<String>,
+    },
+    /// Walk the chain of hashes and name the first break
+    Verify {
+        /// What an earlier verify printed as HASH
+        #[arg(long, value_name = "SEQ:HASH")]
+        expect: Option<String>,
     },
 }
 
@@ -198,6 +230,22 @@ pub(crate) struct MoveArgs {
     /// Only if the ticket is still as it was when this etag was read (see `-o json`)
     #[arg(long, default_value = "", hide_default_value = true, value_name = "ETAG")]
     pub(crate) if_etag: String,
+    /// A name for this request, best a UUID: sent again within 24 hours, it is answered as before and not done again
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    pub(crate) request_id: String,
+}
+
+/// A ticket that something is said on.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RemarkArgs {
+    /// The ticket's number
+    pub(crate) number: String,
+    /// Only if the ticket is still as it was when this etag was read (see `-o json`)
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ETAG")]
+    pub(crate) if_etag: String,
+    /// A name for this request, best a UUID: sent again within 24 hours, it is answered as before and not done again
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    pub(crate) request_id: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -218,6 +266,9 @@ pub(crate) enum TicketsCommand {
     Get {
         /// The ticket's number
         number: String,
+        /// As it stood then: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago
+        #[arg(long, value_name = "TIME", conflicts_with = "watch")]
+        at: Option<String>,
     },
     /// Give it to somebody (stops the respond clock)
     Assign {
@@ -273,9 +324,12 @@ pub(crate) enum TicketsCommand {
     },
     /// Say something on it
     Comment {
-        /// The ticket's number
-        number: String,
+        #[command(flatten)]
+        ticket: RemarkArgs,
         /// The comment
         text: String,
+        /// The customer may read it
+        #[arg(long)]
+        to_customer: bool,
     },
 }

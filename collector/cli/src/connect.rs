@@ -3,6 +3,7 @@
 use crate::args::ConnectionArgs;
 use crate::error::Error;
 use outband_proto::agent::agent_service_client::AgentServiceClient;
+use outband_proto::audit::audit_service_client::AuditServiceClient;
 use outband_proto::health::health_service_client::HealthServiceClient;
 use outband_proto::telemetry::telemetry_service_client::TelemetryServiceClient;
 use outband_proto::ticket::ticket_service_client::TicketServiceClient;
@@ -68,6 +69,11 @@ impl Api {
 
     pub(crate) fn tickets(&self) -> TicketServiceClient<Service> {
         TicketServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn audit(&self) -> AuditServiceClient<Service> {
+        AuditServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE)
     }
 

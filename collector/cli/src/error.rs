@@ -25,6 +25,9 @@ pub(crate) enum Error {
     /// The collector answered with an error.
     #[error("{}", .0.message())]
     Status(Box<tonic::Status>),
+    /// The audit log is not what was written.
+    #[error("entry {seq} of the audit log is not as it was written: {how}")]
+    Broken { seq: i64, how: String },
     /// The answer cannot be printed.
     #[error("{0}")]
     Output(std::io::Error),
@@ -53,7 +56,9 @@ impl Error {
                 Code::Unauthenticated | Code::PermissionDenied => 5,
                 _ => 1,
             },
-            Error::File { .. } | Error::Content { .. } | Error::Output(_) | Error::Encode(_) => 1,
+            Error::File { .. } | Error::Content { .. } | Error::Broken { .. } | Error::Output(_) | Error::Encode(_) => {
+                1
+            }
         }
     }
 

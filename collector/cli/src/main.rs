@@ -4,6 +4,7 @@
 
 mod agents;
 mod args;
+mod audit;
 mod connect;
 mod context;
 mod error;
@@ -63,6 +64,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Gaps { server } => gaps::run(&context, server).await,
         Command::Tickets { command } => tickets::run(&context, command).await,
         Command::Agents => agents::run(&context).await,
+        Command::Audit { command } => audit::run(&context, command).await,
         Command::Completions { .. } => Ok(()),
     }
 }

@@ -68,6 +68,7 @@ struct Comment {
     at: Time,
     who: String,
     text: String,
+    visibility: String,
 }
 
 /// The columns of a list of tickets.
@@ -184,6 +185,13 @@ const COMMENTS: &[Column<Comment>] = &[
     Column { key: "at", head: Word::Time, wide: false, cell: |c, _| c.at.short(), raw: |c| c.at.text() },
     Column { key: "who", head: Word::Who, wide: false, cell: |c, _| c.who.clone(), raw: |c| c.who.clone() },
     Column { key: "text", head: Word::Message, wide: false, cell: |c, _| c.text.clone(), raw: |c| c.text.clone() },
+    Column {
+        key: "visibility",
+        head: Word::To,
+        wide: true,
+        cell: |c, _| c.visibility.clone(),
+        raw: |c| c.visibility.clone(),
+    },
 ];
 
 /// The clock that matters now: one that is overdue, else the one due first, else one that is paused.
@@ -350,7 +358,11 @@ impl From<wire::Ticket> for View {
                 .collect(),
             clocks: t.clocks.into_iter().map(Clock::from).collect(),
             transitions: t.transitions.into_iter().map(Transition::from).collect(),
-            comments: t.comments.into_iter().map(|c| Comment { at: Time(c.at_ms), who: c.who, text: c.text }).collect(),
+            comments: t
+                .comments
+                .into_iter()
+                .map(|c| Comment { at: Time(c.at_ms), who: c.who, text: c.text, visibility: c.visibility })
+                .collect(),
             onset: Time(t.onset_ms),
             created_at: Time(t.created_at_ms),
             updated_at: Time(t.updated_at_ms),

@@ -1,12 +1,12 @@
 //! `outband tickets`.
 
 use crate::args::{MoveArgs, ResolutionArg, StateArg, TicketsCommand as C};
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::error::Error;
 use crate::output::{self, List};
 use crate::ticket_view::{COLUMNS, View};
 use crate::words::Word;
-use crate::{name, paging, watch};
+use crate::{name, paging, watch, when};
 use outband_proto::ticket::{
     CommentTicketRequest, GetTicketRequest, ListTicketsRequest, State, Ticket, TransitionTicketRequest,
     WatchTicketsRequest,
@@ -26,9 +26,20 @@ pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Err
     let command = command.unwrap_or(C::List { all: false, state: Vec::new(), server: None });
     match command {
         C::List { all, state, server } => list(context, states(all, &state), server).await,
-        C::Get { number } => get(context, name::ticket(&number)).await,
-        C::Comment { number, text } => {
-            let request = CommentTicketRequest { name: name::ticket(&number), text };
+        C::Get { number, at: None } => get(context, name::ticket(&number)).await,
+        C::Get { number, at: Some(at) } => {
+            let at_ms = Some(when::parse(&at, context::now_ms())?);
+            let request = GetTicketRequest { name: name::ticket(&number), at_ms };
+            show(context, context.api.tickets().get_ticket(request).await?.into_inner().ticket)
+        }
+        C::Comment { ticket, text, to_customer } => {
+            let request = CommentTicketRequest {
+                name: name::ticket(&ticket.number),
+                text,
+                etag: ticket.if_etag,
+                request_id: ticket.request_id,
+                visibility: if to_customer { "customer" } else { "internal" }.to_owned(),
+            };
             show(context, context.api.tickets().comment_ticket(request).await?.into_inner().ticket)
         }
         C::Assign { ticket, assignee } => {
@@ -91,7 +102,7 @@ async fn list(context: &Context, states: Vec<i32>, server: Option<String>) -> Re
 
 async fn get(context: &Context, name: String) -> Result<(), Error> {
     let fetch = async || {
-        let request = GetTicketRequest { name: name.clone() };
+        let request = GetTicketRequest { name: name.clone(), at_ms: None };
         let answer = context.api.tickets().get_ticket(request).await?.into_inner();
         context.render(&View::from(answer.ticket.unwrap_or_default()))
     };
@@ -116,6 +127,7 @@ async fn transition(
         action: action.to_owned(),
         why: ticket.why,
         etag: ticket.if_etag,
+        request_id: ticket.request_id,
         ..TransitionTicketRequest::default()
     });
     show(context, context.api.tickets().transition_ticket(request).await?.into_inner().ticket)

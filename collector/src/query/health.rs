@@ -1,5 +1,6 @@
 //! What is well, what is not, and why.
 
+use crate::auth;
 use crate::query::page::Pager;
 use crate::query::problem::{invalid, not_found, shutting_down};
 use crate::query::{Desk, name};
@@ -26,6 +27,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
         &self,
         request: Request<ListServersRequest>,
     ) -> Result<Response<ListServersResponse>, Status> {
+        let who = auth::principal(&request)?;
         let r = request.into_inner();
         let pager = Pager::new("ListServers", &r.site);
         let page = pager.page(r.page_size, &r.page_token)?;
@@ -34,7 +36,8 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
             .ask(move |store| {
                 let listing = store.servers(site.as_ref(), &page)?;
                 let next = pager.next(&listing);
-                let servers = listing.rows.iter().map(|row| Ok(server(row, health_of(store, row)?, &[])));
+                let seen = listing.rows.iter().filter(|row| who.sees(Some(&row.site)));
+                let servers = seen.map(|row| Ok(server(row, health_of(store, row)?, &[])));
                 Ok((servers.collect::<Result<Vec<_>, StoreError>>()?, next))
             })
             .await?;
@@ -42,6 +45,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
     }
 
     async fn get_server(&self, request: Request<GetServerRequest>) -> Result<Response<GetServerResponse>, Status> {
+        let who = auth::principal(&request)?;
         let asked = request.into_inner().name;
         let id = name::read_server("name", &asked)?;
         let found = self
@@ -51,7 +55,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
                 if let Some(other) = record.as_ref().and_then(|r| r.merged_into.clone()) {
                     record = store.server(&other)?;
                 }
-                let Some(record) = record else { return Ok(None) };
+                let Some(record) = record.filter(|r| who.sees(Some(&r.site))) else { return Ok(None) };
                 let parts = store.parts(&record.id)?;
                 Ok(Some(server(&record, health_of(store, &record)?, &parts)))
             })

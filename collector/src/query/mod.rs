@@ -2,6 +2,7 @@
 //! through `outband_ticket::apply`.
 
 pub mod agent;
+pub mod audit;
 pub mod health;
 pub mod name;
 pub mod page;

@@ -32,6 +32,16 @@ pub(super) fn changed_meanwhile(name: &str, current_etag: Option<&str>) -> Statu
     )
 }
 
+/// Another request was made under the same id.
+pub(super) fn id_reused(id: &str) -> Status {
+    let details = ErrorDetails::with_error_info("REQUEST_ID_REUSED", DOMAIN, HashMap::new());
+    Status::with_error_details(
+        Code::AlreadyExists,
+        format!("another request was made under the id {id}; a new request needs a new id"),
+        details,
+    )
+}
+
 /// The ticket's state does not allow the move.
 pub(super) fn rejected(name: &str, rejected: &Rejected) -> Status {
     match rejected {

@@ -2,20 +2,24 @@
 
 mod convert;
 
-use crate::auth;
+use crate::audit::{self, Caller};
 use crate::query::page::Pager;
-use crate::query::problem::{changed_meanwhile, invalid, not_found, rejected, shutting_down};
+use crate::query::problem::{changed_meanwhile, id_reused, invalid, not_found, rejected, shutting_down};
 use crate::query::{Desk, name};
-use crate::token::Principal;
+use crate::token::{Principal, Role};
+use crate::{auth, record};
 use convert::{action, states, ticket};
+use outband_proto::ticket as wire;
 use outband_proto::ticket::ticket_service_server::TicketService;
 use outband_proto::ticket::{
     CommentTicketRequest, CommentTicketResponse, GetTicketRequest, GetTicketResponse, ListTicketsRequest,
     ListTicketsResponse, TransitionTicketRequest, TransitionTicketResponse, WatchTicketsRequest, WatchTicketsResponse,
 };
 use outband_schemas::{Clock, Timestamp};
+use outband_store::audit::{Answer, Audit, Deed};
 use outband_store::{Page, Store, StoreError, TicketFilter, TicketRecord, TicketWrite};
-use outband_ticket::{Action, Command, State, Ticket, TicketNumber, Transition, Visibility};
+use outband_ticket::{Action, Command, State, TicketNumber, Visibility};
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -28,11 +32,12 @@ const MAX_TEXT: usize = 16 << 10;
 const BATCH: usize = 200;
 
 #[tonic::async_trait]
-impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
+impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
     async fn list_tickets(
         &self,
         request: Request<ListTicketsRequest>,
     ) -> Result<Response<ListTicketsResponse>, Status> {
+        let who = auth::principal(&request)?;
         let r = request.into_inner();
         let pager = Pager::new("ListTickets", &(&r.server, &r.states));
         let page = pager.page(r.page_size, &r.page_token)?;
@@ -44,52 +49,62 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
         let listing = self.ask(move |store| store.tickets(&filter, &page)).await?;
         let next_page_token = pager.next(&listing);
         let (terms, now) = (self.terms(), self.now());
-        let tickets = listing.rows.iter().map(|row| ticket(row, &terms, now)).collect();
+        let seen = listing.rows.iter().filter(|row| who.sees(row.ticket.site.as_ref()));
+        let tickets = seen.map(|row| ticket(row, &terms, now, &who)).collect();
         Ok(Response::new(ListTicketsResponse { tickets, next_page_token }))
     }
 
     async fn get_ticket(&self, request: Request<GetTicketRequest>) -> Result<Response<GetTicketResponse>, Status> {
-        let number = name::read_ticket(&request.into_inner().name)?;
-        let record = self.ask(move |store| store.ticket(number)).await?.ok_or_else(|| no_such(number))?;
-        Ok(Response::new(GetTicketResponse { ticket: Some(ticket(&record, &self.terms(), self.now())) }))
+        let who = auth::principal(&request)?;
+        let r = request.into_inner();
+        let number = name::read_ticket(&r.name)?;
+        let mut record = self.read(number, &who).await?;
+        let at = r.at_ms.map_or_else(|| self.now(), Timestamp::from_millis);
+        if r.at_ms.is_some() {
+            record = record::at(&record, at).ok_or_else(|| no_such_then(number))?;
+        }
+        Ok(Response::new(GetTicketResponse { ticket: Some(ticket(&record, &self.terms(), at, &who)) }))
     }
 
     async fn transition_ticket(
         &self,
         request: Request<TransitionTicketRequest>,
     ) -> Result<Response<TransitionTicketResponse>, Status> {
-        let who = auth::principal(&request)?;
+        let caller = Caller::of(&request)?;
         let r = request.into_inner();
-        let number = name::read_ticket(&r.name)?;
-        let action = action(&r)?;
-        let why = text("why", &r.why)?;
-        let record = self
-            .change(number, &r.etag, &who, move |ticket, who, now| {
-                let command = Command { who: who.to_owned(), why: why.clone(), action: action.clone() };
-                act(ticket, command, now)
-            })
-            .await?;
-        Ok(Response::new(TransitionTicketResponse { ticket: Some(ticket(&record, &self.terms(), self.now())) }))
+        let wish = Wish {
+            method: "outband.ticket.v1.TicketService/TransitionTicket",
+            number: name::read_ticket(&r.name)?,
+            etag: &r.etag,
+            request_id: &r.request_id,
+            why: text("why", &r.why)?,
+            action: action(&r)?,
+        };
+        let answer = |ticket| TransitionTicketResponse { ticket: Some(ticket) };
+        Ok(Response::new(self.change(&caller, &wish, &r, answer).await?))
     }
 
     async fn comment_ticket(
         &self,
         request: Request<CommentTicketRequest>,
     ) -> Result<Response<CommentTicketResponse>, Status> {
-        let who = auth::principal(&request)?;
+        let caller = Caller::of(&request)?;
         let r = request.into_inner();
-        let number = name::read_ticket(&r.name)?;
         let text = text("text", &r.text)?;
         if text.is_empty() {
             return Err(invalid("text", "a comment must not be empty"));
         }
-        let record = self
-            .change(number, "", &who, move |ticket, who, now| {
-                let action = Action::Comment { text: text.clone(), visibility: Visibility::Internal };
-                act(ticket, Command { who: who.to_owned(), why: String::new(), action }, now)
-            })
-            .await?;
-        Ok(Response::new(CommentTicketResponse { ticket: Some(ticket(&record, &self.terms(), self.now())) }))
+        let visibility = visibility(&r.visibility, &caller.principal)?;
+        let wish = Wish {
+            method: "outband.ticket.v1.TicketService/CommentTicket",
+            number: name::read_ticket(&r.name)?,
+            etag: &r.etag,
+            request_id: &r.request_id,
+            why: String::new(),
+            action: Action::Comment { text, visibility },
+        };
+        let answer = |ticket| CommentTicketResponse { ticket: Some(ticket) };
+        Ok(Response::new(self.change(&caller, &wish, &r, answer).await?))
     }
 
     type WatchTicketsStream = ReceiverStream<Result<WatchTicketsResponse, Status>>;
@@ -98,11 +113,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
         &self,
         request: Request<WatchTicketsRequest>,
     ) -> Result<Response<Self::WatchTicketsStream>, Status> {
+        let who = auth::principal(&request)?;
         let states = states(&request.into_inner().states)?;
         let (out, answers) = mpsc::channel(64);
         let desk = self.clone();
         tokio::spawn(async move {
-            if let Err(status) = desk.send_tickets(states, &out).await {
+            if let Err(status) = desk.send_tickets(states, &who, &out).await {
                 // The watcher may be gone; then there is nobody to tell.
                 out.send(Err(status)).await.unwrap_or_default();
             }
@@ -111,34 +127,71 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
     }
 }
 
-impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
-    /// Changes a ticket as `change` says of its newest state. With an etag, only if it is still the one that was read.
-    async fn change(
+impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    /// One ticket, if the caller may see it.
+    async fn read(&self, number: TicketNumber, caller: &Principal) -> Result<TicketRecord, Status> {
+        let record = self.ask(move |store| store.ticket(number)).await?;
+        // Whether there is one that somebody may not see is not his to know.
+        record.filter(|r| caller.sees(r.ticket.site.as_ref())).ok_or_else(|| no_such(number))
+    }
+
+    /// Does to a ticket what is wished, together with the entry in the audit log. With an etag, only if the ticket is still
+    /// the one that was read; with an id, once: a request that comes again is answered as it was.
+    async fn change<Q: Message, A: Message + Default>(
         &self,
-        number: TicketNumber,
-        etag: &str,
-        who: &Principal,
-        change: impl Fn(&Ticket, &str, Timestamp) -> Result<(Ticket, Vec<Transition>), Status> + Send + Sync,
-    ) -> Result<TicketRecord, Status> {
+        caller: &Caller,
+        wish: &Wish<'_>,
+        request: &Q,
+        answer: impl Fn(wire::Ticket) -> A + Send + Sync,
+    ) -> Result<A, Status> {
+        let (number, who) = (wish.number, caller.principal.name.clone());
+        let request_id = audit::request_id(wish.request_id).map_err(|e| invalid("request_id", e))?;
+        let digest = audit::digest(wish.method, request);
         for _ in 0..TRIES {
-            let record = self.ask(move |store| store.ticket(number)).await?.ok_or_else(|| no_such(number))?;
-            let current = record.ticket.etag();
-            if !etag.is_empty() && etag != current {
-                return Err(changed_meanwhile(&name::ticket(number), Some(&current)));
-            }
             let now = self.now();
-            let (after, transitions) = change(&record.ticket, &who.name, now)?;
+            if let Some(id) = request_id.clone() {
+                let asked = (who.clone(), id.clone());
+                let known = self.ask(move |store| store.answered(&asked.0, &asked.1, now)).await?;
+                match known {
+                    Some(known) if known.digest != digest => return Err(id_reused(&id)),
+                    Some(known) => {
+                        return A::decode(&*known.body).map_err(|e| Status::internal(format!("a kept answer: {e}")));
+                    }
+                    None => {}
+                }
+            }
+            let record = self.read(number, &caller.principal).await?;
+            let before = record.ticket.etag();
+            if !wish.etag.is_empty() && wish.etag != before {
+                return Err(changed_meanwhile(&name::ticket(number), Some(&before)));
+            }
+            let command = Command { who: who.clone(), why: wish.why.clone(), action: wish.action.clone() };
+            let entry =
+                outband_ticket::apply(&record.ticket, command, now).map_err(|e| rejected(&name::ticket(number), &e))?;
+            let after = record.ticket.after(&entry);
+            let deed = Deed {
+                request_id: request_id.clone(),
+                before: Some(before),
+                after: Some(after.etag()),
+                ..caller.did(now, wish.method, name::ticket(number), wish.action.word().into_owned())
+            };
+            let log = record.log.into_iter().chain([entry.clone()]).collect();
+            let told = TicketRecord { ticket: after.clone(), log, change: record.change };
+            let response = answer(ticket(&told, &self.terms(), now, &caller.principal));
+            let kept =
+                request_id.clone().map(|request_id| Answer { request_id, digest, body: response.encode_to_vec() });
             let expected_revision = Some(record.ticket.revision);
-            let write = TicketWrite { ticket: after, expected_revision, transitions };
+            let write = TicketWrite { ticket: after, expected_revision, transitions: vec![entry] };
+            let actor = caller.actor();
             let written = self
-                .ask(move |store| match store.update_ticket(write) {
-                    Err(StoreError::Conflict { .. }) => Ok(None),
-                    other => other.map(Some),
+                .ask(move |store| match store.change_ticket(write, actor, deed, kept) {
+                    Err(StoreError::Conflict { .. }) => Ok(false),
+                    other => other.map(|_| true),
                 })
                 .await?;
-            if let Some(record) = written {
+            if written {
                 self.pulse.beat();
-                return Ok(record);
+                return Ok(response);
             }
         }
         Err(changed_meanwhile(&name::ticket(number), None))
@@ -149,6 +202,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     async fn send_tickets(
         &self,
         states: Vec<State>,
+        who: &Principal,
         out: &mpsc::Sender<Result<WatchTicketsResponse, Status>>,
     ) -> Result<(), Status> {
         // Before the first reading, so that no change falls between the two.
@@ -159,13 +213,16 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
             let after = seen;
             for record in self.ask(move |store| changed(store, after)).await? {
                 seen = seen.max(record.change);
+                if !who.sees(record.ticket.site.as_ref()) {
+                    continue;
+                }
                 let number = record.ticket.number;
                 if states.is_empty() || states.contains(&record.ticket.state) {
                     shown.insert(number);
                 } else if !shown.remove(&number) {
                     continue;
                 }
-                let ticket = ticket(&record, &self.terms(), self.now());
+                let ticket = ticket(&record, &self.terms(), self.now(), who);
                 if out.send(Ok(WatchTicketsResponse { ticket: Some(ticket) })).await.is_err() {
                     return Ok(());
                 }
@@ -194,13 +251,31 @@ fn changed<S: Store>(store: &S, after: i64) -> Result<Vec<TicketRecord>, StoreEr
     }
 }
 
-fn act(ticket: &Ticket, command: Command, now: Timestamp) -> Result<(Ticket, Vec<Transition>), Status> {
-    let entry = outband_ticket::apply(ticket, command, now).map_err(|e| rejected(&name::ticket(ticket.number), &e))?;
-    Ok((ticket.after(&entry), vec![entry]))
+/// What somebody wants to do to a ticket.
+struct Wish<'a> {
+    method: &'static str,
+    number: TicketNumber,
+    etag: &'a str,
+    request_id: &'a str,
+    why: String,
+    action: Action,
+}
+
+/// Who is to read a comment. What a customer says, the customer reads.
+fn visibility(word: &str, of: &Principal) -> Result<Visibility, Status> {
+    match (word, of.role) {
+        (_, Role::Customer) | ("customer", _) => Ok(Visibility::Customer),
+        ("" | "internal", _) => Ok(Visibility::Internal),
+        (other, _) => Err(invalid("visibility", format!("{other:?} is neither internal nor customer"))),
+    }
 }
 
 fn no_such(number: TicketNumber) -> Status {
     not_found("Ticket", &name::ticket(number), "list the tickets to see those there are")
+}
+
+fn no_such_then(number: TicketNumber) -> Status {
+    not_found("Ticket", &format!("{} at that time", name::ticket(number)), "ask for a time after it was opened")
 }
 
 fn text(field: &str, text: &str) -> Result<String, Status> {

@@ -3,11 +3,15 @@
 use crate::judgement::Terms;
 use crate::query::name;
 use crate::query::problem::invalid;
+use crate::react;
+use crate::token::{Principal, Role};
 use outband_proto::ticket as wire;
 use outband_schemas::Timestamp;
 use outband_store::TicketRecord;
 use outband_ticket::sla::ClockStatus;
-use outband_ticket::{Action, Allowance, Hours, Resolution, SlaClock, State, Transition, Verb, sla};
+use outband_ticket::{
+    Action, Allowance, Comment, Hours, Resolution, SlaClock, State, Transition, Verb, Visibility, sla,
+};
 use std::time::Duration;
 use tonic::Status;
 
@@ -60,8 +64,10 @@ pub(super) fn states(numbers: &[i32]) -> Result<Vec<State>, Status> {
     numbers.iter().map(read).collect()
 }
 
-/// A ticket with its clocks as they stand at `now`.
-pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp) -> wire::Ticket {
+/// A ticket with its clocks as they stand at `now`, as `reader` may see it: what is between the provider's people is not for
+/// customers.
+pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reader: &Principal) -> wire::Ticket {
+    let customer = reader.role == Role::Customer;
     let ticket = &record.ticket;
     let clocks = sla::clocks(&terms.policy, &terms.calendar, &record.log, now);
     wire::Ticket {
@@ -83,11 +89,17 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp) -> wi
             .collect(),
         clocks: clocks.iter().map(clock).collect(),
         // Comments and evidence stand by themselves.
-        transitions: record.log.iter().filter(|entry| is_step(&entry.action)).map(transition).collect(),
+        transitions: record
+            .log
+            .iter()
+            .filter(|entry| is_step(&entry.action))
+            .map(|entry| transition(entry, customer))
+            .collect(),
         comments: ticket
             .comments
             .iter()
-            .map(|c| wire::Comment { at_ms: c.at.as_millis(), who: c.who.clone(), text: c.text.clone() })
+            .filter(|c| !customer || c.visibility == Visibility::Customer)
+            .map(comment)
             .collect(),
         onset_ms: ticket.onset.as_millis(),
         created_at_ms: ticket.created_at.as_millis(),
@@ -129,12 +141,17 @@ fn is_step(action: &Action) -> bool {
     !matches!(action, Action::Comment { .. } | Action::Evidence { .. })
 }
 
-fn transition(entry: &Transition) -> wire::Transition {
+fn comment(c: &Comment) -> wire::Comment {
+    let visibility = c.visibility.as_str().to_owned();
+    wire::Comment { at_ms: c.at.as_millis(), who: c.who.clone(), text: c.text.clone(), visibility }
+}
+
+fn transition(entry: &Transition, customer: bool) -> wire::Transition {
     let state = |s: State| i32::from(s.number());
     wire::Transition {
         at_ms: entry.at.as_millis(),
         who: entry.who.clone(),
-        why: entry.why.clone(),
+        why: if customer && entry.who != react::WHO { String::new() } else { entry.why.clone() },
         action: entry.action.word().into_owned(),
         from: entry.from.map_or(0, state),
         to: state(entry.to),
