@@ -154,20 +154,26 @@ fn key(instance: &str, draft: &NoticeDraft) -> String {
     let mut hash = Sha256::new();
     let NoticeDraft { ticket, seq, step, channel, recipient, .. } = draft;
     hash.update(format!("{instance}\n{ticket}\n{seq}\n{step}\n{channel}\n{recipient}"));
-    hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect()
+    hex(&hash.finalize())
+}
+
+/// The first half of a digest: 128 bits.
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
 fn gather(db: &Connection, now: Timestamp) -> Result<(), StoreError> {
     let doing = "gathering a digest";
     let now = now.as_millis();
     let loose = "state = 'pending' AND digest AND batch IS NULL AND next_try <= ?1";
-    // With min(), SQLite takes the other columns from the row that has it.
-    let sql = format!("SELECT channel, recipient, key, min(id) FROM notice WHERE {loose} GROUP BY channel, recipient");
+    let sql = format!("SELECT channel, recipient, group_concat(key) FROM notice WHERE {loose} GROUP BY channel, recipient");
     let groups: Vec<(String, String, String)> = db
         .prepare_cached(&sql)
         .and_then(|mut s| s.query_map([now], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.collect())
         .during(doing)?;
-    for (channel, recipient, key) in groups {
+    for (channel, recipient, keys) in groups {
+        // Of its members: other members, another digest.
+        let key = hex(&Sha256::digest(keys));
         let sql = format!("UPDATE notice SET batch = ?4 WHERE {loose} AND channel = ?2 AND recipient = ?3");
         db.execute(&sql, (now, channel, recipient, key)).during(doing)?;
     }
@@ -206,7 +212,8 @@ fn settle(db: &Connection, id: i64, outcome: &Outcome, at: Timestamp) -> Result<
     };
     let settled = (state != NoticeState::Pending).then_some(at.as_millis());
     db.prepare_cached(
-        "UPDATE notice SET state = ?2, attempts = attempts + ?3, next_try = ?4, error = ?5, settled_at = ?6 WHERE id = ?1",
+        "UPDATE notice SET state = ?2, attempts = attempts + ?3, next_try = ?4, error = ?5, settled_at = ?6,
+            batch = CASE WHEN ?2 = 'pending' AND ?3 = 0 THEN NULL ELSE batch END WHERE id = ?1",
     )
     .and_then(|mut s| s.execute((id, state.as_str(), tried, next.as_millis(), error, settled)))
     .during("settling a notice")

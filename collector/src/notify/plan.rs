@@ -1,0 +1,194 @@
+//! What notices an entry of a ticket's log makes, and whether one whose time has come is still wanted. Pure.
+
+use super::text;
+use crate::config::notify::{Cause, Notify, PriorityName, Recipient, Rule};
+use crate::react::WHO;
+use outband_schemas::Timestamp;
+use outband_store::{Notice, NoticeDraft, TicketRecord};
+use outband_ticket::{Action, State, Ticket, Transition, Visibility};
+use std::time::Duration;
+
+/// How long a ticket that is suppressed until nobody knows when is left alone before it is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// The notices of the entries after `mark`. Entries from before `since`, and those that are too old to be news, make none.
+pub(super) fn drafts(
+    notify: &Notify,
+    record: &TicketRecord,
+    mark: u32,
+    since: Timestamp,
+    server_name: &str,
+    now: Timestamp,
+) -> Vec<NoticeDraft> {
+    let mut drafts: Vec<NoticeDraft> = Vec::new();
+    let oldest = since.max(now.minus(notify.news_for.duration()));
+    for (i, entry) in record.log.iter().enumerate().filter(|(_, e)| e.seq > mark && e.at >= oldest) {
+        let past = record.log.get(..i).unwrap_or_default();
+        let Some(cause) = cause(entry, past) else { continue };
+        if cause == Cause::Opened && record.ticket.parent.is_some() {
+            // The ticket of the larger incident tells it.
+            continue;
+        }
+        for rule in notify.rules.iter().filter(|rule| fits(rule, &record.ticket, cause)) {
+            let fallbacks = rule.fallbacks.iter().filter(|_| cause.calls_for_somebody());
+            let later = fallbacks.map(|f| (f.after.duration(), &f.to));
+            for (step, (after, names)) in (0..).zip([(Duration::ZERO, &rule.to)].into_iter().chain(later)) {
+                for name in names {
+                    let Some(to) = notify.recipients.get(name) else { continue };
+                    let draft = draft(record, entry, cause, (step, after), (name, to), server_name);
+                    // Two rules may name one person: the earlier time counts.
+                    match drafts.iter_mut().find(|d| d.seq == draft.seq && d.step == step && d.recipient == *name) {
+                        Some(known) => known.not_before = known.not_before.min(draft.not_before),
+                        None => drafts.push(draft),
+                    }
+                }
+            }
+        }
+    }
+    drafts
+}
+
+fn draft(
+    record: &TicketRecord,
+    entry: &Transition,
+    cause: Cause,
+    (step, after): (u32, Duration),
+    (name, to): (&String, &Recipient),
+    server_name: &str,
+) -> NoticeDraft {
+    let ticket = &record.ticket;
+    let text = text::text(&text::Facts { ticket, entry, cause, step, server_name }, to);
+    // What is urgent waits for no digest.
+    let digest = to.digest.filter(|_| step == 0 && !disturbs(to, ticket));
+    NoticeDraft {
+        ticket: ticket.number,
+        seq: entry.seq,
+        step,
+        cause: cause.as_str().to_owned(),
+        channel: to.channel.clone(),
+        recipient: name.clone(),
+        lang: to.language.tag().to_owned(),
+        priority: ticket.priority,
+        subject: text.subject,
+        body: text.body,
+        not_before: digest.map_or(entry.at.plus(after), |every| next_multiple(entry.at, every.duration())),
+        digest: digest.is_some(),
+    }
+}
+
+/// Whether a ticket is urgent enough to disturb at any time.
+fn disturbs(to: &Recipient, ticket: &Ticket) -> bool {
+    let name = PriorityName::from(ticket.priority);
+    match &to.quiet {
+        Some(quiet) => !quiet.priorities.contains(&name),
+        None => name <= PriorityName::P2,
+    }
+}
+
+/// The next moment that is a multiple of `every` since 1970: everybody's digests are then due together.
+fn next_multiple(at: Timestamp, every: Duration) -> Timestamp {
+    let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
+    Timestamp::from_millis(at.as_millis().saturating_add(every - at.as_millis().rem_euclid(every)))
+}
+
+fn fits(rule: &Rule, ticket: &Ticket, cause: Cause) -> bool {
+    let site = ticket.site.as_ref().map_or("", |s| s.as_str());
+    rule.causes.contains(&cause)
+        && (rule.priorities.is_empty() || rule.priorities.contains(&ticket.priority.into()))
+        && (rule.sites.is_empty() || rule.sites.iter().any(|s| s == site))
+        && (rule.faults.is_empty() || rule.faults.contains(&ticket.fault))
+}
+
+/// What an entry means to people; `None`: nothing that they have to be told.
+fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
+    Some(match &entry.action {
+        Action::Open { .. } => Cause::Opened,
+        Action::Prioritise { priority, .. } => {
+            let before = past.iter().rev().find_map(|e| match &e.action {
+                Action::Open { priority, .. } | Action::Prioritise { priority, .. } => Some(*priority),
+                _ => None,
+            });
+            // Graver is smaller. Relief is nobody's alarm.
+            return before.is_none_or(|before| *priority < before).then_some(Cause::Worse);
+        }
+        Action::Escalate => Cause::Worse,
+        Action::Reopen => Cause::Reopened,
+        Action::Step { .. } => Cause::Escalation,
+        Action::Breach { .. } => Cause::Breach,
+        Action::Assign { .. } => Cause::Assigned,
+        Action::Comment { visibility: Visibility::Customer, .. } => Cause::Update,
+        Action::WaitForCustomer => Cause::Waiting,
+        Action::Resolve { .. } => Cause::Resolved,
+        // A repair that the same step resolved and verified was told as resolved.
+        Action::Close => Cause::Closed,
+        Action::Comment { visibility: Visibility::Internal, .. }
+        | Action::Start
+        | Action::Locate { .. }
+        | Action::WaitForParts
+        | Action::Resume
+        | Action::Evidence { .. }
+        | Action::Milestone { .. }
+        | Action::Policy { .. }
+        | Action::Acknowledge { .. }
+        | Action::Link { .. }
+        | Action::Unlink { .. }
+        | Action::Merge { .. }
+        | Action::Parent { .. }
+        | Action::Verdict { .. }
+        | Action::Suppress { .. }
+        | Action::Release
+        | Action::Override { .. }
+        | Action::Drill
+        | Action::Import { .. } => return None,
+    })
+}
+
+/// What to do with a notice whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// Send it.
+    Send,
+    /// Look at it again then.
+    Wait(Timestamp, String),
+    /// Nobody needs it any more.
+    Drop(String),
+}
+
+/// Whether a notice is still wanted, as its ticket and its recipient stand now.
+pub(super) fn judge(notice: &Notice, record: &TicketRecord, to: &Recipient, now: Timestamp) -> Judged {
+    let (draft, ticket) = (&notice.draft, &record.ticket);
+    if draft.step > 0
+        && let Some(who) = acknowledged_by(record, draft.seq)
+    {
+        return Judged::Drop(format!("acknowledged by {who}"));
+    }
+    if draft.step > 0 && !ticket.is_open() {
+        return Judged::Drop(format!("the ticket is {}", ticket.state));
+    }
+    if let Some(held) = &ticket.suppressed
+        && held.until.is_none_or(|until| until > now)
+    {
+        if ticket.state == State::Closed {
+            return Judged::Drop(format!("over before {} ended", held.by));
+        }
+        // It may be released before its time.
+        let until = held.until.map_or(now.plus(LOOK_AGAIN), |until| until.min(now.plus(LOOK_AGAIN)));
+        return Judged::Wait(until, format!("held by {}", held.by));
+    }
+    match super::quiet::until(to, draft.priority, now) {
+        Some(until) => Judged::Wait(until, "quiet hours".to_owned()),
+        None => Judged::Send,
+    }
+}
+
+/// Who has taken note since an entry of the log: whoever acknowledges, takes the ticket or gives it to somebody.
+fn acknowledged_by(record: &TicketRecord, seq: u32) -> Option<&str> {
+    let later = record.log.iter().filter(|e| e.seq > seq && e.who != WHO);
+    later
+        .filter(|e| matches!(e.action, Action::Acknowledge { .. } | Action::Assign { .. } | Action::Start))
+        .map(|e| e.who.as_str())
+        .next()
+}
+
+#[cfg(test)]
+mod tests;
