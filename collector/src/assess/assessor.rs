@@ -67,6 +67,8 @@ pub(super) struct Assessor<S> {
     folding: FoldingConfig,
     topology: Arc<Topology>,
     windows: Windows,
+    /// When open tickets were last compared with them.
+    hushed_at: Timestamp,
     /// Incidents that are kept without a ticket, or were when they were last looked at.
     held: BTreeSet<IncidentKey>,
     /// Storms by their cause.
@@ -107,6 +109,7 @@ impl<S: Store + Maintenance> Assessor<S> {
             folding: terms.folding.clone(),
             topology: terms.topology.clone(),
             windows: Windows::default(),
+            hushed_at: Timestamp::EPOCH,
             held: BTreeSet::new(),
             storms: BTreeMap::new(),
             firmware: BTreeMap::new(),

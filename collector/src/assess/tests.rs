@@ -4,6 +4,7 @@ mod backlog;
 mod silence;
 mod sources;
 mod storms;
+mod windows;
 
 use super::assessor::Assessor;
 use super::{Error, Terms};

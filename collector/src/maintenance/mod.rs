@@ -29,6 +29,11 @@ impl Windows {
         Self { stored, read }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.stored.is_empty()
+    }
+
     /// Whether these are they.
     pub fn are(&self, stored: &[Window]) -> bool {
         self.stored == stored

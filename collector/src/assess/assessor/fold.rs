@@ -5,19 +5,22 @@ mod storm;
 
 use super::Assessor;
 use crate::assess::Error;
-use crate::assess::draft::Draft;
+use crate::assess::draft::{Draft, after};
+use crate::react::WHO;
 use crate::topology::Place;
 use outband_health::incident::storm::{Cause, place_of_site};
 use outband_health::{Fault, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, What};
 use outband_schemas::{SiteId, Timestamp};
-use outband_store::ServerRecord;
-use outband_store::Store;
-use outband_store::maintenance::Maintenance;
+use outband_store::maintenance::{Maintenance, WindowKind};
+use outband_store::{ServerRecord, Store, TicketWrite};
+use outband_ticket::{Action, Command, apply};
 use std::time::Duration;
 pub(super) use storm::Running;
 
 /// No incident waits longer for a common cause.
 const LONGEST_WATCH: Duration = Duration::from_secs(600);
+/// How often open tickets are compared with the windows.
+const HUSH: Duration = Duration::from_secs(10);
 
 impl<S: Store + Maintenance> Assessor<S> {
     /// Why an incident that has just opened gets no ticket yet; `None`: it gets one now.
@@ -86,8 +89,52 @@ impl<S: Store + Maintenance> Assessor<S> {
         of_site.filter(|record| self.reaches(record).iter().any(is_it)).count()
     }
 
+    /// Makes tickets that were there before their window quiet, and those that were made so heard again.
+    fn hush(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        if now.since(self.hushed_at) < HUSH {
+            return Ok(());
+        }
+        self.hushed_at = now;
+        let ours = |by: &str| WindowKind::ALL.iter().any(|kind| by.starts_with(kind.as_str()));
+        let mut actions = Vec::new();
+        for record in self.tickets.values() {
+            let ticket = &record.ticket;
+            let suppressed = ticket.suppressed.as_ref();
+            if (self.windows.is_empty() && suppressed.is_none()) || !ticket.is_open() {
+                continue;
+            }
+            let Some(live) = self.live.get(&ticket.server) else { continue };
+            let Some(incident) = live.incidents.iter().find(|i| i.ticket == Some(ticket.number.0)) else { continue };
+            match (self.suppressed(incident, now), suppressed) {
+                (Some(Hold::Suppressed { by, until }), found)
+                    if found.is_none_or(|s| ours(&s.by) && (s.by != by || s.until != Some(until))) =>
+                {
+                    actions.push((ticket.number, Action::Suppress { by, until: Some(until) }));
+                }
+                (None, Some(found)) if ours(&found.by) => actions.push((ticket.number, Action::Release)),
+                _ => {}
+            }
+        }
+        for (number, action) in actions {
+            let Some(record) = self.tickets.get(&number) else { continue };
+            let why = if matches!(action, Action::Release) { "its window is over" } else { "it is in a window" };
+            let command = Command { who: WHO.to_owned(), why: why.to_owned(), action };
+            let transition = apply(&record.ticket, command, now)?;
+            let write = TicketWrite {
+                ticket: record.ticket.after(&transition),
+                expected_revision: Some(record.ticket.revision),
+                transitions: vec![transition],
+            };
+            let record = after(Some(record), &write);
+            self.remember(record);
+            draft.ticket(write);
+        }
+        Ok(())
+    }
+
     /// Looks again at what has no ticket.
     pub(super) fn settle(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        self.hush(draft, now)?;
         if self.held.is_empty() && self.storms.is_empty() {
             return Ok(());
         }
