@@ -37,7 +37,7 @@ def seconds(text):
 class Calendar:
     def __init__(self, spec, around):
         self.spec, self.zone = spec, ZoneInfo(spec["tz"])
-        self.first, self.last = around - timedelta(days=400), around + timedelta(days=400)
+        self.first, self.last = around - timedelta(days=400), around + timedelta(days=800)
         periods = []
         day = self.first
         while day <= self.last:

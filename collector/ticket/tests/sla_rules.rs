@@ -23,7 +23,7 @@ const RULES: [(&str, &str, &str, &str); 13] = [
     ("overrides", "periods.rs", "self.overrides.get(&day) {", "self.overrides.get(&day).filter(|_| false) {"),
     ("make-up days", "periods.rs", "self.make_up.get(&day) {", "self.make_up.get(&day).filter(|_| false) {"),
     ("overnight", "spec.rs", "if end <= start { end + 86_400 }", "if end <= start { 86_400 }"),
-    ("pauses", "periods.rs", "for pause in pauses {", "for pause in &pauses[..0] {"),
+    ("pauses", "periods.rs", "for pause in pauses.iter()", "for pause in pauses[..0].iter()"),
     (
         "breaks",
         "periods.rs",

@@ -48,9 +48,11 @@ impl Calendar {
         // From the day before to two days after: a window may end, and a break begin, at the end of the next day.
         for near in day - 1..=day + 2 {
             for window in self.breaks_of(near) {
-                let Some((begin, end)) = stretch.span(near, *window) else { continue };
-                let whole: Vec<Span> = out.drain(first..).collect();
-                out.extend(whole.into_iter().flat_map(|span| without(span, (begin, end))));
+                let Some(cut) = stretch.span(near, *window) else { continue };
+                if out.iter().skip(first).any(|span| meet(*span, cut)) {
+                    let whole: Vec<Span> = out.drain(first..).collect();
+                    out.extend(whole.into_iter().flat_map(|span| without(span, cut)));
+                }
             }
         }
     }
@@ -86,14 +88,20 @@ impl Calendar {
         let forever = self.always.then_some((start, Timestamp::from_millis(i64::MAX)));
         let periods = (!self.always).then(|| self.periods(start));
         let all = forever.into_iter().chain(periods.into_iter().flatten());
-        all.take_while(move |(from, _)| *from < until).flat_map(move |(from, to)| {
-            let mut pieces = vec![(from.max(start), to.min(until))];
-            for pause in pauses {
+        all.take_while(move |(from, _)| *from < until && start < until).flat_map(move |(from, to)| {
+            let piece = (from.max(start), to.min(until));
+            let mut pieces = vec![piece];
+            for pause in pauses.iter().filter(|pause| meet(piece, **pause)) {
                 pieces = pieces.into_iter().flat_map(|piece| without(piece, *pause)).collect();
             }
             pieces
         })
     }
+}
+
+/// Whether two spans have a moment in common.
+fn meet(a: Span, b: Span) -> bool {
+    a.0 < b.1 && b.0 < a.1
 }
 
 /// What is left of a span without a cut.

@@ -221,6 +221,7 @@ fn a_pause_without_end_leaves_no_due_time_and_is_answered_at_once() {
     let start = at("2026-01-05T09:00:00Z");
     assert_eq!(calendar.due(start, Duration::from_secs(4 * 3600), &forever), None);
     assert_eq!(calendar.due(start, Duration::from_secs(3 * 3600), &forever), Some(at("2026-01-05T12:00:00Z")));
+    assert_eq!(calendar.due(at("2026-01-05T13:00:00Z"), Duration::ZERO, &forever), None);
 }
 
 #[test]
