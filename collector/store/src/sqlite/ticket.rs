@@ -9,12 +9,18 @@ use outband_ticket::{State, Ticket, TicketNumber, Transition};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-/// Writes a ticket and appends to its log.
+/// Writes a ticket and appends to its log. What is written has to be the fold of what was there and the new entries.
 pub(super) fn write(db: &Connection, write: &TicketWrite) -> Result<(), StoreError> {
     let doing = "storing a ticket";
     let change: i64 =
         db.query_row("UPDATE state SET change = change + 1 RETURNING change", [], |r| r.get(0)).during(doing)?;
     let ticket = &write.ticket;
+    let told = match write.expected_revision {
+        None => Ticket::fold(ticket.number, &write.transitions),
+        Some(_) => {
+            kept(db, ticket.number)?.map(|before| write.transitions.iter().fold(before, |t, entry| t.after(entry)))
+        }
+    };
     let number = number(ticket.number);
     let revision = i64::try_from(ticket.revision).unwrap_or(i64::MAX);
     let (component, fault) = (ticket.component.to_string(), &ticket.fault);
@@ -64,7 +70,20 @@ pub(super) fn write(db: &Connection, write: &TicketWrite) -> Result<(), StoreErr
             other => other.during(doing)?,
         };
     }
+    if told.as_ref() != Some(ticket) {
+        let source = format!("{} is not what its log says", what()).into();
+        return Err(StoreError::Refused { doing, source });
+    }
     Ok(())
+}
+
+/// A ticket without its log.
+fn kept(db: &Connection, of: TicketNumber) -> Result<Option<Ticket>, StoreError> {
+    let body: Option<String> = db
+        .prepare_cached("SELECT body FROM ticket WHERE number = ?1")
+        .and_then(|mut s| s.query_row([number(of)], |r| r.get(0)).optional())
+        .during("reading a ticket")?;
+    body.map(|body| from_json("a ticket", &body)).transpose()
 }
 
 fn number(number: TicketNumber) -> i64 {

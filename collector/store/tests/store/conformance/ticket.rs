@@ -11,6 +11,7 @@ behaviours![
     a_second_open_ticket_of_the_same_fault_is_refused,
     a_resolved_ticket_makes_room_for_the_next,
     a_log_that_is_continued_from_the_wrong_place_is_refused,
+    a_ticket_that_is_not_what_its_log_says_is_refused,
     a_comment_moves_nothing_but_the_revision,
     tickets_page_newest_first_and_by_state,
     a_watcher_sees_each_change_in_order,
@@ -89,6 +90,18 @@ fn a_log_that_is_continued_from_the_wrong_place_is_refused<S: Store>(store: &S) 
     write.transitions[0].seq = 1;
     assert!(matches!(store.update_ticket(write), Err(StoreError::Conflict { .. })));
     assert_eq!(store.ticket(new.ticket.number).unwrap(), Some(new));
+}
+
+fn a_ticket_that_is_not_what_its_log_says_is_refused<S: Store>(store: &S) {
+    let new = open(store, "Bay 1");
+    let mut silent = moved(&new, Action::Start, at(9));
+    silent.ticket.title = "something else".to_owned();
+    assert!(matches!(store.update_ticket(silent), Err(StoreError::Refused { .. })));
+    let mut other = new_ticket(store, "s1", "Bay 2");
+    other.ticket.reason = "something else".to_owned();
+    let refused = store.apply(Applied { tickets: vec![other], ..Applied::default() }, at(4));
+    assert!(matches!(refused, Err(StoreError::Refused { .. })));
+    assert_eq!(store.open_tickets().unwrap(), vec![new]);
 }
 
 fn a_comment_moves_nothing_but_the_revision<S: Store>(store: &S) {
