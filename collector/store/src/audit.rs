@@ -5,6 +5,7 @@ use crate::error::StoreError;
 use crate::query::{Listing, Page};
 use crate::record::{TicketRecord, TicketWrite};
 use outband_schemas::Timestamp;
+use outband_ticket::TicketNumber;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -140,6 +141,19 @@ pub struct AuditFilter {
     pub resource: Option<String>,
 }
 
+/// What was, or would be, erased of a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// The name that stands in place of the person's; empty on a dry run.
+    pub pseudonym: String,
+    /// Entries of tickets' logs in which the name stood as that of whoever did something or has something.
+    pub entries: usize,
+    /// Entries of the audit log.
+    pub audit: usize,
+    /// The tickets in whose texts the name still stands, as somebody wrote it. Only a person can tell whether it is one.
+    pub mentions: Vec<TicketNumber>,
+}
+
 /// The room of the audit log.
 pub trait Audit {
     /// Appends an entry; answers its place.
@@ -160,6 +174,11 @@ pub trait Audit {
         deed: Deed,
         answer: Option<Answer>,
     ) -> Result<TicketRecord, StoreError>;
+
+    /// Puts a pseudonym, the same everywhere, in place of a person's name in all tickets and in the audit log, whose chain
+    /// stays whole; forgets the addresses and the remembered answers. With `dry_run`, only counts. The erasure itself is
+    /// an entry of the audit log: `deed`, about the pseudonym.
+    fn erase_person(&self, name: &str, actor: Actor, deed: Deed, dry_run: bool) -> Result<Erased, StoreError>;
 
     /// What was answered to a request of this person, within [`ANSWERS_KEPT`].
     fn answered(&self, who: &str, request_id: &str, now: Timestamp) -> Result<Option<Answer>, StoreError>;

@@ -186,3 +186,43 @@ fn beginning(first: &Transition, rest: &[Transition]) -> Option<Ticket> {
     };
     (first.seq == 1).then(|| Ticket::new(&opening, first.at))
 }
+
+impl Transition {
+    /// The entry with another name wherever `name` stands as somebody's. What people wrote in their own words stays; see
+    /// [`Transition::mentions`].
+    #[must_use]
+    pub fn renamed(&self, name: &str, other: &str) -> Transition {
+        let mut entry = self.clone();
+        let rename = |who: &mut String| {
+            if who == name {
+                other.clone_into(who);
+            }
+        };
+        rename(&mut entry.who);
+        match &mut entry.action {
+            Action::Assign { to } => rename(to),
+            Action::Import { snapshot } => {
+                snapshot.assignee.iter_mut().for_each(rename);
+                snapshot.comments.iter_mut().for_each(|comment| rename(&mut comment.who));
+                snapshot.overrides.iter_mut().for_each(|o| rename(&mut o.who));
+            }
+            _ => {}
+        }
+        entry
+    }
+
+    /// Whether what people wrote here holds `name`.
+    pub fn mentions(&self, name: &str) -> bool {
+        let own = match &self.action {
+            Action::Comment { text, .. } => text.contains(name),
+            Action::Locate { root_cause } => root_cause.contains(name),
+            Action::Verdict { detail, .. } => detail.contains(name),
+            Action::Import { snapshot } => {
+                snapshot.comments.iter().any(|comment| comment.text.contains(name))
+                    || snapshot.root_cause.as_ref().is_some_and(|cause| cause.contains(name))
+            }
+            _ => false,
+        };
+        own || self.why.contains(name)
+    }
+}

@@ -1,10 +1,14 @@
 //! The audit log and the remembered answers.
 
+mod erase;
+
 use super::error::{During, from_json, is_duplicate, to_json};
 use super::query::next_token;
 use super::{SqliteStore, ticket};
 use crate::StoreError;
-use crate::audit::{ANSWERS_KEPT, Actor, Answer, Audit, AuditEntry, AuditFilter, Chain, Deed, Sha256Hash, Wrong};
+use crate::audit::{
+    ANSWERS_KEPT, Actor, Answer, Audit, AuditEntry, AuditFilter, Chain, Deed, Erased, Sha256Hash, Wrong,
+};
 use crate::query::{Listing, Page};
 use crate::record::{TicketRecord, TicketWrite};
 use outband_schemas::Timestamp;
@@ -42,6 +46,11 @@ impl Audit for SqliteStore {
             let number = write.ticket.number;
             ticket::one(db, number)?.ok_or_else(|| StoreError::NotFound { what: format!("ticket {number}") })
         })
+    }
+
+    fn erase_person(&self, name: &str, actor: Actor, deed: Deed, dry_run: bool) -> Result<Erased, StoreError> {
+        let name = name.to_owned();
+        self.inner.writer.write(move |db, _| erase::person(db, &name, actor, deed, dry_run))
     }
 
     fn answered(&self, who: &str, request_id: &str, now: Timestamp) -> Result<Option<Answer>, StoreError> {

@@ -126,3 +126,21 @@ fn entries_of_the_audit_log_can_neither_be_changed_nor_deleted_by_accident() {
     assert!(db.execute_batch("UPDATE audit SET body = '{}' WHERE seq = 1").is_err());
     assert!(db.execute_batch("DELETE FROM audit WHERE seq = 2").is_err());
 }
+
+#[test]
+fn a_log_is_append_only_again_after_somebody_was_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    of_the_first_version(dir.path());
+    let store = open(dir.path());
+    let erased = store.erase_person("li", actor("zhao"), deed(at(20), ""), false).unwrap();
+    assert_eq!(erased.entries, 2, "who started it, and the import that has the comment and the assignee");
+    let record = store.ticket(TicketNumber(1)).unwrap().unwrap();
+    assert_eq!(record.ticket.comments[0].who, erased.pseudonym);
+    assert_eq!(Ticket::fold(TicketNumber(1), &record.log), Some(record.ticket));
+    store.close().unwrap();
+    let db = Connection::open(dir.path().join("store.db")).unwrap();
+    assert!(db.execute_batch("UPDATE ticket_transition SET at = 0").is_err());
+    let left: i64 =
+        db.query_row("SELECT count(*) FROM ticket WHERE instr(body, '\"li\"') > 0", [], |r| r.get(0)).unwrap();
+    assert_eq!(left, 0);
+}

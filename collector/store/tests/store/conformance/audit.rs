@@ -1,9 +1,9 @@
 use crate::conformance::Behaviour;
 use crate::conformance::make::*;
 use outband_schemas::Timestamp;
-use outband_store::audit::{ANSWERS_KEPT, Actor, Answer, Audit, AuditFilter, Deed, Outcome, Sha256Hash};
+use outband_store::audit::{ANSWERS_KEPT, Actor, Answer, Audit, AuditFilter, Deed, Erased, Outcome, Sha256Hash};
 use outband_store::{Applied, Page, Store, StoreError, TicketRecord, TicketWrite};
-use outband_ticket::{Action, Command, apply};
+use outband_ticket::{Action, Command, Ticket, apply};
 
 /// The behaviours of this file.
 pub(crate) fn all<S: Store + Audit>() -> Vec<Behaviour<S>> {
@@ -20,6 +20,10 @@ pub(crate) fn all<S: Store + Audit>() -> Vec<Behaviour<S>> {
         ),
         ("an_answer_is_forgotten_after_a_day", an_answer_is_forgotten_after_a_day::<S> as fn(&S)),
         ("answers_are_kept_apart_by_person", answers_are_kept_apart_by_person::<S> as fn(&S)),
+        (
+            "an_erased_person_is_nowhere_and_everything_still_holds",
+            an_erased_person_is_nowhere_and_everything_still_holds::<S> as fn(&S),
+        ),
     ]
 }
 
@@ -131,4 +135,52 @@ fn answers_are_kept_apart_by_person<S: Store + Audit>(store: &S) {
     let record = opened(store);
     store.change_ticket(started(&record), actor("li"), deed(at(4), "tickets/1"), Some(answer("r1", 1))).unwrap();
     assert_eq!(store.answered("wang", "r1", at(5)).unwrap(), None);
+}
+
+fn an_erased_person_is_nowhere_and_everything_still_holds<S: Store + Audit>(store: &S) {
+    let record = opened(store);
+    store.change_ticket(started(&record), actor("li"), deed(at(4), "tickets/1"), Some(answer("r1", 1))).unwrap();
+    let mut now = store.ticket(record.ticket.number).unwrap().unwrap();
+    for action in [
+        Action::Comment { text: "li was here".to_owned(), visibility: outband_ticket::Visibility::Internal },
+        Action::Assign { to: "li".to_owned() },
+    ] {
+        let command = Command { who: "wang".to_owned(), why: String::new(), action };
+        let entry = apply(&now.ticket, command, at(6)).unwrap();
+        let write = TicketWrite {
+            ticket: now.ticket.after(&entry),
+            expected_revision: Some(now.ticket.revision),
+            transitions: vec![entry],
+        };
+        now = store.update_ticket(write).unwrap();
+    }
+    let erase = |dry| store.erase_person("li", actor("zhao"), deed(at(9), ""), dry).unwrap();
+    let counted = erase(true);
+    assert_eq!((counted.entries, counted.audit, &counted.mentions), (2, 1, &vec![now.ticket.number]));
+    assert_eq!(store.ticket(now.ticket.number).unwrap(), Some(now.clone()), "a dry run changes nothing");
+
+    let done = erase(false);
+    assert_eq!((done.entries, done.audit), (counted.entries, counted.audit));
+    let after = store.ticket(now.ticket.number).unwrap().unwrap();
+    assert_eq!(after.ticket.assignee.as_ref(), Some(&done.pseudonym));
+    assert_eq!((&after.log[1].who, after.log[2].who.as_str()), (&done.pseudonym, "wang"));
+    assert_eq!(Ticket::fold(after.ticket.number, &after.log), Some(after.ticket.clone()));
+    assert_eq!(store.answered("li", "r1", at(9)).unwrap(), None);
+    let of = |who: &str| {
+        let filter = AuditFilter { who: Some(who.to_owned()), ..AuditFilter::default() };
+        store.audited(&filter, &Page::first(9)).unwrap().rows
+    };
+    assert_eq!((of("li").len(), of(&done.pseudonym).len(), of("zhao").len()), (0, 1, 1));
+    assert_eq!((&of(&done.pseudonym)[0].actor.peer, &of("zhao")[0].deed.resource), (&None, &done.pseudonym));
+    assert_eq!(store.verify_audit(None).unwrap().broken, None);
+    assert_eq!(erase(true), Erased { mentions: vec![now.ticket.number], ..Erased::default() });
+    // And logs are append-only again: the change that follows is a change as any other.
+    let command = Command { who: "wang".to_owned(), why: String::new(), action: Action::WaitForParts };
+    let entry = apply(&after.ticket, command, at(10)).unwrap();
+    let write = TicketWrite {
+        ticket: after.ticket.after(&entry),
+        expected_revision: Some(after.ticket.revision),
+        transitions: vec![entry],
+    };
+    store.update_ticket(write).unwrap();
 }
