@@ -13,7 +13,7 @@ use crate::query::pulse::Pulse;
 use crate::serve::{self, Bound};
 use crate::token::{self, Role, Tokens};
 use crate::topology::{self, Topology};
-use crate::{assess, notify, record, tls, upkeep};
+use crate::{assess, calendars, notify, record, tls, upkeep};
 use outband_schemas::{Clock, Timestamp};
 use outband_store::deadline::Deadlines;
 use outband_store::sqlite::Options;
@@ -39,6 +39,9 @@ pub enum Error {
     /// The business hours of the config.
     #[error("[sla]: {0}")]
     Calendar(#[from] outband_ticket::CalendarError),
+    /// The calendars that are kept.
+    #[error(transparent)]
+    Calendars(#[from] calendars::Error),
     /// Where servers stand.
     #[error(transparent)]
     Topology(#[from] topology::Error),
@@ -77,6 +80,9 @@ pub enum Error {
     /// What is kept is not what was done.
     #[error("what is kept is not what was done: the store was changed by something else than the collector")]
     Tampered,
+    /// A question was answered with no.
+    #[error("not done; see above")]
+    NoUse,
     /// A task panicked.
     #[error("a part of the collector failed: {0}")]
     Task(#[from] JoinError),
@@ -126,7 +132,7 @@ impl Collector {
         let identity = tls::load_or_make(&dir, &tls::server_names(&config.tls.server_names), clock.now())?;
 
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
-        let judgement = Judgement::new(terms(&config)?);
+        let judgement = Judgement::new(terms(&config, &dir)?);
         let hand = judgement.clone();
         let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone());
         let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
@@ -200,7 +206,7 @@ impl Collector {
     /// Takes over another config and the tokens as they are on disk now. What needs a restart is named in the log and left
     /// as it is.
     pub fn reload(&mut self, config: Config) -> Result<(), Error> {
-        let terms = terms(&config)?;
+        let terms = terms(&config, &self.dir)?;
         let tokens = Tokens::load_or_make(&self.dir)?;
         self.judgement.replace(terms);
         self.desk.answer_anew();
@@ -247,9 +253,9 @@ impl Collector {
     }
 }
 
-/// What is judged and promised by, with the files that the config names.
-fn terms(config: &Config) -> Result<Terms, Error> {
-    let terms = Terms::try_from(config)?;
+/// What is judged and promised by, with the calendars that are kept and the files that the config names.
+fn terms(config: &Config, dir: &DataDir) -> Result<Terms, Error> {
+    let terms = Terms::try_from(config)?.with_calendars(calendars::in_force(dir)?);
     Ok(match &config.topology.file {
         Some(file) => terms.with_topology(Topology::load(file)?),
         None => terms,

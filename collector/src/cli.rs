@@ -3,11 +3,13 @@
 #![allow(clippy::print_stdout, reason = "this is the one module whose output is the program's answer")]
 
 use crate::app::{Collector, Error};
+use crate::calendars::{self, Shelf};
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::token::{self, Role, Tokens};
-use crate::{record, run, tls};
+use crate::{clock, record, run, tls};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use outband_schemas::Timestamp;
 use outband_store::audit::Audit;
 use outband_store::sqlite::Options;
 use outband_store::{SqliteStore, Store};
@@ -77,6 +79,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Look at the calendars by which clocks count, and take in a new year's holidays.
+    Calendar {
+        /// What to do.
+        #[command(subcommand)]
+        ask: calendars::cli::Ask,
+        /// The config file, for its data directory.
+        #[arg(long, value_name = "FILE", global = true)]
+        config: Option<PathBuf>,
+    },
     /// Print the JSON Schema of the config file.
     Schema,
     /// Print completions for a shell.
@@ -110,6 +121,7 @@ impl Cli {
             Command::CheckConfig { config } => check(config),
             Command::Token { role, name, sites, config } => make_token(role, name, &sites, config),
             Command::Check { config } => check_records(config),
+            Command::Calendar { ask, config } => calendar(ask, config),
             Command::Schema => schema(),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "outband-collector", &mut std::io::stdout());
@@ -184,6 +196,14 @@ fn check_records(config: Option<PathBuf>) -> Result<(), Error> {
     }
     store.close().map_err(failed)?;
     if checked.wrong.is_empty() && chain.broken.is_none() { Ok(()) } else { Err(Error::Tampered) }
+}
+
+fn calendar(ask: calendars::cli::Ask, config: Option<PathBuf>) -> Result<(), Error> {
+    let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
+    let shelf = Shelf::new(DataDir::open(Collector::data_root(&config)?)?);
+    let (text, good) = calendars::cli::answer(ask, &shelf, Timestamp::from_millis(clock::machine().wall))?;
+    print!("{text}");
+    if good { Ok(()) } else { Err(Error::NoUse) }
 }
 
 fn schema() -> Result<(), Error> {

@@ -3,8 +3,9 @@
 use crate::config::Config;
 use crate::topology::Topology;
 use outband_health::{FoldingConfig, RuleConfig};
-use outband_ticket::{CalendarError, Calendars, Policies};
+use outband_ticket::{Calendar, CalendarError, Calendars, Policies};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Thresholds and promises.
@@ -37,6 +38,13 @@ impl TryFrom<&Config> for Terms {
 }
 
 impl Terms {
+    /// These terms, with calendars that clocks may name.
+    #[must_use]
+    pub fn with_calendars(self, named: BTreeMap<String, Calendar>) -> Self {
+        let usual = self.calendar.business(None).clone();
+        Self { calendar: Calendars::new(usual, named), ..self }
+    }
+
     /// These terms, for servers that stand there.
     #[must_use]
     pub fn with_topology(self, topology: Topology) -> Self {

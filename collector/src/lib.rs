@@ -7,6 +7,7 @@ pub mod app;
 pub mod assess;
 pub mod audit;
 pub mod auth;
+pub mod calendars;
 pub mod cli;
 pub mod clock;
 pub mod config;
