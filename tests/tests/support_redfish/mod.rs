@@ -137,6 +137,9 @@ impl Told {
     }
 }
 
+/// The order in which an agent polls a BMC that it does not know.
+const ORDER: [Section; 4] = [Section::Inventory, Section::Sensors, Section::Drives, Section::Log];
+
 /// The third poll of the sensors is steady: the first sees everything, the second what it was worth.
 const SETTLED: usize = 2;
 
@@ -148,7 +151,7 @@ pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize, later: u
     let connect = async || Bmc::connect(&target).await.map_err(|e| format!("connect: {e}"));
     let mut bmc = connect().await?;
     let mut more = false;
-    for section in Section::OF_BMC {
+    for section in ORDER {
         let polled = bmc.poll(section, None, &Wall).await.map_err(|e| format!("{}: {e}", section.as_str()))?;
         told.full.push((section, polled.observations));
         told.bookmark = polled.bookmark.or(told.bookmark);

@@ -119,6 +119,12 @@ impl Expander {
         self.seconds = Some(self.seconds.map_or(now, |before| before * 0.8 + now * 0.2));
     }
 
+    /// What a request took that brought so many members. It says how fast the BMC is where nothing else did yet.
+    pub(super) fn took_expanded(&mut self, elapsed: Duration, members: usize) {
+        let members = u32::try_from(members).map_or(f64::MAX, f64::from);
+        self.seconds.get_or_insert(elapsed.as_secs_f64() / (1.0 + members / 2.0));
+    }
+
     /// What a request for `members` members at once is expected to take, in seconds.
     pub(super) fn cost(&self, members: usize) -> f64 {
         let members = u32::try_from(members).map_or(f64::MAX, f64::from);

@@ -400,9 +400,13 @@ async fn privilege(
         } else if form == Form::Plain {
             memory.expander.took(began.elapsed());
         }
+        let elapsed = began.elapsed();
         match reply.answer {
             Answer::Http { status: 200..=299, body, .. } => {
                 let body = lenient::parse(&body).ok().filter(|b| lenient::error_of(b).is_none());
+                if let Some(body) = body.as_ref().filter(|_| form == Form::Expanded) {
+                    memory.expander.took_expanded(elapsed, lenient::list(body, "Members").len());
+                }
                 let first = body.map(|body| First { uri, body, read: Instant::now() });
                 return Ok((format!("{field} can be read"), first));
             }

@@ -42,6 +42,8 @@ pub(super) struct Rotation {
     waiting: BTreeMap<Role, usize>,
     /// Whether any chassis has network adapters.
     adapters: bool,
+    /// Whether the drives were polled before.
+    begun: bool,
 }
 
 impl Rotation {
@@ -79,6 +81,11 @@ impl Rotation {
             *self.waiting.entry(role).or_default() += 1;
         }
         now
+    }
+
+    /// Begins a poll of the drives; `false` for the first, which has enough to do without what takes turns.
+    pub(super) fn begin_drives(&mut self) -> bool {
+        std::mem::replace(&mut self.begun, true)
     }
 
     /// The resources whose turn it is. They go to the end of their queues.

@@ -96,12 +96,21 @@ pub(in crate::redfish) fn lesser(section: Section, nodes: &[Node]) -> Vec<(Next,
     }
     let has = |roles: &[Role]| nodes.iter().any(|n| roles.contains(&n.role) && !Status::of(&n.body).is_absent());
     let none = !has(&[Role::Drive, Role::SmartDrive]);
+    let has_supplies = |chassis: &str| {
+        nodes.iter().filter(|n| n.owner == chassis).any(|n| match n.role {
+            Role::Power => !list(&n.body, "PowerSupplies").is_empty(),
+            role => role == Role::PowerSubsystem,
+        })
+    };
     let no_volume = section == Section::Drives && !has(&[Role::Volume]);
     let steps = nodes.iter().flat_map(|node| {
         let step = match node.role {
             Role::System if none => all(&node.body, "SimpleStorage", Role::SimpleStorage),
             Role::Root if none => all(&node.body, "Storage", Role::Storage),
             Role::SmartStorage if no_volume => all(&node.body, "LogicalDrives", Role::Volume),
+            Role::Chassis if section == Section::Inventory && !has_supplies(&node.uri) => {
+                one(&node.body, "PowerSubsystem", Role::PowerSubsystem)
+            }
             _ => None,
         };
         let owner = if node.role.owns() { &node.uri } else { &node.owner };

@@ -30,10 +30,14 @@ pub(super) fn inventory(node: &Node, body: &Value, memory: &mut Memory) -> Vec<S
         }
         Role::Chassis => {
             let adapters = all(body, "NetworkAdapters", Role::NetworkAdapter);
-            let known = memory.chosen(&node.uri, "power_supply");
-            let old = one(body, "Power", Role::Power).filter(|_| known != Some(Generation::New));
-            let new = one(body, "PowerSubsystem", Role::PowerSubsystem).filter(|_| known != Some(Generation::Old));
-            [old, new, adapters].into_iter().flatten().collect()
+            let old = one(body, "Power", Role::Power);
+            let new = one(body, "PowerSubsystem", Role::PowerSubsystem);
+            // The older generation takes one request; where it turns out to hold no supplies the newer one is asked for after all.
+            let supplies = match memory.chosen(&node.uri, "power_supply") {
+                Some(Generation::New) => new.or(old),
+                Some(Generation::Old) | None => old.or(new),
+            };
+            [supplies, adapters].into_iter().flatten().collect()
         }
         Role::PowerSubsystem => all(body, "PowerSupplies", Role::PowerSupply).into_iter().collect(),
         Role::NetworkAdapter => {

@@ -10,8 +10,10 @@ use serde_json::Value;
 pub(super) fn slow(node: &Node, body: &Value, memory: &mut Memory) -> Vec<Step> {
     match node.role {
         Role::Root => {
-            let due = memory.rotation.due().into_iter();
-            let due = due.map(|(role, turn)| Step::Ask(Next { uri: turn.uri, role, collection: turn.collection }));
+            let due = if memory.rotation.begin_drives() { memory.rotation.due() } else { Vec::new() };
+            let due = due
+                .into_iter()
+                .map(|(role, turn)| Step::Ask(Next { uri: turn.uri, role, collection: turn.collection }));
             due.chain(units(node, body)).collect()
         }
         // Which module it is that its system calls unwell is not left to the next inventory.
