@@ -3,11 +3,15 @@
 use prost::Message;
 use std::path::PathBuf;
 
-const FILES: [&str; 7] = [
+const FILES: &[&str] = &[
     "outband/agent/v1/agent.proto",
     "outband/audit/v1/audit.proto",
     "outband/health/v1/health.proto",
+    "outband/incident/v1/incident.proto",
     "outband/ingest/v1/ingest.proto",
+    "outband/maintenance/v1/maintenance.proto",
+    "outband/notice/v1/notice.proto",
+    "outband/sla/v1/sla.proto",
     "outband/telemetry/v1/observation.proto",
     "outband/telemetry/v1/telemetry.proto",
     "outband/ticket/v1/ticket.proto",

@@ -1,6 +1,7 @@
 //! The two listeners: one for agents, one for operators. TLS and a token on both.
 
 use crate::auth::Gate;
+use crate::clock::Timekeeper;
 use crate::ingest::Ingest;
 use crate::ingest::service::MAX_MESSAGE;
 use crate::query::Desk;
@@ -8,13 +9,18 @@ use crate::tls::ServerIdentity;
 use outband_proto::DESCRIPTORS;
 use outband_proto::agent::agent_service_server::AgentServiceServer;
 use outband_proto::audit::audit_service_server::AuditServiceServer;
+use outband_proto::notice::notice_service_server::NoticeServiceServer;
 use outband_proto::health::health_service_server::HealthServiceServer;
+use outband_proto::incident::incident_service_server::IncidentServiceServer;
 use outband_proto::ingest::ingest_service_server::IngestServiceServer;
+use outband_proto::maintenance::maintenance_service_server::MaintenanceServiceServer;
+use outband_proto::sla::sla_service_server::SlaServiceServer;
 use outband_proto::telemetry::telemetry_service_server::TelemetryServiceServer;
 use outband_proto::ticket::ticket_service_server::TicketServiceServer;
 use outband_schemas::Clock;
-use outband_store::Store;
+use outband_store::{Outbox, Store};
 use outband_store::audit::Audit;
+use outband_store::maintenance::Maintenance;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -114,7 +120,7 @@ pub async fn operators<S, C>(
     shutdown: CancellationToken,
 ) -> Result<(), Error>
 where
-    S: Store + Audit,
+    S: Store + Audit + Maintenance + Outbox,
     C: Clock + Send + Sync + 'static,
 {
     let whom = "operators";
@@ -139,7 +145,11 @@ where
         .add_service(gate.guard(HealthServiceServer::new(desk.clone())))
         .add_service(gate.guard(TelemetryServiceServer::new(desk.clone())))
         .add_service(gate.guard(TicketServiceServer::new(desk.clone())))
+        .add_service(gate.guard(SlaServiceServer::new(desk.clone())))
         .add_service(gate.guard(AuditServiceServer::new(desk.clone())))
+        .add_service(gate.guard(NoticeServiceServer::new(desk.clone())))
+        .add_service(gate.guard(IncidentServiceServer::new(desk.clone())))
+        .add_service(gate.guard(MaintenanceServiceServer::new(desk.clone())))
         .add_service(gate.guard(AgentServiceServer::new(desk)))
         .serve_with_incoming_shutdown(incoming(bound), end)
         .await

@@ -22,8 +22,16 @@ generated! {
     audit = "outband.audit.v1",
     /// `outband.health.v1`: health of sites, servers and components.
     health = "outband.health.v1",
+    /// `outband.incident.v1`: conditions that lasted.
+    incident = "outband.incident.v1",
     /// `outband.ingest.v1`: the stream from an agent to the collector.
     ingest = "outband.ingest.v1",
+    /// `outband.maintenance.v1`: what is recorded and not told for a while.
+    maintenance = "outband.maintenance.v1",
+    /// `outband.notice.v1`: notices to people about tickets.
+    notice = "outband.notice.v1",
+    /// `outband.sla.v1`: what clocks come to and why.
+    sla = "outband.sla.v1",
     /// `outband.telemetry.v1`: observations, and the queries on them.
     telemetry = "outband.telemetry.v1",
     /// `outband.ticket.v1`: tickets and their clocks.

@@ -112,6 +112,34 @@ Examples:
         #[command(subcommand)]
         command: Option<TicketsCommand>,
     },
+    /// Conditions that lasted, those without a ticket of their own included
+    #[command(after_help = "\
+Examples:
+  outband incidents                  everything that is not well, and its ticket
+  outband incidents --held           what is kept without a ticket, and why: folded into a storm's ticket,
+                                     in a maintenance window, or watched for a cause that it shares with others")]
+    Incidents {
+        /// Only of this server
+        server: Option<String>,
+        /// Only those without a ticket of their own
+        #[arg(long)]
+        held: bool,
+    },
+    /// Maintenance windows, mutes and known issues
+    #[command(after_help = "\
+What a window covers is recorded like everything else and gets no ticket inside it; what still holds at its end gets one then. Nothing is deleted: a window ends, and its changes are kept.
+
+Examples:
+  outband maintenance                                                        what is covered now, and by whom
+  outband maintenance add --rack R12 --lasts 4h --why 'new PDU'              from now on
+  outband maintenance add --site dc1 --starts 2026-02-01T22:00 --zone Asia/Shanghai --lasts 8h \\
+      --every 'FREQ=MONTHLY;BYDAY=1SU' --why 'patch night'
+  outband maintenance mute --server srv-7 --component fan/3 --rule fan.decay --lasts 14d --why 'loud, replacement ordered'
+  outband maintenance end 3")]
+    Maintenance {
+        #[command(subcommand)]
+        command: Option<MaintenanceCommand>,
+    },
     /// Agents, and how far behind they are
     Agents,
     /// Who did what (needs an admin's token)
@@ -126,6 +154,19 @@ Exit code 1: an entry is missing or was changed; the first one is named.")]
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
+    },
+    /// Notices to people: what was sent, what waits, what failed; and taking note of a ticket
+    #[command(after_help = "\
+Examples:
+  outband notices                          newest first
+  outband notices list --state failed      what nobody got: given up after too many tries
+  outband notices list --ticket 12         what was told of a ticket, and to whom
+  outband notices show 340                 one notice with its text
+  outband notices replay 340               send it once more, under the same key
+  outband notices ack 12 --why 'on it'     take note of ticket 12: its fallbacks are told no more")]
+    Notices {
+        #[command(subcommand)]
+        command: Option<NoticesCommand>,
     },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  outband completions bash > ~/.local/share/bash-completion/completions/outband")]
@@ -151,6 +192,151 @@ pub(crate) enum AuditCommand {
         /// What an earlier verify printed as HASH
         #[arg(long, value_name = "SEQ:HASH")]
         expect: Option<String>,
+    },
+}
+
+/// What a window covers: everything that is given has to fit.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = true)]
+pub(crate) struct CoverArgs {
+    /// The site
+    #[arg(long)]
+    pub(crate) site: Option<String>,
+    /// The rack, by its name in the topology
+    #[arg(long)]
+    pub(crate) rack: Option<String>,
+    /// The server, as `outband servers` shows it
+    #[arg(long)]
+    pub(crate) server: Option<String>,
+    /// The component: CLASS/SLOT, or a class alone
+    #[arg(long)]
+    pub(crate) component: Option<String>,
+    /// The fault, e.g. disk_failure
+    #[arg(long)]
+    pub(crate) fault: Option<String>,
+    /// The rule that speaks for it, e.g. disk.smart_growth
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// The customer, by the name in the topology
+    #[arg(long)]
+    pub(crate) customer: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MaintenanceCommand {
+    /// Those that nobody has ended
+    List {
+        /// Ended ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Plan one, or begin one now
+    Add {
+        #[command(flatten)]
+        covers: CoverArgs,
+        /// When it first begins, on the clocks of its zone: 2026-01-31T22:00 [default: now]
+        #[arg(long, value_name = "TIME")]
+        starts: Option<String>,
+        /// How long: 90m, 4h, 2d; at most 31d
+        #[arg(long, value_name = "SPAN")]
+        lasts: String,
+        /// IANA time zone, e.g. Asia/Shanghai [default: UTC]
+        #[arg(long)]
+        zone: Option<String>,
+        /// How it comes again: FREQ=DAILY, WEEKLY or MONTHLY with INTERVAL, BYDAY, UNTIL [default: once]
+        #[arg(long, value_name = "RRULE")]
+        every: Option<String>,
+        /// Why
+        #[arg(long)]
+        why: String,
+        /// What to call it [default: the reason]
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// Do not hear of something for a while, from now on
+    Mute {
+        #[command(flatten)]
+        covers: CoverArgs,
+        /// How long: 90m, 4h, 2d; at most 31d
+        #[arg(long, value_name = "SPAN")]
+        lasts: String,
+        /// It is known, and somebody sees to it elsewhere
+        #[arg(long)]
+        known_issue: bool,
+        /// Why
+        #[arg(long)]
+        why: String,
+    },
+    /// Change one; what is left out stays
+    Edit {
+        /// Its number
+        number: String,
+        /// When it first begins, on the clocks of its zone
+        #[arg(long, value_name = "TIME")]
+        starts: Option<String>,
+        /// How long
+        #[arg(long, value_name = "SPAN")]
+        lasts: Option<String>,
+        /// IANA time zone
+        #[arg(long)]
+        zone: Option<String>,
+        /// How it comes again
+        #[arg(long, value_name = "RRULE")]
+        every: Option<String>,
+        /// Why
+        #[arg(long)]
+        why: Option<String>,
+    },
+    /// End one for good: what it covers and still holds gets its ticket
+    End {
+        /// Its number
+        number: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NoticeStateArg {
+    /// To be sent at its next try
+    Pending,
+    /// The channel took it
+    Delivered,
+    /// Given up; kept until somebody replays it
+    Failed,
+    /// Nobody needs it any more
+    Cancelled,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NoticesCommand {
+    /// Notices, newest first
+    List {
+        /// Only of this ticket
+        #[arg(long, value_name = "NUMBER")]
+        ticket: Option<String>,
+        /// Only in this state
+        #[arg(long, value_enum)]
+        state: Option<NoticeStateArg>,
+    },
+    /// One notice with its text
+    Show {
+        /// The notice's number
+        number: String,
+    },
+    /// Send it once more, under the same key
+    Replay {
+        /// The notice's number
+        number: String,
+    },
+    /// Take note of a ticket: its fallbacks are told no more
+    Ack {
+        /// The ticket's number
+        ticket: String,
+        /// Why, for the ticket's log
+        #[arg(long, default_value = "", hide_default_value = true)]
+        why: String,
+        /// The level of escalation; 0: the highest so far
+        #[arg(long, default_value_t = 0)]
+        level: u32,
     },
 }
 

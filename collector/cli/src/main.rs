@@ -11,11 +11,15 @@ mod error;
 mod events;
 mod gaps;
 mod health;
+mod incidents;
+mod maintenance;
 mod name;
+mod notices;
 mod output;
 mod paging;
 mod readings;
 mod servers;
+mod sla;
 mod ticket_view;
 mod tickets;
 mod watch;
@@ -63,7 +67,11 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Events { server, severity } => events::run(&context, server, severity).await,
         Command::Gaps { server } => gaps::run(&context, server).await,
         Command::Tickets { command } => tickets::run(&context, command).await,
+        Command::Incidents { server, held } => incidents::run(&context, server, held).await,
+        Command::Maintenance { command } => maintenance::run(&context, command).await,
+        Command::Notices { command } => notices::run(&context, command).await,
         Command::Agents => agents::run(&context).await,
+        Command::Time { confirm } => sla::time(&context, confirm).await,
         Command::Audit { command } => audit::run(&context, command).await,
         Command::Completions { .. } => Ok(()),
     }

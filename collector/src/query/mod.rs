@@ -4,10 +4,14 @@
 pub mod agent;
 pub mod audit;
 pub mod health;
+pub mod incident;
+pub mod maintenance;
 pub mod name;
+pub mod notice;
 pub mod page;
 pub mod problem;
 pub mod pulse;
+pub mod sla;
 pub mod telemetry;
 pub mod ticket;
 

@@ -1,0 +1,227 @@
+//! `outband maintenance`.
+
+use crate::args::{CoverArgs, MaintenanceCommand as C};
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::{self, Column, List};
+use crate::when::{self, Time};
+use crate::words::Word;
+use crate::{paging, watch};
+use outband_proto::maintenance::{
+    CreateWindowRequest, EndWindowRequest, ListWindowsRequest, Selector, UpdateWindowRequest, Window,
+};
+use serde::Serialize;
+
+#[derive(Debug, Clone, Serialize)]
+struct View {
+    name: String,
+    kind: String,
+    title: String,
+    covers: String,
+    starts: String,
+    zone: String,
+    lasts_secs: i64,
+    recurrence: String,
+    /// Until when it covers something now.
+    covers_until: Time,
+    reason: String,
+    author: String,
+    created_at: Time,
+    ended_at: Time,
+    etag: String,
+    changes: Vec<Change>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Change {
+    at: Time,
+    who: String,
+    what: String,
+}
+
+const COLUMNS: &[Column<View>] = &[
+    Column { key: "name", head: Word::Name, wide: false, cell: |v, _| number(&v.name), raw: |v| v.name.clone() },
+    Column { key: "kind", head: Word::Kind, wide: false, cell: |v, _| v.kind.clone(), raw: |v| v.kind.clone() },
+    Column { key: "covers", head: Word::Covers, wide: false, cell: |v, _| v.covers.clone(), raw: |v| v.covers.clone() },
+    Column {
+        key: "starts",
+        head: Word::From,
+        wide: false,
+        cell: |v, _| format!("{} {}", v.starts.replace('T', " "), v.zone),
+        raw: |v| v.starts.clone(),
+    },
+    Column {
+        key: "lasts_secs",
+        head: Word::Lasts,
+        wide: false,
+        cell: |v, s| when::span(v.lasts_secs.saturating_mul(1000), s.lang),
+        raw: |v| v.lasts_secs.to_string(),
+    },
+    Column {
+        key: "recurrence",
+        head: Word::Recurs,
+        wide: false,
+        cell: |v, _| if v.recurrence.is_empty() { "–".to_owned() } else { v.recurrence.clone() },
+        raw: |v| v.recurrence.clone(),
+    },
+    Column {
+        key: "covers_until",
+        head: Word::InForceUntil,
+        wide: false,
+        cell: |v, _| v.covers_until.short(),
+        raw: |v| v.covers_until.text(),
+    },
+    Column { key: "reason", head: Word::Why, wide: false, cell: |v, _| v.reason.clone(), raw: |v| v.reason.clone() },
+    Column { key: "author", head: Word::Who, wide: false, cell: |v, _| v.author.clone(), raw: |v| v.author.clone() },
+    Column {
+        key: "ended_at",
+        head: Word::Ended,
+        wide: true,
+        cell: |v, _| v.ended_at.short(),
+        raw: |v| v.ended_at.text(),
+    },
+    Column { key: "title", head: Word::Title, wide: true, cell: |v, _| v.title.clone(), raw: |v| v.title.clone() },
+    Column { key: "zone", head: Word::Zone, wide: true, cell: |v, _| v.zone.clone(), raw: |v| v.zone.clone() },
+    Column { key: "etag", head: Word::Version, wide: true, cell: |v, _| v.etag.clone(), raw: |v| v.etag.clone() },
+];
+
+fn number(name: &str) -> String {
+    name.trim_start_matches("windows/").to_owned()
+}
+
+impl From<Window> for View {
+    fn from(w: Window) -> Self {
+        let s = w.selector.unwrap_or_default();
+        let covers: Vec<String> = [
+            ("site", s.site),
+            ("rack", s.rack),
+            ("server", s.server),
+            ("component", s.component),
+            ("fault", s.fault),
+            ("rule", s.rule),
+            ("customer", s.customer),
+        ]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(what, value)| format!("{what} {value}"))
+        .collect();
+        let changes = w.changes.into_iter().map(|c| Change { at: Time(c.at_ms), who: c.who, what: c.what }).collect();
+        Self {
+            covers: covers.join(", "),
+            name: w.name,
+            kind: w.kind,
+            title: w.title,
+            starts: w.starts,
+            zone: w.zone,
+            lasts_secs: w.lasts_secs,
+            recurrence: w.recurrence,
+            covers_until: Time::optional(w.covers_until_ms),
+            reason: w.reason,
+            author: w.author,
+            created_at: Time(w.created_at_ms),
+            ended_at: Time::optional(w.ended_at_ms),
+            etag: w.etag,
+            changes,
+        }
+    }
+}
+
+pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Error> {
+    match command.unwrap_or(C::List { all: false }) {
+        C::List { all } => {
+            watch::show(context, async || {
+                let request = ListWindowsRequest { all };
+                let windows = context.api.maintenance().list_windows(request).await?.into_inner().windows;
+                table(context, windows).await
+            })
+            .await
+        }
+        C::Add { covers, starts, lasts, zone, every, why, title } => {
+            let window = Window {
+                kind: "maintenance".to_owned(),
+                title: title.unwrap_or_default(),
+                starts: starts.unwrap_or_default(),
+                zone: zone.unwrap_or_default(),
+                recurrence: every.unwrap_or_default(),
+                ..window(covers, Some(&lasts), why)?
+            };
+            create(context, window).await
+        }
+        C::Mute { covers, lasts, known_issue, why } => {
+            let kind = if known_issue { "known_issue" } else { "mute" }.to_owned();
+            create(context, Window { kind, ..window(covers, Some(&lasts), why)? }).await
+        }
+        C::Edit { number, starts, lasts, zone, every, why } => {
+            let lasts_secs = lasts.as_deref().map(seconds).transpose()?.unwrap_or_default();
+            let window = Window {
+                name: name(&number),
+                starts: starts.unwrap_or_default(),
+                zone: zone.unwrap_or_default(),
+                recurrence: every.unwrap_or_default(),
+                reason: why.unwrap_or_default(),
+                lasts_secs,
+                ..Window::default()
+            };
+            let request = UpdateWindowRequest { window: Some(window) };
+            show(context, context.api.maintenance().update_window(request).await?.into_inner().window).await
+        }
+        C::End { number } => {
+            let request = EndWindowRequest { name: name(&number) };
+            show(context, context.api.maintenance().end_window(request).await?.into_inner().window).await
+        }
+    }
+}
+
+fn name(number: &str) -> String {
+    format!("windows/{}", number.trim_start_matches("windows/"))
+}
+
+fn window(covers: CoverArgs, lasts: Option<&str>, reason: String) -> Result<Window, Error> {
+    let selector = Selector {
+        site: covers.site.unwrap_or_default(),
+        rack: covers.rack.unwrap_or_default(),
+        server: covers.server.unwrap_or_default(),
+        component: covers.component.unwrap_or_default(),
+        fault: covers.fault.unwrap_or_default(),
+        customer: covers.customer.unwrap_or_default(),
+        rule: covers.rule.unwrap_or_default(),
+    };
+    let lasts_secs = lasts.map(seconds).transpose()?.unwrap_or_default();
+    Ok(Window { selector: Some(selector), lasts_secs, reason, ..Window::default() })
+}
+
+/// `90m`, `4h`, `2d` in seconds.
+fn seconds(text: &str) -> Result<i64, Error> {
+    let ago = when::parse(text, 0).ok().filter(|ms| *ms < 0);
+    ago.map(|ms| -ms / 1000).ok_or_else(|| Error::Usage(format!("{text:?} is no length of time; write 90m, 4h or 2d")))
+}
+
+async fn create(context: &Context, window: Window) -> Result<(), Error> {
+    let request = CreateWindowRequest { window: Some(window) };
+    show(context, context.api.maintenance().create_window(request).await?.into_inner().window).await
+}
+
+async fn show(context: &Context, window: Option<Window>) -> Result<(), Error> {
+    output::print(&table(context, window.into_iter().collect()).await?)
+}
+
+async fn table(context: &Context, windows: Vec<Window>) -> Result<String, Error> {
+    let views: Vec<View> = windows.into_iter().map(View::from).collect();
+    // They come in one answer.
+    let paged = paging::follow(context.limit, async |_, _| Ok((views.clone(), String::new()))).await?;
+    context.render(&List { name: "windows", columns: COLUMNS, paged, none: Word::NoWindows })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_read_as_people_write_it() {
+        assert_eq!(seconds("90m").unwrap(), 5400);
+        assert_eq!(seconds("2d").unwrap(), 172_800);
+        for text in ["", "2026-01-31", "now", "0h", "4 hours"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Maintenance windows, mutes and known issues.
+
+use crate::audit::Caller;
+use crate::maintenance::{problem, recur::Schedule};
+use crate::query::Desk;
+use crate::query::problem::{changed_meanwhile, invalid, not_found};
+use outband_proto::maintenance as wire;
+use outband_proto::maintenance::maintenance_service_server::MaintenanceService;
+use outband_schemas::{Clock, Timestamp};
+use outband_store::audit::Audit;
+use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
+use outband_store::{Store, StoreError};
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> MaintenanceService for Desk<S, C> {
+    async fn list_windows(
+        &self,
+        request: Request<wire::ListWindowsRequest>,
+    ) -> Result<Response<wire::ListWindowsResponse>, Status> {
+        let all = request.into_inner().all;
+        let found = self
+            .ask(move |store| {
+                let windows = store.windows(all)?;
+                windows.into_iter().map(|w| Ok((store.window_changes(w.id)?, w))).collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let now = self.now();
+        let windows = found.iter().map(|(changes, window)| shown(window, changes, now)).collect();
+        Ok(Response::new(wire::ListWindowsResponse { windows }))
+    }
+
+    async fn create_window(
+        &self,
+        request: Request<wire::CreateWindowRequest>,
+    ) -> Result<Response<wire::CreateWindowResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let asked = request.into_inner().window.unwrap_or_default();
+        let now = self.now();
+        let blank = Window {
+            id: 0,
+            kind: WindowKind::Maintenance,
+            name: String::new(),
+            selector: Selector::default(),
+            starts: String::new(),
+            lasts_secs: 0,
+            zone: "UTC".to_owned(),
+            recurrence: None,
+            reason: String::new(),
+            author: caller.principal.name.clone(),
+            created_at: now,
+            ended_at: None,
+            revision: 0,
+        };
+        let mut window = edited(blank, asked)?;
+        if window.starts.is_empty() {
+            window.starts = on_the_wall(now, &window.zone)?;
+        }
+        if window.name.is_empty() {
+            window.name.clone_from(&window.reason);
+        }
+        let window = self.keep("create", window, caller, now).await?;
+        Ok(Response::new(wire::CreateWindowResponse { window: Some(window) }))
+    }
+
+    async fn update_window(
+        &self,
+        request: Request<wire::UpdateWindowRequest>,
+    ) -> Result<Response<wire::UpdateWindowResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let asked = request.into_inner().window.unwrap_or_default();
+        let before = self.stored(&asked.name).await?;
+        if !asked.etag.is_empty() && asked.etag != etag(&before) {
+            return Err(changed_meanwhile(&asked.name, Some(&etag(&before))));
+        }
+        if before.ended_at.is_some() {
+            return Err(Status::failed_precondition(format!("{} has ended; make another one", asked.name)));
+        }
+        let revision = before.revision + 1;
+        let window = Window { revision, ..edited(before, asked)? };
+        let window = self.keep("edit", window, caller, self.now()).await?;
+        Ok(Response::new(wire::UpdateWindowResponse { window: Some(window) }))
+    }
+
+    async fn end_window(
+        &self,
+        request: Request<wire::EndWindowRequest>,
+    ) -> Result<Response<wire::EndWindowResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let before = self.stored(&request.into_inner().name).await?;
+        let now = self.now();
+        if before.ended_at.is_some() {
+            return Ok(Response::new(wire::EndWindowResponse { window: Some(shown(&before, &[], now)) }));
+        }
+        let window = Window { ended_at: Some(now), revision: before.revision + 1, ..before };
+        let window = self.keep("end", window, caller, now).await?;
+        Ok(Response::new(wire::EndWindowResponse { window: Some(window) }))
+    }
+}
+
+impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    async fn stored(&self, name: &str) -> Result<Window, Status> {
+        let id: u64 = name
+            .strip_prefix("windows/")
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(|| invalid("name", format!("{name:?} is not windows/NUMBER")))?;
+        let all = self.ask(move |store| store.windows(true)).await?;
+        let found = all.into_iter().find(|w| w.id == id);
+        found.ok_or_else(|| not_found("Window", name, "list the windows to see those there are"))
+    }
+
+    async fn keep(&self, what: &str, window: Window, caller: Caller, at: Timestamp) -> Result<wire::Window, Status> {
+        if what != "end"
+            && let Some(problem) = problem(&window)
+        {
+            return Err(invalid("window", problem));
+        }
+        let name = format!("windows/{}", window.id);
+        let who = caller.principal.name.clone();
+        let change = WindowChange { at, who, what: what.to_owned(), window };
+        let method = format!("outband.maintenance.v1.MaintenanceService/{what}");
+        let kept = self
+            .ask(move |store| {
+                let window = match store.put_window(&change) {
+                    Err(StoreError::Conflict { .. }) => return Ok(None),
+                    other => other?,
+                };
+                let resource = format!("windows/{}", window.id);
+                store.audit(caller.actor(), caller.did(at, &method, resource, window.reason.clone()))?;
+                Ok(Some((store.window_changes(window.id)?, window)))
+            })
+            .await?;
+        let (changes, window) = kept.ok_or_else(|| changed_meanwhile(&name, None))?;
+        Ok(shown(&window, &changes, at))
+    }
+}
+
+/// The window as it shall be: what the request leaves empty stays.
+fn edited(before: Window, asked: wire::Window) -> Result<Window, Status> {
+    let given = |text: String| Some(text.trim().to_owned()).filter(|t| !t.is_empty());
+    let kind = match asked.kind.as_str() {
+        "" => before.kind,
+        word => WindowKind::from_word(word)
+            .ok_or_else(|| invalid("kind", format!("{word:?} is neither maintenance, mute nor known_issue")))?,
+    };
+    let selector = match asked.selector {
+        None => before.selector,
+        Some(s) => Selector {
+            site: given(s.site),
+            rack: given(s.rack),
+            server: given(s.server).map(|s| s.trim_start_matches("servers/").to_owned()),
+            component: given(s.component),
+            fault: given(s.fault),
+            customer: given(s.customer),
+            rule: given(s.rule),
+        },
+    };
+    let lasts_secs = match asked.lasts_secs {
+        0 => before.lasts_secs,
+        secs => u64::try_from(secs).map_err(|_| invalid("lasts_secs", "it is negative"))?,
+    };
+    Ok(Window {
+        kind,
+        selector,
+        lasts_secs,
+        name: given(asked.title).unwrap_or(before.name),
+        starts: given(asked.starts).unwrap_or(before.starts),
+        zone: given(asked.zone).unwrap_or(before.zone),
+        recurrence: given(asked.recurrence).or(before.recurrence),
+        reason: given(asked.reason).unwrap_or(before.reason),
+        ..before
+    })
+}
+
+/// What the clocks of a zone show, to the second.
+fn on_the_wall(now: Timestamp, zone: &str) -> Result<String, Status> {
+    let bad = |_| invalid("zone", format!("{zone:?} is no time zone; write an IANA name, e.g. Asia/Shanghai"));
+    let zone = jiff::tz::TimeZone::get(zone).map_err(bad)?;
+    let now = jiff::Timestamp::from_millisecond(now.as_millis()).map_err(bad_now)?;
+    Ok(now.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S").to_string())
+}
+
+fn bad_now(error: jiff::Error) -> Status {
+    Status::internal(format!("the collector's clock shows no time: {error}"))
+}
+
+fn etag(window: &Window) -> String {
+    format!("{}-{}", window.id, window.revision)
+}
+
+fn shown(window: &Window, changes: &[WindowChange], now: Timestamp) -> wire::Window {
+    let schedule = Schedule::parse(&window.starts, window.lasts_secs, &window.zone, window.recurrence.as_deref());
+    let covers = schedule.ok().filter(|_| window.ended_at.is_none()).and_then(|s| s.covers(now));
+    let s = window.selector.clone();
+    let or = Option::unwrap_or_default;
+    wire::Window {
+        name: format!("windows/{}", window.id),
+        kind: window.kind.as_str().to_owned(),
+        title: window.name.clone(),
+        selector: Some(wire::Selector {
+            site: or(s.site),
+            rack: or(s.rack),
+            server: or(s.server),
+            component: or(s.component),
+            fault: or(s.fault),
+            customer: or(s.customer),
+            rule: or(s.rule),
+        }),
+        starts: window.starts.clone(),
+        lasts_secs: i64::try_from(window.lasts_secs).unwrap_or(i64::MAX),
+        zone: window.zone.clone(),
+        recurrence: or(window.recurrence.clone()),
+        reason: window.reason.clone(),
+        author: window.author.clone(),
+        created_at_ms: window.created_at.as_millis(),
+        ended_at_ms: window.ended_at.map(Timestamp::as_millis),
+        covers_until_ms: covers.map(Timestamp::as_millis),
+        etag: etag(window),
+        changes: changes
+            .iter()
+            .map(|c| wire::Change { at_ms: c.at.as_millis(), who: c.who.clone(), what: c.what.clone() })
+            .collect(),
+    }
+}
