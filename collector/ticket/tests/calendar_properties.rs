@@ -3,9 +3,12 @@
 //! A few thousand by default; `OUTBAND_CALENDARS=100000 OUTBAND_SEED=1 cargo test -p outband-ticket --test calendar_properties` for more.
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
-use outband_schemas::Timestamp;
+use outband_schemas::{ComponentClass, ComponentId, ServerId, Timestamp};
 use outband_ticket::calendar::{Week, Weekday};
-use outband_ticket::{Calendar, CalendarSpec, Span};
+use outband_ticket::{
+    Action, Calendar, CalendarSpec, Calendars, Command, Milestone, Opening, Policies, Priority, Rebase, Resolution,
+    SlaPolicy, Span, Ticket, TicketNumber, Transition, apply, sla,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::BTreeMap;
@@ -184,6 +187,76 @@ fn a_later_start_or_a_longer_target_is_never_due_earlier() {
         }
         if let (Some(short), Some(long)) = (due(at[0], target), due(at[0], target + more)) {
             prop_assert!(target == 0 || short <= long);
+        }
+        Ok(())
+    });
+}
+
+fn opening(onset: Timestamp) -> Opening {
+    Opening {
+        number: TicketNumber(1),
+        priority: Priority::P3,
+        title: "Fan 1".to_owned(),
+        site: None,
+        server: ServerId::new("s1").unwrap(),
+        component: ComponentId::new(ComponentClass::Fan, "1").unwrap(),
+        fault: "fan_failure".to_owned(),
+        rule: "fan.stopped".to_owned(),
+        predicted: false,
+        reason: "it stands still".to_owned(),
+        evidence: Vec::new(),
+        onset,
+        part_serial: None,
+    }
+}
+
+fn action(pick: u8) -> Action {
+    let priority = [Priority::P1, Priority::P2, Priority::P3, Priority::P4][usize::from(pick) % 4];
+    match pick {
+        0 => Action::Assign { to: "ann".to_owned() },
+        1 => Action::Start,
+        2 => Action::Locate { root_cause: "worn".to_owned() },
+        3 | 4 => Action::WaitForCustomer,
+        5 => Action::WaitForParts,
+        6 | 7 => Action::Resume,
+        8 => Action::Resolve { resolution: Resolution::Repaired },
+        9 => Action::Close,
+        10 => Action::Reopen,
+        11..15 => Action::Prioritise { priority, rebase: Rebase::Creation },
+        15..19 => Action::Prioritise { priority, rebase: Rebase::Change },
+        _ => Action::Milestone { milestone: Milestone::Contact },
+    }
+}
+
+/// What the states allow of these wishes, each so many seconds after the one before it.
+fn lived(start: Timestamp, wishes: &[(u8, u64)]) -> Vec<Transition> {
+    let (mut ticket, first) = Ticket::open(opening(start), "collector", start);
+    let (mut log, mut now) = (vec![first], start);
+    for (pick, gap) in wishes {
+        now = now.plus(Duration::from_secs(*gap));
+        let command = Command { who: "ann".to_owned(), why: String::new(), action: action(*pick) };
+        if let Ok(entry) = apply(&ticket, command, now) {
+            ticket = ticket.after(&entry);
+            log.push(entry);
+        }
+    }
+    log
+}
+
+#[test]
+fn a_clock_replayed_to_any_time_is_what_it_was_then() {
+    let wishes = prop::collection::vec((0_u8..20, 1_u64..40_000), 0..12);
+    for_all(6, (any_calendar(), moments::<1>(), wishes), |((spec, near), [start], wishes)| {
+        let calendars = Calendars::from(made(&spec));
+        let policies = Policies::from(SlaPolicy::default());
+        let log = lived(Timestamp::from_secs(near + start), &wishes);
+        for (n, entry) in (1..).zip(&log) {
+            // Until the moment before the next entry, the log as it was then and the whole log tell the same.
+            let until = log.get(n).map_or(entry.at, |next| next.at.minus(Duration::from_millis(1)));
+            for now in [entry.at, until] {
+                let then = sla::clocks(&policies, &calendars, &log[..n], now);
+                prop_assert_eq!(&then, &sla::clocks(&policies, &calendars, &log, now));
+            }
         }
         Ok(())
     });
