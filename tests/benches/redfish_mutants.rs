@@ -1,5 +1,5 @@
 //! Spoilt trees by the hundred thousand: `cargo bench -p outband-tests --bench redfish_mutants -- 100000 7` walks so many mutants of a seed and counts
-//! panics, walks without end, and values that are not there.
+//! panics, walks without end, and values that are not there. More numbers after these: only the mutants with these numbers.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program whose output is a count")]
 
@@ -15,11 +15,17 @@ fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|a| a.parse::<u64>().ok());
     let mutants = usize::try_from(numbers.next().unwrap_or(100_000)).unwrap();
     let seed = numbers.next().unwrap_or(7);
+    let only: Vec<usize> = numbers.filter_map(|n| usize::try_from(n).ok()).collect();
     let Some((dir, _)) = trees() else { return };
     let mut dice = Dice(seed);
     let stands: Vec<Stand> = servable(dir).0.iter().map(|name| Stand::new(name, &dir.join(name), &mut dice)).collect();
     // A panic is counted, not shown: there would be one message each.
     std::panic::set_hook(Box::new(|_| {}));
+    if !only.is_empty() {
+        let one = |number: usize| run(&stands, seed, number, number + 1);
+        let findings = only.into_iter().map(one).flat_map(|t| [t.panics, t.hangs, t.lies].concat());
+        return findings.for_each(|finding| println!("{finding}"));
+    }
     let (began, next) = (Instant::now(), AtomicUsize::new(0));
     let work = || {
         let mut tally = Tally::default();

@@ -76,7 +76,7 @@ fn mutants_of_every_tree_neither_panic_nor_hang_nor_make_up_a_value() {
 fn planted(tree: &str, section: Section, falsify: impl FnOnce(&mut Vec<Observation>) -> bool) -> Option<usize> {
     let (mut observations, tree, inline) = told(stand(tree)?, section);
     assert!(falsify(&mut observations), "there is something to falsify");
-    Some(Oracle { tree, inline }.lies(observations.iter()).len())
+    Some(Oracle { tree, inline, spoilt: None }.lies(observations.iter()).len())
 }
 
 #[test]

@@ -171,9 +171,9 @@ fn one(stand: &Stand, number: usize, dice: &mut Dice, tally: &mut Tally) {
     tally.readings += walked.observations.len();
     let (now, before): (Vec<&Observation>, Vec<&Observation>) =
         walked.observations.iter().partition(|o| at(o) >= LATER);
-    let lies = Oracle { tree: &tree, inline: &inline }.lies(now.into_iter());
+    let lies = Oracle { tree: &tree, inline: &inline, spoilt: Some(&uri) }.lies(now.into_iter());
     // What a client still knows from before is told with its old time, and must have been true then.
-    let old = Oracle { tree: &stand.tree, inline: &stand.inline }.lies(before.into_iter());
+    let old = Oracle { tree: &stand.tree, inline: &stand.inline, spoilt: None }.lies(before.into_iter());
     let swapped = told_of_no_number(&walked, &uri, &change.no_number, &tree);
     tally.lies.extend(lies.into_iter().chain(old).chain(swapped).map(|lie| format!("{label}: {lie}")));
 }
@@ -501,7 +501,7 @@ pub(crate) fn unchanged(stands: &[Stand]) -> Vec<String> {
     for stand in stands {
         for section in Section::OF_BMC {
             let walked = offline::walk(&stand.tree, section, &mut Memory::default(), None, usize::MAX, FIRST);
-            let oracle = Oracle { tree: &stand.tree, inline: &stand.inline };
+            let oracle = Oracle { tree: &stand.tree, inline: &stand.inline, spoilt: None };
             out.extend(
                 oracle
                     .lies(walked.observations.iter())

@@ -213,6 +213,18 @@ impl Scalars {
     }
 }
 
+/// Where the links in a value lead.
+fn links<'v>(value: &'v Value, out: &mut Vec<&'v str>) {
+    match value {
+        Value::Object(fields) => {
+            out.extend(fields.get("@odata.id").and_then(Value::as_str));
+            fields.values().for_each(|v| links(v, out));
+        }
+        Value::Array(list) => list.iter().for_each(|v| links(v, out)),
+        _ => {}
+    }
+}
+
 /// The documented ways from a BMC's number to the unit of a kind: powers of ten, watt hours, data units, what is left of 100 %, packed raw values.
 fn derived(n: f64, said: f64) -> bool {
     const FACTORS: [f64; 12] =
@@ -230,6 +242,8 @@ fn clean(text: &str) -> String {
 pub(crate) struct Oracle<'t> {
     pub(crate) tree: &'t Tree,
     pub(crate) inline: &'t Inline,
+    /// The resource that was spoilt: what it says of places that are not there is still said by it.
+    pub(crate) spoilt: Option<&'t str>,
 }
 
 impl Oracle<'_> {
@@ -270,10 +284,21 @@ impl Oracle<'_> {
         if let Some((resource, rest)) = self.member(base, pointer) {
             take(resource, &rest);
         }
+        // A BMC answers an unknown query as if there were none.
+        if let Some((path, _)) = base.split_once('?').filter(|_| self.tree.body(base).is_none()) {
+            take(path, "");
+        }
+        if let Some(spoilt) = self.spoilt.filter(|_| self.tree.body(base).is_none()) {
+            take(spoilt, "");
+        }
         // What a BMC does not spell as JSON may have been an inline object of the collection above.
         let mut above = base;
         while let Some((parent, _)) = above.rsplit_once('/') {
-            if self.tree.body(parent).is_some_and(|b| std::str::from_utf8(b).is_err() || self.tree.find(parent).is_none()) {
+            if self
+                .tree
+                .body(parent)
+                .is_some_and(|b| std::str::from_utf8(b).is_err() || self.tree.find(parent).is_none())
+            {
                 take(parent, "");
             }
             above = parent;
@@ -401,6 +426,11 @@ impl Oracle<'_> {
                 }
             }
         }
+        // A spoilt link may make a holder of anything.
+        let spoilt = self.spoilt.and_then(|uri| self.tree.find(uri));
+        let mut leads = Vec::new();
+        spoilt.into_iter().for_each(|value| links(value, &mut leads));
+        leads.iter().filter_map(|uri| self.tree.find(uri)).for_each(|value| holders.take(value, false));
         holders.texts.iter_mut().for_each(|t| *t = t.to_lowercase());
         let id = &i.identity;
         for said in
