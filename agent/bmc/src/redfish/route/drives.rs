@@ -103,18 +103,24 @@ pub(in crate::redfish) fn lesser(section: Section, nodes: &[Node]) -> Vec<(Next,
         })
     };
     let no_volume = section == Section::Drives && !has(&[Role::Volume]);
+    let no_adapters = !nodes.iter().any(|n| n.role == Role::Chassis && n.body.get("NetworkAdapters").is_some());
+    let inventory = section == Section::Inventory;
     let steps = nodes.iter().flat_map(|node| {
-        let step = match node.role {
-            Role::System if none => all(&node.body, "SimpleStorage", Role::SimpleStorage),
-            Role::Root if none => all(&node.body, "Storage", Role::Storage),
-            Role::SmartStorage if no_volume => all(&node.body, "LogicalDrives", Role::Volume),
-            Role::Chassis if section == Section::Inventory && !has_supplies(&node.uri) => {
-                one(&node.body, "PowerSubsystem", Role::PowerSubsystem)
+        let body = &node.body;
+        let steps = match node.role {
+            Role::System => [
+                all(body, "SimpleStorage", Role::SimpleStorage).filter(|_| none),
+                all(body, "EthernetInterfaces", Role::EthernetInterface).filter(|_| inventory && no_adapters),
+            ],
+            Role::Root if none => [all(body, "Storage", Role::Storage), None],
+            Role::SmartStorage if no_volume => [all(body, "LogicalDrives", Role::Volume), None],
+            Role::Chassis if inventory && !has_supplies(&node.uri) => {
+                [one(body, "PowerSubsystem", Role::PowerSubsystem), None]
             }
-            _ => None,
+            _ => [None, None],
         };
         let owner = if node.role.owns() { &node.uri } else { &node.owner };
-        step.into_iter().filter_map(move |step| match step {
+        steps.into_iter().flatten().filter_map(move |step| match step {
             Step::Ask(next) => Some((next, owner.clone(), node.uri.clone())),
             Step::Has { .. } => None,
         })

@@ -20,10 +20,9 @@ pub(super) fn inventory(node: &Node, body: &Value, memory: &mut Memory) -> Vec<S
         }
         Role::System => {
             let mut steps = vec![all(body, "Processors", Role::Processor), all(body, "Memory", Role::Memory)];
-            // A system's view of its ports: where those of the adapters are read it adds nothing.
-            if !memory.rotation.has_adapters() {
-                steps.push(all(body, "EthernetInterfaces", Role::EthernetInterface));
-            } else if let Some(uri) = link(body, "EthernetInterfaces") {
+            // A system's view of its ports: where those of the adapters are read it adds nothing. Where no chassis turns out to have adapters it is asked
+            // for after all.
+            if let Some(uri) = link(body, "EthernetInterfaces").filter(|_| memory.rotation.has_adapters()) {
                 steps.push(in_turn(memory, uri, Role::EthernetInterface, true));
             }
             steps.into_iter().flatten().collect()
