@@ -158,21 +158,30 @@ impl SteadyClock {
         self.steady().compare(&sight, sight.synchronised)
     }
 
-    /// An operator says that the wall clock is right: it is followed, whatever the step.
-    pub fn confirm(&self) -> Finding {
-        self.steady().compare(&(self.look)(), true)
-    }
-
-    /// By how many milliseconds the wall clock was ahead at the last comparison, where it is not followed.
-    pub fn held(&self) -> Option<i64> {
-        self.steady().held
-    }
-
     /// The time as it is to be kept.
     pub fn kept(&self) -> KeptTime {
         let sight = (self.look)();
         let at = Timestamp::from_millis(self.steady().now(sight.boot));
         KeptTime { at, boot: sight.boot, boot_id: sight.boot_id }
+    }
+}
+
+/// A clock that may doubt the machine's.
+pub trait Timekeeper: Clock {
+    /// By how many milliseconds the wall clock was ahead at the last comparison, where it is not followed.
+    fn held(&self) -> Option<i64>;
+
+    /// An operator says that the wall clock is right: it is followed, whatever the step.
+    fn confirm(&self) -> Finding;
+}
+
+impl Timekeeper for SteadyClock {
+    fn held(&self) -> Option<i64> {
+        self.steady().held
+    }
+
+    fn confirm(&self) -> Finding {
+        self.steady().compare(&(self.look)(), true)
     }
 }
 
@@ -205,7 +214,7 @@ pub async fn run<S: Deadlines + Clone + Send + 'static>(
                 told = Some(step_ms);
                 tracing::error!(
                     step_ms,
-                    "the wall clock is off from the collector's time and was not set from the network: SLA clocks go on as before; set it right, or confirm it with `outband sla time --confirm`"
+                    "the wall clock is off from the collector's time and was not set from the network: SLA clocks go on as before; set it right, or confirm it with `outband time --confirm`"
                 );
             }
             Finding::Adopted(step_ms) => {

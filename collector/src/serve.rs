@@ -121,7 +121,7 @@ pub async fn operators<S, C>(
 ) -> Result<(), Error>
 where
     S: Store + Audit + Maintenance + Outbox,
-    C: Clock + Send + Sync + 'static,
+    C: Timekeeper + Send + Sync + 'static,
 {
     let whom = "operators";
     let reflection = || {

@@ -168,6 +168,16 @@ Examples:
         #[command(subcommand)]
         command: Option<NoticesCommand>,
     },
+    /// The collector's time, by which clocks count
+    ///
+    /// It goes on by itself. When somebody sets the wall clock of the collector's machine by more than 5 s, the collector does
+    /// not follow, unless the clock was set from the network.
+    #[command(after_help = "Examples:\n  outband time              the time, and by how much the wall clock is off where it is not followed\n  outband time --confirm    the wall clock is right: follow it (an operator's or an admin's token)")]
+    Time {
+        /// The wall clock of the collector's machine is right: follow it
+        #[arg(long)]
+        confirm: bool,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  outband completions bash > ~/.local/share/bash-completion/completions/outband")]
     Completions {
@@ -454,6 +464,15 @@ pub(crate) enum TicketsCommand {
         number: String,
         /// As it stood then: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago
         #[arg(long, value_name = "TIME", conflicts_with = "watch")]
+        at: Option<String>,
+    },
+    /// How its clocks were counted: every span, pause and reason, so that the sum can be redone
+    #[command(after_help = "Examples:\n  outband tickets sla 12                 what was counted, and what was not\n  outband tickets sla 12 --at 2d         as it stood two days ago\n  outband tickets sla 12 -o csv          the counted spans for a spreadsheet: their sum is the time used")]
+    Sla {
+        /// The ticket's number
+        number: String,
+        /// For which moment: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago; now where it is left out
+        #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },
     /// Give it to somebody (stops the respond clock)

@@ -19,9 +19,13 @@ pub(crate) struct Context {
 impl Context {
     /// The document as text in the wanted format.
     pub(crate) fn render(&self, document: &impl Document) -> Result<String, Error> {
-        let shown = Shown { now_ms: now_ms(), lang: self.lang, wide: self.format == Format::Wide };
         // Watchers of JSON read a document a line.
-        output::render(document, self.format, &shown, self.watch)
+        output::render(document, self.format, &self.shown(), self.watch)
+    }
+
+    /// For whom, and when, something is shown.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown { now_ms: now_ms(), lang: self.lang, wide: self.format == Format::Wide }
     }
 }
 

@@ -236,16 +236,23 @@ fn due_text(clock: &Clock, shown: &Shown) -> String {
     }
 }
 
-fn clock_text(name: &str, shown: &Shown) -> String {
+pub(crate) fn clock_text(name: &str, shown: &Shown) -> String {
     match name {
         "respond" => shown.word(Word::Respond),
+        "pickup" => shown.word(Word::ClockPickup),
+        "contact" => shown.word(Word::ClockContact),
+        "first_response" => shown.word(Word::ClockFirstResponse),
+        "remote_access" => shown.word(Word::ClockRemoteAccess),
+        "onsite" => shown.word(Word::ClockOnsite),
+        "workaround" => shown.word(Word::ClockWorkaround),
+        "update_cadence" => shown.word(Word::ClockUpdateCadence),
         "locate" => shown.word(Word::Locate),
         "repair" => shown.word(Word::Repair),
         other => other.to_owned(),
     }
 }
 
-fn status_text(status: &str, shown: &Shown) -> String {
+pub(crate) fn status_text(status: &str, shown: &Shown) -> String {
     shown.word(match status {
         "running" => Word::Running,
         "paused" => Word::Paused,

@@ -27,6 +27,7 @@ pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Err
     match command {
         C::List { all, state, server } => list(context, states(all, &state), server).await,
         C::Get { number, at: None } => get(context, name::ticket(&number)).await,
+        C::Sla { number, at } => crate::sla::sums(context, &number, at.as_deref()).await,
         C::Get { number, at: Some(at) } => {
             let at_ms = Some(when::parse(&at, context::now_ms())?);
             let request = GetTicketRequest { name: name::ticket(&number), at_ms };

@@ -8,6 +8,7 @@ use crate::query::problem::{changed_meanwhile, id_reused, invalid, not_found, re
 use crate::query::{Desk, name};
 use crate::token::{Principal, Role};
 use crate::{auth, record};
+pub(super) use convert::in_words;
 use convert::{action, states, ticket};
 use outband_proto::ticket as wire;
 use outband_proto::ticket::ticket_service_server::TicketService;

@@ -159,7 +159,7 @@ fn transition(entry: &Transition, customer: bool) -> wire::Transition {
 }
 
 /// `15 min`, `4 h of business hours`, `next business day`, `5 business days`.
-fn in_words(allowance: Allowance, hours: Hours) -> String {
+pub(in crate::query) fn in_words(allowance: Allowance, hours: Hours) -> String {
     let time = match allowance {
         Allowance::BusinessDays(1) => return "next business day".to_owned(),
         Allowance::BusinessDays(days) => return format!("{days} business days"),

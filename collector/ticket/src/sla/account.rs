@@ -2,10 +2,11 @@
 
 use super::course::{self, Course, Cycle, Pause};
 use super::{Hours, SlaClock, stand};
-use crate::calendar::{Calendar, Span};
+use crate::calendar::{Basis, Calendar, Flag, Span};
 use crate::policy::{Calendars, Policies};
 use crate::{Allowance, Priority, Transition};
 use outband_schemas::Timestamp;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Why a counted span begins where it does.
@@ -55,6 +56,8 @@ pub struct Account {
     pub priority: Priority,
     /// The calendar of its hours: its name, `always`, or `business` for the usual one.
     pub calendar: String,
+    /// The revision of the calendar and of the zone data.
+    pub basis: Basis,
     /// The IANA name of the calendar's zone.
     pub zone: String,
     /// From when it counts.
@@ -65,6 +68,8 @@ pub struct Account {
     pub pauses: Vec<Pause>,
     /// Open time left until it is due; of a day count, as if nothing more pauses it.
     pub remaining: Option<Duration>,
+    /// What a reader must know of the calendar.
+    pub flags: BTreeSet<Flag>,
 }
 
 /// Every run of every clock at `now`, with its sum.
@@ -100,6 +105,8 @@ fn one(course: &Course<'_>, cycle: &Cycle<'_>, calendars: &Calendars, now: Times
             (Hours::Business, Some(name)) => name.clone(),
         },
         zone: hours.zone().iana_name().unwrap_or("UTC").to_owned(),
+        basis: hours.basis().clone(),
+        flags: hours.flags(cycle.start, Some(clock.due.map_or(end, |due| due.max(end)))),
         start: cycle.start,
         spans,
         pauses: course.pauses.iter().filter(|p| p.span().0 < end && p.span().1 > cycle.start).copied().collect(),
