@@ -12,6 +12,7 @@ const FILES: &[&str] = &[
     "outband/maintenance/v1/maintenance.proto",
     "outband/notice/v1/notice.proto",
     "outband/sla/v1/sla.proto",
+    "outband/record/v1/record.proto",
     "outband/telemetry/v1/observation.proto",
     "outband/telemetry/v1/telemetry.proto",
     "outband/ticket/v1/ticket.proto",

@@ -46,6 +46,8 @@ pub const RIGHTS: &[(&str, &[Role])] = &[
     ("outband.maintenance.v1.MaintenanceService/EndWindow", WORKERS),
     ("outband.audit.v1.AuditService/ListAuditEntries", ADMINS),
     ("outband.audit.v1.AuditService/VerifyAudit", ADMINS),
+    ("outband.record.v1.RecordService/ErasePerson", ADMINS),
+    ("outband.record.v1.RecordService/ExportCustomer", ADMINS),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS),
     ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS),
 ];

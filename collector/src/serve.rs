@@ -15,6 +15,7 @@ use outband_proto::incident::incident_service_server::IncidentServiceServer;
 use outband_proto::ingest::ingest_service_server::IngestServiceServer;
 use outband_proto::maintenance::maintenance_service_server::MaintenanceServiceServer;
 use outband_proto::sla::sla_service_server::SlaServiceServer;
+use outband_proto::record::record_service_server::RecordServiceServer;
 use outband_proto::telemetry::telemetry_service_server::TelemetryServiceServer;
 use outband_proto::ticket::ticket_service_server::TicketServiceServer;
 use outband_schemas::Clock;
@@ -147,6 +148,7 @@ where
         .add_service(gate.guard(TicketServiceServer::new(desk.clone())))
         .add_service(gate.guard(SlaServiceServer::new(desk.clone())))
         .add_service(gate.guard(AuditServiceServer::new(desk.clone())))
+        .add_service(gate.guard(RecordServiceServer::new(desk.clone())))
         .add_service(gate.guard(NoticeServiceServer::new(desk.clone())))
         .add_service(gate.guard(IncidentServiceServer::new(desk.clone())))
         .add_service(gate.guard(MaintenanceServiceServer::new(desk.clone())))

@@ -32,6 +32,8 @@ generated! {
     notice = "outband.notice.v1",
     /// `outband.sla.v1`: what clocks come to and why.
     sla = "outband.sla.v1",
+    /// `outband.record.v1`: what is kept about people and customers.
+    record = "outband.record.v1",
     /// `outband.telemetry.v1`: observations, and the queries on them.
     telemetry = "outband.telemetry.v1",
     /// `outband.ticket.v1`: tickets and their clocks.

@@ -142,6 +142,20 @@ Examples:
     },
     /// Agents, and how far behind they are
     Agents,
+    /// Hand out, or erase, what is kept about people and customers (needs an admin's token)
+    #[command(after_help = "\
+Examples:
+  outband record erase-person wang               count where the name stands
+  outband record erase-person wang --yes         put a pseudonym in its place, everywhere, for good
+  outband record export --customer acme acme.zip the tickets, clocks, readings and audit entries of a customer
+  outband record export --site dc1 dc1.zip       the same of a site
+
+Both stand in the audit log. What people wrote in their own words is not changed: the tickets that still hold the name are listed.
+An export holds internal comments, too: look at it before you hand it on.")]
+    Record {
+        #[command(subcommand)]
+        command: RecordCommand,
+    },
     /// Who did what (needs an admin's token)
     #[command(after_help = "\
 Examples:
@@ -172,6 +186,18 @@ Examples:
     ///
     /// It goes on by itself. When somebody sets the wall clock of the collector's machine by more than 5 s, the collector does
     /// not follow, unless the clock was set from the network.
+    #[command(
+        after_help = "Examples:\n  outband time              the time, and by how much the wall clock is off where it is not followed\n  outband time --confirm    the wall clock is right: follow it (an operator's or an admin's token)"
+    )]
+    Time {
+        /// The wall clock of the collector's machine is right: follow it
+        #[arg(long)]
+        confirm: bool,
+    },
+    /// The collector's time, by which clocks count
+    ///
+    /// It goes on by itself. When somebody sets the wall clock of the collector's machine by more than 5 s, the collector does
+    /// not follow, unless the clock was set from the network.
     #[command(after_help = "Examples:\n  outband time              the time, and by how much the wall clock is off where it is not followed\n  outband time --confirm    the wall clock is right: follow it (an operator's or an admin's token)")]
     Time {
         /// The wall clock of the collector's machine is right: follow it
@@ -183,6 +209,29 @@ Examples:
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordCommand {
+    /// Put a pseudonym in place of a person's name in all tickets and the audit log
+    ErasePerson {
+        /// The name, as it stands on tickets
+        person: String,
+        /// Do it; without this, it is only counted
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write one customer's evidence to a zip file, with a manifest of SHA-256 sums
+    Export {
+        /// The customer, as the topology names it
+        #[arg(long, required_unless_present = "site")]
+        customer: Option<String>,
+        /// A site; may be given several times
+        #[arg(long = "site", id = "site", value_name = "SITE", conflicts_with = "customer")]
+        sites: Vec<String>,
+        /// The file to write
+        file: PathBuf,
     },
 }
 
@@ -464,6 +513,17 @@ pub(crate) enum TicketsCommand {
         number: String,
         /// As it stood then: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago
         #[arg(long, value_name = "TIME", conflicts_with = "watch")]
+        at: Option<String>,
+    },
+    /// How its clocks were counted: every span, pause and reason, so that the sum can be redone
+    #[command(
+        after_help = "Examples:\n  outband tickets sla 12                 what was counted, and what was not\n  outband tickets sla 12 --at 2d         as it stood two days ago\n  outband tickets sla 12 -o csv          the counted spans for a spreadsheet: their sum is the time used"
+    )]
+    Sla {
+        /// The ticket's number
+        number: String,
+        /// For which moment: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago; now where it is left out
+        #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },
     /// How its clocks were counted: every span, pause and reason, so that the sum can be redone

@@ -4,10 +4,11 @@ use crate::args::ConnectionArgs;
 use crate::error::Error;
 use outband_proto::agent::agent_service_client::AgentServiceClient;
 use outband_proto::audit::audit_service_client::AuditServiceClient;
-use outband_proto::notice::notice_service_client::NoticeServiceClient;
 use outband_proto::health::health_service_client::HealthServiceClient;
 use outband_proto::incident::incident_service_client::IncidentServiceClient;
 use outband_proto::maintenance::maintenance_service_client::MaintenanceServiceClient;
+use outband_proto::notice::notice_service_client::NoticeServiceClient;
+use outband_proto::record::record_service_client::RecordServiceClient;
 use outband_proto::sla::sla_service_client::SlaServiceClient;
 use outband_proto::telemetry::telemetry_service_client::TelemetryServiceClient;
 use outband_proto::ticket::ticket_service_client::TicketServiceClient;
@@ -98,6 +99,11 @@ impl Api {
 
     pub(crate) fn maintenance(&self) -> MaintenanceServiceClient<Service> {
         MaintenanceServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn record(&self) -> RecordServiceClient<Service> {
+        RecordServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE)
     }
 

@@ -18,6 +18,7 @@ mod notices;
 mod output;
 mod paging;
 mod readings;
+mod record;
 mod servers;
 mod sla;
 mod ticket_view;
@@ -71,6 +72,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Maintenance { command } => maintenance::run(&context, command).await,
         Command::Notices { command } => notices::run(&context, command).await,
         Command::Agents => agents::run(&context).await,
+        Command::Record { command } => record::run(&context, command).await,
         Command::Time { confirm } => sla::time(&context, confirm).await,
         Command::Audit { command } => audit::run(&context, command).await,
         Command::Completions { .. } => Ok(()),

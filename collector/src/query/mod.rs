@@ -12,6 +12,7 @@ pub mod page;
 pub mod problem;
 pub mod pulse;
 pub mod sla;
+pub mod record;
 pub mod telemetry;
 pub mod ticket;
 

@@ -138,7 +138,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
 
     /// Does to a ticket what is wished, together with the entry in the audit log. With an etag, only if the ticket is still
     /// the one that was read; with an id, once: a request that comes again is answered as it was.
-    async fn change<Q: Message, A: Message + Default>(
+    pub(super) async fn change<Q: Message, A: Message + Default>(
         &self,
         caller: &Caller,
         wish: &Wish<'_>,
@@ -253,13 +253,13 @@ fn changed<S: Store>(store: &S, after: i64) -> Result<Vec<TicketRecord>, StoreEr
 }
 
 /// What somebody wants to do to a ticket.
-struct Wish<'a> {
-    method: &'static str,
-    number: TicketNumber,
-    etag: &'a str,
-    request_id: &'a str,
-    why: String,
-    action: Action,
+pub(super) struct Wish<'a> {
+    pub(super) method: &'static str,
+    pub(super) number: TicketNumber,
+    pub(super) etag: &'a str,
+    pub(super) request_id: &'a str,
+    pub(super) why: String,
+    pub(super) action: Action,
 }
 
 /// Who is to read a comment. What a customer says, the customer reads.
@@ -279,7 +279,7 @@ fn no_such_then(number: TicketNumber) -> Status {
     not_found("Ticket", &format!("{} at that time", name::ticket(number)), "ask for a time after it was opened")
 }
 
-fn text(field: &str, text: &str) -> Result<String, Status> {
+pub(super) fn text(field: &str, text: &str) -> Result<String, Status> {
     let text = text.trim();
     if text.len() > MAX_TEXT {
         return Err(invalid(field, format!("{} bytes are too many, {MAX_TEXT} are allowed", text.len())));
