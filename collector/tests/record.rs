@@ -12,6 +12,8 @@ use outband_proto::audit::audit_service_client::AuditServiceClient;
 use outband_proto::audit::{AuditEntry, ListAuditEntriesRequest, VerifyAuditRequest};
 use outband_proto::health::health_service_client::HealthServiceClient;
 use outband_proto::health::{GetServerRequest, ListServersRequest};
+use outband_proto::record::record_service_client::RecordServiceClient;
+use outband_proto::record::{ErasePersonRequest, ExportCustomerRequest};
 use outband_proto::ticket::ticket_service_client::TicketServiceClient;
 use outband_proto::ticket::{
     CommentTicketRequest, GetTicketRequest, ListTicketsRequest, TransitionTicketRequest, WatchTicketsRequest,
@@ -19,6 +21,7 @@ use outband_proto::ticket::{
 use outband_schemas::{ComponentClass, ComponentId, Identity, ServerId, SiteId, Timestamp};
 use outband_store::{Applied, Sequence, ServerRecord, Store, TicketWrite};
 use outband_ticket::{Opening, Priority, Ticket, TicketNumber};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tonic::Code;
@@ -244,4 +247,84 @@ async fn a_customer_sees_its_own_and_of_that_only_what_is_for_customers() {
     assert_eq!(other.code(), Code::NotFound);
     drop(watch);
     collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_erased_by_somebody_else_and_only_when_it_is_meant() {
+    let home = Home::new();
+    let mut collector = started(&home, &["a"]).await;
+    let admin = client(&home, &mut collector, Role::Admin, "zhao", &[]).await;
+    let mut tickets = TicketServiceClient::new(client(&home, &mut collector, Role::Engineer, "qian", &[]).await);
+    tickets.transition_ticket(act("start")).await.unwrap();
+    let mut record = RecordServiceClient::new(admin.clone());
+    let ask = |person: &str, validate_only| ErasePersonRequest { person: person.to_owned(), validate_only };
+    let counted = record.erase_person(ask("qian", true)).await.unwrap().into_inner();
+    assert_eq!((counted.ticket_entries, counted.audit_entries, counted.pseudonym.as_str()), (1, 1, ""));
+    let done = record.erase_person(ask("qian", false)).await.unwrap().into_inner();
+    let ticket = tickets.get_ticket(get(1)).await.unwrap().into_inner().ticket.unwrap();
+    assert_eq!((&ticket.assignee, &ticket.transitions[1].who), (&done.pseudonym, &done.pseudonym));
+    let mut audit = AuditServiceClient::new(admin);
+    let all = entries(&mut audit).await;
+    assert_eq!((all[0].who.as_str(), &all[0].resource, &all[1].who), ("zhao", &done.pseudonym, &done.pseudonym));
+    assert_eq!(audit.verify_audit(VerifyAuditRequest::default()).await.unwrap().into_inner().broken_seq, 0);
+    assert_eq!(record.erase_person(ask("zhao", false)).await.unwrap_err().code(), Code::InvalidArgument);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_holds_one_customers_evidence_and_says_what_it_holds() {
+    let home = Home::new();
+    let mut collector = started(&home, &["a", "b"]).await;
+    let admin = client(&home, &mut collector, Role::Admin, "zhao", &[]).await;
+    let mut operator = TicketServiceClient::new(home.operator(&collector).await);
+    operator.transition_ticket(act("start")).await.unwrap();
+    let mut record = RecordServiceClient::new(admin.clone());
+    let of = |site: &str| ExportCustomerRequest { sites: vec![format!("sites/{site}")], ..Default::default() };
+    let mut pieces = record.export_customer(of("a")).await.unwrap().into_inner();
+    let mut bytes = Vec::new();
+    while let Some(piece) = pieces.message().await.unwrap() {
+        bytes.extend(piece.chunk);
+    }
+    let files = files(&bytes);
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "servers/server-a/server.json",
+            "servers/server-a/events.json",
+            "tickets/1/ticket.json",
+            "tickets/1/log.json",
+            "tickets/1/clocks.json",
+            "tickets/1/audit.json",
+            "tickets/1/readings.json",
+            "manifest.json"
+        ]
+    );
+    let (manifest, others) = files.split_last().unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest.1).unwrap();
+    for (name, content) in others {
+        let sum = Sha256::digest(content).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        assert_eq!(manifest["sha256"][name], sum, "{name}");
+    }
+    let audit: serde_json::Value = serde_json::from_slice(&others[5].1).unwrap();
+    assert_eq!(audit[0]["who"], "operator");
+    let told = entries(&mut AuditServiceClient::new(admin)).await;
+    assert_eq!(
+        (told[0].method.as_str(), told[0].resource.as_str()),
+        ("outband.record.v1.RecordService/ExportCustomer", "sites/a")
+    );
+    assert_eq!(record.export_customer(of("nowhere")).await.unwrap_err().code(), Code::NotFound);
+    collector.stop().await.unwrap();
+}
+
+/// The files of a zip that packs nothing, in their order.
+fn files(mut zip: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    while zip.starts_with(b"PK\x03\x04") {
+        let size = u32::from_le_bytes(zip[18..22].try_into().unwrap()) as usize;
+        let name = 30 + usize::from(u16::from_le_bytes(zip[26..28].try_into().unwrap()));
+        files.push((String::from_utf8(zip[30..name].to_vec()).unwrap(), zip[name..name + size].to_vec()));
+        zip = &zip[name + size..];
+    }
+    files
 }

@@ -1,5 +1,8 @@
 //! Whether what is kept is what was done: tickets against their logs.
 
+pub mod export;
+pub mod zip;
+
 use outband_schemas::Timestamp;
 use outband_store::{Page, Store, StoreError, TicketFilter, TicketRecord};
 use outband_ticket::{State, Ticket, TicketNumber};
