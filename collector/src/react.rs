@@ -255,6 +255,7 @@ mod tests {
             members: Vec::new(),
             returns: Vec::new(),
             follows: None,
+            sightings: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! polls faster gets its answer sooner, and nothing else changes.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The thresholds of all rules. Every field has a default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -134,12 +135,27 @@ pub struct IncidentConfig {
     pub verify_polls: u32,
     /// Readings older than this, in seconds, are backlog: they add evidence and open nothing. Default 900.
     pub backlog_secs: u64,
+    /// What ended by itself and comes back within so many seconds is flapping: it then has to stay away for as long before it counts as over, so that there is
+    /// one ticket with a count instead of many. 0: never. Default 3600.
+    pub flap_secs: u64,
+    /// By the name of a rule: how often it has to find something, and in which span, before that opens. Default: none, each rule's own polls.
+    pub sightings: BTreeMap<String, Sightings>,
 }
 
 impl Default for IncidentConfig {
     fn default() -> Self {
-        Self { clear_polls: 5, verify_polls: 5, backlog_secs: 900 }
+        Self { clear_polls: 5, verify_polls: 5, backlog_secs: 900, flap_secs: 3600, sightings: BTreeMap::new() }
     }
+}
+
+/// So many times in such a span.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sightings {
+    /// How often; at most 64.
+    pub times: u32,
+    /// In how many seconds.
+    pub within_secs: u64,
 }
 
 /// When many incidents are told as one. Not one of the rules' thresholds: it stands in a table of its own.

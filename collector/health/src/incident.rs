@@ -3,7 +3,7 @@
 mod reconcile;
 pub mod storm;
 
-pub use reconcile::{Evaluation, Watched, reconcile};
+pub use reconcile::{Evaluation, Past, Watched, reconcile};
 
 use crate::{Evidence, Fault, Level, RuleId};
 use outband_schemas::{ComponentId, ServerId, Timestamp};
@@ -90,6 +90,9 @@ pub struct Incident {
     /// When it came back after it had gone, oldest first (the collector's clock); bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returns: Vec<Timestamp>,
+    /// When it was found, as far as rules count that which have to find it several times (the agent's clock); bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sightings: Vec<Timestamp>,
     /// The ticket of the incident before this one of the same component and fault, where it ended a short while ago.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<u64>,

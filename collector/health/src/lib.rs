@@ -14,6 +14,8 @@ pub mod window;
 
 pub use config::{FoldingConfig, RuleConfig};
 pub use finding::{Evidence, Fault, Finding, Level, RuleId};
-pub use incident::{Evaluation, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, Watched, What, reconcile};
+pub use incident::{
+    Evaluation, Hold, Incident, IncidentChange, IncidentKey, Past, Stage, Verdict, Watched, What, reconcile,
+};
 pub use score::{Health, Penalty, Status};
 pub use window::Window;

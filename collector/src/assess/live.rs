@@ -5,7 +5,8 @@ use outband_health::rule::{self, Rule};
 use outband_health::score::{self, Seen};
 use outband_health::window::{Contact, Place};
 use outband_health::{
-    Evaluation, Fault, Finding, Health, Incident, IncidentChange, RuleConfig, Stage, Status, What, Window, reconcile,
+    Evaluation, Fault, Finding, Health, Incident, IncidentChange, Past, RuleConfig, Stage, Status, What, Window,
+    reconcile,
 };
 use outband_schemas::{ComponentClass, ComponentId, Section, ServerId, Timestamp};
 use outband_store::{HealthRecord, Scope};
@@ -20,6 +21,8 @@ pub(super) struct Live {
     pub(super) incidents: Vec<Incident>,
     pub(super) components: BTreeMap<ComponentId, Health>,
     findings: Vec<Finding>,
+    /// Incidents that ended a short while ago.
+    pub(super) past: BTreeMap<(ComponentId, Fault), Past>,
     /// How often its agent polls sensors.
     pub(super) cadence: Option<Duration>,
     /// When it was last judged (the collector's clock).
@@ -44,8 +47,11 @@ impl Live {
         let caught_up =
             self.window.newest_readings().is_none_or(|newest| now.since(newest) <= limit) || self.is_silent();
         let findings = self.findings.clone();
-        let evaluation =
+        let mut evaluation =
             Evaluation::of(server.clone(), &self.window, findings, &self.incidents, caught_up, Some(now.minus(limit)));
+        let flap = Duration::from_secs(config.incident.flap_secs);
+        self.past.retain(|_, past| now.since(past.ended_at) <= flap);
+        evaluation.past.clone_from(&self.past);
         let changes = reconcile(&self.incidents, &evaluation, &config.incident, now);
         for change in &changes {
             self.take(change);
@@ -66,6 +72,12 @@ impl Live {
     /// Takes over an incident as it is now.
     pub(super) fn take(&mut self, change: &IncidentChange) {
         let incident = &change.incident;
+        if let Stage::Ended { at } = incident.stage
+            && incident.key.fault.clears_itself()
+        {
+            let past = Past { ended_at: at, ticket: incident.ticket, returns: incident.returns.clone() };
+            self.past.insert((incident.key.component.clone(), incident.key.fault), past);
+        }
         let gone = change.what == What::Dropped || matches!(incident.stage, Stage::Ended { .. });
         match self.incidents.iter().position(|i| i.key == incident.key) {
             Some(at) if gone => {

@@ -233,6 +233,8 @@ fn foreign<T: Serialize>(default: &T, description: &str) -> schemars::Schema {
 fn describe(value: &serde_json::Value) -> serde_json::Value {
     use serde_json::{Value, json};
     match value {
+        // A table whose keys the user chooses.
+        Value::Object(fields) if fields.is_empty() => json!({ "type": "object" }),
         Value::Object(fields) => {
             let properties: serde_json::Map<_, _> = fields.iter().map(|(k, v)| (k.clone(), describe(v))).collect();
             json!({ "type": "object", "additionalProperties": false, "properties": properties })

@@ -1,10 +1,11 @@
 //! From findings to incidents: a pure, deterministic, idempotent step. The same evaluation a second time changes nothing.
 
 use super::{Incident, IncidentChange, IncidentKey, Stage, What};
-use crate::config::IncidentConfig;
+use crate::config::{IncidentConfig, Sightings};
 use crate::{Evidence, Fault, Finding, Window};
 use outband_schemas::{ComponentId, ServerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What rules found on one server, and what was seen there at all.
 #[derive(Debug, Clone)]
@@ -17,8 +18,21 @@ pub struct Evaluation {
     pub watched: BTreeMap<(ComponentId, Fault), Watched>,
     /// Whether the newest reading is of now. Backlog adds evidence; it opens nothing and ends nothing.
     pub caught_up: bool,
+    /// Incidents that ended a while ago: what comes back soon is the same trouble.
+    pub past: BTreeMap<(ComponentId, Fault), Past>,
     /// What was observed since then is of now even while readings of the past are still coming: log entries overtake them.
     pub fresh_since: Option<Timestamp>,
+}
+
+/// What is remembered of an incident that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// When it ended (the collector's clock).
+    pub ended_at: Timestamp,
+    /// Its ticket, if it had one.
+    pub ticket: Option<u64>,
+    /// When it had come back before.
+    pub returns: Vec<Timestamp>,
 }
 
 /// What was seen where an incident is.
@@ -48,7 +62,7 @@ impl Evaluation {
                 ((component.clone(), fault), Watched { vouched: window.vouched(component, fault), serial })
             })
             .collect();
-        Self { server, findings, watched, caught_up, fresh_since }
+        Self { server, findings, watched, caught_up, past: BTreeMap::new(), fresh_since }
     }
 }
 
@@ -78,7 +92,8 @@ pub fn reconcile(
             let group = groups.get(key).map(Vec::as_slice).unwrap_or_default();
             let watched = evaluation.watched.get(key).unwrap_or(&nothing);
             let Evaluation { caught_up, fresh_since, .. } = *evaluation;
-            let step = Step { config, now, caught_up, fresh_since, watched };
+            let past = evaluation.past.get(key);
+            let step = Step { config, now, caught_up, fresh_since, watched, past };
             match (known.get(key), group.split_first()) {
                 (Some(incident), _) => step.known(incident, group),
                 (None, Some((first, rest))) => Some(step.unknown(&evaluation.server, first, rest)),
@@ -94,7 +109,13 @@ struct Step<'a> {
     caught_up: bool,
     fresh_since: Option<Timestamp>,
     watched: &'a Watched,
+    past: Option<&'a Past>,
 }
+
+/// So many returns are remembered.
+const RETURNS: usize = 32;
+/// So many sightings are remembered.
+const SIGHTINGS: usize = 64;
 
 fn change(incident: Incident, what: What) -> Option<IncidentChange> {
     Some(IncidentChange { incident, what })
@@ -124,9 +145,18 @@ impl Step<'_> {
             members: Vec::new(),
             returns: Vec::new(),
             follows: None,
+            sightings: Vec::new(),
         };
         let group: Vec<&Finding> = std::iter::once(first).chain(rest.iter().copied()).collect();
         absorb(&mut incident, &group, true);
+        self.sight(&mut incident, &group, true);
+        if let Some(past) = self.past
+            && self.now.since(past.ended_at) <= self.flap()
+        {
+            incident.follows = past.ticket;
+            incident.returns.clone_from(&past.returns);
+            self.came_back(&mut incident);
+        }
         let what = if self.ripe(&incident, &group) { open(&mut incident, &group) } else { What::Noted };
         IncidentChange { incident, what }
     }
@@ -173,11 +203,17 @@ impl Step<'_> {
 
     fn pending(&self, before: &Incident, group: &[&Finding]) -> Option<IncidentChange> {
         if group.is_empty() {
+            // What has to be found several times may be away in between.
+            if self.is_awaited(before) {
+                return None;
+            }
             // A single clean poll ends what never lasted; no poll at all says nothing.
             return self.clean_after(before, before.newest).then(|| change(before.clone(), What::Dropped))?;
         }
         let mut after = before.clone();
-        absorb(&mut after, group, newest(group) > before.newest);
+        let again = newest(group) > before.newest;
+        absorb(&mut after, group, again);
+        self.sight(&mut after, group, again);
         if self.ripe(&after, group) {
             let what = open(&mut after, group);
             return change(after, what);
@@ -192,7 +228,9 @@ impl Step<'_> {
             if !(before.key.fault.clears_itself() && self.caught_up && self.count_clean(&mut after, before.newest)) {
                 return None;
             }
-            if after.clean < self.config.clear_polls {
+            // What comes and goes has to stay away for longer.
+            let flaps = !before.returns.is_empty() && self.now.since(before.newest) < self.flap();
+            if after.clean < self.config.clear_polls || flaps {
                 return change(after, What::Noted);
             }
             let since = self.now;
@@ -204,6 +242,9 @@ impl Step<'_> {
         let again = newest(group) > before.newest;
         absorb(&mut after, group, again);
         (after.clean, after.clean_at) = (0, None);
+        if before.key.fault.clears_itself() && before.clean >= self.config.clear_polls {
+            self.came_back(&mut after);
+        }
         let seen = group.iter().any(|f| !f.predicted && after.actual_hits >= f.confirm && self.is_of_now(f));
         let worse = group.iter().any(|f| f.level > before.level && (f.predicted || seen) && self.is_of_now(f));
         if before.predicted && seen {
@@ -242,6 +283,7 @@ impl Step<'_> {
             (after.stage, after.predicted) = (Stage::Open, before.predicted && !seen);
             // What was known before the repair counts again, too: it was not repaired.
             grave(&mut after, group);
+            self.came_back(&mut after);
             return change(after, What::Recurred);
         }
         (after != *before).then(|| change(after, What::Noted))?
@@ -274,7 +316,55 @@ impl Step<'_> {
     fn ripe(&self, incident: &Incident, group: &[&Finding]) -> bool {
         let lasted =
             |f: &&Finding| if f.predicted { incident.hits >= f.confirm } else { incident.actual_hits >= f.confirm };
-        group.iter().any(|f| lasted(f) && self.is_of_now(f))
+        let often = |f: &&Finding| match self.config.sightings.get(f.rule.as_str()) {
+            Some(needed) => self.sighted(incident, needed) >= needed.times,
+            None => true,
+        };
+        group.iter().any(|f| lasted(f) && often(f) && self.is_of_now(f))
+    }
+
+    /// How often it was found within the span.
+    fn sighted(&self, incident: &Incident, needed: &Sightings) -> u32 {
+        let span = Duration::from_secs(needed.within_secs);
+        let within = incident.sightings.iter().filter(|at| incident.newest.since(**at) <= span);
+        u32::try_from(within.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Notes that a rule which has to find it several times has found it once more.
+    fn sight(&self, incident: &mut Incident, group: &[&Finding], again: bool) {
+        let counts = |f: &&Finding| self.config.sightings.contains_key(f.rule.as_str());
+        if again && group.iter().any(counts) {
+            incident.sightings.push(newest(group));
+            if incident.sightings.len() > SIGHTINGS {
+                incident.sightings.remove(0);
+            }
+        }
+    }
+
+    /// Whether more sightings may still come in time.
+    fn is_awaited(&self, incident: &Incident) -> bool {
+        let spans = incident.rules.iter().filter_map(|rule| self.config.sightings.get(rule.as_str()));
+        let longest = spans.map(|needed| needed.within_secs).max();
+        longest.is_some_and(|secs| self.now.since(incident.newest) <= Duration::from_secs(secs))
+    }
+
+    fn flap(&self) -> Duration {
+        Duration::from_secs(self.config.flap_secs)
+    }
+
+    /// Counts a return of what can end by itself, and says so. Nothing else comes and goes: it waits for a part or a person.
+    fn came_back(&self, incident: &mut Incident) {
+        if !incident.key.fault.clears_itself() || self.config.flap_secs == 0 {
+            return;
+        }
+        incident.returns.retain(|at| self.now.since(*at) <= self.flap().saturating_mul(24));
+        incident.returns.push(self.now);
+        if incident.returns.len() > RETURNS {
+            incident.returns.remove(0);
+        }
+        let text = format!("flapping: it came back {} times since {}", incident.returns.len(), incident.onset);
+        incident.evidence.retain(|e| !e.text.starts_with("flapping: "));
+        incident.evidence.push(Evidence { observed_at: incident.newest, text });
     }
 
     /// Whether a finding speaks for now, not for a past that is told late.

@@ -189,6 +189,7 @@ pub fn parent(storm: &Storm, members: &[&Incident], now: Timestamp) -> Incident 
         members: Vec::new(),
         returns: Vec::new(),
         follows: None,
+        sightings: Vec::new(),
     };
     for member in members {
         embrace(&mut parent, member);

@@ -50,7 +50,15 @@ impl Run {
     fn evaluation(&self, findings: Vec<Finding>, vouched: Option<Timestamp>, caught_up: bool) -> Evaluation {
         let watched = Watched { vouched, serial: Some(self.serial.to_owned()) };
         let watched = self.open.iter().map(|i| ((i.key.component.clone(), i.key.fault), watched.clone())).collect();
-        Evaluation { server: ServerId::new("s1").unwrap(), findings, watched, caught_up, fresh_since: None }
+        let past = self.open.iter().filter_map(|i| match i.stage {
+            Stage::Ended { at } => {
+                let past = Past { ended_at: at, ticket: i.ticket, returns: i.returns.clone() };
+                Some(((i.key.component.clone(), i.key.fault), past))
+            }
+            _ => None,
+        });
+        let past = past.collect();
+        Evaluation { server: ServerId::new("s1").unwrap(), findings, watched, caught_up, past, fresh_since: None }
     }
 
     fn step(&mut self, at: i64, evaluation: &Evaluation) -> Vec<What> {
@@ -291,4 +299,68 @@ fn a_log_entry_of_now_opens_while_readings_of_the_past_are_still_coming() {
     assert_eq!(run.step(100, &old), [], "it may be over by now");
     let entry = behind(&run, vec![actual(finding(Fault::PsuFailure, 99))]);
     assert_eq!(run.step(101, &entry), [What::Opened]);
+}
+
+/// It is there for one poll and away for twelve, again and again.
+fn come_and_go(run: &mut Run, times: i64) -> Vec<What> {
+    (0..times)
+        .flat_map(|n| {
+            let mut all = run.found(n * 13, vec![finding(Fault::PowerInputLost, n * 13)]);
+            all.extend(run.clean(n * 13 + 1, 12));
+            all
+        })
+        .collect()
+}
+
+#[test]
+fn what_comes_and_goes_is_one_flapping_incident_with_its_count_and_not_many() {
+    let mut run = Run::new();
+    let all = come_and_go(&mut run, 8);
+    let opened = all.iter().filter(|w| matches!(w, What::Opened | What::Recurred)).count();
+    assert_eq!(opened, 2, "the first, and the one that counts the returns: {all:?}");
+    let now = &run.open[0];
+    assert_eq!((&now.stage, now.returns.len()), (&Stage::Open, 7));
+    assert!(now.evidence.iter().any(|e| e.text.starts_with("flapping: it came back 7 times")), "{:?}", now.evidence);
+    assert!(run.clean(200, 1).contains(&What::Recovered), "quiet for long enough, it is over");
+}
+
+#[test]
+fn what_comes_back_soon_follows_the_ticket_before_and_what_comes_back_late_does_not() {
+    for (pause, follows) in [(30, Some(7)), (600, None)] {
+        let mut run = Run::new();
+        run.found(1, vec![finding(Fault::PowerInputLost, 1)]);
+        run.open[0].ticket = Some(7);
+        run.clean(2, 10);
+        assert!(matches!(run.open[0].stage, Stage::Ended { .. }));
+        run.found(12 + pause, vec![finding(Fault::PowerInputLost, 12 + pause)]);
+        assert_eq!((run.open[0].follows, run.open[0].returns.is_empty()), (follows, follows.is_none()));
+    }
+}
+
+#[test]
+fn what_cannot_end_by_itself_never_flaps() {
+    let mut run = Run::new();
+    run.found(1, vec![finding(Fault::DiskFailure, 1)]);
+    run.clean(2, 20);
+    run.found(22, vec![finding(Fault::DiskFailure, 22)]);
+    assert!(run.open[0].returns.is_empty() && run.open[0].stage == Stage::Open);
+}
+
+#[test]
+fn a_rule_that_has_to_find_it_several_times_opens_after_as_many_in_the_span_and_not_before() {
+    let needed = crate::config::Sightings { times: 3, within_secs: 3600 };
+    let mut run = Run::new();
+    run.config.sightings.insert("test.rule".to_owned(), needed);
+    for at in [1, 20] {
+        assert_eq!(run.found(at, vec![finding(Fault::EventBurst, at)]), []);
+        assert_eq!(run.clean(at + 1, 5), []);
+    }
+    assert_eq!(run.found(40, vec![finding(Fault::EventBurst, 40)]), [What::Opened]);
+
+    let mut apart = Run::new();
+    apart.config = run.config.clone();
+    for at in [1, 50, 100, 150] {
+        assert_eq!(apart.found(at, vec![finding(Fault::EventBurst, at)]), []);
+    }
+    assert_eq!(apart.clean(250, 1), [What::Dropped]);
 }
