@@ -14,6 +14,8 @@ use std::collections::{HashMap, HashSet};
 const PAGES: usize = 200;
 /// From how many linked entries on it pays to ask for all of them in one request.
 const EXPAND_FROM: usize = 3;
+/// From how many entries on a page shows its order.
+const ORDERED: usize = 7;
 
 /// A log in this poll.
 #[derive(Debug)]
@@ -175,6 +177,8 @@ impl Reading {
     fn learn_order(&mut self, items: &[Item]) {
         let entries = wholes(items);
         match order_of(&entries) {
+            // So few may be in order by chance: not enough to go by, and enough to doubt an order.
+            Some(order) if entries.len() < ORDERED => self.order = self.order.filter(|before| *before == order),
             Some(order) => {
                 self.unsorted |= !self.pages.is_empty() && self.order.is_some_and(|before| before != order);
                 self.order = Some(order);
