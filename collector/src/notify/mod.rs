@@ -36,10 +36,10 @@ const LOOK: Duration = Duration::from_millis(500);
 const EXPIRE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Tickets a turn.
 const BATCH: usize = 200;
-/// Notices that are looked at in a turn.
-const DUE: usize = 256;
-/// Deliveries under way at once.
-const AT_ONCE: usize = 16;
+/// Notices of a channel that are looked at in a turn.
+const DUE: usize = 64;
+/// Deliveries of a channel under way at once: one that hangs must not hold up the others.
+const AT_ONCE: usize = 8;
 
 /// Why the loop ended: a part of it panicked.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,7 @@ pub async fn run<S: Store + Outbox, C: Clock + Send + Sync + 'static>(
         terms,
         buckets: HashMap::new(),
         under_way: BTreeSet::new(),
+        in_flight: HashMap::new(),
         tries: JoinSet::new(),
         started: Instant::now(),
     };
@@ -93,7 +94,9 @@ pub async fn run<S: Store + Outbox, C: Clock + Send + Sync + 'static>(
             () = shutdown.cancelled() => return Ok(()),
             Some(done) = desk.tries.join_next() => {
                 // It notes its own outcome; what could not be noted is sent again.
-                for id in done? {
+                let (channel, ids) = done?;
+                desk.in_flight.entry(channel).and_modify(|n| *n = n.saturating_sub(1));
+                for id in ids {
                     desk.under_way.remove(&id);
                 }
                 continue;
@@ -119,7 +122,8 @@ struct Desk<S, C> {
     terms: Terms,
     buckets: HashMap<String, (u32, Bucket)>,
     under_way: BTreeSet<i64>,
-    tries: JoinSet<Vec<i64>>,
+    in_flight: HashMap<String, usize>,
+    tries: JoinSet<(String, Vec<i64>)>,
     started: Instant,
 }
 
@@ -146,9 +150,6 @@ impl<S: Store + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
         };
         *begun = true;
         for Due { notices, to } in due {
-            if self.under_way.len() >= AT_ONCE * 4 || self.tries.len() >= AT_ONCE {
-                break;
-            }
             self.start(notices, to);
         }
         Ok(Ok(()))
@@ -164,10 +165,12 @@ impl<S: Store + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
             *known = (most, Bucket::new(most, at));
         }
         let Some(message) = message(&notices, &to, self.clock.now()) else { return };
+        let in_flight = self.in_flight.entry(to.channel.clone()).or_default();
         let ids: Vec<i64> = notices.iter().map(|n| n.id).collect();
-        if !known.1.take(at) {
+        if *in_flight >= AT_ONCE || !known.1.take(at) {
             return;
         }
+        *in_flight += 1;
         let attempts = notices.iter().map(|n| n.attempts).max().unwrap_or(0);
         self.under_way.extend(&ids);
         let (store, clock) = (self.store.clone(), self.clock.clone());
@@ -185,7 +188,7 @@ impl<S: Store + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
                 Ok(Err(error)) => tracing::warn!(%error, "a delivery cannot be noted: it is made again"),
                 Err(error) => tracing::error!(%error, "noting a delivery failed"),
             }
-            ids
+            (to.channel, ids)
         });
     }
 

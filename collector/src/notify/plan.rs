@@ -5,7 +5,7 @@ use crate::config::notify::{Cause, Notify, PriorityName, Recipient, Rule};
 use crate::react::WHO;
 use outband_schemas::Timestamp;
 use outband_store::{Notice, NoticeDraft, TicketRecord};
-use outband_ticket::{Action, State, Ticket, Transition, Visibility};
+use outband_ticket::{Action, Ticket, Transition, Visibility};
 use std::time::Duration;
 
 /// How long a ticket that is suppressed until nobody knows when is left alone before it is looked at again.
@@ -168,7 +168,7 @@ pub(super) fn judge(notice: &Notice, record: &TicketRecord, to: &Recipient, now:
     if let Some(held) = &ticket.suppressed
         && held.until.is_none_or(|until| until > now)
     {
-        if ticket.state == State::Closed {
+        if !ticket.is_open() {
             return Judged::Drop(format!("over before {} ended", held.by));
         }
         // It may be released before its time.

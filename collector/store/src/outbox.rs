@@ -171,7 +171,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     /// Puts a recipient's notices that are due and may go out together into one digest, unless one of theirs is still on its way.
     fn gather_digests(&self, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Pending notices whose time has come, the gravest first, then the oldest. All of a digest or none of it.
+    /// Pending notices whose time has come, at most `limit` of each channel, the gravest first, then the oldest. All of a digest or
+    /// none of it.
     fn due_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError>;
 
     /// Notes what became of a notice, for all notices that were sent together.

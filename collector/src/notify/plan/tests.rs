@@ -175,6 +175,8 @@ fn a_suppressed_ticket_is_told_when_its_window_ends() {
     assert_eq!(judge(&first, &record, &li, at(1)), Judged::Wait(at(61), "held by window 3".to_owned()));
     assert_eq!(judge(&first, &record, &li, at(61)), Judged::Wait(at(90), "held by window 3".to_owned()));
     assert_eq!(judge(&first, &record, &li, at(90)), Judged::Send);
+    let over = then(record.clone(), "wang", Action::Resolve { resolution: Resolution::Repaired }, 20);
+    assert!(matches!(judge(&first, &over, &li, at(21)), Judged::Drop(_)), "what is over before the window ends");
     let released = then(record, WHO, Action::Release, 30);
     assert_eq!(judge(&first, &released, &li, at(31)), Judged::Send);
 }

@@ -27,7 +27,11 @@ pub(super) fn check(to: &Email) -> Result<(), String> {
 pub(super) async fn send(to: &Email, message: &Message) -> Result<(), Refusal> {
     let mail = mail(to, message)?;
     let answer = transport(to)?.send(mail).await;
-    answer.map(drop).map_err(|e| Refusal { for_good: e.is_permanent(), after: None, why: chain(&e) })
+    answer.map(drop).map_err(|e| {
+        // A password that the server does not take is for an operator to set right; the mail can wait for that.
+        let login = e.status().is_some_and(|code| [530, 534, 535, 538].contains(&u16::from(code)));
+        Refusal { for_good: e.is_permanent() && !login, after: None, why: chain(&e) }
+    })
 }
 
 fn mail(to: &Email, message: &Message) -> Result<Mail, Refusal> {

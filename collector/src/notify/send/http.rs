@@ -53,8 +53,14 @@ pub(super) async fn post(request: RequestBuilder) -> Result<String, Refusal> {
 
 fn refused(status: StatusCode, headers: &HeaderMap) -> Refusal {
     let why = format!("HTTP {status}");
-    // A client's error stays one however often it is made; these three pass.
-    let passes = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    // A client's error stays one however often it is made; these pass, the first two once an operator gives us another secret.
+    let passes = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
     if status.is_client_error() && !passes.contains(&status) {
         return Refusal::for_good(why);
     }
@@ -100,8 +106,13 @@ mod tests {
     #[test]
     fn a_clients_error_is_for_good_and_a_servers_is_not() {
         let of = |status| refused(status, &HeaderMap::new()).for_good;
-        assert!(of(StatusCode::NOT_FOUND) && of(StatusCode::UNAUTHORIZED) && of(StatusCode::GONE));
-        assert!(!of(StatusCode::TOO_MANY_REQUESTS) && !of(StatusCode::SERVICE_UNAVAILABLE) && !of(StatusCode::FOUND));
+        assert!(of(StatusCode::NOT_FOUND) && of(StatusCode::BAD_REQUEST) && of(StatusCode::GONE));
+        assert!(
+            !of(StatusCode::UNAUTHORIZED)
+                && !of(StatusCode::TOO_MANY_REQUESTS)
+                && !of(StatusCode::SERVICE_UNAVAILABLE)
+                && !of(StatusCode::FOUND)
+        );
     }
 
     #[test]

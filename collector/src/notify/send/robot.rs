@@ -17,8 +17,8 @@ use std::time::Duration;
 /// WeCom takes no longer text, in bytes; the others take more.
 const LONGEST: usize = 2000;
 
-/// Codes that mean "not so fast": of DingTalk, WeCom, Feishu.
-const TOO_FAST: [i64; 5] = [130_101, 410_100, 45_009, 9499, 11_232];
+/// Codes that mean "not so fast": three of DingTalk, one of WeCom, one of Feishu.
+const TOO_FAST: [i64; 5] = [130_101, 410_100, 90_030, 45_009, 11_232];
 /// How long a robot that was too fast is left alone: the limits are by the minute.
 const COOL_DOWN: Duration = Duration::from_secs(60);
 
@@ -129,5 +129,76 @@ mod tests {
         // `hmac.new(f'{s}\n{secret}', digestmod=sha256)`, base64.
         assert_eq!(dingtalk_sign("SECabc", 1_577_262_236_757), "I5TKCOTTj6fad4sJ4q9RsIffw0PAChVQZQGTdtRbNEQ=");
         assert_eq!(feishu_sign("demo", 1_599_360_473), "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8=");
+    }
+
+    /// Answers one request with `answer`; gives back its first line and its body.
+    async fn one_request(listener: tokio::net::TcpListener, answer: &str) -> (String, Value) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut bytes = Vec::new();
+        loop {
+            stream.read_buf(&mut bytes).await.unwrap();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n")
+                && let Ok(json) = serde_json::from_str(body)
+            {
+                let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+                stream.write_all(response.as_bytes()).await.unwrap();
+                return (head.lines().next().unwrap().to_owned(), json);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn each_robot_gets_what_its_service_documents() {
+        use std::os::unix::fs::PermissionsExt;
+        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        std::fs::write(&file, "to/ken").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        for kind in ["dingtalk", "wecom", "feishu"] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let robot = Robot {
+                token_file: file.clone(),
+                secret_file: Some(file.clone()),
+                endpoint: Some(format!("http://{}/send", listener.local_addr().unwrap())),
+                ca_file: None,
+                per_minute: 20,
+            };
+            let message = message();
+            let sent = async {
+                match kind {
+                    "dingtalk" => dingtalk(&robot, &message).await,
+                    "wecom" => wecom(&robot, &message).await,
+                    _ => feishu(&robot, &message).await,
+                }
+            };
+            let answer = r#"{"errcode":0,"code":0}"#;
+            let (sent, (line, body)) = tokio::join!(sent, one_request(listener, answer));
+            sent.unwrap();
+            let content = |v: &Value| v["content"].as_str().unwrap_or_default().starts_with("【P1】工单 7");
+            match kind {
+                "dingtalk" => {
+                    assert!(
+                        line.starts_with("POST /send?access_token=to%2Fken&timestamp=1800000005000&sign="),
+                        "{line}"
+                    );
+                    assert!(body["msgtype"] == "text" && content(&body["text"]), "{body}");
+                }
+                "wecom" => {
+                    assert!(line.starts_with("POST /send?key=to%2Fken "), "{line}");
+                    assert!(body["msgtype"] == "text" && content(&body["text"]), "{body}");
+                }
+                _ => {
+                    assert!(line.starts_with("POST /send/to%2Fken "), "{line}");
+                    assert!(
+                        body["msg_type"] == "text" && body["content"]["text"].as_str().unwrap().contains("工单 7"),
+                        "{body}"
+                    );
+                    assert!(body["timestamp"] == "1800000005" && body["sign"].is_string(), "{body}");
+                }
+            }
+        }
     }
 }

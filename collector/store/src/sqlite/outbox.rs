@@ -15,6 +15,9 @@ use sha2::{Digest, Sha256};
 const COLUMNS: &str = "id, ticket, seq, step, cause, channel, recipient, lang, priority, subject, body, key, state, \
     attempts, made_at, next_try, settled_at, error, batch, digest";
 
+/// Due, to go out in a digest, and in none yet.
+const LOOSE: &str = "state = 'pending' AND digest AND batch IS NULL AND next_try <= ?1";
+
 impl Outbox for SqliteStore {
     fn begin_outbox(&self, instance: &str, at: Timestamp) -> Result<(), StoreError> {
         let instance = instance.to_owned();
@@ -38,6 +41,13 @@ impl Outbox for SqliteStore {
     }
 
     fn gather_digests(&self, now: Timestamp) -> Result<(), StoreError> {
+        // Mostly there is none, which a reader can say.
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM notice WHERE {LOOSE})");
+        let loose: bool = self
+            .read(|db| db.query_row(&sql, [now.as_millis()], |r| r.get(0)).during("looking for a digest to gather"))?;
+        if !loose {
+            return Ok(());
+        }
         self.inner.writer.write(move |db, _| gather(db, now))
     }
 
@@ -165,8 +175,8 @@ fn hex(digest: &[u8]) -> String {
 fn gather(db: &Connection, now: Timestamp) -> Result<(), StoreError> {
     let doing = "gathering a digest";
     let now = now.as_millis();
-    let loose = "state = 'pending' AND digest AND batch IS NULL AND next_try <= ?1";
-    let sql = format!("SELECT channel, recipient, group_concat(key) FROM notice WHERE {loose} GROUP BY channel, recipient");
+    let sql =
+        format!("SELECT channel, recipient, group_concat(key) FROM notice WHERE {LOOSE} GROUP BY channel, recipient");
     let groups: Vec<(String, String, String)> = db
         .prepare_cached(&sql)
         .and_then(|mut s| s.query_map([now], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.collect())
@@ -174,16 +184,19 @@ fn gather(db: &Connection, now: Timestamp) -> Result<(), StoreError> {
     for (channel, recipient, keys) in groups {
         // Of its members: other members, another digest.
         let key = hex(&Sha256::digest(keys));
-        let sql = format!("UPDATE notice SET batch = ?4 WHERE {loose} AND channel = ?2 AND recipient = ?3");
+        let sql = format!("UPDATE notice SET batch = ?4 WHERE {LOOSE} AND channel = ?2 AND recipient = ?3");
         db.execute(&sql, (now, channel, recipient, key)).during(doing)?;
     }
     Ok(())
 }
 
 fn due(db: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
+    // So many of each channel: one that has no room must not keep the others from being seen.
     let sql = format!(
-        "SELECT {COLUMNS} FROM notice WHERE state = 'pending' AND next_try <= ?1 AND (NOT digest OR batch IS NOT NULL)
-         ORDER BY priority, id LIMIT ?2"
+        "SELECT {COLUMNS} FROM (
+             SELECT *, row_number() OVER (PARTITION BY channel ORDER BY priority, id) AS place FROM notice
+             WHERE state = 'pending' AND next_try <= ?1 AND (NOT digest OR batch IS NOT NULL))
+         WHERE place <= ?2 ORDER BY priority, id"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut due = collect(db, &sql, vec![now.as_millis().into(), limit.into()])?;

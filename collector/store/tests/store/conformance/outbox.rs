@@ -19,6 +19,7 @@ pub(crate) fn all<S: Store + Outbox>() -> Vec<Behaviour<S>> {
         a_replayed_notice_is_due_again_under_its_key,
         a_digest_keeps_its_members,
         the_gravest_are_due_first,
+        a_channel_with_much_to_send_hides_no_other,
         settled_notices_expire_and_pending_ones_stay,
         notices_page_newest_first_by_ticket_and_state,
     ]
@@ -159,6 +160,14 @@ fn the_gravest_are_due_first<S: Store + Outbox>(store: &S) {
     made(store, vec![draft(1, "li"), urgent]);
     let tickets: Vec<u64> = store.due_notices(at(5), 1).unwrap().iter().map(|n| n.draft.ticket.0).collect();
     assert_eq!(tickets, [2]);
+}
+
+fn a_channel_with_much_to_send_hides_no_other<S: Store + Outbox>(store: &S) {
+    let mut drafts: Vec<NoticeDraft> = (1..=20).map(|n| draft(n, "li")).collect();
+    drafts.push(NoticeDraft { channel: "hook".to_owned(), ..draft(21, "desk") });
+    made(store, drafts);
+    let due = store.due_notices(at(5), 3).unwrap();
+    assert_eq!(due.iter().map(|n| n.draft.ticket.0).collect::<Vec<_>>(), [1, 2, 3, 21]);
 }
 
 fn settled_notices_expire_and_pending_ones_stay<S: Store + Outbox>(store: &S) {
