@@ -32,6 +32,12 @@ pub(super) fn fire(record: &TicketRecord, terms: &Terms, now: Timestamp) -> Sett
             note(&mut ticket, &mut log, action, format!("due {}", lapse.due), now);
         }
     }
+    if ticket.state != State::Closed {
+        for step in sla::steps(&terms.policy, &terms.calendar, &record.log, now).into_iter().filter(|s| s.at <= now) {
+            let action = Action::Step { target: step.target, cycle: step.cycle, level: step.level };
+            note(&mut ticket, &mut log, action, format!("due {}", step.at), now);
+        }
+    }
     let next = next(ticket.state, &log, terms, now);
     let transitions = log.split_off(known);
     let expected_revision = Some(record.ticket.revision);

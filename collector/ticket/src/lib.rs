@@ -3,10 +3,11 @@
 //!
 //! Read in this order: [`ticket`] (what is kept), [`action`] and [`log`] (how it
 //! came about), [`state`] (the one table of moves), [`priority`], [`calendar`]
-//! (business time), [`policy`] (what is promised), [`sla`] (the clocks).
+//! (business time), [`policy`] (what is promised), [`sla`] (the clocks), [`escalation`].
 
 pub mod action;
 pub mod calendar;
+pub mod escalation;
 pub mod log;
 pub mod policy;
 pub mod priority;

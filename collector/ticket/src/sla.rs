@@ -71,6 +71,19 @@ pub struct Lapse {
     pub due: Timestamp,
 }
 
+/// A step of an escalation that falls due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepDue {
+    /// Of which clock.
+    pub target: Target,
+    /// Of which run of it.
+    pub cycle: u32,
+    /// The level.
+    pub level: u32,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// The policy that is in force for a ticket at `now`.
 pub fn policy<'a>(policies: &'a Policies, log: &[Transition], now: Timestamp) -> &'a SlaPolicy {
     course::policy(policies, log, now)
@@ -147,7 +160,49 @@ fn is_logged(log: &[Transition], lapse: &Lapse) -> bool {
     })
 }
 
-/// When the next clock runs out, as far as the log tells: now or earlier where a breach is not logged yet; `None` where no clock runs.
+/// The steps of escalations that the log does not hold yet, past and to come. A clock that is met has none any more, one that is paused
+/// none yet; who acknowledges stops all that come after.
+pub fn steps(policies: &Policies, calendars: &Calendars, log: &[Transition], now: Timestamp) -> Vec<StepDue> {
+    let mut all = Vec::new();
+    for spec in policy(policies, log, now).clocks.iter().filter(|spec| !spec.steps.is_empty()) {
+        let Some(course) = course::follow(policies, &spec.name, log, now) else { continue };
+        let Some(cycle) = course.cycles.last().filter(|c| c.met.is_none() && !course.paused()) else { continue };
+        let (Some(term), false) = (course.term(cycle), is_acknowledged(log, cycle.start, now)) else { continue };
+        let (hours, pauses) = (course.hours(calendars, term.hours), course.spans());
+        let allowed = match term.allowance {
+            Allowance::Within(time) => Some(time),
+            Allowance::BusinessDays(_) => {
+                course.due(calendars, cycle, term).map(|due| hours.elapsed(cycle.start, due, &pauses))
+            }
+        };
+        let Some(allowed) = allowed else { continue };
+        for step in &spec.steps {
+            let Some(at) = step.when.moment(hours, cycle.start, allowed, &pauses) else { continue };
+            let due = StepDue { target: spec.name.clone(), cycle: cycle.number, level: step.level, at };
+            if !is_taken(log, &due, cycle.start) {
+                all.push(due);
+            }
+        }
+    }
+    all.sort_by(|a, b| (a.at, a.level).cmp(&(b.at, b.level)));
+    all
+}
+
+fn is_acknowledged(log: &[Transition], since: Timestamp, now: Timestamp) -> bool {
+    log.iter().any(|e| matches!(e.action, Action::Acknowledge { .. }) && e.at >= since && e.at <= now)
+}
+
+/// A step is taken once a run, unless a change had the run begin anew.
+fn is_taken(log: &[Transition], due: &StepDue, since: Timestamp) -> bool {
+    log.iter().any(|entry| {
+        entry.at >= since
+            && matches!(&entry.action, Action::Step { target, cycle, level }
+                if (target, *cycle, *level) == (&due.target, due.cycle, due.level))
+    })
+}
+
+/// When the next clock runs out or the next step of an escalation falls due, as far as the log tells: now or earlier where that is not logged
+/// yet; `None` where no clock runs.
 pub fn next_due(policies: &Policies, calendars: &Calendars, log: &[Transition], now: Timestamp) -> Option<Timestamp> {
     let all = runs(policies, calendars, log, now).into_iter();
     let pending = all.filter_map(|c| match c.breached_at {
@@ -157,7 +212,7 @@ pub fn next_due(policies: &Policies, calendars: &Calendars, log: &[Transition], 
         None if c.status == ClockStatus::Running => c.due,
         None => None,
     });
-    pending.min()
+    pending.chain(steps(policies, calendars, log, now).into_iter().map(|step| step.at)).min()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A clock as data: what starts it, what stops it, what pauses it, and how much time it allows.
 
 use super::Allowance;
+use crate::escalation::Step;
 use crate::{Action, Milestone, Priority, State, Transition, Visibility};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -183,6 +184,9 @@ pub struct ClockSpec {
     pub calendar: Option<String>,
     /// What each priority is promised. One that is missing has no such clock.
     pub targets: BTreeMap<Priority, Term>,
+    /// Who is told when, before and after it is due.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
 }
 
 impl ClockSpec {
@@ -210,6 +214,7 @@ impl ClockSpec {
             pauses: BTreeSet::from([State::WaitingForCustomer]),
             calendar: None,
             targets: BTreeMap::new(),
+            steps: Vec::new(),
         }
     }
 

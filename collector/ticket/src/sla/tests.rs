@@ -448,3 +448,45 @@ proptest! {
         prop_assert!(false, "the deadlines of a ticket that nobody moves never end");
     }
 }
+
+fn escalating() -> Policies {
+    use crate::escalation::{Step, When};
+    let step = |level, when| Step { level, when, to: vec!["duty".to_owned()], each: Duration::ZERO };
+    let mut repair = ClockSpec::named(Target::REPAIR).with(&Priority::ALL, Hours::Always, minutes(100));
+    repair.steps = vec![
+        step(1, When::Percent(50)),
+        step(2, When::Before(Duration::from_secs(600))),
+        step(3, When::After(Duration::from_secs(600))),
+    ];
+    named("default", 1, vec![repair], Rebase::Creation).into()
+}
+
+fn levels(story: &Story, minute: i64) -> Vec<(u32, Timestamp)> {
+    steps(&escalating(), &business(), &story.log, t(minute)).into_iter().map(|s| (s.level, s.at)).collect()
+}
+
+#[test]
+fn steps_are_taken_once_and_in_their_order() {
+    let story = Story::opened(Priority::P2);
+    assert_eq!(levels(&story, 1), [(1, t(50)), (2, t(90)), (3, t(110))]);
+    let story = story.then(50, Action::Step { target: Target::REPAIR, cycle: 1, level: 1 });
+    assert_eq!(levels(&story, 51), [(2, t(90)), (3, t(110))]);
+    assert_eq!(next_due(&escalating(), &business(), &story.log, t(51)), Some(t(90)));
+}
+
+#[test]
+fn an_acknowledgement_stops_the_steps_that_come_after_and_so_does_the_repair() {
+    let story = Story::opened(Priority::P2).then(60, Action::Acknowledge { level: 1 });
+    assert_eq!(levels(&story, 61), []);
+    assert_eq!(levels(&Story::opened(Priority::P2).then(60, repaired()), 61), []);
+}
+
+#[test]
+fn a_pause_puts_off_the_steps_and_a_worse_priority_begins_them_anew() {
+    let story = Story::opened(Priority::P2).then(0, assign()).then(10, Action::WaitForCustomer);
+    assert_eq!(levels(&story, 11), []);
+    assert_eq!(levels(&story.then(30, Action::Resume), 31)[0], (1, t(70)));
+    let worse = Action::Prioritise { priority: Priority::P1, rebase: Rebase::Change };
+    let story = Story::opened(Priority::P2).then(50, Action::Step { target: Target::REPAIR, cycle: 1, level: 1 });
+    assert_eq!(levels(&story.then(60, worse), 61)[0], (1, t(110)));
+}
