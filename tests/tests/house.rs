@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio", &["outband-agent", "outband-bmc", "outband-collector", "outband-cli"]),
     ("rusqlite", &["outband-spool", "outband-store"]),
-    ("reqwest", &["outband-bmc"]),
+    ("reqwest", &["outband-bmc", "outband-collector"]),
     ("tonic", &["outband-proto", "outband-agent", "outband-collector", "outband-cli"]),
 ];
 
