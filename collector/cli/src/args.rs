@@ -194,16 +194,6 @@ Examples:
         #[arg(long)]
         confirm: bool,
     },
-    /// The collector's time, by which clocks count
-    ///
-    /// It goes on by itself. When somebody sets the wall clock of the collector's machine by more than 5 s, the collector does
-    /// not follow, unless the clock was set from the network.
-    #[command(after_help = "Examples:\n  outband time              the time, and by how much the wall clock is off where it is not followed\n  outband time --confirm    the wall clock is right: follow it (an operator's or an admin's token)")]
-    Time {
-        /// The wall clock of the collector's machine is right: follow it
-        #[arg(long)]
-        confirm: bool,
-    },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  outband completions bash > ~/.local/share/bash-completion/completions/outband")]
     Completions {
@@ -526,15 +516,6 @@ pub(crate) enum TicketsCommand {
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },
-    /// How its clocks were counted: every span, pause and reason, so that the sum can be redone
-    #[command(after_help = "Examples:\n  outband tickets sla 12                 what was counted, and what was not\n  outband tickets sla 12 --at 2d         as it stood two days ago\n  outband tickets sla 12 -o csv          the counted spans for a spreadsheet: their sum is the time used")]
-    Sla {
-        /// The ticket's number
-        number: String,
-        /// For which moment: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago; now where it is left out
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
-    },
     /// Give it to somebody (stops the respond clock)
     Assign {
         #[command(flatten)]
@@ -586,6 +567,33 @@ pub(crate) enum TicketsCommand {
     Reopen {
         #[command(flatten)]
         ticket: MoveArgs,
+    },
+    /// The work goes on in another ticket; this one is closed
+    Merge {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// The other ticket's number
+        into: String,
+    },
+    /// It is a part of a larger incident
+    Parent {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// The number of that incident's ticket; `none`: of none any more
+        parent: String,
+    },
+    /// It has to do with another ticket
+    Link {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// The other ticket's number
+        to: String,
+        /// How: related, duplicate, caused_by, follows_up
+        #[arg(long, default_value = "related")]
+        kind: String,
+        /// It does not after all
+        #[arg(long)]
+        undo: bool,
     },
     /// Say something on it
     Comment {
