@@ -89,6 +89,7 @@ fn any_calendar() -> impl Strategy<Value = (CalendarSpec, i64)> {
 }
 
 /// Runs a property over the calendars asked for, and says how many they were.
+#[allow(clippy::explicit_write, reason = "what eprintln prints is captured")]
 fn for_all<S: Strategy>(salt: u8, strategy: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let cases = number("OUTBAND_CALENDARS", 2000);
     let mut seed = [salt; 32];

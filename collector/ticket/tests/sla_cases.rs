@@ -35,6 +35,7 @@ fn read(path: &Path) -> Value {
 }
 
 /// Says it whether or not output is captured: the number of cases run is the point.
+#[allow(clippy::explicit_write, reason = "what eprintln prints is captured")]
 fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }
