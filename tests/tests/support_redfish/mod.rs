@@ -161,11 +161,17 @@ pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize, later: u
     bmc.close().await.map_err(|e| format!("close: {e}"))?;
     told.full_cost = Cost::new(tree, service.requests(), stats.bytes_received, service.connections());
     let mut bmc = connect().await?;
-    while more && later > 0 {
-        let polled = bmc.poll(Section::Inventory, None, &Wall).await.map_err(|e| format!("inventory: {e}"))?;
-        told.later.extend(polled.observations);
-        more = polled.more.is_some();
-        told.portions += 1;
+    // What the inventory put off is told by the polls that go on with it; another client comes to the same place.
+    if more && later > 0 {
+        let mut going_on = false;
+        while more {
+            let polled = bmc.poll(Section::Inventory, None, &Wall).await.map_err(|e| format!("inventory: {e}"))?;
+            more = polled.more.is_some();
+            told.portions += 1;
+            if std::mem::replace(&mut going_on, true) {
+                told.full.push((Section::Inventory, polled.observations));
+            }
+        }
     }
     for number in 0..SETTLED + steady {
         let (before, bytes) = (service.requests().len(), bmc.stats().bytes_received);
