@@ -62,7 +62,8 @@ pub(crate) fn num(value: &Value) -> Option<f64> {
     }
 }
 
-fn leading(text: &str) -> Option<f64> {
+/// The number that a text begins with.
+pub(crate) fn leading(text: &str) -> Option<f64> {
     let text = text.trim_start();
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let digits = unsigned.len() - unsigned.trim_start_matches(|c: char| c.is_ascii_digit()).len();

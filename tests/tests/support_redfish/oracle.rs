@@ -1,6 +1,6 @@
 //! Whether what is told can be derived from what is there: no value, state, text or time may be invented.
 
-use super::items::num;
+use super::items::{leading, num};
 use super::tree::{Tree, loosely};
 use outband_schemas::{
     Inventory, LogEvent, Observation, Part, Quality, Reading, SensorKind, Severity, State, Suspicion, Thresholds,
@@ -143,6 +143,7 @@ impl Scalars {
         };
         for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'))) {
             self.plain.extend(word.parse::<f64>().ok());
+            self.leading.extend(leading(word));
         }
         let plain = text.replace("\\\"", "\"").replace("\\/", "/").replace("\\\\", "\\");
         self.texts.extend(plain.split('"').map(clean));
@@ -196,7 +197,7 @@ impl Scalars {
             "switched off" => self.holds("Disabled") || self.holds("false"),
             "no transceiver" => self.holds("Absent"),
             "no signal" => self.holds("false"),
-            _ => part.starts_with("the same drive as /redfish/"),
+            _ => part.starts_with("the same drive as "),
         };
         let counted =
             || part.strip_suffix(" members").and_then(|n| n.parse().ok()).is_some_and(|n| self.lengths.contains(&n));
