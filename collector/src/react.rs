@@ -81,6 +81,18 @@ pub fn react<E: From<Rejected>>(
     Ok(pen.done())
 }
 
+/// Closes a ticket that was merged into another.
+pub fn merged(ticket: &Ticket, at: Timestamp) -> Result<Option<TicketWrite>, Rejected> {
+    let Some(into) = ticket.merged_into.filter(|_| ticket.state != State::Closed) else { return Ok(None) };
+    let mut pen = Pen::new(ticket, at);
+    let why = format!("merged into {into}");
+    if ticket.is_open() {
+        pen.act(&why, Action::Resolve { resolution: Resolution::Merged })?;
+    }
+    pen.act(&why, Action::Close)?;
+    Ok(pen.done())
+}
+
 /// How urgent an incident is.
 pub fn priority(incident: &Incident, context: &Context) -> Priority {
     let impact = match (incident.level, incident.predicted) {

@@ -20,6 +20,10 @@ pub(crate) struct View {
     cause: String,
     fault: String,
     root_cause: String,
+    parent: String,
+    merged_into: String,
+    links: Vec<String>,
+    suppressed_by: String,
     predicted: bool,
     reason: String,
     evidence: Vec<Evidence>,
@@ -300,6 +304,10 @@ impl Document for View {
             (Word::Reason, &self.reason),
             (Word::Assignee, &self.assignee),
             (Word::RootCause, &self.root_cause),
+            (Word::Parent, &self.parent),
+            (Word::MergedInto, &self.merged_into),
+            (Word::Links, &self.links.join(", ")),
+            (Word::Quiet, &self.suppressed_by),
             (Word::Resolution, &self.resolution),
         ] {
             if !text.is_empty() {
@@ -356,6 +364,10 @@ impl From<wire::Ticket> for View {
             cause: t.cause,
             fault: t.fault,
             root_cause: t.root_cause,
+            parent: t.parent,
+            merged_into: t.merged_into,
+            links: t.links.into_iter().map(|l| format!("{} {}", l.kind, l.to)).collect(),
+            suppressed_by: t.suppressed_by,
             predicted: t.predicted,
             reason: t.reason,
             evidence: t

@@ -56,6 +56,18 @@ pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Err
             };
             transition(context, ticket, "resolve", |r| TransitionTicketRequest { detail: detail.to_owned(), ..r }).await
         }
+        C::Merge { ticket, into } => {
+            transition(context, ticket, "merge", |r| TransitionTicketRequest { detail: name::ticket(&into), ..r }).await
+        }
+        C::Parent { ticket, parent } if parent == "none" => transition(context, ticket, "unparent", |r| r).await,
+        C::Parent { ticket, parent } => {
+            transition(context, ticket, "parent", |r| TransitionTicketRequest { detail: name::ticket(&parent), ..r })
+                .await
+        }
+        C::Link { ticket, to, kind, undo } => {
+            let action = format!("{}:{kind}", if undo { "unlink" } else { "link" });
+            transition(context, ticket, &action, |r| TransitionTicketRequest { detail: name::ticket(&to), ..r }).await
+        }
         C::Start { ticket } => transition(context, ticket, "start", |r| r).await,
         C::WaitCustomer { ticket } => transition(context, ticket, "wait_for_customer", |r| r).await,
         C::WaitParts { ticket } => transition(context, ticket, "wait_for_parts", |r| r).await,

@@ -131,6 +131,10 @@ words! {
     Ended "ENDED" "结束",
     Zone "TIME ZONE" "时区",
     NoTicketFor "NO TICKET" "未开工单原因",
+    Parent "PART OF" "所属事件",
+    MergedInto "MERGED INTO" "合并至",
+    Links "LINKS" "关联工单",
+    Quiet "NO PAGES" "静默原因",
     // sections of a sheet
     Clocks "Clocks" "SLA 时钟",
     Comments "Comments" "备注",

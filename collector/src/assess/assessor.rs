@@ -4,18 +4,19 @@ mod answer;
 mod firmware;
 mod fold;
 
-use super::draft::Draft;
+use super::draft::{self, Draft};
 use super::identity::Servers;
 use super::live::{Live, same};
 use super::rebuild::{self, pages};
 use super::{Error, Terms, verdict};
 use crate::maintenance::Windows;
+use crate::react;
 use crate::topology::Topology;
 use firmware::Firmware;
 use fold::Running;
 use outband_health::rule::{self, Rule};
 use outband_health::window::{Hosted, Origin};
-use outband_health::{FoldingConfig, Health, Incident, IncidentChange, IncidentKey, RuleConfig, What, score};
+use outband_health::{FoldingConfig, Health, Incident, IncidentKey, RuleConfig, score};
 use outband_proto::convert::decode_set;
 use outband_schemas::{AgentId, ComponentClass, Observation, ObservationSet, Section, ServerId, SiteId, Timestamp};
 use outband_store::maintenance::Maintenance;
@@ -119,6 +120,9 @@ impl<S: Store + Maintenance> Assessor<S> {
             assessor.change = assessor.change.max(record.change);
             assessor.tickets.insert(record.ticket.number, record);
         }
+        // Those that were merged in the moment before a crash are still to be closed.
+        let merged = assessor.tickets.values().filter(|r| r.ticket.merged_into.is_some()).map(|r| r.change).min();
+        assessor.change = merged.map_or(assessor.change, |change| change - 1);
         for agent in assessor.store.agents()? {
             assessor.agents.insert(agent.agent.clone(), agent);
         }
@@ -181,6 +185,14 @@ impl<S: Store + Maintenance> Assessor<S> {
         let changed: Vec<TicketRecord> = pages(|page: &Page| self.store.tickets(&filter, page))?;
         for record in changed {
             self.change = self.change.max(record.change);
+            let record = match react::merged(&record.ticket, now)? {
+                Some(write) => {
+                    let record = draft::after(Some(&record), &write);
+                    draft.ticket(write);
+                    record
+                }
+                None => record,
+            };
             self.heed(&record, draft, now)?;
             self.remember(record);
         }
@@ -202,9 +214,7 @@ impl<S: Store + Maintenance> Assessor<S> {
         let number = Some(record.ticket.number.0);
         let Some(incident) = live.incidents.iter().find(|i| i.ticket == number) else { return Ok(()) };
         if let Some(incident) = verdict::heed(incident, record) {
-            let change = IncidentChange { incident, what: What::Noted };
-            live.take(&change);
-            draft.incident(&change);
+            self.put(incident, draft);
         }
         Ok(())
     }
@@ -247,7 +257,11 @@ impl<S: Store + Maintenance> Assessor<S> {
                 self.recall_host(record, &mut live);
             }
             for incident in self.waiting.remove(server).unwrap_or_default() {
-                live.incidents.push(self.recall_verdict(incident)?);
+                let incident = self.recall_verdict(incident)?;
+                if incident.hold.is_some() {
+                    self.held.insert(incident.key.clone());
+                }
+                live.incidents.push(incident);
             }
             self.live.insert(server.clone(), live);
         }

@@ -1,6 +1,6 @@
 //! What people said of an incident by moving its ticket. Pure.
 
-use outband_health::{Incident, Stage, Verdict};
+use outband_health::{Hold, Incident, Stage, Verdict};
 use outband_schemas::Timestamp;
 use outband_store::TicketRecord;
 use outband_ticket::{Action, Resolution, State};
@@ -8,6 +8,14 @@ use outband_ticket::{Action, Resolution, State};
 /// The incident after what its ticket says now; `None` where they agree.
 pub(super) fn heed(incident: &Incident, record: &TicketRecord) -> Option<Incident> {
     let ticket = &record.ticket;
+    // The work goes on in another ticket: it is a part of that.
+    if let (Some(into), State::Resolved | State::Closed, Stage::Open | Stage::Verifying { .. }) =
+        (ticket.merged_into, ticket.state, &incident.stage)
+    {
+        let hold = Some(Hold::Folded { into: into.0 });
+        let follows = Some(ticket.number.0);
+        return Some(Incident { stage: Stage::Open, ticket: None, hold, follows, ..incident.clone() });
+    }
     let alarm = ticket.resolution == Some(Resolution::FalseAlarm);
     let said = match (ticket.state, &incident.stage) {
         (_, Stage::Ended { .. } | Stage::Pending) => return None,

@@ -1,6 +1,7 @@
 //! Tickets and their clocks. The clocks are computed for the moment of the answer.
 
 mod convert;
+mod relate;
 
 use crate::audit::{self, Caller};
 use crate::query::page::Pager;
@@ -27,6 +28,8 @@ use tonic::{Request, Response, Status};
 
 /// How often a change is tried anew when the collector itself changed the ticket in between.
 const TRIES: usize = 5;
+/// So many parents of a parent are looked at.
+const ANCESTORS: usize = 32;
 /// The longest comment or reason, in bytes.
 const MAX_TEXT: usize = 16 << 10;
 /// Rows a turn when a watcher reads what changed.
@@ -79,8 +82,11 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
             etag: &r.etag,
             request_id: &r.request_id,
             why: text("why", &r.why)?,
-            action: action(&r)?,
+            action: relate::action(&r).unwrap_or_else(|| action(&r))?,
         };
+        if let Some(to) = relate::other(&wish.action) {
+            self.relate(&wish.action, wish.number, to, &caller.principal).await?;
+        }
         let answer = |ticket| TransitionTicketResponse { ticket: Some(ticket) };
         Ok(Response::new(self.change(&caller, &wish, &r, answer).await?))
     }
@@ -134,6 +140,29 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         let record = self.ask(move |store| store.ticket(number)).await?;
         // Whether there is one that somebody may not see is not his to know.
         record.filter(|r| caller.sees(r.ticket.site.as_ref())).ok_or_else(|| no_such(number))
+    }
+
+    /// Whether a ticket may be tied to another: that has to be there, and no ticket is its own ancestor.
+    async fn relate(
+        &self,
+        action: &Action,
+        number: TicketNumber,
+        to: TicketNumber,
+        caller: &Principal,
+    ) -> Result<(), Status> {
+        let other = self.read(to, caller).await?.ticket;
+        if let Some(status) = relate::refuse(action, number, &other) {
+            return Err(status);
+        }
+        let mut above = other.parent.filter(|_| matches!(action, Action::Parent { .. }));
+        for _ in 0..ANCESTORS {
+            let Some(next) = above else { return Ok(()) };
+            if next == number {
+                return Err(invalid("detail", format!("{} belongs to this one already", name::ticket(to))));
+            }
+            above = self.ask(move |store| store.ticket(next)).await?.and_then(|record| record.ticket.parent);
+        }
+        Ok(())
     }
 
     /// Does to a ticket what is wished, together with the entry in the audit log. With an etag, only if the ticket is still

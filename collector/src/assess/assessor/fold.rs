@@ -13,7 +13,7 @@ use outband_health::{Fault, Hold, Incident, IncidentChange, IncidentKey, Stage, 
 use outband_schemas::{SiteId, Timestamp};
 use outband_store::maintenance::{Maintenance, WindowKind};
 use outband_store::{ServerRecord, Store, TicketWrite};
-use outband_ticket::{Action, Command, apply};
+use outband_ticket::{Action, Command, TicketNumber, apply};
 use std::time::Duration;
 pub(super) use storm::Running;
 
@@ -152,6 +152,16 @@ impl<S: Store + Maintenance> Assessor<S> {
             }
         }
         self.follow_storms(draft, now)?;
+        for incident in &open {
+            // Merged by a person into a ticket that is closed now.
+            if let Some(Hold::Folded { into }) = incident.hold
+                && !self.storms.values().any(|storm| storm.ticket == into)
+                && !self.tickets.contains_key(&TicketNumber(into))
+                && self.find(&incident.key, now)?.is_some_and(|i| i.hold == incident.hold)
+            {
+                self.release(incident, None, draft, now)?;
+            }
+        }
         for incident in &open {
             if let Some(Hold::Suppressed { by, until }) = &incident.hold
                 && self

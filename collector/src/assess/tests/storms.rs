@@ -83,6 +83,19 @@ impl Room {
         self.send_body(Section::Drives.lane(), body);
     }
 
+    fn move_ticket(&mut self, number: TicketNumber, action: Action) {
+        let record = self.store.ticket(number).unwrap().unwrap();
+        let command = Command { who: "ann".to_owned(), why: "because".to_owned(), action };
+        let transition = apply(&record.ticket, command, self.now).unwrap();
+        let write = TicketWrite {
+            ticket: record.ticket.after(&transition),
+            expected_revision: Some(record.ticket.revision),
+            transitions: vec![transition],
+        };
+        self.store.update_ticket(write).unwrap();
+        self.step();
+    }
+
     fn open(&self, fault: &str) -> Vec<TicketRecord> {
         self.tickets().into_iter().filter(|t| t.ticket.is_open() && t.ticket.fault == fault).collect()
     }
@@ -303,4 +316,36 @@ fn a_storm_that_a_person_calls_repaired_is_closed_when_its_members_are_well() {
     assert!(room.store.open_incidents().unwrap().iter().all(|i| i.stage != Stage::Open));
     assert_eq!(room.store.windows(true).unwrap(), []);
     assert_eq!(room.store.ticket(TicketNumber(2)).unwrap(), None);
+}
+
+#[test]
+fn a_merged_ticket_is_closed_and_its_incident_gets_another_one_only_if_it_outlives_the_ticket_that_it_went_into() {
+    let mut room = Room::new();
+    for _ in 0..4 {
+        room.later();
+        room.disk_of(0, false);
+        room.disk_of(1, false);
+    }
+    let (first, second) = (TicketNumber(1), TicketNumber(2));
+    room.move_ticket(second, Action::Merge { into: first });
+    let merged = room.store.ticket(second).unwrap().unwrap().ticket;
+    assert_eq!((merged.state, merged.resolution), (State::Closed, Some(Resolution::Merged)));
+    let held = |room: &Room| room.incidents(Fault::DiskFailure).iter().filter(|i| i.hold.is_some()).count();
+    assert_eq!(held(&room), 1);
+    room.restart();
+    for _ in 0..4 {
+        room.later();
+        room.disk_of(0, false);
+        room.disk_of(1, false);
+    }
+    assert_eq!((room.tickets().len(), held(&room)), (2, 1), "nothing new while the other is open");
+    room.move_ticket(first, Action::Resolve { resolution: Resolution::Repaired });
+    room.move_ticket(first, Action::Close);
+    for _ in 0..2 {
+        room.later();
+        room.disk_of(1, false);
+    }
+    let again = room.store.ticket(TicketNumber(3)).unwrap().unwrap().ticket;
+    assert_eq!(again.server, merged.server);
+    assert!(again.links.iter().any(|l| l.to == second), "{:?}", again.links);
 }

@@ -32,7 +32,8 @@ const ACTIONS: [Verb; 9] = [
 pub(super) fn action(request: &wire::TransitionTicketRequest) -> Result<Action, Status> {
     let verb = ACTIONS.into_iter().find(|v| v.as_str() == request.action).ok_or_else(|| {
         let words: Vec<&str> = ACTIONS.iter().map(|v| v.as_str()).collect();
-        invalid("action", format!("{:?} is none of {}", request.action, words.join(", ")))
+        let what = format!("{:?} is none of {}, {}", request.action, words.join(", "), super::relate::WORDS);
+        invalid("action", what)
     })?;
     let given = |field: &str, text: &str, what: &str| match text.trim() {
         "" => Err(invalid(field, format!("{} needs {what}", request.action))),
@@ -80,6 +81,14 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
         cause: ticket.rule.clone(),
         fault: ticket.fault.clone(),
         root_cause: ticket.root_cause.clone().unwrap_or_default(),
+        parent: ticket.parent.map(name::ticket).unwrap_or_default(),
+        merged_into: ticket.merged_into.map(name::ticket).unwrap_or_default(),
+        links: ticket
+            .links
+            .iter()
+            .map(|l| wire::Link { kind: l.kind.as_str().to_owned(), to: name::ticket(l.to) })
+            .collect(),
+        suppressed_by: ticket.suppressed.as_ref().map(|s| s.by.clone()).unwrap_or_default(),
         predicted: ticket.predicted,
         reason: ticket.reason.clone(),
         evidence: ticket
