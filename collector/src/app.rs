@@ -11,6 +11,7 @@ use crate::judgement::{Judgement, Terms};
 use crate::query::Desk;
 use crate::query::pulse::Pulse;
 use crate::serve::{self, Bound};
+use crate::service::{self, Service};
 use crate::token::{self, Role, Tokens};
 use crate::topology::{self, Topology};
 use crate::{assess, calendars, notify, record, tls, upkeep};
@@ -42,6 +43,9 @@ pub enum Error {
     /// The calendars that are kept.
     #[error(transparent)]
     Calendars(#[from] calendars::Error),
+    /// What is promised to whom.
+    #[error(transparent)]
+    Service(#[from] service::Error),
     /// Where servers stand.
     #[error(transparent)]
     Topology(#[from] topology::Error),
@@ -132,7 +136,7 @@ impl Collector {
         let identity = tls::load_or_make(&dir, &tls::server_names(&config.tls.server_names), clock.now())?;
 
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
-        let judgement = Judgement::new(terms(&config, &dir)?);
+        let judgement = Judgement::new(terms(&config, &dir, &store, clock.now())?);
         let hand = judgement.clone();
         let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone());
         let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
@@ -206,7 +210,7 @@ impl Collector {
     /// Takes over another config and the tokens as they are on disk now. What needs a restart is named in the log and left
     /// as it is.
     pub fn reload(&mut self, config: Config) -> Result<(), Error> {
-        let terms = terms(&config, &self.dir)?;
+        let terms = terms(&config, &self.dir, &self.store, self.desk.now())?;
         let tokens = Tokens::load_or_make(&self.dir)?;
         self.judgement.replace(terms);
         self.desk.answer_anew();
@@ -254,8 +258,11 @@ impl Collector {
 }
 
 /// What is judged and promised by, with the calendars that are kept and the files that the config names.
-fn terms(config: &Config, dir: &DataDir) -> Result<Terms, Error> {
+fn terms(config: &Config, dir: &DataDir, store: &SqliteStore, now: Timestamp) -> Result<Terms, Error> {
     let terms = Terms::try_from(config)?.with_calendars(calendars::in_force(dir)?);
+    let service = config.service.file.as_deref().map(Service::load).transpose()?.unwrap_or_default();
+    let revisions = service::keep_revisions(store, &service, now)?;
+    let terms = terms.with_service(service, revisions);
     Ok(match &config.topology.file {
         Some(file) => terms.with_topology(Topology::load(file)?),
         None => terms,

@@ -1,9 +1,10 @@
 //! What is judged and promised by, in one place for the loop that assesses and for those who answer operators.
 
 use crate::config::Config;
+use crate::service::Service;
 use crate::topology::Topology;
 use outband_health::{FoldingConfig, RuleConfig};
-use outband_ticket::{Calendar, CalendarError, Calendars, Policies};
+use outband_ticket::{Calendar, CalendarError, Calendars, Policies, SlaPolicy};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +22,8 @@ pub struct Terms {
     pub folding: FoldingConfig,
     /// Where servers stand.
     pub topology: Arc<Topology>,
+    /// Who bought what for which servers.
+    pub service: Arc<Service>,
 }
 
 impl TryFrom<&Config> for Terms {
@@ -33,6 +36,7 @@ impl TryFrom<&Config> for Terms {
             calendar: config.sla.calendar()?.into(),
             folding: config.folding.clone(),
             topology: Arc::default(),
+            service: Arc::default(),
         })
     }
 }
@@ -45,6 +49,13 @@ impl Terms {
         Self { calendar: Calendars::new(usual, named), ..self }
     }
 
+    /// These terms, with contracts and every revision of what their packages promise or promised.
+    #[must_use]
+    pub fn with_service(self, service: Service, revisions: Vec<SlaPolicy>) -> Self {
+        let policy = Policies::new(self.policy.usual().clone(), revisions);
+        Self { policy, service: Arc::new(service), ..self }
+    }
+
     /// These terms, for servers that stand there.
     #[must_use]
     pub fn with_topology(self, topology: Topology) -> Self {
@@ -55,7 +66,8 @@ impl Terms {
 impl Terms {
     /// A text that changes whenever a clock might be counted otherwise: other promises, another calendar, other zone data.
     pub fn print(&self) -> String {
-        let all = format!("{:?} {:?} {}", self.policy, self.calendar, outband_ticket::calendar::tzdb_version());
+        let tzdb = outband_ticket::calendar::tzdb_version();
+        let all = format!("{:?} {:?} {:?} {tzdb}", self.policy, self.calendar, self.service.contracts);
         Sha256::digest(all).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 }

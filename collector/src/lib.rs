@@ -23,6 +23,7 @@ pub mod record;
 pub mod rights;
 pub mod run;
 pub mod serve;
+pub mod service;
 pub mod tls;
 pub mod token;
 pub mod topology;

@@ -65,6 +65,7 @@ impl Room {
             calendar: Calendar::always().into(),
             folding: FoldingConfig::default(),
             topology: std::sync::Arc::default(),
+            service: std::sync::Arc::default(),
         };
         Self { _dir: dir, store, assessor: None, terms, epoch, next: BTreeMap::new(), now }
     }

@@ -11,7 +11,7 @@ use outband_health::{FoldingConfig, RuleConfig};
 use outband_store::Retention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use sla::Sla;
+use sla::{Contracts, Sla};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -70,6 +70,8 @@ pub struct Config {
     /// When many incidents are told as one ticket with their common cause.
     #[schemars(schema_with = "folding_schema")]
     pub folding: FoldingConfig,
+    /// Customers, contracts and packages.
+    pub service: Contracts,
     /// Where servers stand and what feeds them.
     pub topology: Where,
     /// Who is told what, on which channel, when.

@@ -32,6 +32,15 @@ pub struct Sla {
     pub targets: BTreeMap<PriorityKey, Promised>,
 }
 
+/// Customers, contracts and packages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Contracts {
+    /// A TOML file with `customers`, `packages` and `contracts`: what tickets of which servers are promised. Tickets that no contract
+    /// covers have the promises of `[sla]`.
+    pub file: Option<std::path::PathBuf>,
+}
+
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +100,13 @@ impl Promised {
 /// `15m`, or `2 business days`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Within(Allowance);
+
+impl Within {
+    /// As clocks have it.
+    pub fn allowance(self) -> Allowance {
+        self.0
+    }
+}
 
 impl FromStr for Within {
     type Err = String;

@@ -89,11 +89,14 @@ impl<S: Store + Deadlines> Watch<S> {
         let changed = self.store.tickets(&filter, &Page::first(PORTION))?;
         let Some(last) = changed.rows.last() else { return Ok(false) };
         let indexed = Indexed { change: last.change, ..self.indexed.clone() };
-        let look = |r: &outband_store::TicketRecord| {
-            let next = fire::next(r.ticket.state, &r.log, terms, now);
-            Settled { ticket: r.ticket.number, next, write: None }
-        };
-        self.store.settle(changed.rows.iter().map(look).collect(), Some(indexed.clone()))?;
+        let mut found = Vec::with_capacity(changed.rows.len());
+        for record in &changed.rows {
+            let bought = !terms.service.contracts.is_empty();
+            let server = if bought { self.store.server(&record.ticket.server)? } else { None };
+            found.push(fire::entitle(record, server.as_ref(), terms, now));
+        }
+        // One that was changed meanwhile comes again, as its change does.
+        self.store.settle(found, Some(indexed.clone()))?;
         self.indexed = indexed;
         Ok(changed.next.is_some())
     }

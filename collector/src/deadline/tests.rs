@@ -191,3 +191,51 @@ fn a_clock_that_is_met_in_the_moment_in_which_it_is_due_is_no_breach() {
     house.act(number, Action::Assign { to: "li".to_owned() }, at(900));
     assert_eq!(settle(&mut watch, &house.terms, at(901)), 0);
 }
+
+fn bought(house: &House, package: &str, within: &str) -> Arc<Terms> {
+    let text = format!(
+        "[customers.a]\nname = 'A'
+         [contracts.c]\ncustomer = 'a'\npackage = '{package}'\nfrom = '2027-01-01'\nuntil = '2027-12-31'\nsites = ['dc1']
+         [packages.{package}]\nclocks = [{{ name = 'repair', targets = {{ P2 = '{within}' }} }}]"
+    );
+    let service = crate::service::Service::parse(&text).unwrap();
+    let revisions = crate::service::keep_revisions(&house.store, &service, at(0)).unwrap();
+    Arc::new(Terms::clone(&house.terms).with_service(service, revisions))
+}
+
+fn promised(house: &House, number: TicketNumber) -> Option<(String, u32)> {
+    house.store.ticket(number).unwrap().unwrap().ticket.policy.map(|p| (p.name, p.revision))
+}
+
+#[test]
+fn a_new_ticket_names_what_its_contract_promises_and_keeps_it() {
+    let house = House::new();
+    let number = house.tickets(1, 0)[0];
+    let mut watch = house.watch();
+    let terms = bought(&house, "gold", "10m");
+    settle(&mut watch, &terms, at(1));
+    settle(&mut watch, &terms, at(2));
+    assert_eq!(promised(&house, number), Some(("gold".to_owned(), 1)));
+    assert_eq!(house.store.ticket(number).unwrap().unwrap().log.len(), 2);
+    // The package is edited: the ticket keeps what it was promised.
+    let terms = bought(&house, "gold", "1m");
+    assert_eq!(settle(&mut watch, &terms, at(599)), 0);
+    assert_eq!(promised(&house, number), Some(("gold".to_owned(), 1)));
+    assert_eq!(settle(&mut watch, &terms, at(601)), 1);
+    assert_eq!(house.breaches(number), [("breach:repair".to_owned(), at(601))]);
+}
+
+#[test]
+fn a_ticket_that_comes_under_another_package_keeps_its_pauses() {
+    let house = House::new();
+    let number = house.tickets(1, 0)[0];
+    let mut watch = house.watch();
+    settle(&mut watch, &bought(&house, "silver", "20m"), at(1));
+    house.act(number, Action::Assign { to: "li".to_owned() }, at(60));
+    house.act(number, Action::WaitForCustomer, at(120));
+    house.act(number, Action::Resume, at(420));
+    let terms = bought(&house, "gold", "10m");
+    assert_eq!(settle(&mut watch, &terms, at(430)), 0);
+    assert_eq!(promised(&house, number), Some(("gold".to_owned(), 1)));
+    assert_eq!((settle(&mut watch, &terms, at(900)), settle(&mut watch, &terms, at(901))), (0, 1));
+}

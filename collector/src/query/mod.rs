@@ -71,7 +71,8 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
         self.judgement.terms()
     }
 
-    fn now(&self) -> Timestamp {
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
