@@ -143,7 +143,8 @@ impl Rule {
 fn nth_weekday(text: &str) -> Option<(i32, Weekday)> {
     let at = text.len().checked_sub(2)?;
     let (number, name) = (text.get(..at)?, text.get(at..)?);
-    let n = if number.is_empty() { 0 } else { number.parse::<i32>().ok().filter(|n| *n != 0 && (-53..=53).contains(n))? };
+    let n =
+        if number.is_empty() { 0 } else { number.parse::<i32>().ok().filter(|n| *n != 0 && (-53..=53).contains(n))? };
     Some((n, weekday(name)?))
 }
 
