@@ -162,8 +162,8 @@ pub struct Sightings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FoldingConfig {
-    /// Incidents that a cause shared with others could explain get their tickets so much later, in seconds: time for the others to show. An agent that polls
-    /// more seldom gets one and a half of its intervals, at most ten minutes. Everything else gets its ticket at once. 0: nothing is folded. Default 90.
+    /// Incidents that a cause shared with others could explain get their tickets so much later, in seconds: time for the others to show. Not longer than
+    /// three of the agent's sensor intervals; one and a half of them, up to ten minutes, where that is more. Everything else gets its ticket at once. 0: nothing is folded. Default 90.
     pub hold_secs: u64,
     /// Conditions that began within so many seconds of each other may have one cause. Default 300.
     pub window_secs: u64,

@@ -49,8 +49,11 @@ impl<S: Store + Maintenance> Assessor<S> {
 
     /// How long to wait for others that the same cause may have struck: time enough for every server to have been polled.
     fn patience(&self, key: &IncidentKey) -> Duration {
-        let cadence = self.live.get(&key.server).and_then(|live| live.cadence).unwrap_or_default();
-        Duration::from_secs(self.folding.hold_secs).max((cadence * 3 / 2).min(LONGEST_WATCH))
+        let usual = Duration::from_secs(self.folding.hold_secs);
+        match self.live.get(&key.server).and_then(|live| live.cadence) {
+            Some(cadence) => usual.min(cadence * 3).max((cadence * 3 / 2).min(LONGEST_WATCH)),
+            None => usual,
+        }
     }
 
     /// What could be behind an incident.
