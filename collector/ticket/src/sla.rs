@@ -184,7 +184,7 @@ pub fn steps(policies: &Policies, calendars: &Calendars, log: &[Transition], now
             }
         }
     }
-    all.sort_by(|a, b| (a.at, a.level).cmp(&(b.at, b.level)));
+    all.sort_by_key(|step| (step.at, step.level));
     all
 }
 

@@ -1,0 +1,122 @@
+//! What clocks come to, over real TLS: the sum behind each, breaches that log themselves, contracts, and the collector's time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod common;
+
+use common::{Home, PATIENCE, WithToken};
+use outband_collector::app::Collector;
+use outband_collector::config::Config;
+use outband_proto::sla::sla_service_client::SlaServiceClient;
+use outband_proto::sla::{ComputeSlaRequest, ConfirmTimeRequest, GetTimeRequest};
+use outband_schemas::{ComponentClass, ComponentId, Identity, ServerId, SiteId, Timestamp};
+use outband_store::{Applied, ServerRecord, SqliteStore, Store, TicketWrite};
+use outband_ticket::{Action, Opening, Priority, Ticket, TicketNumber};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tonic::Code;
+
+fn ago(secs: u64) -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap()).minus(Duration::from_secs(secs))
+}
+
+/// A P1 ticket that was opened so many seconds ago.
+fn open(store: &SqliteStore, secs: u64) {
+    let (server, at) = (ServerId::new("srv-1").unwrap(), ago(secs));
+    let record = ServerRecord {
+        id: server.clone(),
+        site: SiteId::new("dc1").unwrap(),
+        identity: Identity::default(),
+        targets: Vec::new(),
+        first_seen: at,
+        last_seen: at,
+        merged_into: None,
+        rev: 0,
+    };
+    let opening = Opening {
+        number: TicketNumber(1),
+        priority: Priority::P1,
+        title: "Fan failed".to_owned(),
+        site: None,
+        server,
+        component: ComponentId::new(ComponentClass::Fan, "1").unwrap(),
+        fault: "fan_failure".to_owned(),
+        rule: "fan.state".to_owned(),
+        predicted: false,
+        reason: "it stands still".to_owned(),
+        evidence: Vec::new(),
+        onset: at,
+        part_serial: None,
+    };
+    let (ticket, entry) = Ticket::open(opening, "collector", at);
+    let write = TicketWrite { ticket, expected_revision: None, transitions: vec![entry] };
+    store.apply(Applied { servers: vec![record], tickets: vec![write], ..Applied::default() }, at).unwrap();
+}
+
+async fn sla(home: &Home, collector: &Collector) -> SlaServiceClient<WithToken> {
+    SlaServiceClient::new(home.operator(collector).await)
+}
+
+/// Waits until the log of the ticket holds an entry.
+async fn logged(collector: &Collector, is: impl Fn(&Action) -> bool) {
+    let held = || collector.store().ticket(TicketNumber(1)).unwrap().unwrap().log.iter().any(|e| is(&e.action));
+    let wait = async {
+        while !held() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("the log never holds it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_can_redo_the_sum_behind_a_clock() {
+    let home = Home::new();
+    let collector = home.start().await;
+    open(collector.store(), 600);
+    logged(&collector, |a| matches!(a, Action::Breach { .. })).await;
+    let request = ComputeSlaRequest { name: "tickets/1".to_owned(), at_ms: None };
+    let answer = sla(&home, &collector).await.compute_sla(request).await.unwrap().into_inner();
+    let statuses: Vec<_> = answer.runs.iter().map(|r| (r.clock.as_str(), r.status.as_str())).collect();
+    assert_eq!(statuses, [("respond", "breached"), ("locate", "running"), ("repair", "running")]);
+    for run in &answer.runs {
+        let sum: i64 = run.spans.iter().map(|s| s.to_ms - s.from_ms).sum();
+        assert_eq!(sum, run.elapsed_ms, "{run:?}");
+        assert_eq!((run.calendar.as_str(), run.spans[0].why.as_str()), ("always", "started"));
+    }
+    assert!(!answer.tzdb.is_empty());
+    let none = ComputeSlaRequest { name: "tickets/9".to_owned(), at_ms: None };
+    assert_eq!(sla(&home, &collector).await.compute_sla(none).await.unwrap_err().code(), Code::NotFound);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_of_the_config_decides_what_a_new_ticket_is_promised() {
+    let home = Home::new();
+    let file = home.dir().with_extension("service.toml");
+    let contract =
+        "[customers.a]\nname='A'\n[contracts.c]\ncustomer='a'\npackage='gold'\nfrom='2020-01-01'\nuntil='2099-12-31'
+        sites=['dc1']\n[packages.gold]\nclocks=[{name='onsite',targets={P1='4h'}}]";
+    std::fs::write(&file, contract).unwrap();
+    let mut config: Config = home.config();
+    config.service.file = Some(file);
+    let collector = Collector::start(config).await.unwrap();
+    open(collector.store(), 60);
+    logged(&collector, |a| matches!(a, Action::Policy { .. })).await;
+    let request = ComputeSlaRequest { name: "tickets/1".to_owned(), at_ms: None };
+    let answer = sla(&home, &collector).await.compute_sla(request).await.unwrap().into_inner();
+    let runs: Vec<_> = answer.runs.iter().map(|r| (r.clock.as_str(), r.policy.as_str(), r.policy_revision)).collect();
+    assert_eq!(runs, [("onsite", "gold", 1)]);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_collectors_time_is_the_machines_as_long_as_nobody_sets_it() {
+    let home = Home::new();
+    let collector = home.start().await;
+    let mut client = sla(&home, &collector).await;
+    let told = client.get_time(GetTimeRequest {}).await.unwrap().into_inner();
+    assert!(told.at_ms.abs_diff(ago(0).as_millis()) < 5000);
+    assert_eq!(told.held_ms, None);
+    assert_eq!(client.confirm_time(ConfirmTimeRequest {}).await.unwrap().into_inner().step_ms, 0);
+    collector.stop().await.unwrap();
+}
