@@ -341,6 +341,9 @@ pub struct Rule {
     /// Only of these sites; empty: of all.
     #[serde(default)]
     pub sites: Vec<String>,
+    /// Only of these customers, as `topology.csv` and the contracts name them; empty: of all.
+    #[serde(default)]
+    pub customers: Vec<String>,
     /// Only of these faults, e.g. `disk_failure`; empty: of all.
     #[serde(default)]
     pub faults: Vec<String>,
@@ -402,7 +405,9 @@ impl Rule {
         let wider = |mine: &[String], theirs: &[String]| {
             mine.is_empty() || (!theirs.is_empty() && theirs.iter().all(|t| mine.contains(t)))
         };
-        wider(&self.sites, &other.sites) && wider(&self.faults, &other.faults)
+        wider(&self.sites, &other.sites)
+            && wider(&self.customers, &other.customers)
+            && wider(&self.faults, &other.faults)
     }
 }
 
@@ -441,6 +446,13 @@ impl Notify {
         for (i, rule) in self.rules.iter().enumerate() {
             for name in rule.names_everyone().filter(|name| !self.recipients.contains_key(*name)) {
                 add(format!("rules[{i}]"), format!("there is no recipient {name:?}"));
+            }
+            let customers =
+                |name: &&String| self.recipients.get(*name).is_some_and(|r| r.audience == Audience::Customer);
+            if rule.sites.is_empty() && rule.customers.is_empty() && rule.names_everyone().any(|name| customers(&name))
+            {
+                let what = "a customer is told here of everybody's servers: name `customers` or `sites`";
+                add(format!("rules[{i}]"), what.to_owned());
             }
             if rule.pages_p1() && self.first_channels(rule).len() < 2 {
                 let what = "P1 must go out on two channels at once, so that one that fails loses nothing: name a recipient on another channel in `to`, \

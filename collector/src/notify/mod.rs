@@ -16,10 +16,11 @@ pub use secret::Error as SecretError;
 pub(crate) use send::check;
 
 use crate::config::notify::{Notify, Recipient};
+use crate::judgement::{self, Judgement};
 use crate::words::Lang;
 use outband_schemas::{Clock, ServerId, Timestamp};
 use outband_store::{Made, Notice, Outbox, Outcome, Store, StoreError};
-use plan::Judged;
+use plan::{Judged, Subject};
 use rand::RngExt;
 use rate::Bucket;
 use send::{Message, Refusal};
@@ -50,12 +51,13 @@ pub struct Error(#[from] JoinError);
 #[derive(Debug, Clone)]
 pub struct Terms {
     notify: Arc<RwLock<Arc<Notify>>>,
+    judgement: Judgement,
 }
 
 impl Terms {
-    /// By this config.
-    pub fn new(notify: Notify) -> Self {
-        Self { notify: Arc::new(RwLock::new(Arc::new(notify))) }
+    /// By this config; `judgement` knows whose servers are whose.
+    pub fn new(notify: Notify, judgement: Judgement) -> Self {
+        Self { notify: Arc::new(RwLock::new(Arc::new(notify))), judgement }
     }
 
     /// Puts another in force.
@@ -136,12 +138,12 @@ struct Due {
 impl<S: Store + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
     async fn turn(&mut self, begun: &mut bool) -> Result<Result<(), StoreError>, JoinError> {
         let (store, now, notify) = (self.store.clone(), self.clock.now(), self.terms.now());
-        let (first, busy) = (!*begun, self.under_way.clone());
+        let (first, busy, judgement) = (!*begun, self.under_way.clone(), self.terms.judgement.terms());
         let due = tokio::task::spawn_blocking(move || {
             if first {
                 store.begin_outbox(&instance(), now)?;
             }
-            make(&store, &notify, now)?;
+            make(&store, &notify, &judgement, now)?;
             store_due(&store, &notify, &busy, now)
         });
         let due = match due.await? {
@@ -210,12 +212,17 @@ fn instance() -> String {
 }
 
 /// Makes the notices of everything that changed.
-fn make<S: Store + Outbox>(store: &S, notify: &Notify, now: Timestamp) -> Result<(), StoreError> {
+fn make<S: Store + Outbox>(
+    store: &S,
+    notify: &Notify,
+    judgement: &judgement::Terms,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     while let Some(news) = store.unnoticed(BATCH)? {
         let mut made = Made { through: news.through, ..Made::default() };
         for (record, mark) in &news.tickets {
-            let name = server_name(store, &record.ticket.server)?;
-            made.notices.extend(plan::drafts(notify, record, *mark, news.since, &name, now));
+            let subject = subject(store, judgement, &record.ticket.server, now)?;
+            made.notices.extend(plan::drafts(notify, record, *mark, news.since, &subject, now));
             made.marks.push((record.ticket.number, record.ticket.transitions));
         }
         let new = store.make_notices(made, now)?;
@@ -226,14 +233,23 @@ fn make<S: Store + Outbox>(store: &S, notify: &Notify, now: Timestamp) -> Result
     Ok(())
 }
 
-/// What people call a server.
-fn server_name<S: Store>(store: &S, id: &ServerId) -> Result<String, StoreError> {
-    let record = store.server(id)?;
-    let known = record.and_then(|r| {
-        let target = || r.targets.first().map(|t| t.target.to_string());
-        r.identity.hostname.clone().filter(|name| !name.trim().is_empty()).or_else(target)
-    });
-    Ok(known.unwrap_or_else(|| id.to_string()))
+/// What people call a server, and whose it is: by the contract that covers it, else by the topology.
+fn subject<S: Store>(
+    store: &S,
+    terms: &judgement::Terms,
+    id: &ServerId,
+    now: Timestamp,
+) -> Result<Subject, StoreError> {
+    let Some(server) = store.server(id)? else {
+        return Ok(Subject { server_name: id.to_string(), customer: None });
+    };
+    let named = server.identity.hostname.clone().filter(|name| !name.trim().is_empty());
+    let target = || server.targets.first().map(|t| t.target.to_string());
+    let server_name = named.or_else(target).unwrap_or_else(|| id.to_string());
+    let stands = terms.topology.place(&server).and_then(|place| place.customer.clone());
+    let contract = terms.service.covering(&server, stands.as_deref(), now);
+    let customer = contract.map(|c| c.customer.clone()).or(stands);
+    Ok(Subject { server_name, customer })
 }
 
 /// What is to be sent now. What has to wait, or is wanted no more, is noted as such.

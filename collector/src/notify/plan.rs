@@ -11,13 +11,22 @@ use std::time::Duration;
 /// How long a ticket that is suppressed until nobody knows when is left alone before it is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// Whose server a ticket is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Subject {
+    /// What people call the server.
+    pub(super) server_name: String,
+    /// The customer, where one is known.
+    pub(super) customer: Option<String>,
+}
+
 /// The notices of the entries after `mark`. Entries from before `since`, and those that are too old to be news, make none.
 pub(super) fn drafts(
     notify: &Notify,
     record: &TicketRecord,
     mark: u32,
     since: Timestamp,
-    server_name: &str,
+    subject: &Subject,
     now: Timestamp,
 ) -> Vec<NoticeDraft> {
     let mut drafts: Vec<NoticeDraft> = Vec::new();
@@ -29,13 +38,13 @@ pub(super) fn drafts(
             // The ticket of the larger incident tells it.
             continue;
         }
-        for rule in notify.rules.iter().filter(|rule| fits(rule, &record.ticket, cause)) {
+        for rule in notify.rules.iter().filter(|rule| fits(rule, &record.ticket, subject, cause)) {
             let fallbacks = rule.fallbacks.iter().filter(|_| cause.calls_for_somebody());
             let later = fallbacks.map(|f| (f.after.duration(), &f.to));
             for (step, (after, names)) in (0..).zip([(Duration::ZERO, &rule.to)].into_iter().chain(later)) {
                 for name in names {
                     let Some(to) = notify.recipients.get(name) else { continue };
-                    let draft = draft(record, entry, cause, (step, after), (name, to), server_name);
+                    let draft = draft(record, entry, cause, (step, after), (name, to), &subject.server_name);
                     // Two rules may name one person: the earlier time counts.
                     match drafts.iter_mut().find(|d| d.seq == draft.seq && d.step == step && d.recipient == *name) {
                         Some(known) => known.not_before = known.not_before.min(draft.not_before),
@@ -91,11 +100,12 @@ fn next_multiple(at: Timestamp, every: Duration) -> Timestamp {
     Timestamp::from_millis(at.as_millis().saturating_add(every - at.as_millis().rem_euclid(every)))
 }
 
-fn fits(rule: &Rule, ticket: &Ticket, cause: Cause) -> bool {
+fn fits(rule: &Rule, ticket: &Ticket, subject: &Subject, cause: Cause) -> bool {
     let site = ticket.site.as_ref().map_or("", |s| s.as_str());
     rule.causes.contains(&cause)
         && (rule.priorities.is_empty() || rule.priorities.contains(&ticket.priority.into()))
         && (rule.sites.is_empty() || rule.sites.iter().any(|s| s == site))
+        && (rule.customers.is_empty() || subject.customer.as_ref().is_some_and(|c| rule.customers.contains(c)))
         && (rule.faults.is_empty() || rule.faults.contains(&ticket.fault))
 }
 

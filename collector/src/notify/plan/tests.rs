@@ -71,8 +71,12 @@ fn then(mut record: TicketRecord, who: &str, action: Action, when: i64) -> Ticke
     record
 }
 
+fn web1() -> Subject {
+    Subject { server_name: "web1".to_owned(), customer: Some("acme".to_owned()) }
+}
+
 fn made(record: &TicketRecord, mark: u32, now: i64) -> Vec<NoticeDraft> {
-    drafts(&config(), record, mark, at(-100), "web1", at(now))
+    drafts(&config(), record, mark, at(-100), &web1(), at(now))
 }
 
 fn notice(draft: NoticeDraft) -> Notice {
@@ -114,7 +118,7 @@ fn what_was_told_is_not_told_again() {
 fn what_is_old_when_the_collector_comes_to_it_pages_nobody() {
     assert!(made(&opened(Priority::P1, "dc1"), 0, 2 * 60 * 60).is_empty());
     let since = at(1);
-    assert!(drafts(&config(), &opened(Priority::P1, "dc1"), 0, since, "web1", at(2)).is_empty());
+    assert!(drafts(&config(), &opened(Priority::P1, "dc1"), 0, since, &web1(), at(2)).is_empty());
 }
 
 #[test]
@@ -179,6 +183,23 @@ fn a_suppressed_ticket_is_told_when_its_window_ends() {
     assert!(matches!(judge(&first, &over, &li, at(21)), Judged::Drop(_)), "what is over before the window ends");
     let released = then(record, WHO, Action::Release, 30);
     assert_eq!(judge(&first, &released, &li, at(31)), Judged::Send);
+}
+
+#[test]
+fn a_customer_is_told_of_his_own_servers_only_and_a_rule_that_tells_more_is_refused() {
+    let all = CONFIG.replace("sites = [\"dc2\"]\n", "");
+    assert_eq!(toml::from_str::<Notify>(&all).unwrap().problems().len(), 1);
+    let his = CONFIG.replace("sites = [\"dc2\"]", "customers = ['acme']");
+    let notify: Notify = toml::from_str(&his).unwrap();
+    assert_eq!(notify.problems(), []);
+    let resolved = Action::Resolve { resolution: Resolution::Repaired };
+    let record = then(opened(Priority::P2, "dc1"), "wang", resolved, 5);
+    let told = |subject: &Subject| {
+        drafts(&notify, &record, 1, at(-100), subject, at(6)).iter().any(|d| d.recipient == "customer")
+    };
+    assert!(told(&web1()));
+    assert!(!told(&Subject { customer: Some("other".to_owned()), ..web1() }));
+    assert!(!told(&Subject { customer: None, ..web1() }));
 }
 
 #[test]
