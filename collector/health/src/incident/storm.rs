@@ -124,7 +124,7 @@ pub fn storms(suspects: &[Suspect], size: impl Fn(&IncidentKey) -> usize, config
             .filter_map(|(cause, of_cause)| {
                 let together = closest(of_cause, Duration::from_secs(config.window_secs));
                 let servers = servers(&together);
-                (servers >= least(config)).then(|| (cause, together, servers))
+                (servers >= least(config)).then_some((cause, together, servers))
             })
             .filter(|(cause, _, servers)| cause.fault == Fault::FirmwareWave || is_many(*servers, size(cause), config))
             .max_by(|a, b| a.2.cmp(&b.2).then_with(|| b.0.fault.cmp(&a.0.fault)).then_with(|| b.0.cmp(a.0)));
@@ -146,7 +146,7 @@ fn is_many(servers: usize, of: usize, config: &FoldingConfig) -> bool {
 }
 
 /// The most servers whose conditions began within `window` of each other.
-fn closest<'a>(mut suspects: Vec<&'a Suspect>, window: Duration) -> Vec<&'a Suspect> {
+fn closest(mut suspects: Vec<&Suspect>, window: Duration) -> Vec<&Suspect> {
     suspects.sort_by(|a, b| (a.onset, &a.key).cmp(&(b.onset, &b.key)));
     let mut best: &[&Suspect] = &[];
     for (from, first) in suspects.iter().enumerate() {

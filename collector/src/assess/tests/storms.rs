@@ -282,12 +282,14 @@ fn the_same_fault_after_the_same_firmware_update_is_one_ticket_and_without_an_up
         }
         for _ in 0..14 {
             room.later();
-            for i in 0..4 {
-                room.state_of(i, Section::Sensors, "fan/1", false, "Failed");
+            for i in 0..6 {
+                room.state_of(i, Section::Sensors, "fan/1", i >= 4, "Failed");
             }
         }
         let wave = room.open("firmware_wave").len();
-        assert_eq!((wave, room.tickets().len()), if updated { (1, 1) } else { (0, 4) });
+        let titles: Vec<(String, String)> =
+            room.tickets().into_iter().map(|t| (t.ticket.title, t.ticket.created_at.to_string())).collect();
+        assert_eq!((wave, room.tickets().len()), if updated { (1, 1) } else { (0, 4) }, "{titles:?}");
     }
 }
 
