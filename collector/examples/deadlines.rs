@@ -126,7 +126,7 @@ fn opening(number: TicketNumber, server: &ServerId) -> Result<Opening> {
         title: "Disk failure predicted".to_owned(),
         site: None,
         server: server.clone(),
-        component: ComponentId::new(ComponentClass::Disk, &number.to_string())?,
+        component: ComponentId::new(ComponentClass::Disk, number.to_string())?,
         fault: "disk_failure".to_owned(),
         rule: "disk.smart_growth".to_owned(),
         predicted: true,

@@ -53,7 +53,7 @@ impl House {
                 title: String::new(),
                 site: None,
                 server: server.clone(),
-                component: ComponentId::new(ComponentClass::Disk, &number.to_string()).unwrap(),
+                component: ComponentId::new(ComponentClass::Disk, number.to_string()).unwrap(),
                 fault: "disk_failure".to_owned(),
                 rule: String::new(),
                 predicted: false,
