@@ -50,6 +50,11 @@ fn truth(m: &Machine) -> Truth {
     }
     add("totalpower power".into(), m.input_watts());
     add("systempowercontrol power".into(), m.input_watts());
+    for dimm in &m.dimms {
+        add(format!("memory/DIMM_{} correctable_errors", dimm.slot), dimm.corrected as f64);
+        add(format!("memory/DIMM_{} uncorrectable_errors", dimm.slot), 0.0);
+    }
+    add("bmc/1 clock_offset".into(), m.spec.clock_offset_s as f64);
     for drive in &m.drives {
         let mut of_drive = |kind: &str, value: f64| add(format!("disk/Disk{} {kind}", drive.bay), value);
         of_drive("temperature", drive.celsius);
@@ -78,7 +83,8 @@ fn tolerance(kind: &str) -> f64 {
     match kind {
         "temperature" => 1.5,
         "fan_speed" => 60.0,
-        "fan_duty" | "life_left" | "power_on_hours" => 1.0,
+        // BMCs give their time in whole seconds.
+        "fan_duty" | "life_left" | "power_on_hours" | "clock_offset" => 1.0,
         "voltage" => 0.07,
         "input_voltage" => 4.0,
         "input_power" | "output_power" => 12.0,
