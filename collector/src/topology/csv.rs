@@ -1,7 +1,10 @@
 //! Comma-separated values as RFC 4180 has them, without line breaks in values.
 
+/// A line, from 1, and what is said of it.
+type OfLine<T> = (usize, T);
+
 /// The rows that are not empty, each with its line from 1; or the line that is wrong and why.
-pub(super) fn rows(text: &str) -> Result<Vec<(usize, Vec<String>)>, (usize, String)> {
+pub(super) fn rows(text: &str) -> Result<Vec<OfLine<Vec<String>>>, OfLine<String>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     (1..)
         .zip(text.lines())
