@@ -31,6 +31,8 @@ pub(super) struct Live {
 
 /// How long a section may be silent before its readings are stale, where its cadence is not known yet.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// How many times as long as usual a sensor that is read in turn may be silent.
+const IN_TURN: u32 = 4;
 
 impl Live {
     /// Runs the rules and answers what changes of the incidents; they are taken over.
@@ -132,19 +134,32 @@ impl Live {
             .collect();
         self.components = healths;
         let newest = self.window.places().filter_map(|(_, place)| place.newest()).max();
-        let stale = newest.is_some_and(|newest| self.is_old(newest, Section::Sensors, config, now));
+        let stale = newest.is_some_and(|newest| self.is_old(newest, Section::Sensors, None, config, now));
         (changed, score::server(&total, Seen { newest, stale }, now))
     }
 
-    /// Whether a reading of a section is too old by the cadence of every target.
-    fn is_old(&self, newest: Timestamp, section: Section, config: &RuleConfig, now: Timestamp) -> bool {
+    /// Whether a reading of a section is too old by the cadence of every target. One whose last two readings lay further apart (`rhythm`) is read in turn
+    /// with others, and given more time, up to [`IN_TURN`] times as much; so is one that was read only once (`Some(None)`).
+    fn is_old(
+        &self,
+        newest: Timestamp,
+        section: Section,
+        rhythm: Option<Option<Duration>>,
+        config: &RuleConfig,
+        now: Timestamp,
+    ) -> bool {
         let least = Duration::from_secs(config.silence.at_least_secs);
         let patience = |contact: &Contact| {
             // An agent's own host is read in a rhythm of its own, which is not that of BMCs' sensors.
             let section = if contact.has_read(Section::Host) { Section::Host } else { section };
             let sensors = section == Section::Sensors;
             match contact.interval(section).or(self.cadence.filter(|_| sensors)) {
-                Some(every) => every.saturating_mul(config.silence.stale_polls).max(least),
+                Some(every) => {
+                    let usual = every.saturating_mul(config.silence.stale_polls).max(least);
+                    let most = usual.saturating_mul(IN_TURN);
+                    let own = rhythm.map(|r| r.map_or(most, |r| r.saturating_mul(3).min(most)));
+                    own.map_or(usual, |own| own.max(usual))
+                }
                 None => PATIENCE,
             }
         };
@@ -152,9 +167,9 @@ impl Live {
     }
 
     fn seen(&self, place: &Place, config: &RuleConfig, now: Timestamp) -> Seen {
-        let newest = place.series().filter_map(|(_, s)| Some((s.newest()?, s.section))).max();
-        let stale = newest.is_some_and(|(at, section)| self.is_old(at, section, config, now));
-        Seen { newest: newest.map(|(at, _)| at), stale }
+        let newest = place.series().filter_map(|(_, s)| Some((s.newest()?, s.section, s.rhythm()))).max();
+        let stale = newest.is_some_and(|(at, section, rhythm)| self.is_old(at, section, Some(rhythm), config, now));
+        Seen { newest: newest.map(|(at, ..)| at), stale }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use outband_schemas::{Quality, Reading, Section, SensorKind, Source, State, Suspicion, Thresholds, Timestamp, Value};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Names one series of a place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,8 @@ pub struct Series {
     /// The values.
     pub track: Track,
     newest: Option<Timestamp>,
+    /// The time between the newest two good values.
+    rhythm: Option<Duration>,
 }
 
 /// The values of a series, by their nature.
@@ -72,12 +75,17 @@ impl Series {
             k if counts(k) => Track::Counter(Counter::default()),
             _ => Track::Gauge(Gauge::default()),
         };
-        Self { section, thresholds: Thresholds::default(), quality: Quality::Good, polls: 0, track, newest: None }
+        Self { section, thresholds: Thresholds::default(), quality: Quality::Good, polls: 0, track, newest: None, rhythm: None }
     }
 
     /// When the newest good value was read. `None`: never.
     pub fn newest(&self) -> Option<Timestamp> {
         self.newest
+    }
+
+    /// The time between the newest two good values; `None` where there are not two. What a BMC has read in turn comes more seldom than its section is polled.
+    pub fn rhythm(&self) -> Option<Duration> {
+        self.rhythm
     }
 
     /// The newest good number, single wild values left out.
@@ -97,7 +105,8 @@ impl Series {
         let trusted = matches!(self.quality, Quality::Good | Quality::Suspect(Suspicion::Coerced));
         let Some(value) = reading.value.as_ref().filter(|_| trusted) else { return };
         // A clock that stepped back does not make the past of the present.
-        let at = self.newest.map_or(at, |newest| at.max(newest.plus(std::time::Duration::from_millis(1))));
+        let at = self.newest.map_or(at, |newest| at.max(newest.plus(Duration::from_millis(1))));
+        self.rhythm = self.newest.map(|newest| at.since(newest));
         self.newest = Some(at);
         self.polls = self.polls.saturating_add(1);
         match (&mut self.track, value) {
