@@ -46,9 +46,8 @@ fn main() -> Result<()> {
 /// Each clock has a third of the span for itself.
 fn policy(span: i64) -> SlaPolicy {
     let third = Duration::from_millis((span * 1000 / 3).unsigned_abs());
-    let clock = |name, n: u32| {
-        ClockSpec::named(name).with(&[Priority::P2], Hours::Always, Allowance::Within(third * n))
-    };
+    let clock =
+        |name, n: u32| ClockSpec::named(name).with(&[Priority::P2], Hours::Always, Allowance::Within(third * n));
     let clocks = vec![clock(Target::RESPOND, 1), clock(Target::LOCATE, 2), clock(Target::REPAIR, 3)];
     SlaPolicy { clocks, ..SlaPolicy::default() }
 }
@@ -180,7 +179,12 @@ fn measure(tickets: i64, span: i64) -> Result<()> {
             cpu += kill(child)?;
             child = spawn(&dir, span)?;
         }
-        println!("{:6.1} s  wall clock {:+} h{}", begun.elapsed().as_secs_f64(), step / 3_600_000, if kills { ", killed and started again" } else { "" });
+        println!(
+            "{:6.1} s  wall clock {:+} h{}",
+            begun.elapsed().as_secs_f64(),
+            step / 3_600_000,
+            if kills { ", killed and started again" } else { "" }
+        );
     }
     wait_until(1.0);
     cpu += kill(child)?;

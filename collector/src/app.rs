@@ -158,8 +158,10 @@ impl Collector {
             tasks.spawn(async move { Ok(run.await?) });
         }
         tasks.spawn(watch_certificate(identity.not_after, clock.clone(), shutdown.clone()));
-        let (told, checked) =
-            (audit::run(store.clone(), clock.clone(), refused, shutdown.clone()), record::run(store.clone(), shutdown.clone()));
+        let (told, checked) = (
+            audit::run(store.clone(), clock.clone(), refused, shutdown.clone()),
+            record::run(store.clone(), shutdown.clone()),
+        );
         tasks.spawn(async { Ok(told.await?) });
         tasks.spawn(async { Ok(checked.await?) });
         let upkeep = upkeep::run(store.clone(), clock.clone(), retention.clone(), shutdown.clone());

@@ -185,7 +185,8 @@ async fn what_does_not_exist_is_not_found_by_its_name() {
     let request = ListLatestReadingsRequest { parent: "servers/none".to_owned(), ..Default::default() };
     assert_eq!(refused(telemetry.list_latest_readings(request).await).code(), Code::NotFound);
     let mut tickets = TicketServiceClient::new(operator);
-    let status = refused(tickets.get_ticket(GetTicketRequest { name: "tickets/99".to_owned(), ..Default::default() }).await);
+    let status =
+        refused(tickets.get_ticket(GetTicketRequest { name: "tickets/99".to_owned(), ..Default::default() }).await);
     assert_eq!(status.code(), Code::NotFound);
     collector.stop().await.unwrap();
 }
@@ -301,7 +302,8 @@ async fn comments_at_the_same_time_are_all_kept() {
     let mut writers = tokio::task::JoinSet::new();
     for n in 0..4 {
         let mut client = client.clone();
-        let request = CommentTicketRequest { name: "tickets/1".to_owned(), text: format!("note {n}"), ..Default::default() };
+        let request =
+            CommentTicketRequest { name: "tickets/1".to_owned(), text: format!("note {n}"), ..Default::default() };
         writers.spawn(async move { client.comment_ticket(request).await.map(|_| ()) });
     }
     writers.join_all().await.into_iter().for_each(|r| r.unwrap());

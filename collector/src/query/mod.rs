@@ -11,8 +11,8 @@ pub mod notice;
 pub mod page;
 pub mod problem;
 pub mod pulse;
-pub mod sla;
 pub mod record;
+pub mod sla;
 pub mod telemetry;
 pub mod ticket;
 

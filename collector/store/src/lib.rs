@@ -27,9 +27,7 @@ pub use error::StoreError;
 pub use ingest::{
     Admission, AgentHello, AgentRecord, Committed, Epoch, IncomingBatch, LaneRecord, LaneState, LogRow, Skipped,
 };
-pub use outbox::{
-    Made, Notice, NoticeDraft, NoticeFilter, NoticeState, Outbox, Outcome, Unnoticed,
-};
+pub use outbox::{Made, Notice, NoticeDraft, NoticeFilter, NoticeState, Outbox, Outcome, Unnoticed};
 pub use query::{EventFilter, GapFilter, HistoryFilter, Listing, Page, Scope, SeriesFilter, TicketFilter};
 pub use record::{
     AgentTarget, Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, Poison,

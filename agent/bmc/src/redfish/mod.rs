@@ -37,6 +37,7 @@ mod rest;
 mod rotation;
 pub mod route;
 mod slow;
+mod steady;
 mod storage;
 #[cfg(feature = "io")]
 pub(crate) mod stranger;
@@ -45,7 +46,6 @@ mod thermal;
 mod tls;
 #[cfg(feature = "io")]
 pub mod transport;
-mod steady;
 pub mod walk;
 #[cfg(test)]
 mod walk_tests;

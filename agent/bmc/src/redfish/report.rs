@@ -337,7 +337,10 @@ mod tests {
             Quality::Unavailable(Cause::NoReading)
         );
         let lost = analog(&place, figure_of(&json!({"ReadingCelsius": {}})), &enabled, &seen()).unwrap();
-        assert_eq!((lost.quality, lost.source.0.as_str()), (Quality::Unavailable(Cause::Malformed), "/x#/ReadingCelsius"));
+        assert_eq!(
+            (lost.quality, lost.source.0.as_str()),
+            (Quality::Unavailable(Cause::Malformed), "/x#/ReadingCelsius")
+        );
         let off = Status::of(&json!({"Status": {"State": "Disabled"}}));
         assert_eq!(analog(&place, figure(zero), &off, &seen()).unwrap().quality, Quality::Unavailable(Cause::Disabled));
     }

@@ -75,7 +75,15 @@ impl Series {
             k if counts(k) => Track::Counter(Counter::default()),
             _ => Track::Gauge(Gauge::default()),
         };
-        Self { section, thresholds: Thresholds::default(), quality: Quality::Good, polls: 0, track, newest: None, rhythm: None }
+        Self {
+            section,
+            thresholds: Thresholds::default(),
+            quality: Quality::Good,
+            polls: 0,
+            track,
+            newest: None,
+            rhythm: None,
+        }
     }
 
     /// When the newest good value was read. `None`: never.

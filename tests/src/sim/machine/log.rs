@@ -77,7 +77,15 @@ pub struct Log {
 
 impl Log {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), capacity: capacity.max(1), next: 1, added: 0, erased: 0, overflowed: false, written: 0 }
+        Self {
+            entries: VecDeque::new(),
+            capacity: capacity.max(1),
+            next: 1,
+            added: 0,
+            erased: 0,
+            overflowed: false,
+            written: 0,
+        }
     }
 
     /// Writes an entry; its id.

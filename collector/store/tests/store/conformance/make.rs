@@ -158,7 +158,7 @@ pub(crate) fn incident(name: &str, noted: i64, stage: Stage) -> Incident {
         members: Vec::new(),
         returns: Vec::new(),
         follows: None,
-            sightings: Vec::new(),
+        sightings: Vec::new(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What every backend must do. A backend's test calls [`conformance`] with a function that makes an empty store.
 
 mod assess;
-mod deadline;
 pub(crate) mod audit;
+mod deadline;
 mod history;
 mod ingest;
 mod maintenance;
@@ -10,15 +10,17 @@ pub(crate) mod make;
 mod outbox;
 mod ticket;
 
-use outband_store::{Outbox, Store};
 use outband_store::audit::Audit;
 use outband_store::maintenance::Maintenance;
+use outband_store::{Outbox, Store};
 
 /// A behaviour and its name.
 pub(crate) type Behaviour<S> = (&'static str, fn(&S));
 
 /// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
-pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit>(make: impl Fn(&str) -> S) {
+pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit>(
+    make: impl Fn(&str) -> S,
+) {
     let all: Vec<Behaviour<S>> = ingest::all::<S>()
         .into_iter()
         .chain(assess::all())
