@@ -34,7 +34,7 @@ fn within(name: &str, full: usize, top_skip: Support) {
     let tree = Tree::open(&dir);
     let latency = mean(&tree);
     let told =
-        runtime().block_on(poll_tree(&dir, &tree, Options { latency, top_skip, ..options() }, POLLS, 0)).unwrap();
+        runtime().block_on(poll_tree(&dir, &tree, Options { latency, top_skip, ..options() }, POLLS, 1)).unwrap();
     let steady = told.steady_cost();
     let longest = told
         .steady_costs
@@ -44,14 +44,18 @@ fn within(name: &str, full: usize, top_skip: Support) {
         .max_by_key(|(cost, _)| *cost)
         .unwrap();
     eprintln!(
-        "{name} at {latency:?}, $top and $skip {top_skip:?}: full {} requests {:.1} s, steady {} requests {:.1} s, slowest request {:.1} s, {} connections, {} in flight",
+        "{name} at {latency:?}, $top and $skip {top_skip:?}: full {} requests {:.1} s, steady {} requests {:.1} s, slowest request {:.1} s, {} connections, {} in flight; \
+         put off and read by {} further polls: {} requests {:.1} s",
         told.full_cost.requests.len(),
         told.full_cost.total.as_secs_f64(),
         steady.requests.len(),
         steady.total.as_secs_f64(),
         longest.0.as_secs_f64(),
         told.full_cost.connections,
-        told.most_in_flight
+        told.most_in_flight,
+        told.portions,
+        told.rest_cost.requests.len(),
+        told.rest_cost.total.as_secs_f64()
     );
     let mut over = Vec::new();
     if told.full_cost.requests.len() > full {
@@ -92,8 +96,9 @@ fn a_poll_of_a_supermicro_821ge_costs_no_more_than_half_of_what_the_best_exporte
     within("supermicro-libredfish", 43, Support::Yes);
 }
 
+/// The whole of such a BMC costs more than that: what is printed as put off comes on top, once.
 #[test]
-fn a_poll_of_a_bmc_without_pages_costs_no_more_than_half_either() {
+fn a_poll_of_a_bmc_without_pages_puts_long_lists_off_and_stays_within_half_too() {
     for (name, full) in
         [("dell-libredfish-R750", 30), ("hpe-libredfish", 62), ("lenovo-libredfish", 34), ("supermicro-libredfish", 43)]
     {

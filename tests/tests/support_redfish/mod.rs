@@ -113,6 +113,8 @@ pub(crate) struct Told {
     pub(crate) full: Vec<(Section, Vec<Observation>)>,
     pub(crate) bookmark: Option<Bookmark>,
     pub(crate) full_cost: Cost,
+    /// What the polls that went on with the inventory cost together: no part of a full poll, and yet the price of the whole.
+    pub(crate) rest_cost: Cost,
     /// What the last poll of the sensors told.
     pub(crate) steady: Vec<Observation>,
     /// What the third poll of the sensors and those after it cost, each.
@@ -164,14 +166,18 @@ pub(crate) async fn poll(tree: &Tree, service: &Service, steady: usize, later: u
     // What the inventory put off is told by the polls that go on with it; another client comes to the same place.
     if more && later > 0 {
         let mut going_on = false;
+        let mut requests = Vec::new();
         while more {
+            let before = service.requests().len();
             let polled = bmc.poll(Section::Inventory, None, &Wall).await.map_err(|e| format!("inventory: {e}"))?;
             more = polled.more.is_some();
-            told.portions += 1;
             if std::mem::replace(&mut going_on, true) {
+                told.portions += 1;
                 told.full.push((Section::Inventory, polled.observations));
+                requests.extend(service.requests().split_off(before));
             }
         }
+        told.rest_cost = Cost::new(tree, requests, 0, service.connections());
     }
     for number in 0..SETTLED + steady {
         let (before, bytes) = (service.requests().len(), bmc.stats().bytes_received);

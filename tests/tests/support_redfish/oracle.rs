@@ -289,7 +289,8 @@ impl Oracle<'_> {
         if let Some((path, _)) = base.split_once('?').filter(|_| self.tree.body(base).is_none()) {
             take(path, "");
         }
-        if let Some(spoilt) = self.spoilt.filter(|_| self.tree.body(base).is_none()) {
+        if let Some(spoilt) = self.spoilt.filter(|uri| self.tree.body(base).is_none() || self.tree.find(uri).is_none())
+        {
             take(spoilt, "");
         }
         // What a BMC does not spell as JSON may have been an inline object of the collection above.
@@ -471,7 +472,8 @@ impl Oracle<'_> {
 /// The moments that a text can mean, in milliseconds: with its zone, and as UTC where it has none.
 fn times_in(text: &str) -> Vec<i64> {
     let digits = |from: usize, to: usize| -> Option<i64> {
-        let part = text.get(from..to)?;
+        // Some pad with a space.
+        let part = text.get(from..to)?.trim_start_matches(' ');
         part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
     };
     let Some((year, month, day)) = digits(0, 4).zip(digits(5, 7)).zip(digits(8, 10)).map(|((y, m), d)| (y, m, d))
