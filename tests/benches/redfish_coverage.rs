@@ -119,6 +119,7 @@ impl Row {
         let counts: Vec<String> =
             KINDS.iter().map(|k| format!("{:>9}", format!("{}/{}", self.told(k), self.count(k)))).collect();
         let cost = |c: &Cost| format!("{:4} {:6.1}s", c.requests.len(), c.total.as_secs_f64());
+        let unpaged = format!("{} +{:<3}", cost(&self.unpaged_full), self.unpaged_rest.requests.len());
         println!(
             "{:32}{} {:4} {:5} {} {:5.1}s {:7} {:2} {} {} {} {:5.1}s {}",
             self.name.chars().take(32).collect::<String>(),
@@ -129,7 +130,7 @@ impl Row {
             self.full.worst().as_secs_f64(),
             self.full.bytes / 1024,
             self.full.connections,
-            format!("{} +{:<3}", cost(&self.unpaged_full), self.unpaged_rest.requests.len()),
+            unpaged,
             cost(&self.plain_full),
             cost(&self.steady),
             self.steady.worst().as_secs_f64(),
