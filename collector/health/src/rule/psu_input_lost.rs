@@ -67,7 +67,12 @@ fn by_voltage(place: &Place) -> Option<Lost> {
         let (volts, newest) = (gauge.settled()?, series.newest()?);
         let best = gauge.samples().map(|(_, v)| *v).fold(0.0, f64::max);
         // A feed that was never there is not lost: 80 V is below every mains.
-        let was_fed = best >= 80.0 || series.thresholds.lower_critical.is_some_and(|l| l > 0.0);
+        // Nor is one that was dead as long as is remembered, unless its supply complains.
+        let complains = || {
+            place.states().any(|(_, _, s)| s.now().is_some_and(|(s, _)| matches!(s, State::Warning | State::Critical)))
+        };
+        let was_fed =
+            best >= 80.0 || series.thresholds.lower_critical.is_some_and(|l| l > 0.0) || (volts < 10.0 && complains());
         let dead = volts <= best * DEAD && was_fed
             || series.thresholds.lower_critical.is_some_and(|l| l > 0.0 && volts < l * DEAD);
         let since = gauge.samples().rev().take_while(|(_, v)| *v <= best * DEAD).map(|(at, _)| *at).last();
