@@ -67,9 +67,12 @@ fn by_voltage(place: &Place) -> Option<Lost> {
         let (volts, newest) = (gauge.settled()?, series.newest()?);
         let best = gauge.samples().map(|(_, v)| *v).fold(0.0, f64::max);
         // A feed that was never there is not lost: 80 V is below every mains.
-        // Nor is one that was dead as long as is remembered, unless its supply complains.
+        // Nor is one that was dead as long as is remembered, unless its supply complains, and of no failure of its own.
         let complains = || {
-            place.states().any(|(_, _, s)| s.now().is_some_and(|(s, _)| matches!(s, State::Warning | State::Critical)))
+            place.asserted(&[EventKind::PowerSupplyFailed]).is_none()
+                && place.states().filter_map(|(_, _, s)| s.now()).any(|(state, text)| {
+                    matches!(state, State::Warning | State::Critical) && !text.to_lowercase().contains("fail")
+                })
         };
         let was_fed =
             best >= 80.0 || series.thresholds.lower_critical.is_some_and(|l| l > 0.0) || (volts < 10.0 && complains());

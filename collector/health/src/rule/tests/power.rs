@@ -30,6 +30,20 @@ fn a_second_power_supply_that_was_never_plugged_in_is_no_lost_feed() {
 }
 
 #[test]
+fn a_feed_that_is_dead_as_long_as_is_remembered_is_lost_where_its_supply_complains_of_no_failure() {
+    for (text, fault) in
+        [("UnavailableOffline, Critical", Fault::PowerInputLost), ("Failure detected", Fault::PsuFailure)]
+    {
+        let mut server = Server::new();
+        for _ in 0..3 {
+            let volts = number("psu/2", SensorKind::InputVoltage, 0.0);
+            server.sensors(vec![state("psu/2", State::Critical, text), volts]);
+        }
+        assert_eq!(server.only().fault, fault, "{text}");
+    }
+}
+
+#[test]
 fn one_bad_read_of_the_input_voltage_is_no_lost_feed() {
     let mut server = Server::new();
     for volts in [230.0, 231.0, 0.0, 230.0, 229.0] {
