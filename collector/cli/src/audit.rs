@@ -1,14 +1,33 @@
 //! `outband audit`.
 
-use crate::args::AuditCommand as C;
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::{self, Block, Column, Document, List, Rows, Shown};
 use crate::paging;
 use crate::when::Time;
 use crate::words::Word;
+use clap::Subcommand;
 use outband_proto::audit::{AuditEntry, ListAuditEntriesRequest, VerifyAuditRequest, VerifyAuditResponse};
 use serde::Serialize;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Entries, newest first
+    List {
+        /// Only of this person
+        #[arg(long)]
+        who: Option<String>,
+        /// Only of this resource, e.g. tickets/12
+        #[arg(long, value_name = "NAME")]
+        resource: Option<String>,
+    },
+    /// Walk the chain of hashes and name the first break
+    Verify {
+        /// What an earlier verify printed as HASH
+        #[arg(long, value_name = "SEQ:HASH")]
+        expect: Option<String>,
+    },
+}
 
 #[derive(Debug, Serialize)]
 struct View {
@@ -110,9 +129,9 @@ impl Document for Chain {
     }
 }
 
-pub(crate) async fn run(context: &Context, command: C) -> Result<(), Error> {
+pub(crate) async fn run(context: &Context, command: AuditCommand) -> Result<(), Error> {
     match command {
-        C::List { who, resource } => {
+        AuditCommand::List { who, resource } => {
             let (who, resource) = (who.unwrap_or_default(), resource.unwrap_or_default());
             let paged = paging::follow(context.limit, async |page_size, page_token| {
                 let (who, resource) = (who.clone(), resource.clone());
@@ -124,7 +143,7 @@ pub(crate) async fn run(context: &Context, command: C) -> Result<(), Error> {
             let list = List { name: "entries", columns: COLUMNS, paged, none: Word::NoEntries };
             output::print(&context.render(&list)?)
         }
-        C::Verify { expect } => verify(context, expect.as_deref()).await,
+        AuditCommand::Verify { expect } => verify(context, expect.as_deref()).await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finding the collector, its CA and the operator's token, and connecting.
 
-use crate::args::ConnectionArgs;
 use crate::error::Error;
+use clap::Args;
 use outband_proto::agent::agent_service_client::AgentServiceClient;
 use outband_proto::audit::audit_service_client::AuditServiceClient;
 use outband_proto::health::health_service_client::HealthServiceClient;
@@ -19,6 +19,23 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+/// Whom to ask, and as whom.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// The collector's operator address, https://HOST:PORT
+    #[arg(long, global = true, env = "OUTBAND_ENDPOINT", value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+
+    /// The collector's CA certificate (its data directory has it as ca.pem)
+    #[arg(long, global = true, env = "OUTBAND_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// The file with your operator token (never the token itself: others can read command lines)
+    #[arg(long, global = true, env = "OUTBAND_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
 
 /// Where a collector listens for operators unless it is told otherwise.
 const DEFAULT_ENDPOINT: &str = "https://127.0.0.1:7443";

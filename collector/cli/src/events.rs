@@ -1,16 +1,23 @@
 //! `outband events`.
 
-use crate::args::SeverityArg;
 use crate::context::Context;
 use crate::error::Error;
-use crate::output::{Column, List};
+use crate::output::{Column, List, OfServer};
 use crate::readings::{place, word};
 use crate::when::Time;
 use crate::words::Word;
 use crate::{name, paging, watch};
+use clap::ValueEnum;
 use outband_proto::telemetry::{ListEventsRequest, ServerEvent};
 use outband_schemas::{EventKind, Severity};
 use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SeverityArg {
+    Ok,
+    Warning,
+    Critical,
+}
 
 #[derive(Debug, Serialize)]
 struct View {
@@ -32,6 +39,12 @@ struct View {
     raw: String,
 }
 
+impl OfServer for View {
+    fn server(&self) -> &str {
+        &self.server
+    }
+}
+
 const COLUMNS: &[Column<View>] = &[
     Column {
         key: "observed_at",
@@ -40,13 +53,7 @@ const COLUMNS: &[Column<View>] = &[
         cell: |v, s| v.observed_at.age(s.now_ms, s.lang),
         raw: |v| v.observed_at.text(),
     },
-    Column {
-        key: "server",
-        head: Word::Server,
-        wide: false,
-        cell: |v, _| name::short(&v.server),
-        raw: |v| v.server.clone(),
-    },
+    Column::SERVER,
     Column {
         key: "severity",
         head: Word::Severity,

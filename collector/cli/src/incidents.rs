@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::output::{Column, List};
+use crate::output::{Column, List, OfServer};
 use crate::when::Time;
 use crate::words::Word;
 use crate::{name, paging, watch};
@@ -27,14 +27,14 @@ struct View {
     members: i32,
 }
 
+impl OfServer for View {
+    fn server(&self) -> &str {
+        &self.server
+    }
+}
+
 const COLUMNS: &[Column<View>] = &[
-    Column {
-        key: "server",
-        head: Word::Server,
-        wide: false,
-        cell: |v, _| name::short(&v.server),
-        raw: |v| v.server.clone(),
-    },
+    Column::SERVER,
     Column {
         key: "component",
         head: Word::Component,

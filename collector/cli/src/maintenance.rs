@@ -1,16 +1,115 @@
 //! `outband maintenance`.
 
-use crate::args::{CoverArgs, MaintenanceCommand as C};
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::{self, Column, List};
 use crate::when::{self, Time};
 use crate::words::Word;
 use crate::{paging, watch};
+use clap::{Args, Subcommand};
 use outband_proto::maintenance::{
     CreateWindowRequest, EndWindowRequest, ListWindowsRequest, Selector, UpdateWindowRequest, Window,
 };
 use serde::Serialize;
+
+/// What a window covers: everything that is given has to fit.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct CoverArgs {
+    /// The site
+    #[arg(long)]
+    pub(crate) site: Option<String>,
+    /// The rack, by its name in the topology
+    #[arg(long)]
+    pub(crate) rack: Option<String>,
+    /// The server, as `outband servers` shows it
+    #[arg(long)]
+    pub(crate) server: Option<String>,
+    /// The component: CLASS/SLOT, or a class alone
+    #[arg(long)]
+    pub(crate) component: Option<String>,
+    /// The fault, e.g. disk_failure
+    #[arg(long)]
+    pub(crate) fault: Option<String>,
+    /// The rule that speaks for it, e.g. disk.smart_growth
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// The customer, by the name in the topology
+    #[arg(long)]
+    pub(crate) customer: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MaintenanceCommand {
+    /// Those that nobody has ended
+    List {
+        /// Ended ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Plan one, or begin one now
+    Add {
+        #[command(flatten)]
+        covers: CoverArgs,
+        /// When it first begins, on the clocks of its zone: 2026-01-31T22:00 [default: now]
+        #[arg(long, value_name = "TIME")]
+        starts: Option<String>,
+        /// How long: 90m, 4h, 2d; at most 31d
+        #[arg(long, value_name = "SPAN")]
+        lasts: String,
+        /// IANA time zone, e.g. Asia/Shanghai [default: UTC]
+        #[arg(long)]
+        zone: Option<String>,
+        /// How it comes again: FREQ=DAILY, WEEKLY or MONTHLY with INTERVAL, BYDAY, UNTIL [default: once]
+        #[arg(long, value_name = "RRULE")]
+        every: Option<String>,
+        /// Why
+        #[arg(long)]
+        why: String,
+        /// What to call it [default: the reason]
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// Do not hear of something for a while, from now on
+    Mute {
+        #[command(flatten)]
+        covers: CoverArgs,
+        /// How long: 90m, 4h, 2d; at most 31d
+        #[arg(long, value_name = "SPAN")]
+        lasts: String,
+        /// It is known, and somebody sees to it elsewhere
+        #[arg(long)]
+        known_issue: bool,
+        /// Why
+        #[arg(long)]
+        why: String,
+    },
+    /// Change one; what is left out stays
+    Edit {
+        /// Its number
+        number: String,
+        /// When it first begins, on the clocks of its zone
+        #[arg(long, value_name = "TIME")]
+        starts: Option<String>,
+        /// How long
+        #[arg(long, value_name = "SPAN")]
+        lasts: Option<String>,
+        /// IANA time zone
+        #[arg(long)]
+        zone: Option<String>,
+        /// How it comes again
+        #[arg(long, value_name = "RRULE")]
+        every: Option<String>,
+        /// Why
+        #[arg(long)]
+        why: Option<String>,
+    },
+    /// End one for good: what it covers and still holds gets its ticket
+    End {
+        /// Its number
+        number: String,
+    },
+}
 
 #[derive(Debug, Clone, Serialize)]
 struct View {
@@ -126,9 +225,9 @@ impl From<Window> for View {
     }
 }
 
-pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Error> {
-    match command.unwrap_or(C::List { all: false }) {
-        C::List { all } => {
+pub(crate) async fn run(context: &Context, command: Option<MaintenanceCommand>) -> Result<(), Error> {
+    match command.unwrap_or(MaintenanceCommand::List { all: false }) {
+        MaintenanceCommand::List { all } => {
             watch::show(context, async || {
                 let request = ListWindowsRequest { all };
                 let windows = context.api.maintenance().list_windows(request).await?.into_inner().windows;
@@ -136,7 +235,7 @@ pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Err
             })
             .await
         }
-        C::Add { covers, starts, lasts, zone, every, why, title } => {
+        MaintenanceCommand::Add { covers, starts, lasts, zone, every, why, title } => {
             let window = Window {
                 kind: "maintenance".to_owned(),
                 title: title.unwrap_or_default(),
@@ -147,11 +246,11 @@ pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Err
             };
             create(context, window).await
         }
-        C::Mute { covers, lasts, known_issue, why } => {
+        MaintenanceCommand::Mute { covers, lasts, known_issue, why } => {
             let kind = if known_issue { "known_issue" } else { "mute" }.to_owned();
             create(context, Window { kind, ..window(covers, Some(&lasts), why)? }).await
         }
-        C::Edit { number, starts, lasts, zone, every, why } => {
+        MaintenanceCommand::Edit { number, starts, lasts, zone, every, why } => {
             let lasts_secs = lasts.as_deref().map(seconds).transpose()?.unwrap_or_default();
             let window = Window {
                 name: name(&number),
@@ -165,7 +264,7 @@ pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Err
             let request = UpdateWindowRequest { window: Some(window) };
             show(context, context.api.maintenance().update_window(request).await?.into_inner().window).await
         }
-        C::End { number } => {
+        MaintenanceCommand::End { number } => {
             let request = EndWindowRequest { name: name(&number) };
             show(context, context.api.maintenance().end_window(request).await?.into_inner().window).await
         }

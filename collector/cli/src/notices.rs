@@ -1,17 +1,63 @@
 //! `outband notices`.
 
-use crate::args::{NoticeStateArg, NoticesCommand as C};
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::{self, Block, Column, Document, List, Rows, Shown};
 use crate::when::Time;
 use crate::words::Word;
 use crate::{name, paging, watch};
+use clap::{Subcommand, ValueEnum};
 use outband_proto::notice::{
     AcknowledgeTicketRequest, AcknowledgeTicketResponse, GetNoticeRequest, ListNoticesRequest, Notice,
     ReplayNoticeRequest, State,
 };
 use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NoticeStateArg {
+    /// To be sent at its next try
+    Pending,
+    /// The channel took it
+    Delivered,
+    /// Given up; kept until somebody replays it
+    Failed,
+    /// Nobody needs it any more
+    Cancelled,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NoticesCommand {
+    /// Notices, newest first
+    List {
+        /// Only of this ticket
+        #[arg(long, value_name = "NUMBER")]
+        ticket: Option<String>,
+        /// Only in this state
+        #[arg(long, value_enum)]
+        state: Option<NoticeStateArg>,
+    },
+    /// One notice with its text
+    Show {
+        /// The notice's number
+        number: String,
+    },
+    /// Send it once more, under the same key
+    Replay {
+        /// The notice's number
+        number: String,
+    },
+    /// Take note of a ticket: its fallbacks are told no more
+    Ack {
+        /// The ticket's number
+        ticket: String,
+        /// Why, for the ticket's log
+        #[arg(long, default_value = "", hide_default_value = true)]
+        why: String,
+        /// The level of escalation; 0: the highest so far
+        #[arg(long, default_value_t = 0)]
+        level: u32,
+    },
+}
 
 #[derive(Debug, Serialize)]
 struct View {
@@ -201,18 +247,18 @@ impl Document for Acknowledged {
     }
 }
 
-pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Error> {
-    match command.unwrap_or(C::List { ticket: None, state: None }) {
-        C::List { ticket, state } => list(context, ticket, state).await,
-        C::Show { number } => {
+pub(crate) async fn run(context: &Context, command: Option<NoticesCommand>) -> Result<(), Error> {
+    match command.unwrap_or(NoticesCommand::List { ticket: None, state: None }) {
+        NoticesCommand::List { ticket, state } => list(context, ticket, state).await,
+        NoticesCommand::Show { number } => {
             let request = GetNoticeRequest { name: full(&number) };
             show(context, context.api.notices().get_notice(request).await?.into_inner().notice)
         }
-        C::Replay { number } => {
+        NoticesCommand::Replay { number } => {
             let request = ReplayNoticeRequest { name: full(&number) };
             show(context, context.api.notices().replay_notice(request).await?.into_inner().notice)
         }
-        C::Ack { ticket, why, level } => {
+        NoticesCommand::Ack { ticket, why, level } => {
             let ticket = name::ticket(&ticket);
             let request = AcknowledgeTicketRequest { name: ticket.clone(), level, why, ..Default::default() };
             let AcknowledgeTicketResponse { etag, level } =

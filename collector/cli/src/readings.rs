@@ -1,6 +1,5 @@
 //! `outband readings`.
 
-use crate::args::ReadingsArgs;
 use crate::context::{Context, now_ms};
 use crate::error::Error;
 use crate::output::{Column, List, quantity};
@@ -8,9 +7,31 @@ use crate::paging::Paged;
 use crate::when::{self, Time};
 use crate::words::Word;
 use crate::{name, paging, watch};
+use clap::Args;
 use outband_proto::telemetry::{self as wire, ListLatestReadingsRequest, ListReadingsRequest, reading};
 use outband_schemas::{Cause, ComponentClass, SensorKind, State, Suspicion};
 use serde::Serialize;
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadingsArgs {
+    /// The server's name, as `outband servers` shows it
+    pub(crate) server: String,
+    /// Only of this component: CLASS/SLOT, or a class alone (disk, fan, psu, cpu, memory, …)
+    #[arg(long, value_name = "COMPONENT")]
+    pub(crate) component: Option<String>,
+    /// Only of this kind (temperature, fan_speed, reallocated_sectors, …)
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// History from this time on: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// History before this time; now where it is left out
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// The latest values (the default unless --from or --to is given)
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub(crate) latest: bool,
+}
 
 const HOUR_MS: i64 = 3_600_000;
 

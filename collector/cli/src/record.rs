@@ -1,16 +1,39 @@
 //! `outband record`.
 
-use crate::args::RecordCommand as C;
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::{self, Block, Document, Rows, Shown};
 use crate::words::Word;
+use clap::Subcommand;
 use outband_proto::record::{ErasePersonRequest, ErasePersonResponse, ExportCustomerRequest};
 use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordCommand {
+    /// Put a pseudonym in place of a person's name in all tickets and the audit log
+    ErasePerson {
+        /// The name, as it stands on tickets
+        person: String,
+        /// Do it; without this, it is only counted
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write one customer's evidence to a zip file, with a manifest of SHA-256 sums
+    Export {
+        /// The customer, as the topology names it
+        #[arg(long, required_unless_present = "site")]
+        customer: Option<String>,
+        /// A site; may be given several times
+        #[arg(long = "site", id = "site", value_name = "SITE", conflicts_with = "customer")]
+        sites: Vec<String>,
+        /// The file to write
+        file: PathBuf,
+    },
+}
 
 /// What was, or would be, erased.
 #[derive(Debug, Serialize)]
@@ -42,16 +65,16 @@ impl Document for Erased {
     }
 }
 
-pub(crate) async fn run(context: &Context, command: C) -> Result<(), Error> {
+pub(crate) async fn run(context: &Context, command: RecordCommand) -> Result<(), Error> {
     match command {
-        C::ErasePerson { person, yes } => {
+        RecordCommand::ErasePerson { person, yes } => {
             let request = ErasePersonRequest { person, validate_only: !yes };
             let ErasePersonResponse { pseudonym, ticket_entries, audit_entries, mentions } =
                 context.api.record().erase_person(request).await?.into_inner();
             let erased = Erased { pseudonym, ticket_entries, audit_entries, mentions };
             output::print(&context.render(&erased)?)
         }
-        C::Export { customer, sites, file } => {
+        RecordCommand::Export { customer, sites, file } => {
             let sites = sites.iter().map(|site| format!("sites/{}", site.trim_start_matches("sites/"))).collect();
             export(context, ExportCustomerRequest { customer: customer.unwrap_or_default(), sites }, &file).await
         }

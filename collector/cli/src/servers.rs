@@ -1,6 +1,5 @@
 //! `outband servers`.
 
-use crate::args::ServersCommand;
 use crate::context::Context;
 use crate::error::Error;
 use crate::health::{View as Health, status_word};
@@ -8,8 +7,24 @@ use crate::output::{self, Block, Column, Document, List, Rows, Shown, bytes};
 use crate::when::Time;
 use crate::words::Word;
 use crate::{name, paging, watch};
+use clap::Subcommand;
 use outband_proto::health::{self as wire, GetServerRequest, ListServersRequest};
 use serde::Serialize;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServersCommand {
+    /// All servers
+    List {
+        /// Only of this site
+        #[arg(long)]
+        site: Option<String>,
+    },
+    /// One server with its parts
+    Get {
+        /// Its name, as `outband servers` shows it
+        name: String,
+    },
+}
 
 #[derive(Debug, Serialize)]
 struct View {

@@ -1,7 +1,7 @@
 //! A ticket, as it is shown.
 
 use crate::name;
-use crate::output::{self, Block, Column, Document, Rows, Shown};
+use crate::output::{self, Block, Column, Document, OfServer, Rows, Shown};
 use crate::when::{Time, span};
 use crate::words::{Lang, Word};
 use outband_proto::ticket as wire;
@@ -75,6 +75,12 @@ struct Comment {
     visibility: String,
 }
 
+impl OfServer for View {
+    fn server(&self) -> &str {
+        &self.server
+    }
+}
+
 /// The columns of a list of tickets.
 pub(crate) const COLUMNS: &[Column<View>] = &[
     Column { key: "name", head: Word::Ticket, wide: false, cell: |v, _| name::short(&v.name), raw: |v| v.name.clone() },
@@ -92,13 +98,7 @@ pub(crate) const COLUMNS: &[Column<View>] = &[
         cell: |v, s| state_text(v.state, s),
         raw: |v| v.state.to_owned(),
     },
-    Column {
-        key: "server",
-        head: Word::Server,
-        wide: false,
-        cell: |v, _| name::short(&v.server),
-        raw: |v| v.server.clone(),
-    },
+    Column::SERVER,
     Column {
         key: "component",
         head: Word::Component,

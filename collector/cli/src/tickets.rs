@@ -1,16 +1,191 @@
 //! `outband tickets`.
 
-use crate::args::{MoveArgs, ResolutionArg, StateArg, TicketsCommand as C};
 use crate::context::{self, Context};
 use crate::error::Error;
 use crate::output::{self, List};
 use crate::ticket_view::{COLUMNS, View};
 use crate::words::Word;
 use crate::{name, paging, watch, when};
+use clap::{Args, Subcommand, ValueEnum};
 use outband_proto::ticket::{
     CommentTicketRequest, GetTicketRequest, ListTicketsRequest, State, Ticket, TransitionTicketRequest,
     WatchTicketsRequest,
 };
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub(crate) enum StateArg {
+    New,
+    Assigned,
+    InProgress,
+    WaitingForCustomer,
+    WaitingForParts,
+    Resolved,
+    Closed,
+    Reopened,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub(crate) enum ResolutionArg {
+    /// The fault was there and is repaired
+    Repaired,
+    /// There was no fault
+    FalseAlarm,
+}
+
+/// A ticket, and why it is moved.
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// The ticket's number
+    pub(crate) number: String,
+    /// Why, for the ticket's log
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) why: String,
+    /// Only if the ticket is still as it was when this etag was read (see `-o json`)
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ETAG")]
+    pub(crate) if_etag: String,
+    /// A name for this request, best a UUID: sent again within 24 hours, it is answered as before and not done again
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    pub(crate) request_id: String,
+}
+
+/// A ticket that something is said on.
+#[derive(Debug, Args)]
+pub(crate) struct RemarkArgs {
+    /// The ticket's number
+    pub(crate) number: String,
+    /// Only if the ticket is still as it was when this etag was read (see `-o json`)
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ETAG")]
+    pub(crate) if_etag: String,
+    /// A name for this request, best a UUID: sent again within 24 hours, it is answered as before and not done again
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    pub(crate) request_id: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TicketsCommand {
+    /// Open tickets, or those asked for
+    List {
+        /// Closed and resolved ones too
+        #[arg(long, conflicts_with = "state")]
+        all: bool,
+        /// Only in these states
+        #[arg(long, value_enum, value_delimiter = ',')]
+        state: Vec<StateArg>,
+        /// Only of this server
+        #[arg(long)]
+        server: Option<String>,
+    },
+    /// One ticket with its evidence, clocks and history
+    Get {
+        /// The ticket's number
+        number: String,
+        /// As it stood then: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago
+        #[arg(long, value_name = "TIME", conflicts_with = "watch")]
+        at: Option<String>,
+    },
+    /// How its clocks were counted: every span, pause and reason, so that the sum can be redone
+    #[command(
+        after_help = "Examples:\n  outband tickets sla 12                 what was counted, and what was not\n  outband tickets sla 12 --at 2d         as it stood two days ago\n  outband tickets sla 12 -o csv          the counted spans for a spreadsheet: their sum is the time used"
+    )]
+    Sla {
+        /// The ticket's number
+        number: String,
+        /// For which moment: 2026-01-31T08:00:00Z, 2026-01-31, or 30m, 6h, 2d ago; now where it is left out
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Give it to somebody (stops the respond clock)
+    Assign {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// To whom
+        assignee: String,
+    },
+    /// Work begins
+    Start {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// The root cause is found (stops the locate clock)
+    Locate {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// The root cause
+        cause: String,
+    },
+    /// Wait for the customer (pauses the clocks by default)
+    WaitCustomer {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// Wait for parts (the clocks run on by default)
+    WaitParts {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// Go on after waiting
+    Resume {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// It is done (stops the repair clock); clean polls then close it
+    Resolve {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// How it ended
+        #[arg(long = "as", value_enum, default_value_t = ResolutionArg::Repaired)]
+        resolution: ResolutionArg,
+    },
+    /// Close it
+    Close {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// It is not done after all
+    Reopen {
+        #[command(flatten)]
+        ticket: MoveArgs,
+    },
+    /// The work goes on in another ticket; this one is closed
+    Merge {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// The other ticket's number
+        into: String,
+    },
+    /// It is a part of a larger incident
+    Parent {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// The number of that incident's ticket; `none`: of none any more
+        parent: String,
+    },
+    /// It has to do with another ticket
+    Link {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// The other ticket's number
+        to: String,
+        /// How: related, duplicate, caused_by, follows_up
+        #[arg(long, default_value = "related")]
+        kind: String,
+        /// It does not after all
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Say something on it
+    Comment {
+        #[command(flatten)]
+        ticket: RemarkArgs,
+        /// The comment
+        text: String,
+        /// The customer may read it
+        #[arg(long)]
+        to_customer: bool,
+    },
+}
 
 /// Every state in which somebody still has to do something.
 const OPEN: [State; 6] = [
@@ -22,18 +197,18 @@ const OPEN: [State; 6] = [
     State::Reopened,
 ];
 
-pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Error> {
-    let command = command.unwrap_or(C::List { all: false, state: Vec::new(), server: None });
+pub(crate) async fn run(context: &Context, command: Option<TicketsCommand>) -> Result<(), Error> {
+    let command = command.unwrap_or(TicketsCommand::List { all: false, state: Vec::new(), server: None });
     match command {
-        C::List { all, state, server } => list(context, states(all, &state), server).await,
-        C::Get { number, at: None } => get(context, name::ticket(&number)).await,
-        C::Sla { number, at } => crate::sla::sums(context, &number, at.as_deref()).await,
-        C::Get { number, at: Some(at) } => {
+        TicketsCommand::List { all, state, server } => list(context, states(all, &state), server).await,
+        TicketsCommand::Get { number, at: None } => get(context, name::ticket(&number)).await,
+        TicketsCommand::Sla { number, at } => crate::sla::sums(context, &number, at.as_deref()).await,
+        TicketsCommand::Get { number, at: Some(at) } => {
             let at_ms = Some(when::parse(&at, context::now_ms())?);
             let request = GetTicketRequest { name: name::ticket(&number), at_ms };
             show(context, context.api.tickets().get_ticket(request).await?.into_inner().ticket)
         }
-        C::Comment { ticket, text, to_customer } => {
+        TicketsCommand::Comment { ticket, text, to_customer } => {
             let request = CommentTicketRequest {
                 name: name::ticket(&ticket.number),
                 text,
@@ -43,37 +218,39 @@ pub(crate) async fn run(context: &Context, command: Option<C>) -> Result<(), Err
             };
             show(context, context.api.tickets().comment_ticket(request).await?.into_inner().ticket)
         }
-        C::Assign { ticket, assignee } => {
+        TicketsCommand::Assign { ticket, assignee } => {
             transition(context, ticket, "assign", |r| TransitionTicketRequest { assignee, ..r }).await
         }
-        C::Locate { ticket, cause } => {
+        TicketsCommand::Locate { ticket, cause } => {
             transition(context, ticket, "locate", |r| TransitionTicketRequest { detail: cause, ..r }).await
         }
-        C::Resolve { ticket, resolution } => {
+        TicketsCommand::Resolve { ticket, resolution } => {
             let detail = match resolution {
                 ResolutionArg::Repaired => "repaired",
                 ResolutionArg::FalseAlarm => "false_alarm",
             };
             transition(context, ticket, "resolve", |r| TransitionTicketRequest { detail: detail.to_owned(), ..r }).await
         }
-        C::Merge { ticket, into } => {
+        TicketsCommand::Merge { ticket, into } => {
             transition(context, ticket, "merge", |r| TransitionTicketRequest { detail: name::ticket(&into), ..r }).await
         }
-        C::Parent { ticket, parent } if parent == "none" => transition(context, ticket, "unparent", |r| r).await,
-        C::Parent { ticket, parent } => {
+        TicketsCommand::Parent { ticket, parent } if parent == "none" => {
+            transition(context, ticket, "unparent", |r| r).await
+        }
+        TicketsCommand::Parent { ticket, parent } => {
             transition(context, ticket, "parent", |r| TransitionTicketRequest { detail: name::ticket(&parent), ..r })
                 .await
         }
-        C::Link { ticket, to, kind, undo } => {
+        TicketsCommand::Link { ticket, to, kind, undo } => {
             let action = format!("{}:{kind}", if undo { "unlink" } else { "link" });
             transition(context, ticket, &action, |r| TransitionTicketRequest { detail: name::ticket(&to), ..r }).await
         }
-        C::Start { ticket } => transition(context, ticket, "start", |r| r).await,
-        C::WaitCustomer { ticket } => transition(context, ticket, "wait_for_customer", |r| r).await,
-        C::WaitParts { ticket } => transition(context, ticket, "wait_for_parts", |r| r).await,
-        C::Resume { ticket } => transition(context, ticket, "resume", |r| r).await,
-        C::Close { ticket } => transition(context, ticket, "close", |r| r).await,
-        C::Reopen { ticket } => transition(context, ticket, "reopen", |r| r).await,
+        TicketsCommand::Start { ticket } => transition(context, ticket, "start", |r| r).await,
+        TicketsCommand::WaitCustomer { ticket } => transition(context, ticket, "wait_for_customer", |r| r).await,
+        TicketsCommand::WaitParts { ticket } => transition(context, ticket, "wait_for_parts", |r| r).await,
+        TicketsCommand::Resume { ticket } => transition(context, ticket, "resume", |r| r).await,
+        TicketsCommand::Close { ticket } => transition(context, ticket, "close", |r| r).await,
+        TicketsCommand::Reopen { ticket } => transition(context, ticket, "reopen", |r| r).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lists: one row an item, columns described once for tables and spreadsheets.
 
 use super::{Block, Document, Rows, Shown};
+use crate::name;
 use crate::paging::Paged;
 use crate::words::Word;
 use serde::ser::SerializeMap;
@@ -18,6 +19,23 @@ pub(crate) struct Column<T> {
     pub(crate) cell: fn(&T, &Shown) -> String,
     /// What programs read.
     pub(crate) raw: fn(&T) -> String,
+}
+
+/// What is about a server.
+pub(crate) trait OfServer {
+    /// The server's whole name.
+    fn server(&self) -> &str;
+}
+
+impl<T: OfServer> Column<T> {
+    /// The server, by its short name for people.
+    pub(crate) const SERVER: Self = Self {
+        key: "server",
+        head: Word::Server,
+        wide: false,
+        cell: |item, _| name::short(item.server()),
+        raw: |item| item.server().to_owned(),
+    };
 }
 
 /// Items under one name.

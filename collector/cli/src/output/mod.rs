@@ -4,7 +4,7 @@ mod list;
 mod number;
 mod table;
 
-pub(crate) use list::{Column, List, raw, table as table_of};
+pub(crate) use list::{Column, List, OfServer, raw, table as table_of};
 pub(crate) use number::{bytes, quantity};
 
 use crate::error::Error;
