@@ -31,6 +31,7 @@ pub const RIGHTS: &[(&str, &[Role])] = &[
     ("outband.ticket.v1.TicketService/WatchTickets", READERS_AND_CUSTOMERS),
     ("outband.ticket.v1.TicketService/CommentTicket", SPEAKERS),
     ("outband.ticket.v1.TicketService/TransitionTicket", WORKERS),
+    ("outband.ticket.v1.TicketService/ReachMilestone", WORKERS),
     ("outband.sla.v1.SlaService/ComputeSla", READERS),
     ("outband.sla.v1.SlaService/GetTime", READERS),
     ("outband.sla.v1.SlaService/ConfirmTime", &[Admin, Operator]),

@@ -60,6 +60,7 @@ pub(super) fn rejected(name: &str, rejected: &Rejected) -> Status {
             Status::with_error_details(Code::FailedPrecondition, format!("{name}: {rejected}"), details)
         }
         Rejected::Empty { .. } => invalid("detail", rejected.to_string()),
+        Rejected::NotThen(_) => invalid("reached_at_ms", rejected.to_string()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tickets and their clocks. The clocks are computed for the moment of the answer.
 
 mod convert;
+mod decide;
 mod relate;
 
 use crate::audit::{self, Caller};
@@ -15,7 +16,8 @@ use outband_proto::ticket as wire;
 use outband_proto::ticket::ticket_service_server::TicketService;
 use outband_proto::ticket::{
     CommentTicketRequest, CommentTicketResponse, GetTicketRequest, GetTicketResponse, ListTicketsRequest,
-    ListTicketsResponse, TransitionTicketRequest, TransitionTicketResponse, WatchTicketsRequest, WatchTicketsResponse,
+    ListTicketsResponse, ReachMilestoneRequest, ReachMilestoneResponse, TransitionTicketRequest,
+    TransitionTicketResponse, WatchTicketsRequest, WatchTicketsResponse,
 };
 use outband_schemas::{Clock, Timestamp};
 use outband_store::audit::{Answer, Audit, Deed};
@@ -82,7 +84,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
             etag: &r.etag,
             request_id: &r.request_id,
             why: text("why", &r.why)?,
-            action: relate::action(&r).unwrap_or_else(|| action(&r))?,
+            action: relate::action(&r).or_else(|| decide::action(&r, &self.terms())).unwrap_or_else(|| action(&r))?,
         };
         if let Some(to) = relate::other(&wish.action) {
             self.relate(&wish.action, wish.number, to, &caller.principal).await?;
@@ -111,6 +113,24 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
             action: Action::Comment { text, visibility },
         };
         let answer = |ticket| CommentTicketResponse { ticket: Some(ticket) };
+        Ok(Response::new(self.change(&caller, &wish, &r, answer).await?))
+    }
+
+    async fn reach_milestone(
+        &self,
+        request: Request<ReachMilestoneRequest>,
+    ) -> Result<Response<ReachMilestoneResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let r = request.into_inner();
+        let wish = Wish {
+            method: "outband.ticket.v1.TicketService/ReachMilestone",
+            number: name::read_ticket(&r.name)?,
+            etag: &r.etag,
+            request_id: &r.request_id,
+            why: text("why", &r.why)?,
+            action: decide::milestone(&r)?,
+        };
+        let answer = |ticket| ReachMilestoneResponse { ticket: Some(ticket) };
         Ok(Response::new(self.change(&caller, &wish, &r, answer).await?))
     }
 
@@ -195,23 +215,28 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
             if !wish.etag.is_empty() && wish.etag != before {
                 return Err(changed_meanwhile(&name::ticket(number), Some(&before)));
             }
-            let command = Command { who: who.clone(), why: wish.why.clone(), action: wish.action.clone() };
-            let entry =
-                outband_ticket::apply(&record.ticket, command, now).map_err(|e| rejected(&name::ticket(number), &e))?;
-            let after = record.ticket.after(&entry);
+            let action = decide::by_policy(wish.action.clone(), &self.terms(), &record.log, now);
+            let (mut after, mut entries) = (record.ticket.clone(), Vec::new());
+            for action in decide::together(&action).into_iter().chain([action]) {
+                let command = Command { who: who.clone(), why: wish.why.clone(), action };
+                let entry =
+                    outband_ticket::apply(&after, command, now).map_err(|e| rejected(&name::ticket(number), &e))?;
+                after = after.after(&entry);
+                entries.push(entry);
+            }
             let deed = Deed {
                 request_id: request_id.clone(),
                 before: Some(before),
                 after: Some(after.etag()),
                 ..caller.did(now, wish.method, name::ticket(number), wish.action.word().into_owned())
             };
-            let log = record.log.into_iter().chain([entry.clone()]).collect();
+            let log = record.log.into_iter().chain(entries.iter().cloned()).collect();
             let told = TicketRecord { ticket: after.clone(), log, change: record.change };
             let response = answer(ticket(&told, &self.terms(), now, &caller.principal));
             let kept =
                 request_id.clone().map(|request_id| Answer { request_id, digest, body: response.encode_to_vec() });
             let expected_revision = Some(record.ticket.revision);
-            let write = TicketWrite { ticket: after, expected_revision, transitions: vec![entry] };
+            let write = TicketWrite { ticket: after, expected_revision, transitions: entries };
             let actor = caller.actor();
             let written = self
                 .ask(move |store| match store.change_ticket(write, actor, deed, kept) {

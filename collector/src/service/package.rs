@@ -16,6 +16,9 @@ pub struct Package {
     /// From when the clocks of a ticket count that comes under it later: `creation` (the default) or `change`.
     #[serde(default = "creation")]
     pub rebase: Rebase,
+    /// From when they count when the priority of a ticket changes: `change` (the default) or `creation`.
+    #[serde(default = "change")]
+    pub reprioritise: Rebase,
     /// The states in which its clocks pause, unless a clock says otherwise.
     #[serde(default = "customer_only")]
     pub pauses: BTreeSet<PauseIn>,
@@ -25,6 +28,10 @@ pub struct Package {
 
 fn creation() -> Rebase {
     Rebase::Creation
+}
+
+fn change() -> Rebase {
+    Rebase::Change
 }
 
 fn customer_only() -> BTreeSet<PauseIn> {
@@ -102,7 +109,13 @@ impl Package {
             }
             clocks.push(clock.spec(&self.pauses).map_err(|e| format!("{}: {e}", clock.name))?);
         }
-        Ok(SlaPolicy { name: name.to_owned(), revision: 1, rebase: self.rebase, clocks })
+        Ok(SlaPolicy {
+            name: name.to_owned(),
+            revision: 1,
+            rebase: self.rebase,
+            reprioritise: self.reprioritise,
+            clocks,
+        })
     }
 }
 

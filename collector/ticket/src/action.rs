@@ -5,6 +5,7 @@ use crate::{Priority, Target, Verb};
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// How a ticket was resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -105,6 +106,9 @@ impl Milestone {
         Self::CustomerUpdate,
     ];
 
+    /// How late a milestone may be told: a visit of a Friday evening on the Monday after.
+    pub const TOLD_WITHIN: Duration = Duration::from_secs(72 * 60 * 60);
+
     /// The word used on the wire and in output.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -186,6 +190,36 @@ impl Verdict {
     /// The verdict of a word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|v| v.as_str() == word)
+    }
+}
+
+/// What became of somebody's temporary access to a ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessStep {
+    /// It was given.
+    Granted {
+        /// To whom.
+        holder: String,
+        /// With the rights of which role.
+        role: String,
+        /// Until when at most.
+        until: Timestamp,
+    },
+    /// The ticket is resolved, and it is still open.
+    Reminded,
+    /// It is over.
+    Ended,
+}
+
+impl AccessStep {
+    /// The word used on the wire and in output.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Granted { .. } => "granted",
+            Self::Reminded => "reminded",
+            Self::Ended => "ended",
+        }
     }
 }
 
@@ -283,6 +317,10 @@ pub enum Action {
     Milestone {
         /// What.
         milestone: Milestone,
+        /// When it was, where it is told afterwards: not before the ticket was opened, not in the future, at most [`Milestone::TOLD_WITHIN`]
+        /// ago. `None`: now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reached_at: Option<Timestamp>,
     },
     /// Another policy, or another revision of it, is in force.
     Policy {
@@ -352,6 +390,13 @@ pub enum Action {
     },
     /// It is an exercise: left out of statistics.
     Drill,
+    /// Something became of somebody's temporary access to it.
+    Access {
+        /// The number of the grant.
+        grant: u64,
+        /// What.
+        step: AccessStep,
+    },
     /// The ticket as it stood when logs began to hold every change. Only in logs that began before.
     Import {
         /// It.
@@ -397,6 +442,7 @@ impl Action {
             | Self::Parent { .. }
             | Self::Verdict { .. }
             | Self::Drill
+            | Self::Access { .. }
             | Self::Import { .. } => Verb::Remark,
         }
     }
@@ -410,7 +456,7 @@ impl Action {
             Self::Step { target, level, .. } => Cow::Owned(format!("step:{}:{level}", target.as_str())),
             Self::Comment { .. } => Cow::Borrowed("comment"),
             Self::Evidence { .. } => Cow::Borrowed("evidence"),
-            Self::Milestone { milestone } => Cow::Owned(format!("milestone:{}", milestone.as_str())),
+            Self::Milestone { milestone, .. } => Cow::Owned(format!("milestone:{}", milestone.as_str())),
             Self::Policy { .. } => Cow::Borrowed("policy"),
             Self::Acknowledge { .. } => Cow::Borrowed("acknowledge"),
             Self::Link { kind, .. } => Cow::Owned(format!("link:{}", kind.as_str())),
@@ -422,6 +468,7 @@ impl Action {
             Self::Release => Cow::Borrowed("release"),
             Self::Override { .. } => Cow::Borrowed("override"),
             Self::Drill => Cow::Borrowed("drill"),
+            Self::Access { step, .. } => Cow::Owned(format!("access:{}", step.as_str())),
             Self::Import { .. } => Cow::Borrowed("import"),
             other => Cow::Borrowed(other.verb().as_str()),
         }

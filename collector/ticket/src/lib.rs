@@ -15,11 +15,11 @@ pub mod sla;
 pub mod state;
 pub mod ticket;
 
-pub use action::{Action, LinkKind, Milestone, Rebase, Resolution, Verdict, Visibility};
+pub use action::{AccessStep, Action, LinkKind, Milestone, Rebase, Resolution, Verdict, Visibility};
 pub use calendar::{Calendar, CalendarError, CalendarRevision, CalendarSpec, Flag, Span};
 pub use log::{Command, Transition};
 pub use policy::{Calendars, Policies, SlaPolicy};
 pub use priority::{Impact, Priority, Redundancy};
 pub use sla::{Allowance, ClockSpec, Hours, SlaClock, Target};
 pub use state::{Rejected, State, Verb, apply};
-pub use ticket::{Comment, Evidence, Link, Opening, Override, PolicyRef, Suppression, Ticket, TicketNumber};
+pub use ticket::{Comment, Evidence, Link, OpenAccess, Opening, Override, PolicyRef, Suppression, Ticket, TicketNumber};

@@ -37,6 +37,16 @@ pub struct Transition {
     pub to: State,
 }
 
+impl Transition {
+    /// When what it tells of happened: a milestone may be told afterwards.
+    pub fn happened_at(&self) -> Timestamp {
+        match self.action {
+            Action::Milestone { reached_at: Some(reached), .. } => reached.min(self.at),
+            _ => self.at,
+        }
+    }
+}
+
 impl Ticket {
     /// Opens a ticket: itself, and the first entry of its log.
     pub fn open(opening: Opening, who: &str, at: Timestamp) -> (Ticket, Transition) {
@@ -147,6 +157,16 @@ impl Ticket {
                 self.overrides.push(Override { what: what.clone(), who: entry.who.clone(), until: *until });
             }
             Action::Drill => self.drill = true,
+            Action::Access { grant, step } => match step {
+                AccessStep::Granted { holder, role, until } => self.access.push(OpenAccess {
+                    grant: *grant,
+                    holder: holder.clone(),
+                    role: role.clone(),
+                    until: *until,
+                }),
+                AccessStep::Ended => self.access.retain(|open| open.grant != *grant),
+                AccessStep::Reminded => {}
+            },
             Action::Import { snapshot } => self.clone_from(snapshot),
             Action::WaitForCustomer
             | Action::WaitForParts
@@ -201,10 +221,12 @@ impl Transition {
         rename(&mut entry.who);
         match &mut entry.action {
             Action::Assign { to } => rename(to),
+            Action::Access { step: AccessStep::Granted { holder, .. }, .. } => rename(holder),
             Action::Import { snapshot } => {
                 snapshot.assignee.iter_mut().for_each(rename);
                 snapshot.comments.iter_mut().for_each(|comment| rename(&mut comment.who));
                 snapshot.overrides.iter_mut().for_each(|o| rename(&mut o.who));
+                snapshot.access.iter_mut().for_each(|a| rename(&mut a.holder));
             }
             _ => {}
         }

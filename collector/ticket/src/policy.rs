@@ -3,6 +3,7 @@
 use crate::calendar::Calendar;
 use crate::sla::{Allowance, ClockSpec, Hours, Target};
 use crate::{Priority, Rebase, State};
+use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,8 +18,15 @@ pub struct SlaPolicy {
     pub revision: u32,
     /// From when the clocks of a ticket count that comes to this policy later, by a new contract or a new revision.
     pub rebase: Rebase,
+    /// From when they count when the priority changes: by default from the change, since things got worse, or better, then.
+    #[serde(default = "change")]
+    pub reprioritise: Rebase,
     /// Its clocks, in the order in which they are shown.
     pub clocks: Vec<ClockSpec>,
+}
+
+const fn change() -> Rebase {
+    Rebase::Change
 }
 
 impl SlaPolicy {
@@ -32,7 +40,8 @@ impl SlaPolicy {
 
     /// Whether both promise the same, whatever their revisions.
     pub fn promises_as(&self, other: &SlaPolicy) -> bool {
-        self.name == other.name && self.rebase == other.rebase && self.clocks == other.clocks
+        let terms = |p: &SlaPolicy| (p.rebase, p.reprioritise);
+        self.name == other.name && terms(self) == terms(other) && self.clocks == other.clocks
     }
 
     /// The policy with every clock paused in these states only.
@@ -61,6 +70,7 @@ impl Default for SlaPolicy {
             name: Self::DEFAULT.to_owned(),
             revision: 1,
             rebase: Rebase::Creation,
+            reprioritise: Rebase::Change,
             clocks: vec![
                 ClockSpec::named(Target::RESPOND)
                     .with(&[P1], Always, minutes(5))
@@ -81,23 +91,44 @@ impl Default for SlaPolicy {
     }
 }
 
-/// Every policy in every revision that a ticket may name, and the one of tickets that name none.
+/// Every policy in every revision that a ticket may name, and those of tickets that name none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policies {
-    usual: SlaPolicy,
+    /// The first revision for tickets that name none.
+    first: SlaPolicy,
+    /// Later ones, with the time from which each is in force, oldest first.
+    later: Vec<(Timestamp, SlaPolicy)>,
     revisions: BTreeMap<(String, u32), SlaPolicy>,
 }
 
 impl Policies {
     /// The policy of tickets that name none, and others.
     pub fn new(usual: SlaPolicy, others: impl IntoIterator<Item = SlaPolicy>) -> Self {
-        let revisions = others.into_iter().map(|p| ((p.name.clone(), p.revision), p)).collect();
-        Self { usual, revisions }
+        Self::kept(usual, others.into_iter().map(|policy| (Timestamp::EPOCH, policy)))
     }
 
-    /// The policy of tickets that name none.
+    /// Every revision that is kept, with the time from which each is in force. Those of [`SlaPolicy::DEFAULT`] are for tickets that name
+    /// none; where there is no such one, `usual` is.
+    pub fn kept(usual: SlaPolicy, all: impl IntoIterator<Item = (Timestamp, SlaPolicy)>) -> Self {
+        let (mut later, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(_, policy)| policy.name == SlaPolicy::DEFAULT);
+        later.sort_by_key(|(since, policy)| (*since, policy.revision));
+        let first = if later.is_empty() { usual } else { later.remove(0).1 };
+        let policies = later.iter().chain(&others).map(|(_, policy)| policy).chain([&first]);
+        let revisions = policies.map(|p| ((p.name.clone(), p.revision), p.clone())).collect();
+        Self { first, later, revisions }
+    }
+
+    /// The policy of tickets that name none, for those that are opened now.
     pub fn usual(&self) -> &SlaPolicy {
-        &self.usual
+        self.later.last().map_or(&self.first, |(_, policy)| policy)
+    }
+
+    /// The policy of tickets that name none, for one that was opened then: a ticket keeps its revision. One from before the first
+    /// revision has that.
+    pub fn usual_at(&self, opened: Timestamp) -> &SlaPolicy {
+        let known = self.later.iter().rev().find(|(since, _)| *since <= opened);
+        known.map_or(&self.first, |(_, policy)| policy)
     }
 
     /// A revision of a policy. One that is not known is answered by the next newer one of its name, else by the newest.
@@ -110,6 +141,13 @@ impl Policies {
     /// The newest revision of a policy.
     pub fn newest(&self, name: &str) -> Option<&SlaPolicy> {
         self.revision(name, u32::MAX)
+    }
+
+    /// The names of all policies.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let mut names: Vec<&str> = self.revisions.keys().map(|(name, _)| name.as_str()).collect();
+        names.dedup();
+        names.into_iter()
     }
 }
 
@@ -168,5 +206,16 @@ mod tests {
         assert_eq!(all.revision("gold", 2).map(|p| p.revision), Some(3));
         assert_eq!(all.newest("gold").map(|p| p.revision), Some(3));
         assert_eq!(all.newest("silver"), None);
+    }
+
+    #[test]
+    fn a_ticket_that_names_no_policy_keeps_the_default_that_it_was_opened_under() {
+        let default = |revision| SlaPolicy { revision, ..SlaPolicy::default() };
+        let at = Timestamp::from_secs;
+        let all = Policies::kept(default(9), [(at(200), default(2)), (at(0), gold(1)), (at(100), default(1))]);
+        assert_eq!([50, 100, 199, 200].map(|t| all.usual_at(at(t)).revision), [1, 1, 1, 2]);
+        assert_eq!(all.usual().revision, 2);
+        assert_eq!(all.names().collect::<Vec<_>>(), ["default", "gold"]);
+        assert_eq!(Policies::kept(default(9), []).usual_at(at(0)).revision, 9);
     }
 }

@@ -1,6 +1,6 @@
 //! The states of a ticket and the one table of moves between them.
 
-use crate::action::Action;
+use crate::action::{Action, Milestone};
 use crate::log::{Command, Transition};
 use crate::ticket::Ticket;
 use outband_schemas::Timestamp;
@@ -228,6 +228,9 @@ pub enum Rejected {
         /// Which.
         what: &'static str,
     },
+    /// A milestone cannot have been reached then.
+    #[error("a milestone can be told {0}")]
+    NotThen(&'static str),
 }
 
 fn words(verbs: &[Verb]) -> String {
@@ -257,6 +260,20 @@ pub fn apply(ticket: &Ticket, command: Command, at: Timestamp) -> Result<Transit
             return Err(Rejected::Empty { what: "the root cause" });
         }
         Action::Comment { text, .. } if text.trim().is_empty() => return Err(Rejected::Empty { what: "a comment" }),
+        Action::Milestone { reached_at: Some(reached), .. } => {
+            let told_at = at.max(ticket.updated_at);
+            if *reached > told_at {
+                return Err(Rejected::NotThen("once it is reached, not before"));
+            }
+            if *reached < ticket.created_at {
+                return Err(Rejected::NotThen("of a time after the ticket was opened only"));
+            }
+            if told_at.since(*reached) > Milestone::TOLD_WITHIN {
+                return Err(Rejected::NotThen(
+                    "within 72 h; comment on the ticket, and say why it was not told earlier",
+                ));
+            }
+        }
         _ => {}
     }
     let (from, verb) = (ticket.state, command.action.verb());

@@ -100,6 +100,19 @@ pub struct Override {
     pub until: Option<Timestamp>,
 }
 
+/// Somebody's temporary access to a ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenAccess {
+    /// The number of the grant.
+    pub grant: u64,
+    /// Whose.
+    pub holder: String,
+    /// With the rights of which role.
+    pub role: String,
+    /// Until when at most.
+    pub until: Timestamp,
+}
+
 /// A ticket as it stands now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
@@ -174,6 +187,9 @@ pub struct Ticket {
     /// Whether it is an exercise.
     #[serde(default)]
     pub drill: bool,
+    /// The temporary accesses that are not over.
+    #[serde(default)]
+    pub access: Vec<OpenAccess>,
 }
 
 impl Ticket {
@@ -256,6 +272,7 @@ impl Ticket {
             suppressed: None,
             overrides: Vec::new(),
             drill: false,
+            access: Vec::new(),
         }
     }
 }

@@ -225,7 +225,7 @@ fn action(pick: u8) -> Action {
         10 => Action::Reopen,
         11..15 => Action::Prioritise { priority, rebase: Rebase::Creation },
         15..19 => Action::Prioritise { priority, rebase: Rebase::Change },
-        _ => Action::Milestone { milestone: Milestone::Contact },
+        _ => Action::Milestone { milestone: Milestone::Contact, reached_at: None },
     }
 }
 

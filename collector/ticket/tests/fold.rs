@@ -63,7 +63,7 @@ fn action(n: u8, m: i64) -> Action {
             title: (m % 3 == 0).then(word),
             part_serial: (m % 5 == 0).then(word),
         },
-        14 => Action::Milestone { milestone: Milestone::ALL[m.unsigned_abs() as usize % 7] },
+        14 => Action::Milestone { milestone: Milestone::ALL[m.unsigned_abs() as usize % 7], reached_at: None },
         15 => Action::Policy { policy: word(), revision: 3, rebase: Rebase::Creation },
         16 => Action::Acknowledge { level: 2 },
         17 => Action::Link { kind: LinkKind::CausedBy, to: number },

@@ -10,7 +10,7 @@ use outband_schemas::Timestamp;
 use outband_store::TicketRecord;
 use outband_ticket::sla::ClockStatus;
 use outband_ticket::{
-    Action, Allowance, Comment, Hours, Resolution, SlaClock, State, Transition, Verb, Visibility, sla,
+    Action, Allowance, Comment, Hours, Resolution, SlaClock, State, Transition, Verb, Verdict, Visibility, sla,
 };
 use std::time::Duration;
 use tonic::Status;
@@ -32,7 +32,8 @@ const ACTIONS: [Verb; 9] = [
 pub(super) fn action(request: &wire::TransitionTicketRequest) -> Result<Action, Status> {
     let verb = ACTIONS.into_iter().find(|v| v.as_str() == request.action).ok_or_else(|| {
         let words: Vec<&str> = ACTIONS.iter().map(|v| v.as_str()).collect();
-        let what = format!("{:?} is none of {}, {}", request.action, words.join(", "), super::relate::WORDS);
+        let (words, also) = (words.join(", "), [super::relate::WORDS, super::decide::WORDS].join(", "));
+        let what = format!("{:?} is none of {words}, {also}", request.action);
         invalid("action", what)
     })?;
     let given = |field: &str, text: &str, what: &str| match text.trim() {
@@ -71,6 +72,7 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
     let customer = reader.role == Role::Customer;
     let ticket = &record.ticket;
     let clocks = sla::clocks(&terms.policy, &terms.calendar, &record.log, now);
+    let policy = sla::policy(&terms.policy, &record.log, now);
     wire::Ticket {
         name: name::ticket(ticket.number),
         state: i32::from(ticket.state.number()),
@@ -88,6 +90,9 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
             .iter()
             .map(|l| wire::Link { kind: l.kind.as_str().to_owned(), to: name::ticket(l.to) })
             .collect(),
+        verdict: ticket.verdict.map_or("", Verdict::as_str).to_owned(),
+        policy: policy.name.clone(),
+        policy_revision: i32::try_from(policy.revision).unwrap_or(i32::MAX),
         suppressed_by: ticket.suppressed.as_ref().map(|s| s.by.clone()).unwrap_or_default(),
         predicted: ticket.predicted,
         reason: ticket.reason.clone(),
@@ -164,6 +169,10 @@ fn transition(entry: &Transition, customer: bool) -> wire::Transition {
         action: entry.action.word().into_owned(),
         from: entry.from.map_or(0, state),
         to: state(entry.to),
+        reached_at_ms: match entry.action {
+            Action::Milestone { reached_at, .. } => reached_at.map(Timestamp::as_millis),
+            _ => None,
+        },
     }
 }
 

@@ -129,7 +129,7 @@ impl Event {
             Action::Start => Self::Started,
             Action::Locate { .. } => Self::Located,
             Action::Resolve { .. } => Self::Resolved,
-            Action::Milestone { milestone } => match milestone {
+            Action::Milestone { milestone, .. } => match milestone {
                 Milestone::Pickup => Self::Pickup,
                 Milestone::Contact => Self::Contact,
                 Milestone::FirstResponse => Self::FirstResponse,

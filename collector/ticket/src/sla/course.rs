@@ -71,12 +71,29 @@ pub(super) struct Course<'a> {
 /// The policy that is in force at the end of a log.
 pub(super) fn policy<'a>(policies: &'a Policies, log: &[Transition], now: Timestamp) -> &'a SlaPolicy {
     let told = log.iter().take_while(|e| e.at <= now).filter_map(|entry| named(policies, entry)).last();
-    told.map_or(policies.usual(), |(policy, _)| policy)
+    told.map_or_else(|| opened_under(policies, log), |(policy, _)| policy)
+}
+
+/// The policy of a ticket that names none.
+fn opened_under<'a>(policies: &'a Policies, log: &[Transition]) -> &'a SlaPolicy {
+    log.first().map_or(policies.usual(), |opened| policies.usual_at(opened.at))
 }
 
 fn named<'a>(policies: &'a Policies, entry: &Transition) -> Option<(&'a SlaPolicy, Rebase)> {
     let Action::Policy { policy, revision, rebase } = &entry.action else { return None };
     Some((policies.revision(policy, *revision)?, *rebase))
+}
+
+/// What the log tells by `now`, in the order in which it happened: a milestone that was told afterwards stands where it was reached.
+fn happened(log: &[Transition], now: Timestamp) -> Vec<(Timestamp, &Transition)> {
+    let opened = log.first().map_or(now, |first| first.at);
+    let told = log.iter().take_while(|entry| entry.at <= now);
+    let mut all: Vec<_> = told.map(|entry| (entry.happened_at().max(opened), entry)).collect();
+    if !all.is_sorted_by_key(|(at, _)| *at) {
+        // Stable, so that nothing but milestones moves.
+        all.sort_by_key(|(at, _)| *at);
+    }
+    all
 }
 
 /// Follows the log for one clock of the policy that is in force at its end. `None` where it never began, or the log does not begin with an opening.
@@ -88,40 +105,43 @@ pub(super) fn follow<'a>(
 ) -> Option<Course<'a>> {
     let spec = policy(policies, log, now).clock(target)?;
     let Action::Open { mut priority, .. } = log.first()?.action else { return None };
-    let mut policy = policies.usual();
+    let mut policy = opened_under(policies, log);
     let mut course = Course { spec, cycles: Vec::new(), pauses: Vec::new() };
     let mut was_open = true;
-    for entry in log.iter().take_while(|entry| entry.at <= now) {
+    for (at, entry) in happened(log, now) {
         if let Some((other, rebase)) = named(policies, entry) {
             policy = other;
-            course.rebase(rebase, entry.at, policy, priority);
+            course.rebase(rebase, at, policy, priority);
         }
         if let Action::Prioritise { priority: other, rebase } = entry.action {
             priority = other;
-            course.rebase(rebase, entry.at, policy, priority);
+            course.rebase(rebase, at, policy, priority);
         }
         // A clock that the policy of that time did not have is followed as the present one has it.
         let then = policy.clock(target).unwrap_or(spec);
         let event = Event::of(entry);
+        // A milestone moves nothing; told afterwards, it knows nothing of the state of then.
+        let milestone = matches!(entry.action, Action::Milestone { .. });
+        let is_open = if milestone { was_open } else { entry.to.is_open() };
         match course.cycles.last_mut() {
             None if event.is_some_and(|e| then.start.contains(&e)) => {
-                course.cycles.push(Cycle::new(1, entry.at, policy, priority));
+                course.cycles.push(Cycle::new(1, at, policy, priority));
             }
             Some(cycle) if cycle.met.is_none() && event.is_some_and(|e| then.stop.contains(&e)) => {
                 // Resolving meets it either way; reopening takes that back.
-                (cycle.met, cycle.implied) = (Some(entry.at), event == Some(Event::Resolved));
-                if then.repeat && entry.to.is_open() {
+                (cycle.met, cycle.implied) = (Some(at), event == Some(Event::Resolved));
+                if then.repeat && is_open {
                     let next = cycle.number.saturating_add(1);
-                    course.cycles.push(Cycle::new(next, entry.at, policy, priority));
+                    course.cycles.push(Cycle::new(next, at, policy, priority));
                 }
             }
-            Some(cycle) if cycle.met.is_none() && !entry.to.is_open() => {
-                (cycle.met, cycle.implied) = (Some(entry.at), true);
+            Some(cycle) if cycle.met.is_none() && !is_open => {
+                (cycle.met, cycle.implied) = (Some(at), true);
             }
-            Some(cycle) if cycle.implied && !was_open && entry.to.is_open() => {
+            Some(cycle) if cycle.implied && !was_open && is_open => {
                 if then.repeat {
                     let next = cycle.number.saturating_add(1);
-                    course.cycles.push(Cycle::new(next, entry.at, policy, priority));
+                    course.cycles.push(Cycle::new(next, at, policy, priority));
                 } else {
                     (cycle.met, cycle.implied) = (None, false);
                     (cycle.policy, cycle.priority) = (policy, priority);
@@ -129,8 +149,10 @@ pub(super) fn follow<'a>(
             }
             _ => {}
         }
-        was_open = entry.to.is_open();
-        course.pause(then.pauses.contains(&entry.to), entry);
+        was_open = is_open;
+        if !milestone {
+            course.pause(then.pauses.contains(&entry.to), entry);
+        }
     }
     (!course.cycles.is_empty()).then_some(course)
 }

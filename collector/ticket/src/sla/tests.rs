@@ -222,7 +222,7 @@ proptest! {
 }
 
 fn named(name: &str, revision: u32, clocks: Vec<ClockSpec>, rebase: Rebase) -> SlaPolicy {
-    SlaPolicy { name: name.to_owned(), revision, rebase, clocks }
+    SlaPolicy { name: name.to_owned(), revision, rebase, clocks, ..SlaPolicy::default() }
 }
 
 fn minutes(n: u64) -> Allowance {
@@ -235,7 +235,7 @@ fn cadence() -> Policies {
 }
 
 fn told() -> Action {
-    Action::Milestone { milestone: crate::Milestone::CustomerUpdate }
+    Action::Milestone { milestone: crate::Milestone::CustomerUpdate, reached_at: None }
 }
 
 fn comment(visibility: crate::Visibility) -> Action {
@@ -275,7 +275,8 @@ fn an_accepted_workaround_stops_a_repair_clock_that_says_so() {
     let mut repair = ClockSpec::named(Target::REPAIR).with(&[Priority::P2], Hours::Always, minutes(240));
     repair.stop.insert(Event::Workaround);
     let policy: Policies = named("default", 1, vec![repair], Rebase::Creation).into();
-    let story = Story::opened(Priority::P2).then(30, Action::Milestone { milestone: crate::Milestone::Workaround });
+    let story = Story::opened(Priority::P2)
+        .then(30, Action::Milestone { milestone: crate::Milestone::Workaround, reached_at: None });
     let met = |policies: &Policies| clock(policies, &business(), &Target::REPAIR, &story.log, t(40)).unwrap().met_at;
     assert_eq!((met(&policy), met(&usual())), (Some(t(30)), None));
 }
