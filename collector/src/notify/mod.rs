@@ -361,7 +361,7 @@ fn tell(outcome: &Outcome, message: &Message, channel: &str) {
     let (key, ticket) = (&message.key, message.ticket);
     match outcome {
         Outcome::Delivered => tracing::debug!(channel, ticket, key, "notice delivered"),
-        Outcome::Retry { error, .. } => {
+        Outcome::Retry { error, .. } | Outcome::Later { error, .. } | Outcome::Apart { error } => {
             tracing::warn!(channel, ticket, key, %error, "a notice is not delivered yet; it is tried again")
         }
         Outcome::Failed { error } => {

@@ -23,7 +23,7 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
         let pager = Pager::new("ListNotices", &(&r.ticket, r.state));
         let page = pager.page(r.page_size, &r.page_token)?;
         let ticket = if r.ticket.is_empty() { None } else { Some(name::read_ticket(&r.ticket)?) };
-        let filter = NoticeFilter { ticket, state: state(r.state()) };
+        let filter = NoticeFilter { ticket, state: state(r.state()), ..NoticeFilter::default() };
         let listing = self.ask(move |store| store.notices(&filter, &page)).await?;
         let next_page_token = pager.next(&listing);
         let notices = listing.rows.into_iter().map(|n| wire::Notice { body: String::new(), ..notice(n) }).collect();

@@ -3,8 +3,10 @@
 //! A package is a policy of clocks. What a package promises is kept by revision: an edited one is a new revision, and a ticket keeps the
 //! one that it was opened under.
 
+mod contact;
 mod package;
 
+pub use contact::{Contact, VERIFIED_FOR};
 pub use package::{Clock, Escalate, Package, PauseIn};
 
 use jiff::civil::Date;
@@ -79,6 +81,9 @@ pub struct Contract {
     /// Chassis serials that it covers.
     #[serde(default)]
     pub serials: BTreeSet<String>,
+    /// Who is told when a clock escalates, by the role that a package's steps name, e.g. `duty`: each in their order.
+    #[serde(default)]
+    pub contacts: BTreeMap<String, Vec<Contact>>,
 }
 
 impl Service {
@@ -108,6 +113,11 @@ impl Service {
             let days = (day(&contract.from), day(&contract.until));
             if !matches!(days, (Some(from), Some(until)) if from <= until) {
                 return Err(wrong("from and until are days such as 2026-12-31, in this order".to_owned()));
+            }
+            for (role, contacts) in &contract.contacts {
+                if let Some(what) = contacts.iter().find_map(Contact::problem) {
+                    return Err(wrong(format!("contacts.{role}: {what}")));
+                }
             }
         }
         Ok(service)

@@ -12,22 +12,25 @@
 pub mod audit;
 pub mod chunk;
 pub mod deadline;
+pub mod drill;
 pub mod error;
 pub mod head;
 pub mod ingest;
 pub mod maintenance;
 pub mod outbox;
 pub mod query;
+pub mod recall;
 pub mod record;
 pub mod retention;
 pub mod sqlite;
 pub mod store;
+pub mod threshold;
 
 pub use error::StoreError;
 pub use ingest::{
     Admission, AgentHello, AgentRecord, Committed, Epoch, IncomingBatch, LaneRecord, LaneState, LogRow, Skipped,
 };
-pub use outbox::{Made, Notice, NoticeDraft, NoticeFilter, NoticeState, Outbox, Outcome, Unnoticed};
+pub use outbox::{Made, Notice, NoticeDraft, NoticeFilter, NoticeState, Outbox, Outcome, Unnoticed, Unsent};
 pub use query::{EventFilter, GapFilter, HistoryFilter, Listing, Page, Scope, SeriesFilter, TicketFilter};
 pub use record::{
     AgentTarget, Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, Poison,

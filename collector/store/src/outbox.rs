@@ -128,6 +128,18 @@ pub enum Outcome {
         /// Why it failed.
         error: String,
     },
+    /// Not now, and not because of it: the channel takes nothing for a while. Not counted as a try.
+    Later {
+        /// When to try again.
+        at: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// A digest that can never be delivered as one: each of its notices is sent by itself, under its own key.
+    Apart {
+        /// Why.
+        error: String,
+    },
     /// Never.
     Failed {
         /// Why.
@@ -154,6 +166,23 @@ pub struct NoticeFilter {
     pub ticket: Option<TicketNumber>,
     /// In this state.
     pub state: Option<NoticeState>,
+    /// Of this channel.
+    pub channel: Option<String>,
+    /// For this recipient.
+    pub recipient: Option<String>,
+}
+
+/// What a channel should have delivered and did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// The channel.
+    pub channel: String,
+    /// So many notices.
+    pub count: u64,
+    /// Since when the oldest of them is to be sent: its first try, or when it fell due where it was not tried yet.
+    pub since: Timestamp,
+    /// What the channel said to the oldest; empty where it was not tried yet.
+    pub error: String,
 }
 
 /// Notices, from their making to their delivery. Verbs block, as those of [`crate::Store`].
@@ -168,7 +197,12 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     /// Writes what was made. Answers how many notices are new.
     fn make_notices(&self, made: Made, at: Timestamp) -> Result<usize, StoreError>;
 
-    /// Puts a recipient's notices that are due and may go out together into one digest, unless one of theirs is still on its way.
+    /// What is due, or was tried, and is not delivered yet, by channel, the one that has waited longest first. What waits by design
+    /// (fallbacks, digests, quiet hours) is not among it.
+    fn oldest_unsent(&self, now: Timestamp) -> Result<Vec<Unsent>, StoreError>;
+
+    /// Puts a recipient's notices that are due and may go out together into one digest, or into several where they are many,
+    /// unless one of theirs is still on its way.
     fn gather_digests(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// Pending notices whose time has come, at most `limit` of each channel, the gravest first, then the oldest. All of a digest or
@@ -187,6 +221,9 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     /// Has a notice that was settled sent once more, under the same key. [`StoreError::NotFound`] where there is none.
     fn replay_notice(&self, id: i64, at: Timestamp) -> Result<Notice, StoreError>;
 
-    /// Drops notices that were settled before this. Answers how many.
+    /// The notice of a key; of a digest, its first.
+    fn notice_of_key(&self, key: &str) -> Result<Option<Notice>, StoreError>;
+
+    /// Drops notices that were settled before this, a portion of them. Answers how many; 0: none is left.
     fn expire_notices(&self, before: Timestamp) -> Result<usize, StoreError>;
 }

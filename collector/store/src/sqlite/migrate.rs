@@ -12,6 +12,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../../../schemas/sql/sqlite/0003_outbox.sql")),
     (4, include_str!("../../../../schemas/sql/sqlite/0004_maintenance.sql")),
     (7, include_str!("../../../../schemas/sql/sqlite/0007_audit.sql")),
+    (8, include_str!("../../../../schemas/sql/sqlite/0008_drills.sql")),
+    (11, include_str!("../../../../schemas/sql/sqlite/0011_unsent.sql")),
 ];
 
 /// The newest schema that this version knows.

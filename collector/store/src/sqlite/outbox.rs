@@ -4,7 +4,7 @@ use super::error::{During, damaged};
 use super::query::next_token;
 use super::{SqliteStore, ticket};
 use crate::StoreError;
-use crate::outbox::{Made, Notice, NoticeDraft, NoticeFilter, NoticeState, Outbox, Outcome, Unnoticed};
+use crate::outbox::{Made, Notice, NoticeDraft, NoticeFilter, NoticeState, Outbox, Outcome, Unnoticed, Unsent};
 use crate::query::{Listing, Page, TicketFilter};
 use outband_schemas::Timestamp;
 use outband_ticket::{Priority, TicketNumber};
@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 
 const COLUMNS: &str = "id, ticket, seq, step, cause, channel, recipient, lang, priority, subject, body, key, state, \
     attempts, made_at, next_try, settled_at, error, batch, digest";
+
+/// So many notices a digest holds at most: what does not fit into a message is read by nobody.
+const DIGEST: usize = 50;
 
 /// Due, to go out in a digest, and in none yet.
 const LOOSE: &str = "state = 'pending' AND digest AND batch IS NULL AND next_try <= ?1";
@@ -51,6 +54,15 @@ impl Outbox for SqliteStore {
         self.inner.writer.write(move |db, _| gather(db, now))
     }
 
+    fn oldest_unsent(&self, now: Timestamp) -> Result<Vec<Unsent>, StoreError> {
+        self.read(|db| unsent(db, now))
+    }
+
+    fn notice_of_key(&self, key: &str) -> Result<Option<Notice>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM notice WHERE key = ?1 OR batch = ?1 ORDER BY key = ?1 DESC, id LIMIT 1");
+        self.read(|db| Ok(collect(db, &sql, vec![key.to_owned().into()])?.pop()))
+    }
+
     fn due_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
         self.read(|db| due(db, now, limit))
     }
@@ -72,7 +84,8 @@ impl Outbox for SqliteStore {
         self.inner.writer.write(move |db, _| {
             // Out of its digest: the others of it were not asked for.
             db.execute(
-                "UPDATE notice SET state = 'pending', attempts = 0, next_try = ?2, settled_at = NULL, batch = NULL, digest = 0
+                "UPDATE notice SET state = 'pending', attempts = 0, next_try = ?2, first_try = NULL, settled_at = NULL,
+                    batch = NULL, digest = 0
                  WHERE id = ?1",
                 (id, at.as_millis()),
             )
@@ -175,19 +188,42 @@ fn hex(digest: &[u8]) -> String {
 fn gather(db: &Connection, now: Timestamp) -> Result<(), StoreError> {
     let doing = "gathering a digest";
     let now = now.as_millis();
-    let sql =
-        format!("SELECT channel, recipient, group_concat(key) FROM notice WHERE {LOOSE} GROUP BY channel, recipient");
-    let groups: Vec<(String, String, String)> = db
+    let sql = format!("SELECT id, channel, recipient, key FROM notice WHERE {LOOSE} ORDER BY channel, recipient, id");
+    let loose: Vec<(i64, String, String, String)> = db
         .prepare_cached(&sql)
-        .and_then(|mut s| s.query_map([now], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.collect())
+        .and_then(|mut s| s.query_map([now], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?.collect())
         .during(doing)?;
-    for (channel, recipient, keys) in groups {
-        // Of its members: other members, another digest.
-        let key = hex(&Sha256::digest(keys));
-        let sql = format!("UPDATE notice SET batch = ?4 WHERE {LOOSE} AND channel = ?2 AND recipient = ?3");
-        db.execute(&sql, (now, channel, recipient, key)).during(doing)?;
+    let mut put = db.prepare_cached("UPDATE notice SET batch = ?2 WHERE id = ?1").during(doing)?;
+    for of_one in loose.chunk_by(|a, b| (&a.1, &a.2) == (&b.1, &b.2)) {
+        for members in of_one.chunks(DIGEST) {
+            // Of its members: other members, another digest.
+            let keys: Vec<&str> = members.iter().map(|m| m.3.as_str()).collect();
+            let key = hex(&Sha256::digest(keys.join(",")));
+            for (id, ..) in members {
+                put.execute((id, &key)).during(doing)?;
+            }
+        }
     }
     Ok(())
+}
+
+fn unsent(db: &Connection, now: Timestamp) -> Result<Vec<Unsent>, StoreError> {
+    let doing = "looking for what is not sent";
+    // `error` is that of the row with the minimum.
+    let mut query = db
+        .prepare_cached(
+            "SELECT channel, count(*), min(coalesce(first_try, next_try)) AS since,
+                CASE WHEN first_try IS NULL THEN '' ELSE error END
+             FROM notice WHERE state = 'pending' AND (first_try IS NOT NULL OR next_try <= ?1)
+             GROUP BY channel ORDER BY since, channel",
+        )
+        .during(doing)?;
+    let read = |r: &Row<'_>| {
+        let (count, since): (i64, i64) = (r.get(1)?, r.get(2)?);
+        let since = Timestamp::from_millis(since);
+        Ok(Unsent { channel: r.get(0)?, count: count.unsigned_abs(), since, error: r.get(3)? })
+    };
+    query.query_map([now.as_millis()], read).and_then(Iterator::collect).during(doing)
 }
 
 fn due(db: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
@@ -216,19 +252,26 @@ fn due(db: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Notice>, Sto
 }
 
 fn settle(db: &Connection, id: i64, outcome: &Outcome, at: Timestamp) -> Result<(), StoreError> {
-    let (state, tried, next, error) = match outcome {
-        Outcome::Delivered => (NoticeState::Delivered, 1, at, ""),
-        Outcome::Retry { at, error } => (NoticeState::Pending, 1, *at, error.as_str()),
-        Outcome::Failed { error } => (NoticeState::Failed, 1, at, error.as_str()),
-        Outcome::Held { until, why } => (NoticeState::Pending, 0, *until, why.as_str()),
-        Outcome::Cancelled { why } => (NoticeState::Cancelled, 0, at, why.as_str()),
+    // Whether it was sent, whether that counts, and whether it stays in its digest.
+    let (state, sent, counts, stays, next, error) = match outcome {
+        Outcome::Delivered => (NoticeState::Delivered, true, 1, true, at, ""),
+        Outcome::Retry { at, error } => (NoticeState::Pending, true, 1, true, *at, error.as_str()),
+        Outcome::Later { at, error } => (NoticeState::Pending, true, 0, true, *at, error.as_str()),
+        Outcome::Apart { error } => (NoticeState::Pending, true, 0, false, at, error.as_str()),
+        Outcome::Failed { error } => (NoticeState::Failed, true, 1, true, at, error.as_str()),
+        Outcome::Held { until, why } => (NoticeState::Pending, false, 0, false, *until, why.as_str()),
+        Outcome::Cancelled { why } => (NoticeState::Cancelled, false, 0, true, at, why.as_str()),
     };
     let settled = (state != NoticeState::Pending).then_some(at.as_millis());
     db.prepare_cached(
         "UPDATE notice SET state = ?2, attempts = attempts + ?3, next_try = ?4, error = ?5, settled_at = ?6,
-            batch = CASE WHEN ?2 = 'pending' AND ?3 = 0 THEN NULL ELSE batch END WHERE id = ?1",
+            batch = CASE WHEN ?7 THEN batch END, digest = digest AND (?7 OR NOT ?8),
+            first_try = CASE WHEN ?8 THEN coalesce(first_try, ?9) ELSE first_try END WHERE id = ?1",
     )
-    .and_then(|mut s| s.execute((id, state.as_str(), tried, next.as_millis(), error, settled)))
+    .and_then(|mut s| {
+        let millis = at.as_millis();
+        s.execute((id, state.as_str(), counts, next.as_millis(), error, settled, stays, sent, millis))
+    })
     .during("settling a notice")
     .map(drop)
 }
@@ -252,6 +295,12 @@ fn list(db: &Connection, filter: &NoticeFilter, page: &Page) -> Result<Listing<N
     if let Some(state) = filter.state {
         clause.push_str(" AND state = ?");
         params.push(state.as_str().to_owned().into());
+    }
+    for (column, value) in [("channel", &filter.channel), ("recipient", &filter.recipient)] {
+        if let Some(value) = value {
+            clause.push_str(&format!(" AND {column} = ?"));
+            params.push(value.clone().into());
+        }
     }
     let limit = page.limit.max(1);
     params.push(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1).into());
