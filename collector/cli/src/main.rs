@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod connect;
 mod context;
+mod decide;
 mod error;
 mod events;
 mod gaps;

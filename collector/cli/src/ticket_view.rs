@@ -24,6 +24,8 @@ pub(crate) struct View {
     merged_into: String,
     links: Vec<String>,
     suppressed_by: String,
+    verdict: String,
+    policy: String,
     predicted: bool,
     reason: String,
     evidence: Vec<Evidence>,
@@ -65,6 +67,8 @@ struct Transition {
     from: &'static str,
     to: &'static str,
     why: String,
+    /// Of a milestone that was told afterwards.
+    reached_at: Time,
 }
 
 #[derive(Debug, Serialize)]
@@ -180,7 +184,7 @@ const EVIDENCE: &[Column<Evidence>] = &[
 const TRANSITIONS: &[Column<Transition>] = &[
     Column { key: "at", head: Word::Time, wide: false, cell: |t, _| t.at.short(), raw: |t| t.at.text() },
     Column { key: "who", head: Word::Who, wide: false, cell: |t, _| t.who.clone(), raw: |t| t.who.clone() },
-    Column { key: "action", head: Word::What, wide: false, cell: |t, _| t.action.clone(), raw: |t| t.action.clone() },
+    Column { key: "action", head: Word::What, wide: false, cell: |t, _| done(t), raw: |t| t.action.clone() },
     Column { key: "to", head: Word::State, wide: false, cell: |t, s| state_text(t.to, s), raw: |t| t.to.to_owned() },
     Column { key: "why", head: Word::Why, wide: false, cell: |t, _| t.why.clone(), raw: |t| t.why.clone() },
 ];
@@ -197,6 +201,14 @@ const COMMENTS: &[Column<Comment>] = &[
         raw: |c| c.visibility.clone(),
     },
 ];
+
+/// What was done, and when it was reached where that was told afterwards.
+fn done(entry: &Transition) -> String {
+    match entry.reached_at {
+        Time(0) => entry.action.clone(),
+        reached => format!("{} @ {}", entry.action, reached.short()),
+    }
+}
 
 /// The clock that matters now: one that is overdue, else the one due first, else one that is paused.
 fn urgent(view: &View) -> Option<&Clock> {
@@ -309,6 +321,8 @@ impl Document for View {
             (Word::Links, &self.links.join(", ")),
             (Word::Quiet, &self.suppressed_by),
             (Word::Resolution, &self.resolution),
+            (Word::Verdict, &self.verdict),
+            (Word::Policy, &self.policy),
         ] {
             if !text.is_empty() {
                 sheet.push(line(word, text.clone()));
@@ -368,6 +382,8 @@ impl From<wire::Ticket> for View {
             merged_into: t.merged_into,
             links: t.links.into_iter().map(|l| format!("{} {}", l.kind, l.to)).collect(),
             suppressed_by: t.suppressed_by,
+            verdict: t.verdict,
+            policy: if t.policy.is_empty() { String::new() } else { format!("{} {}", t.policy, t.policy_revision) },
             predicted: t.predicted,
             reason: t.reason,
             evidence: t
@@ -419,6 +435,14 @@ impl From<wire::Clock> for Clock {
 
 impl From<wire::Transition> for Transition {
     fn from(t: wire::Transition) -> Self {
-        Self { at: Time(t.at_ms), from: state(t.from()), to: state(t.to()), who: t.who, action: t.action, why: t.why }
+        Self {
+            at: Time(t.at_ms),
+            from: state(t.from()),
+            to: state(t.to()),
+            who: t.who,
+            action: t.action,
+            why: t.why,
+            reached_at: Time::optional(t.reached_at_ms),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `outband tickets`.
 
 use crate::context::{self, Context};
+use crate::decide::DecideCommand;
 use crate::error::Error;
 use crate::output::{self, List};
 use crate::ticket_view::{COLUMNS, View};
@@ -181,10 +182,12 @@ pub(crate) enum TicketsCommand {
         ticket: RemarkArgs,
         /// The comment
         text: String,
-        /// The customer may read it
-        #[arg(long)]
-        to_customer: bool,
+        /// The customer may read it: an update, as far as clocks are concerned
+        #[arg(long, alias = "to-customer")]
+        customer: bool,
     },
+    #[command(flatten)]
+    Decide(DecideCommand),
 }
 
 /// Every state in which somebody still has to do something.
@@ -208,13 +211,13 @@ pub(crate) async fn run(context: &Context, command: Option<TicketsCommand>) -> R
             let request = GetTicketRequest { name: name::ticket(&number), at_ms };
             show(context, context.api.tickets().get_ticket(request).await?.into_inner().ticket)
         }
-        TicketsCommand::Comment { ticket, text, to_customer } => {
+        TicketsCommand::Comment { ticket, text, customer } => {
             let request = CommentTicketRequest {
                 name: name::ticket(&ticket.number),
                 text,
                 etag: ticket.if_etag,
                 request_id: ticket.request_id,
-                visibility: if to_customer { "customer" } else { "internal" }.to_owned(),
+                visibility: if customer { "customer" } else { "internal" }.to_owned(),
             };
             show(context, context.api.tickets().comment_ticket(request).await?.into_inner().ticket)
         }
@@ -245,6 +248,7 @@ pub(crate) async fn run(context: &Context, command: Option<TicketsCommand>) -> R
             let action = format!("{}:{kind}", if undo { "unlink" } else { "link" });
             transition(context, ticket, &action, |r| TransitionTicketRequest { detail: name::ticket(&to), ..r }).await
         }
+        TicketsCommand::Decide(command) => crate::decide::run(context, command).await,
         TicketsCommand::Start { ticket } => transition(context, ticket, "start", |r| r).await,
         TicketsCommand::WaitCustomer { ticket } => transition(context, ticket, "wait_for_customer", |r| r).await,
         TicketsCommand::WaitParts { ticket } => transition(context, ticket, "wait_for_parts", |r| r).await,
@@ -306,7 +310,7 @@ async fn subscribe(
     Ok(context.api.tickets().watch_tickets(WatchTicketsRequest { states }).await?.into_inner())
 }
 
-async fn transition(
+pub(crate) async fn transition(
     context: &Context,
     ticket: MoveArgs,
     action: &str,
@@ -323,6 +327,6 @@ async fn transition(
     show(context, context.api.tickets().transition_ticket(request).await?.into_inner().ticket)
 }
 
-fn show(context: &Context, ticket: Option<Ticket>) -> Result<(), Error> {
+pub(crate) fn show(context: &Context, ticket: Option<Ticket>) -> Result<(), Error> {
     output::print(&context.render(&View::from(ticket.unwrap_or_default()))?)
 }

@@ -135,6 +135,8 @@ words! {
     MergedInto "MERGED INTO" "合并至",
     Links "LINKS" "关联工单",
     Quiet "NO PAGES" "静默原因",
+    Verdict "VERDICT" "结论",
+    Policy "POLICY" "服务策略",
     // sections of a sheet
     Clocks "Clocks" "SLA 时钟",
     Comments "Comments" "备注",
