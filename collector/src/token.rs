@@ -6,6 +6,7 @@
 
 use crate::datadir::{self, DataDir, Secrecy};
 use outband_schemas::{AgentId, SiteId};
+use outband_ticket::{State, Ticket, TicketNumber};
 use rand::TryRng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -123,12 +124,20 @@ pub struct Principal {
     pub shared: bool,
     /// What a customer may see; everybody else sees all.
     pub sites: BTreeSet<SiteId>,
+    /// The one ticket that a temporary access is for; `None`: it is not a temporary one.
+    pub only: Option<TicketNumber>,
 }
 
 impl Principal {
     /// Whether this principal may say hello as `agent`.
     pub fn speaks_for(&self, agent: &AgentId) -> bool {
         self.role == Role::Agent && (self.shared || self.name == agent.as_str())
+    }
+
+    /// Whether this principal may see a ticket. A temporary access ends with the ticket that it is for.
+    pub fn reaches(&self, ticket: &Ticket) -> bool {
+        self.only.is_none_or(|only| only == ticket.number && ticket.state != State::Closed)
+            && self.sees(ticket.site.as_ref())
     }
 
     /// Whether this principal may see what stands at a site. What stands nowhere is no customer's.
@@ -182,7 +191,7 @@ impl Tokens {
             }
             known.push((
                 sha256(text),
-                Principal { role, name: role.as_str().to_owned(), shared: true, sites: BTreeSet::new() },
+                Principal { role, name: role.as_str().to_owned(), shared: true, sites: BTreeSet::new(), only: None },
             ));
         }
         known.extend(load_more(dir)?);
@@ -259,7 +268,7 @@ fn load_more(dir: &DataDir) -> Result<Vec<(Sha, Principal)>, Error> {
         let site = |line: &str| line.strip_prefix("site:").and_then(|site| SiteId::new(site).ok());
         let sites = lines.map(|line| site(line).ok_or_else(|| malformed("list of sites (site:<id>, one a line)")));
         let sites = sites.collect::<Result<_, _>>()?;
-        known.push((digest, Principal { role, name: name.to_owned(), shared: false, sites }));
+        known.push((digest, Principal { role, name: name.to_owned(), shared: false, sites, only: None }));
     }
     Ok(known)
 }
@@ -342,7 +351,13 @@ mod tests {
         let found = Tokens::load_or_make(&dir).unwrap().find(token.reveal()).cloned();
         assert_eq!(
             found,
-            Some(Principal { role: Role::Operator, name: "li".to_owned(), shared: false, sites: BTreeSet::new() })
+            Some(Principal {
+                role: Role::Operator,
+                name: "li".to_owned(),
+                shared: false,
+                sites: BTreeSet::new(),
+                only: None
+            })
         );
         assert!(matches!(make(&dir, Role::Operator, "li"), Err(Error::Exists { .. })));
         fs::remove_file(&path).unwrap();
@@ -351,7 +366,8 @@ mod tests {
 
     #[test]
     fn an_agents_own_token_speaks_for_no_other_agent() {
-        let own = Principal { role: Role::Agent, name: "dc1".to_owned(), shared: false, sites: BTreeSet::new() };
+        let own =
+            Principal { role: Role::Agent, name: "dc1".to_owned(), shared: false, sites: BTreeSet::new(), only: None };
         assert!(own.speaks_for(&AgentId::new("dc1").unwrap()));
         assert!(!own.speaks_for(&AgentId::new("dc2").unwrap()));
         assert!(Principal { shared: true, ..own }.speaks_for(&AgentId::new("dc2").unwrap()));
@@ -388,7 +404,7 @@ mod tests {
     #[test]
     fn everybody_but_a_customer_sees_everything() {
         for role in Role::ALL.into_iter().filter(|r| *r != Role::Customer) {
-            let principal = Principal { role, name: "x".to_owned(), shared: false, sites: BTreeSet::new() };
+            let principal = Principal { role, name: "x".to_owned(), shared: false, sites: BTreeSet::new(), only: None };
             assert!(principal.sees(None), "{role}");
         }
     }

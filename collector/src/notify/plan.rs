@@ -149,6 +149,7 @@ fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
         | Action::Release
         | Action::Override { .. }
         | Action::Drill
+        | Action::Access { .. }
         | Action::Import { .. } => return None,
     })
 }

@@ -10,10 +10,12 @@
 //! back: nobody has to decode a body twice.
 
 pub mod audit;
+pub mod change;
 pub mod chunk;
 pub mod deadline;
 pub mod drill;
 pub mod error;
+pub mod grant;
 pub mod head;
 pub mod ingest;
 pub mod maintenance;

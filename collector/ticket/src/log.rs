@@ -1,7 +1,7 @@
 //! A ticket's log, and the fold over it: what stands in a [`Ticket`] is there because an entry says so.
 
-use crate::action::Action;
-use crate::ticket::{Comment, Evidence, Link, Override, PolicyRef, Suppression, Ticket, TicketNumber};
+use crate::action::{AccessStep, Action};
+use crate::ticket::{Comment, Evidence, Link, OpenAccess, Override, PolicyRef, Suppression, Ticket, TicketNumber};
 use crate::{Opening, State};
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,9 @@
 //! What was made of the bodies, written in one transaction with the cursor.
 
+use super::change;
 use super::error::{During, is_duplicate, to_json};
 use super::readings;
+use super::recall::store_firmware;
 use super::ticket;
 use super::writer::Memory;
 use crate::StoreError;
@@ -49,6 +51,9 @@ pub(super) fn apply(db: &Connection, memory: &mut Memory, applied: Applied, at: 
     }
     for (agent, lane, observed) in &applied.observed {
         store_observed(db, agent, *lane, *observed)?;
+    }
+    for firmware in &applied.firmware {
+        store_firmware(db, firmware)?;
     }
     Ok(())
 }
@@ -157,7 +162,9 @@ fn fingerprint(gap: &Gap) -> String {
 
 fn store_parts(db: &Connection, found: &ServerInventory) -> Result<(), StoreError> {
     let doing = "storing a part";
+    change::note_clock(db, found)?;
     for part in &found.inventory.parts {
+        change::note_firmware(db, &found.server, part, found.inventory.observed_at)?;
         let body = to_json(doing, part)?;
         db.prepare_cached(
             "INSERT INTO part (server, component, serial, body, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?5)

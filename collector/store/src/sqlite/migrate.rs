@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../../../../schemas/sql/sqlite/0002_deadlines.sql")),
     (3, include_str!("../../../../schemas/sql/sqlite/0003_outbox.sql")),
     (4, include_str!("../../../../schemas/sql/sqlite/0004_maintenance.sql")),
+    (5, include_str!("../../../../schemas/sql/sqlite/0005_callpack.sql")),
     (7, include_str!("../../../../schemas/sql/sqlite/0007_audit.sql")),
     (8, include_str!("../../../../schemas/sql/sqlite/0008_drills.sql")),
     (11, include_str!("../../../../schemas/sql/sqlite/0011_unsent.sql")),

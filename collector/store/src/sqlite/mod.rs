@@ -2,8 +2,12 @@
 
 mod assess;
 mod audit;
+mod change;
 mod deadline;
+mod decision;
+mod drill;
 mod error;
+mod grant;
 mod history;
 mod ingest;
 mod maintenance;
@@ -13,8 +17,10 @@ mod outbox;
 mod pool;
 mod query;
 mod readings;
+mod recall;
 mod seal;
 mod series;
+mod threshold;
 mod ticket;
 mod upkeep;
 mod writer;
