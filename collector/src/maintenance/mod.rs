@@ -4,8 +4,8 @@
 pub mod recur;
 
 use crate::topology::Place;
-use outband_health::Incident;
-use outband_schemas::{SiteId, Timestamp};
+use outband_health::{Incident, IncidentKey, RuleId};
+use outband_schemas::{ComponentId, ServerId, SiteId, Timestamp};
 use outband_store::maintenance::{Selector, Window};
 use recur::Schedule;
 
@@ -40,43 +40,58 @@ impl Windows {
     }
 
     /// The window that covers an incident now, and until when: of several the one that ends last.
-    pub fn covering(
-        &self,
-        incident: &Incident,
-        site: Option<&SiteId>,
-        place: Option<&Place>,
-        now: Timestamp,
-    ) -> Option<(&Window, Timestamp)> {
+    pub fn covering(&self, incident: &Incident, at: &Whereabouts<'_>, now: Timestamp) -> Option<(&Window, Timestamp)> {
         self.read
             .iter()
             .filter_map(|(at, schedule)| Some((self.stored.get(*at)?, schedule)))
-            .filter(|(window, _)| fits(&window.selector, incident, site, place))
+            .filter(|(window, _)| fits(&window.selector, &incident.key, &incident.rules, at))
             .filter_map(|(window, schedule)| Some((window, schedule.covers(now)?)))
             .max_by_key(|(window, until)| (*until, window.id))
     }
 }
 
+/// Where a server stands, as far as is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Whereabouts<'a> {
+    /// Its site.
+    pub site: Option<&'a SiteId>,
+    /// Its place in the topology.
+    pub place: Option<&'a Place>,
+    /// Its model, as its BMC gives it.
+    pub model: Option<&'a str>,
+}
+
+impl Whereabouts<'_> {
+    /// Whether a server there is one that a selector names.
+    pub fn is_of(&self, selector: &Selector, id: &ServerId) -> bool {
+        let Selector { site, rack, server, customer, model, component: _, fault: _, rule: _ } = selector;
+        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_ref().is_none_or(|w| Some(w.as_str()) == found);
+        is(site, self.site.map(SiteId::as_str))
+            && is(rack, self.place.and_then(|p| p.rack.as_deref()))
+            && is(customer, self.place.and_then(|p| p.customer.as_deref()))
+            && is(model, self.place.and_then(|p| p.model.as_deref()).or(self.model))
+            && is(server, Some(id.as_str()))
+    }
+}
+
+/// Whether a component is the one that is wanted: by class and slot, or by class alone; nothing wanted: any.
+pub fn is_component(wanted: Option<&str>, component: &ComponentId) -> bool {
+    wanted.is_none_or(|w| w == component.to_string() || w == component.class().to_string())
+}
+
 /// Whether everything that a selector names is so.
-pub fn fits(selector: &Selector, incident: &Incident, site: Option<&SiteId>, place: Option<&Place>) -> bool {
-    let Selector { site: in_site, rack, server, component, fault, customer, rule } = selector;
-    let key = &incident.key;
-    let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_ref().is_none_or(|w| Some(w.as_str()) == found);
-    let (class, whole) = (key.component.class().to_string(), key.component.to_string());
-    is(in_site, site.map(SiteId::as_str))
-        && is(rack, place.and_then(|p| p.rack.as_deref()))
-        && is(customer, place.and_then(|p| p.customer.as_deref()))
-        && is(server, Some(key.server.as_str()))
-        && (is(component, Some(&class)) || is(component, Some(&whole)))
-        && is(fault, Some(key.fault.as_str()))
-        && rule
-            .as_ref()
-            .is_none_or(|wanted| !incident.rules.is_empty() && incident.rules.iter().all(|r| r.as_str() == wanted))
+pub fn fits(selector: &Selector, key: &IncidentKey, rules: &[RuleId], at: &Whereabouts<'_>) -> bool {
+    let Selector { component, fault, rule, .. } = selector;
+    at.is_of(selector, &key.server)
+        && is_component(component.as_deref(), &key.component)
+        && fault.as_ref().is_none_or(|wanted| wanted == key.fault.as_str())
+        && rule.as_ref().is_none_or(|wanted| !rules.is_empty() && rules.iter().all(|r| r.as_str() == wanted))
 }
 
 /// What is missing for a window to be one, in words: it covers something, and says why.
 pub fn problem(window: &Window) -> Option<String> {
     if window.selector == Selector::default() {
-        return Some("say what it covers: a site, rack, server, component, fault, rule or customer".to_owned());
+        return Some("say what it covers: a site, rack, server, model, component, fault, rule or customer".to_owned());
     }
     if window.reason.trim().is_empty() {
         return Some("say why".to_owned());

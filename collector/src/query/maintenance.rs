@@ -153,6 +153,7 @@ fn edited(before: Window, asked: wire::Window) -> Result<Window, Status> {
             fault: given(s.fault),
             customer: given(s.customer),
             rule: given(s.rule),
+            model: given(s.model),
         },
     };
     let lasts_secs = match asked.lasts_secs {
@@ -205,6 +206,7 @@ fn shown(window: &Window, changes: &[WindowChange], now: Timestamp) -> wire::Win
             fault: or(s.fault),
             customer: or(s.customer),
             rule: or(s.rule),
+            model: or(s.model),
         }),
         starts: window.starts.clone(),
         lasts_secs: i64::try_from(window.lasts_secs).unwrap_or(i64::MAX),

@@ -22,6 +22,8 @@ pub struct Selector {
     pub customer: Option<String>,
     /// The rule that found it first, e.g. `disk.smart_growth`.
     pub rule: Option<String>,
+    /// The server's model, as the topology or else its BMC has it.
+    pub model: Option<String>,
 }
 
 /// Why nobody is to hear of what a window covers.

@@ -2,6 +2,7 @@
 
 use crate::ingest::LogRow;
 use crate::query::Scope;
+use crate::recall::BmcFirmware;
 use outband_health::{Health, Incident, IncidentKey};
 use outband_schemas::{
     AgentId, ComponentId, Gap, Identity, Inventory, Lane, LogEvent, Part, Quality, Reading, SensorKind, ServerId,
@@ -37,6 +38,8 @@ pub struct Applied {
     pub poison: Vec<Poison>,
     /// The newest observation of each agent's lane (the agent's clock): what its lag is measured from.
     pub observed: Vec<(AgentId, Lane, Timestamp)>,
+    /// The firmware of BMCs that is new or changed.
+    pub firmware: Vec<BmcFirmware>,
 }
 
 /// A server. Found by chassis serial, then system UUID, then target.

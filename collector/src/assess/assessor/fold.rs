@@ -6,11 +6,12 @@ mod storm;
 use super::Assessor;
 use crate::assess::Error;
 use crate::assess::draft::{Draft, after};
+use crate::maintenance::Whereabouts;
 use crate::react::WHO;
 use crate::topology::Place;
 use outband_health::incident::storm::{Cause, place_of_site};
 use outband_health::{Fault, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, What};
-use outband_schemas::{SiteId, Timestamp};
+use outband_schemas::{ServerId, SiteId, Timestamp};
 use outband_store::maintenance::{Maintenance, WindowKind};
 use outband_store::{ServerRecord, Store, TicketWrite};
 use outband_ticket::{Action, Command, TicketNumber, apply};
@@ -39,12 +40,19 @@ impl<S: Store + Maintenance> Assessor<S> {
 
     /// The maintenance window that covers it now.
     fn suppressed(&self, incident: &Incident, now: Timestamp) -> Option<Hold> {
-        let record = self.servers.get(&incident.key.server);
-        let site = record.map(|r| &r.site);
-        let (window, until) =
-            self.windows.covering(incident, site, record.and_then(|r| self.topology.place(r)), now)?;
+        let (window, until) = self.windows.covering(incident, &self.whereabouts(&incident.key.server), now)?;
         let by = format!("{} {}: {}", window.kind.as_str(), window.id, window.name);
         Some(Hold::Suppressed { by, until })
+    }
+
+    /// Where a server stands.
+    pub(super) fn whereabouts(&self, server: &ServerId) -> Whereabouts<'_> {
+        let record = self.servers.get(server);
+        Whereabouts {
+            site: record.map(|r| &r.site),
+            place: record.and_then(|r| self.topology.place(r)),
+            model: record.and_then(|r| r.identity.model.as_deref()),
+        }
     }
 
     /// How long to wait for others that the same cause may have struck: time enough for every server to have been polled.

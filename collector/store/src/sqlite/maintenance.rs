@@ -1,10 +1,13 @@
 //! Maintenance windows, and every change of them.
 
 use super::SqliteStore;
-use super::error::{During, from_json, to_json};
+use super::decision::{bodies, signed};
+use super::error::{During, to_json};
 use crate::StoreError;
 use crate::maintenance::{Maintenance, Window, WindowChange};
 use rusqlite::{Connection, OptionalExtension};
+
+const WINDOW: &str = "a maintenance window";
 
 impl Maintenance for SqliteStore {
     fn windows(&self, all: bool) -> Result<Vec<Window>, StoreError> {
@@ -13,7 +16,7 @@ impl Maintenance for SqliteStore {
         } else {
             "SELECT body FROM maintenance WHERE ended = 0 ORDER BY id"
         };
-        self.read(|db| bodies(db, sql, []))
+        self.read(|db| bodies(db, WINDOW, sql, []))
     }
 
     fn put_window(&self, change: &WindowChange) -> Result<Window, StoreError> {
@@ -23,27 +26,8 @@ impl Maintenance for SqliteStore {
 
     fn window_changes(&self, id: u64) -> Result<Vec<WindowChange>, StoreError> {
         let sql = "SELECT body FROM maintenance_change WHERE window = ?1 ORDER BY revision";
-        self.read(|db| bodies(db, sql, [signed(id)]))
+        self.read(|db| bodies(db, WINDOW, sql, [signed(id)]))
     }
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn bodies<T: serde::de::DeserializeOwned>(
-    db: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<Vec<T>, StoreError> {
-    let doing = "reading maintenance windows";
-    let mut query = db.prepare_cached(sql).during(doing)?;
-    let mut rows = query.query(params).during(doing)?;
-    let mut out = Vec::new();
-    while let Some(r) = rows.next().during(doing)? {
-        out.push(from_json("a maintenance window", r.get_ref(0).and_then(|v| Ok(v.as_str()?)).during(doing)?)?);
-    }
-    Ok(out)
 }
 
 fn put(db: &Connection, mut change: WindowChange) -> Result<Window, StoreError> {
