@@ -76,11 +76,21 @@ pub struct LimitConfig {
     pub horizon_polls: u32,
     /// The share of the way from 20 Cel to its limit that a temperature has to have gone, in percent. Default 70.
     pub share_percent: f64,
+    /// The critical limit of temperatures in Cel, in the place of the BMC's. In no config: one number fits no whole fleet. Set for some servers only.
+    #[serde(skip)]
+    pub temperature_critical: Option<f64>,
+}
+
+impl LimitConfig {
+    /// The critical limit of a temperature whose BMC says `its` own.
+    pub fn critical(&self, its: Option<f64>) -> Option<f64> {
+        self.temperature_critical.or(its)
+    }
 }
 
 impl Default for LimitConfig {
     fn default() -> Self {
-        Self { polls: 3, trend_polls: 10, horizon_polls: 30, share_percent: 70.0 }
+        Self { polls: 3, trend_polls: 10, horizon_polls: 30, share_percent: 70.0, temperature_critical: None }
     }
 }
 

@@ -2,11 +2,13 @@
 //! function of what went in and of the `now` that the caller passes.
 //!
 //! Read in this order: [`finding`] (what a rule says), [`window`] (what rules look at), [`rule`] (the rules, one file
-//! each), [`score`] (points and reasons), [`incident`] (findings that lasted).
+//! each), [`drift`] (what wears over weeks), [`score`] (points and reasons), [`incident`] (findings that lasted).
 
 pub mod config;
+pub mod drift;
 pub mod finding;
 pub mod incident;
+pub mod parameter;
 pub mod rule;
 pub mod score;
 mod stats;

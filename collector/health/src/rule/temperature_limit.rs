@@ -27,7 +27,7 @@ impl Rule for TemperatureLimit {
                 let over = |limit: Option<f64>| limit.filter(|limit| *limit > 0.0 && value >= *limit);
                 let (level, penalty, word, limit) = if let Some(l) = over(t.upper_non_recoverable) {
                     (Level::Fatal, 100, "non-recoverable", l)
-                } else if let Some(l) = over(t.upper_critical) {
+                } else if let Some(l) = over(self.0.critical(t.upper_critical)) {
                     (Level::Critical, 70, "critical", l)
                 } else {
                     continue;

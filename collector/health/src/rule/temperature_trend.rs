@@ -63,7 +63,8 @@ struct Rise {
 
 impl TemperatureTrend {
     fn rising(&self, series: &Series) -> Option<Rise> {
-        let limit = series.thresholds.upper_critical.or(series.thresholds.upper_non_critical).filter(|l| *l > COOL)?;
+        let critical = self.0.critical(series.thresholds.upper_critical);
+        let limit = critical.or(series.thresholds.upper_non_critical).filter(|l| *l > COOL)?;
         let Track::Gauge(gauge) = &series.track else { return None };
         let wanted = usize::try_from(self.0.trend_polls).unwrap_or(usize::MAX).clamp(4, 16);
         let skip = gauge.samples().len().checked_sub(wanted)?;
