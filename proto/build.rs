@@ -6,15 +6,18 @@ use std::path::PathBuf;
 const FILES: &[&str] = &[
     "outband/agent/v1/agent.proto",
     "outband/audit/v1/audit.proto",
+    "outband/drill/v1/drill.proto",
     "outband/health/v1/health.proto",
     "outband/incident/v1/incident.proto",
     "outband/ingest/v1/ingest.proto",
     "outband/maintenance/v1/maintenance.proto",
     "outband/notice/v1/notice.proto",
+    "outband/order/v1/order.proto",
     "outband/sla/v1/sla.proto",
     "outband/record/v1/record.proto",
     "outband/telemetry/v1/observation.proto",
     "outband/telemetry/v1/telemetry.proto",
+    "outband/threshold/v1/threshold.proto",
     "outband/ticket/v1/ticket.proto",
 ];
 

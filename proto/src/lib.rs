@@ -20,6 +20,8 @@ generated! {
     agent = "outband.agent.v1",
     /// `outband.audit.v1`: who did what.
     audit = "outband.audit.v1",
+    /// `outband.drill.v1`: exercises.
+    drill = "outband.drill.v1",
     /// `outband.health.v1`: health of sites, servers and components.
     health = "outband.health.v1",
     /// `outband.incident.v1`: conditions that lasted.
@@ -30,12 +32,16 @@ generated! {
     maintenance = "outband.maintenance.v1",
     /// `outband.notice.v1`: notices to people about tickets.
     notice = "outband.notice.v1",
+    /// `outband.order.v1`: what agents may do at BMCs, and who approved it.
+    order = "outband.order.v1",
     /// `outband.sla.v1`: what clocks come to and why.
     sla = "outband.sla.v1",
     /// `outband.record.v1`: what is kept about people and customers.
     record = "outband.record.v1",
     /// `outband.telemetry.v1`: observations, and the queries on them.
     telemetry = "outband.telemetry.v1",
+    /// `outband.threshold.v1`: thresholds that somebody set otherwise for some servers.
+    threshold = "outband.threshold.v1",
     /// `outband.ticket.v1`: tickets and their clocks.
     ticket = "outband.ticket.v1",
 }
