@@ -1,0 +1,343 @@
+//! Slow change: what wears over days and weeks, seen against the part's own past at equal load.
+//!
+//! Each hour of each sensor becomes one value (its median); the values of an hour become measures (a fan's speed for its duty, a supply's
+//! output for its input, a processor's heat above the inlet for its power); each measure is held against its own baseline by load, day by
+//! day; what its peers do alike is taken out; and what then has moved the wrong way, clearly and for days, is a [`Sign`]. Single bad reads,
+//! gaps, resets and jumping clocks move nothing, since nothing here counts on the time between two values.
+//!
+//! Read in this order: [`watch`] (one measure), [`fan`], [`supply`], [`heat`] (what is measured), [`memory`] (which counts instead), [`sign`].
+
+mod baseline;
+mod fan;
+mod heat;
+mod hour;
+mod memory;
+mod sign;
+mod supply;
+mod watch;
+
+pub use sign::{Sign, SignClass, SignFact};
+pub use watch::Measure;
+
+use hour::Hour;
+use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use watch::Watch;
+
+/// What moved the servers of a rack alike, by measure and date (days since 1970).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RackMode(BTreeMap<(Measure, i32), f64>);
+
+impl RackMode {
+    /// The medians of what the servers of a rack show; a measure of fewer than three servers says nothing of the rack.
+    pub fn of<'a>(servers: impl Iterator<Item = &'a Drift>) -> Self {
+        let mut all: BTreeMap<(Measure, i32), Vec<f64>> = BTreeMap::new();
+        for server in servers {
+            let mut own: BTreeMap<(Measure, i32), Vec<f64>> = BTreeMap::new();
+            for (name, watch) in &server.watches {
+                for (day, level) in watch.days() {
+                    own.entry((name.measure, day.date)).or_default().push(level);
+                }
+            }
+            for (key, levels) in own {
+                all.entry(key).or_default().extend(crate::stats::median(levels));
+            }
+        }
+        let enough = all.into_iter().filter(|(_, levels)| levels.len() >= 3);
+        Self(enough.filter_map(|(key, levels)| Some((key, crate::stats::median(levels)?))).collect())
+    }
+
+    fn at(&self, measure: Measure, date: i32) -> f64 {
+        self.0.get(&(measure, date)).copied().unwrap_or(0.0)
+    }
+}
+
+/// One sensor of a place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Channel {
+    kind: SensorKind,
+    sensor: String,
+}
+
+/// One measure of a place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Name {
+    component: ComponentId,
+    measure: Measure,
+    sensor: String,
+}
+
+/// An hour's value of a measure at a load.
+struct Sample {
+    name: Name,
+    /// The load, in steps of the measure.
+    x: f64,
+    y: f64,
+    /// The same of the hour's first reading alone.
+    first: f64,
+}
+
+/// Whether a place is seen.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Presence {
+    /// For so many hours it has not been seen, while others like it were.
+    away: u32,
+    /// On which date it came back.
+    returned: Option<i32>,
+    /// The newest dates on which it stood still while it was driven, with the count of separate times.
+    stalls: Vec<(i32, u32)>,
+    still: bool,
+}
+
+/// The slow change of one server. Small enough to be stored with it, and to be stored is what it is made for: it cannot be learnt again from the
+/// newest readings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    hour: Option<i64>,
+    date: Option<i32>,
+    #[serde(with = "pairs")]
+    hours: BTreeMap<ComponentId, Vec<(Channel, Hour)>>,
+    #[serde(with = "pairs")]
+    watches: BTreeMap<Name, Watch>,
+    #[serde(with = "pairs")]
+    presence: BTreeMap<ComponentId, Presence>,
+    #[serde(with = "pairs")]
+    memory: BTreeMap<ComponentId, memory::Errors>,
+    /// The newest dates on which something was changed on the server: firmware, a part.
+    changed: BTreeSet<i32>,
+}
+
+const HOUR_MILLIS: i64 = 3_600_000;
+/// A clock that stands so many hours before what was seen last has been set back, and is followed.
+const SET_BACK: i64 = 3;
+
+impl Drift {
+    /// Takes in a good reading. `true`: it is the first of another day, and [`Drift::signs`] may have changed.
+    pub fn take(&mut self, component: &ComponentId, kind: SensorKind, sensor: &str, value: f64, at: Timestamp) -> bool {
+        if !value.is_finite() || !measured(component.class(), kind) {
+            return false;
+        }
+        let closed = self.turn(at);
+        if kind == SensorKind::CorrectableErrors {
+            let date = self.date.unwrap_or_default();
+            self.memory.entry(component.clone()).or_default().count(value, date);
+            return closed;
+        }
+        if !self.hours.contains_key(component) {
+            self.hours.insert(component.clone(), Vec::new());
+        }
+        if let Some(channels) = self.hours.get_mut(component) {
+            match channels.iter_mut().find(|(c, _)| c.kind == kind && c.sensor == sensor) {
+                Some((_, hour)) => hour.push(value),
+                None => {
+                    let mut hour = Hour::default();
+                    hour.push(value);
+                    channels.push((Channel { kind, sensor: sensor.to_owned() }, hour));
+                }
+            }
+        }
+        closed
+    }
+
+    /// Notes that something was changed on the server at `at` (firmware, a part, a setting): a step on that day is no wear.
+    pub fn changed(&mut self, at: Timestamp) {
+        self.changed.insert(date_of(hour_of(at)));
+        while self.changed.len() > 16 {
+            self.changed.pop_first();
+        }
+    }
+
+    /// Another part is in the place: nothing that was learnt of the old one speaks of it.
+    pub fn renew(&mut self, component: &ComponentId, at: Timestamp) {
+        self.watches.retain(|name, _| name.component != *component);
+        self.presence.remove(component);
+        self.memory.remove(component);
+        self.changed(at);
+    }
+
+    /// Ends the hour, and the day, that `at` is not in.
+    fn turn(&mut self, at: Timestamp) -> bool {
+        let hour = hour_of(at);
+        let Some(current) = self.hour else {
+            (self.hour, self.date) = (Some(hour), Some(date_of(hour)));
+            return false;
+        };
+        if hour == current || (hour < current && current - hour < SET_BACK) {
+            return false;
+        }
+        self.close_hour();
+        self.hour = Some(hour);
+        let (date, before) = (date_of(hour), date_of(current));
+        if date == before {
+            return false;
+        }
+        self.close_day(before);
+        self.date = Some(date);
+        true
+    }
+
+    fn close_hour(&mut self) {
+        let date = self.date.unwrap_or_default();
+        self.note_presence(date);
+        let view = View { hours: &self.hours };
+        let mut samples = Vec::new();
+        fan::measure(&view, &mut samples);
+        supply::measure(&view, &mut samples);
+        heat::measure(&view, &mut samples);
+        for sample in samples {
+            self.watches.entry(sample.name).or_default().hour(sample.x, sample.y, sample.first);
+        }
+        for (_, hour) in self.hours.values_mut().flatten() {
+            hour.clear();
+        }
+    }
+
+    fn note_presence(&mut self, date: i32) {
+        let view = View { hours: &self.hours };
+        let turning =
+            |component: &ComponentId| view.number(component, SensorKind::FanSpeed).is_some_and(|rpm| rpm > 0.0);
+        let any = view.of(ComponentClass::Fan).any(turning);
+        let seen: Vec<(ComponentId, Option<f64>)> =
+            view.of(ComponentClass::Fan).map(|c| (c.clone(), view.number(c, SensorKind::FanSpeed))).collect();
+        for (component, rpm) in seen.into_iter().filter(|_| any) {
+            let presence = self.presence.entry(component).or_default();
+            if rpm.is_some_and(|rpm| rpm > 0.0) {
+                if presence.away > 0 {
+                    presence.returned = Some(date);
+                }
+                (presence.away, presence.still) = (0, false);
+                continue;
+            }
+            presence.away = presence.away.saturating_add(1);
+            if rpm.is_some() && !presence.still {
+                presence.still = true;
+                match presence.stalls.last_mut() {
+                    Some((day, times)) if *day == date => *times += 1,
+                    _ => presence.stalls.push((date, 1)),
+                }
+            }
+            presence.stalls.retain(|(day, _)| date - *day <= 14);
+        }
+    }
+
+    fn close_day(&mut self, date: i32) {
+        for (name, watch) in &mut self.watches {
+            watch.close(date, name.measure.terms());
+        }
+        for errors in self.memory.values_mut() {
+            errors.close(date);
+        }
+        self.forgive_steps();
+    }
+
+    /// A step is wear only where it befell one fan alone, for no reason that is known.
+    fn forgive_steps(&mut self) {
+        let steps: Vec<(Name, i32, f64)> = self
+            .watches
+            .iter()
+            .filter_map(|(name, watch)| {
+                let (date, by) = watch.step(name.measure.terms())?;
+                Some((name.clone(), date, by))
+            })
+            .collect();
+        for (name, date, by) in &steps {
+            let terms = name.measure.terms();
+            let near = |other: i32| (other - date).abs() <= 2;
+            let returned = self.presence.get(&name.component).and_then(|p| p.returned).is_some_and(near);
+            let explained = self.changed.iter().copied().any(near);
+            let alike = steps.iter().any(|(other, when, how)| {
+                other.measure == name.measure
+                    && other.component != name.component
+                    && near(*when)
+                    && how.signum() == by.signum()
+            });
+            let better = *by > 0.0 && terms.worse == watch::Worse::Down;
+            if (terms.forgives_steps || returned || explained || alike || better)
+                && let Some(watch) = self.watches.get_mut(name)
+            {
+                watch.forgive(*date, *by);
+            }
+        }
+    }
+
+    /// What has moved the wrong way, clearly and for days, in the order of the places; `rack` is what moved the rack alike.
+    pub fn signs(&self, rack: &RackMode) -> Vec<Sign> {
+        let mut signs = fan::signs(self);
+        signs.extend(supply::signs(self));
+        signs.extend(heat::signs(self, rack));
+        signs.extend(memory::signs(&self.memory));
+        signs
+    }
+}
+
+/// Whether a place's readings of this kind are measured here.
+fn measured(class: ComponentClass, kind: SensorKind) -> bool {
+    use SensorKind as K;
+    match kind {
+        K::FanSpeed | K::FanDuty | K::Power | K::InputPower | K::OutputPower | K::Efficiency => true,
+        K::Voltage | K::Current => class == ComponentClass::PowerSupply,
+        K::Temperature => !matches!(class, ComponentClass::Disk | ComponentClass::Agent | ComponentClass::Volume),
+        K::CorrectableErrors => class == ComponentClass::Memory,
+        _ => false,
+    }
+}
+
+fn hour_of(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(HOUR_MILLIS)
+}
+
+fn date_of(hour: i64) -> i32 {
+    i32::try_from(hour.div_euclid(24)).unwrap_or(i32::MAX)
+}
+
+fn day_start(date: i32) -> Timestamp {
+    Timestamp::from_millis(i64::from(date) * 24 * HOUR_MILLIS)
+}
+
+/// An hour of a server, as the measures see it.
+struct View<'a> {
+    hours: &'a BTreeMap<ComponentId, Vec<(Channel, Hour)>>,
+}
+
+impl<'a> View<'a> {
+    fn of(&self, class: ComponentClass) -> impl Iterator<Item = &'a ComponentId> {
+        self.hours.keys().filter(move |c| c.class() == class)
+    }
+
+    fn components(&self) -> impl Iterator<Item = &'a ComponentId> {
+        self.hours.keys()
+    }
+
+    /// The sensors of one kind: name, the hour's median, its first value.
+    fn sensors(&self, component: &ComponentId, kind: SensorKind) -> impl Iterator<Item = (&'a str, f64, f64)> {
+        let channels = self.hours.get(component).into_iter().flatten();
+        channels
+            .filter(move |(channel, _)| channel.kind == kind)
+            .filter_map(|(channel, hour)| Some((channel.sensor.as_str(), hour.median()?, hour.first()?)))
+    }
+
+    /// The median of the first sensor of one kind.
+    fn number(&self, component: &ComponentId, kind: SensorKind) -> Option<f64> {
+        self.sensors(component, kind).next().map(|(_, median, _)| median)
+    }
+}
+
+/// Maps whose keys are no strings, stored as lists of pairs.
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map.iter())
+    }
+
+    pub(super) fn deserialize<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<K, V>, D::Error> {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}

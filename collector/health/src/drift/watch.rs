@@ -1,0 +1,213 @@
+//! One measure of one part, day by day: how far it has moved from its own baseline, and whether that is a drift.
+
+use super::baseline::Baseline;
+use crate::stats::median;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// What is measured of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// A fan's speed at equal duty, or against its siblings (logarithm: -0.05 is 5 % slower).
+    Speed,
+    /// A power supply's output for its input (logarithm).
+    Efficiency,
+    /// A power supply's temperature above the inlet's, in K.
+    SupplyHeat,
+    /// A power supply's output voltage (logarithm).
+    Voltage,
+    /// A power supply's share of what all give together.
+    Share,
+    /// A temperature above the inlet's, in K.
+    Heat,
+    /// Corrected memory errors: counted, not held against a load.
+    Errors,
+}
+
+/// Which way is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worse {
+    Down,
+    Up,
+    Either,
+}
+
+/// What is taken for a drift of a measure.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// The move that is a finding, in the measure's unit.
+    pub(super) effect: f64,
+    /// The least scatter of a day that is believed, in the measure's unit.
+    pub(super) floor: f64,
+    pub(super) worse: Worse,
+    /// A hour's value that is further off than this from its day is wild.
+    pub(super) wild: f64,
+    /// Steps are not drifts: they are taken for a change of the part or of how it is run.
+    pub(super) forgives_steps: bool,
+}
+
+impl Measure {
+    pub(super) fn terms(self) -> Terms {
+        let gradual = |effect, floor, worse| Terms { effect, floor, worse, wild: f64::INFINITY, forgives_steps: true };
+        match self {
+            Self::Speed => Terms { effect: 0.04, floor: 0.003, worse: Worse::Down, wild: 0.08, forgives_steps: false },
+            Self::Efficiency => gradual(0.015, 0.001, Worse::Down),
+            Self::SupplyHeat => gradual(4.0, 0.3, Worse::Up),
+            Self::Voltage => gradual(0.012, 0.0007, Worse::Down),
+            Self::Share => gradual(0.08, 0.005, Worse::Either),
+            Self::Heat => gradual(6.0, 0.5, Worse::Up),
+            Self::Errors => gradual(f64::INFINITY, 1.0, Worse::Up),
+        }
+    }
+}
+
+/// One day of a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Day {
+    /// Days since 1970.
+    pub(super) date: i32,
+    /// The median of its hours' residuals.
+    pub(super) level: f32,
+    /// The median distance of its hours from that.
+    pub(super) spread: f32,
+    /// The share of its hours that were wild.
+    pub(super) wild: f32,
+}
+
+/// So many days are remembered.
+const DAYS: usize = 64;
+/// A day needs so many hours to count.
+const DAY_HOURS: usize = 4;
+/// A drift has lasted so many days.
+pub(super) const LASTING: usize = 4;
+/// A drift has moved so many times the scatter of its days.
+const SIGMAS: f64 = 6.0;
+
+/// One measure of one part.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Watch {
+    baseline: Baseline,
+    /// Today's residuals: of the hour's median, and of its first value.
+    today: Vec<(f32, f32)>,
+    days: VecDeque<Day>,
+    /// Steps that were forgiven.
+    forgiven: f32,
+    /// The level, the spread and the share of wild hours while it was learnt.
+    normal: Option<Day>,
+}
+
+impl Watch {
+    /// Takes in an hour: at the load `x` the hour's median `y`, and its first value.
+    #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
+    pub(super) fn hour(&mut self, x: f64, y: f64, first: f64) {
+        let moved = self.days.back().map_or(0.0, |d| f64::from(d.level));
+        if let Some(residual) = self.baseline.residual(x, y, moved) {
+            self.today.push((residual as f32, (residual + first - y) as f32));
+        }
+    }
+
+    /// Ends the day `date`.
+    #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
+    pub(super) fn close(&mut self, date: i32, terms: Terms) {
+        let today = std::mem::take(&mut self.today);
+        if today.len() < DAY_HOURS {
+            return;
+        }
+        let Some(level) = median(today.iter().map(|h| f64::from(h.0))) else { return };
+        let spread = median(today.iter().map(|h| (f64::from(h.1) - level).abs())).unwrap_or(0.0);
+        let wild = today.iter().filter(|h| (f64::from(h.1) - level).abs() > terms.wild).count();
+        let day = Day {
+            date,
+            level: level as f32,
+            spread: spread as f32,
+            wild: crate::stats::ratio(wild, today.len()) as f32,
+        };
+        if self.days.len() == DAYS {
+            self.days.pop_front();
+        }
+        self.days.push_back(day);
+        if self.normal.is_none() && self.baseline.learnt() {
+            self.normal = self.typical();
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
+    fn typical(&self) -> Option<Day> {
+        let of = |f: fn(&Day) -> f32| median(self.days.iter().map(|d| f64::from(f(d)))).map(|v| v as f32);
+        let wild = self.days.iter().map(|d| d.wild).sum::<f32>() / self.days.len().max(1) as f32;
+        Some(Day { date: self.days.back()?.date, level: of(|d| d.level)?, spread: of(|d| d.spread)?, wild })
+    }
+
+    /// Its newest days, oldest first, each with the level that is left once its normal and what was forgiven are taken off. Empty before it
+    /// has been learnt.
+    pub(super) fn days(&self) -> impl DoubleEndedIterator<Item = (&Day, f64)> + ExactSizeIterator {
+        let known = if self.normal.is_some() { self.days.len() } else { 0 };
+        let off = f64::from(self.normal.map_or(0.0, |n| n.level) + self.forgiven);
+        self.days.iter().take(known).map(move |d| (d, f64::from(d.level) - off))
+    }
+
+    /// How it was while it was learnt.
+    pub(super) fn normal(&self) -> Option<&Day> {
+        self.normal.as_ref()
+    }
+
+    /// The scatter of its days, from one day to the next: a slow drift does not count into it.
+    pub(super) fn scatter(&self, terms: Terms) -> f64 {
+        let steps = self.days.iter().zip(self.days.iter().skip(1)).map(|(a, b)| f64::from(b.level - a.level).abs());
+        median(steps).map_or(terms.floor, |m| (m * 1.4826 / std::f64::consts::SQRT_2).max(terms.floor))
+    }
+
+    /// A step three days ago: level before and after were steady, and differ. What it was by, and on which date.
+    pub(super) fn step(&self, terms: Terms) -> Option<(i32, f64)> {
+        let newest: Vec<&Day> = self.days.iter().rev().take(7).rev().collect();
+        let [a, b, c, d, e, f, g] = newest.as_slice() else { return None };
+        let level = |days: &[&Day]| median(days.iter().map(|d| f64::from(d.level)));
+        let (before, after) = (level(&[a, b, c, d])?, level(&[e, f, g])?);
+        let by = after - before;
+        let steady = |x: &Day, y: &Day| f64::from(y.level - x.level).abs() <= 0.35 * by.abs();
+        let large = by.abs() > (4.0 * self.scatter(terms)).max(terms.effect * 0.4);
+        (large && steady(a, d) && steady(e, g)).then_some((e.date, by))
+    }
+
+    /// Takes a step for a new normal.
+    #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
+    pub(super) fn forgive(&mut self, date: i32, by: f64) {
+        self.forgiven += by as f32;
+        for day in self.days.iter_mut().filter(|d| d.date < date) {
+            day.level += by as f32;
+        }
+    }
+
+    /// How far it has drifted the wrong way over the last days, in parts of what is a finding, and since which date; `common` is what moved
+    /// its peers alike by date. 0 where it has not, or not for long enough, or not clearly.
+    pub(super) fn drift(&self, terms: Terms, common: impl Fn(i32) -> f64) -> Option<Drifted> {
+        let moved: Vec<(i32, f64)> = self.days().map(|(d, level)| (d.date, level - common(d.date))).collect();
+        let newest = moved.get(moved.len().checked_sub(LASTING)?..)?;
+        let by = median(newest.iter().map(|d| d.1))?;
+        let towards = match terms.worse {
+            Worse::Down => -1.0,
+            Worse::Up => 1.0,
+            Worse::Either => by.signum(),
+        };
+        let wrong = |v: f64| v * towards;
+        let least = newest.iter().map(|d| wrong(d.1)).fold(f64::INFINITY, f64::min);
+        let clear = (SIGMAS * self.scatter(terms)).max(0.0);
+        if least < 0.5 * clear || wrong(by) < clear {
+            return None;
+        }
+        let since = moved.iter().rev().take_while(|d| wrong(d.1) > 0.25 * wrong(by)).last()?.0;
+        Some(Drifted { share: wrong(by) / terms.effect, by, since })
+    }
+}
+
+/// A measure that has moved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Drifted {
+    /// In parts of what is a finding.
+    pub(super) share: f64,
+    /// In the measure's unit.
+    pub(super) by: f64,
+    /// Since which date.
+    pub(super) since: i32,
+}
