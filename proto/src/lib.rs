@@ -6,13 +6,18 @@ pub mod convert;
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/outband.bin"));
 
 macro_rules! generated {
-    ($($(#[$doc:meta])* $module:ident = $package:literal,)*) => {$(
-        $(#[$doc])*
-        pub mod $module {
-            #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the .proto files hold the documentation")]
-            tonic::include_proto!($package);
+    ($($(#[$doc:meta])* $module:ident = $package:literal,)*) => {
+        /// As packages lie in each other, since their messages name each other by that.
+        mod packages {
+            $(pub(crate) mod $module {
+                pub mod v1 {
+                    #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the .proto files hold the documentation")]
+                    tonic::include_proto!($package);
+                }
+            })*
         }
-    )*};
+        $($(#[$doc])* pub use packages::$module::v1 as $module;)*
+    };
 }
 
 generated! {
