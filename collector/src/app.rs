@@ -132,13 +132,13 @@ impl Collector {
         let kept = store.kept_time().map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
         let clock = Arc::new(SteadyClock::resume(kept.as_ref()));
         let (refusals, refused) = Refusals::new();
-        let gate = Gate::new(Tokens::load_or_make(&dir)?).noting(refusals);
+        let gate = Gate::new(Tokens::load_or_make(&dir)?).noting(refusals.clone());
         let identity = tls::load_or_make(&dir, &tls::server_names(&config.tls.server_names), clock.now())?;
 
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
         let judgement = Judgement::new(terms(&config, &dir, &store, clock.now())?);
         let hand = judgement.clone();
-        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone());
+        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone()).noting(refusals);
         let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
         let retention = upkeep::Terms::new(config.retention);
         let notices = notify::Terms::new(config.notify.clone(), judgement.clone());
@@ -169,7 +169,7 @@ impl Collector {
         let telling = notify::run(store.clone(), clock.clone(), notices.clone(), shutdown.clone());
         tasks.spawn(async { Ok(telling.await?) });
         {
-            let run = assess::run(store.clone(), clock, judgement.clone(), pulse, shutdown.clone());
+            let run = assess::run(store.clone(), clock, dir.root().to_owned(), judgement.clone(), pulse, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
@@ -261,9 +261,13 @@ impl Collector {
 
 /// What is judged and promised by, with the calendars that are kept and the files that the config names.
 fn terms(config: &Config, dir: &DataDir, store: &SqliteStore, now: Timestamp) -> Result<Terms, Error> {
-    let terms = Terms::try_from(config)?.with_calendars(calendars::in_force(dir)?);
+    let terms = Terms::try_from(config)?.with_calendars(calendars::in_force(dir, config)?);
     let service = config.service.file.as_deref().map(Service::load).transpose()?.unwrap_or_default();
-    let revisions = service::keep_revisions(store, &service, now)?;
+    // A misspelt name would have clocks count by other hours without a word.
+    if let Some(unknown) = service.calendars().find(|name| !terms.calendar.knows(name)) {
+        return Err(calendars::Error::Unknown(unknown.to_owned()).into());
+    }
+    let revisions = service::keep_revisions(store, terms.policy.usual(), &service, now)?;
     let terms = terms.with_service(service, revisions);
     Ok(match &config.topology.file {
         Some(file) => terms.with_topology(Topology::load(file)?),

@@ -4,9 +4,11 @@ use crate::config::Config;
 use crate::service::Service;
 use crate::topology::Topology;
 use outband_health::{FoldingConfig, RuleConfig};
-use outband_ticket::{Calendar, CalendarError, Calendars, Policies, SlaPolicy};
+use outband_schemas::Timestamp;
+use outband_ticket::calendar::tzdb_version;
+use outband_ticket::{CalendarError, Calendars, Policies, SlaPolicy};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Thresholds and promises.
@@ -33,7 +35,7 @@ impl TryFrom<&Config> for Terms {
         Ok(Self {
             rules: config.health.clone(),
             policy: config.sla.policy().into(),
-            calendar: config.sla.calendar()?.into(),
+            calendar: config.sla.calendar_of_its_own()?.into(),
             folding: config.folding.clone(),
             topology: Arc::default(),
             service: Arc::default(),
@@ -42,17 +44,16 @@ impl TryFrom<&Config> for Terms {
 }
 
 impl Terms {
-    /// These terms, with calendars that clocks may name.
+    /// These terms, by these calendars.
     #[must_use]
-    pub fn with_calendars(self, named: BTreeMap<String, Calendar>) -> Self {
-        let usual = self.calendar.business(None).clone();
-        Self { calendar: Calendars::new(usual, named), ..self }
+    pub fn with_calendars(self, calendar: Calendars) -> Self {
+        Self { calendar, ..self }
     }
 
-    /// These terms, with contracts and every revision of what their packages promise or promised.
+    /// These terms, with contracts and every revision of what was or is promised, with the time from which it is in force.
     #[must_use]
-    pub fn with_service(self, service: Service, revisions: Vec<SlaPolicy>) -> Self {
-        let policy = Policies::new(self.policy.usual().clone(), revisions);
+    pub fn with_service(self, service: Service, revisions: Vec<(Timestamp, SlaPolicy)>) -> Self {
+        let policy = Policies::kept(self.policy.usual().clone(), revisions);
         Self { policy, service: Arc::new(service), ..self }
     }
 
@@ -64,12 +65,27 @@ impl Terms {
 }
 
 impl Terms {
-    /// A text that changes whenever a clock might be counted otherwise: other promises, another calendar, other zone data.
+    /// A text that changes whenever a clock might be counted otherwise: other promises, another calendar, other zone data. After the
+    /// print proper, what clocks are counted by, by name and revision: [`changes`] tells two such texts apart for people.
     pub fn print(&self) -> String {
-        let tzdb = outband_ticket::calendar::tzdb_version();
+        let tzdb = tzdb_version();
         let all = format!("{:?} {:?} {:?} {tzdb}", self.policy, self.calendar, self.service.contracts);
-        Sha256::digest(all).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        let print = Sha256::digest(all).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let policies = self.policy.names().filter_map(|name| self.policy.newest(name));
+        let policies = policies.map(|policy| format!("policy {} {}", policy.name, policy.revision));
+        let calendars = self.calendar.all().map(|(name, c)| format!("calendar {name} {}", c.basis().revision));
+        policies
+            .chain(calendars)
+            .chain([format!("time zone data {tzdb}")])
+            .fold(print, |text, fact| text + "; " + &fact)
     }
+}
+
+/// What stands in the second print of terms and not in the first.
+pub fn changes(before: &str, after: &str) -> Vec<String> {
+    let known: BTreeSet<&str> = before.split("; ").skip(1).collect();
+    let new: Vec<String> = after.split("; ").skip(1).filter(|fact| !known.contains(fact)).map(str::to_owned).collect();
+    if new.is_empty() { vec!["contracts, or hours of the config".to_owned()] } else { new }
 }
 
 /// The terms in force, replaceable while the collector runs. Clones share them, so that a clock is never shown by other terms than it is breached by.
@@ -109,5 +125,15 @@ mod tests {
         others.policy = SlaPolicy { clocks: Vec::new(), ..SlaPolicy::default() }.into();
         judgement.replace(others);
         assert!(desk.terms().policy.usual().clocks.is_empty());
+    }
+
+    #[test]
+    fn two_prints_tell_what_clocks_are_counted_by_otherwise() {
+        let terms = Terms::try_from(&Config::default()).unwrap();
+        let edited = SlaPolicy { revision: 2, ..SlaPolicy::default() };
+        let after = Terms { policy: edited.into(), ..terms.clone() };
+        assert_eq!(changes(&terms.print(), &after.print()), ["policy default 2"]);
+        assert_eq!(terms.print(), Terms::clone(&terms).print());
+        assert_eq!(changes("a; policy default 1", "b; policy default 1"), ["contracts, or hours of the config"]);
     }
 }

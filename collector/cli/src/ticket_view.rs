@@ -57,6 +57,7 @@ struct Clock {
     due: Time,
     met_at: Time,
     breached_at: Time,
+    flags: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -228,8 +229,13 @@ fn raw_next(view: &View) -> String {
     urgent(view).map(|c| format!("{} {} {}", c.name, c.status, c.due.text())).unwrap_or_default()
 }
 
-/// `due in 3 h 12 min`, `overdue by 5 min`, `paused`, or when it was met.
+/// `due in 3 h 12 min`, `overdue by 5 min`, `paused`, or when it was met; and that the calendar may yet move it.
 fn due_text(clock: &Clock, shown: &Shown) -> String {
+    let text = firm_text(clock, shown);
+    if clock.flags.is_empty() { text } else { format!("{text}, {}", shown.word(Word::Provisional)) }
+}
+
+fn firm_text(clock: &Clock, shown: &Shown) -> String {
     let lang = shown.lang;
     match clock.status {
         "running" if clock.due.0 != 0 => {
@@ -429,6 +435,7 @@ impl From<wire::Clock> for Clock {
             due: Time::optional(c.due_ms),
             met_at: Time::optional(c.met_at_ms),
             breached_at: Time::optional(c.breached_at_ms),
+            flags: c.flags,
         }
     }
 }

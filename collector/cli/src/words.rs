@@ -135,6 +135,7 @@ words! {
     MergedInto "MERGED INTO" "合并至",
     Links "LINKS" "关联工单",
     Quiet "NO PAGES" "静默原因",
+    Provisional "provisional" "暂定",
     Verdict "VERDICT" "结论",
     Policy "POLICY" "服务策略",
     // sections of a sheet

@@ -3,9 +3,10 @@
 
 pub mod cli;
 
+use crate::config::Config;
 use crate::datadir::{self, DataDir, Secrecy};
 use outband_ticket::calendar::shipped::{self, shipped};
-use outband_ticket::{Calendar, CalendarError, CalendarRevision};
+use outband_ticket::{Calendar, CalendarError, CalendarRevision, Calendars};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::{fs, io};
@@ -126,10 +127,24 @@ impl Shelf {
     }
 }
 
-/// The calendars that clocks may name, each in its newest revision.
-pub fn in_force(dir: &DataDir) -> Result<BTreeMap<String, Calendar>, Error> {
-    let all = Shelf::new(dir.clone()).newest()?;
-    all.into_iter().map(|(name, revision)| Ok((name, checked(&revision)?))).collect()
+/// The calendars by which clocks count: those of the config before those that are kept, each in its newest revision, and the usual one,
+/// which `[sla]` writes out or names.
+pub fn in_force(dir: &DataDir, config: &Config) -> Result<Calendars, Error> {
+    let mut all = BTreeMap::new();
+    for (name, revision) in Shelf::new(dir.clone()).newest()? {
+        all.insert(name, checked(&revision)?);
+    }
+    for (name, hours) in &config.calendars {
+        all.insert(name.clone(), checked(&hours.revision(name))?);
+    }
+    let usual = match &config.sla.calendar {
+        Some(name) => all.get(name).cloned().ok_or_else(|| Error::Unknown(name.clone()))?,
+        None => {
+            let written = config.sla.calendar_of_its_own();
+            written.map_err(|source| Error::Calendar { name: "[sla]".to_owned(), source })?
+        }
+    };
+    Ok(Calendars::new(usual, all))
 }
 
 fn checked(revision: &CalendarRevision) -> Result<Calendar, Error> {
@@ -157,7 +172,26 @@ mod tests {
         assert!(path.starts_with(root.path().join("calendars")), "{}", path.display());
         assert_eq!(shelf.named("cn-9-18").unwrap(), revision);
         assert!(shelf.keep(&revision).is_err());
-        assert_eq!(in_force(&shelf.dir).unwrap()["cn-9-18"].basis().revision, revision.revision);
+        let force = in_force(&shelf.dir, &Config::default()).unwrap();
+        assert_eq!(force.business(Some("cn-9-18")).basis().revision, revision.revision);
+    }
+
+    #[test]
+    fn the_config_names_the_usual_calendar_and_adds_others() {
+        let (_root, shelf) = shelf();
+        let config = |text: &str| Config::parse(text).unwrap();
+        let named = config(
+            "[sla]\ncalendar = 'night'\n[calendars.night]\ntimezone = 'Asia/Shanghai'\nhours = [['22:00', '06:00']]\nvalid_until = '2027-12-31'",
+        );
+        let force = in_force(&shelf.dir, &named).unwrap();
+        // Wednesday, 23:00 in Shanghai.
+        let night = "2026-01-07T15:00:00Z".parse().unwrap();
+        assert!(force.business(None).is_open(night) && force.business(Some("night")).is_open(night));
+        assert!(!force.business(Some("cn-9-18")).is_open(night));
+        assert_eq!(force.business(None).basis().calendar, "night");
+        assert!(force.business(None).valid().is_some());
+        let unknown = in_force(&shelf.dir, &config("[sla]\ncalendar = 'nigth'"));
+        assert!(matches!(unknown, Err(Error::Unknown(name)) if name == "nigth"));
     }
 
     #[test]

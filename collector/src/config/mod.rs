@@ -1,10 +1,12 @@
 //! The config file: every field has a default, so that none is needed; unknown ones are refused; all problems are listed.
 
+pub mod calendar;
 pub mod load;
 pub mod notify;
 pub mod sla;
 pub mod span;
 
+use calendar::BusinessHours;
 use load::Problem;
 use notify::Notify;
 use outband_health::{FoldingConfig, RuleConfig};
@@ -12,6 +14,7 @@ use outband_store::Retention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use sla::{Contracts, Sla};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -67,6 +70,8 @@ pub struct Config {
     pub retention: Retention,
     /// What is promised, and when business hours are.
     pub sla: Sla,
+    /// Business hours that clocks may name.
+    pub calendars: BTreeMap<String, BusinessHours>,
     /// When many incidents are told as one ticket with their common cause.
     #[schemars(schema_with = "folding_schema")]
     pub folding: FoldingConfig,
@@ -146,6 +151,7 @@ impl Config {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.sla.problems();
         problems.extend(self.notify.problems());
+        problems.extend(calendar::problems(&self.calendars));
         let mut add = |at: &str, what: String| problems.push(Problem { at: at.to_owned(), what });
         if self.listen.agents == self.listen.operators && self.listen.agents.port() != 0 {
             add("listen.operators", format!("agents and operators cannot share {}", self.listen.agents));

@@ -1,9 +1,10 @@
 //! `[sla]`: what is promised, and when business hours are.
 
+use crate::config::calendar::BusinessHours;
 use crate::config::load::Problem;
 use crate::config::span::Span;
 use outband_ticket::sla::Term;
-use outband_ticket::{Allowance, Calendar, CalendarSpec, ClockSpec, Hours, Priority, SlaPolicy, State, Target};
+use outband_ticket::{Allowance, Calendar, ClockSpec, Hours, Priority, SlaPolicy, State, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -13,6 +14,9 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sla {
+    /// The usual calendar of business hours: one of `[calendars]` or of `outband-collector calendar list`, e.g. `cn-9-18`. Left out: the
+    /// hours that are written out here.
+    pub calendar: Option<String>,
     /// IANA name of the zone in which business hours are meant, e.g. `Asia/Shanghai`.
     pub timezone: String,
     /// The days of the week with business hours.
@@ -53,6 +57,22 @@ pub enum Weekday {
     Fri,
     Sat,
     Sun,
+}
+
+impl Weekday {
+    /// As calendars have it.
+    pub fn of_calendar(self) -> outband_ticket::calendar::Weekday {
+        use outband_ticket::calendar::Weekday as Day;
+        match self {
+            Self::Mon => Day::Mon,
+            Self::Tue => Day::Tue,
+            Self::Wed => Day::Wed,
+            Self::Thu => Day::Thu,
+            Self::Fri => Day::Fri,
+            Self::Sat => Day::Sat,
+            Self::Sun => Day::Sun,
+        }
+    }
 }
 
 /// A state in which clocks may pause.
@@ -159,6 +179,7 @@ impl Default for Sla {
     fn default() -> Self {
         use Weekday::{Fri, Mon, Thu, Tue, Wed};
         Self {
+            calendar: None,
             timezone: "UTC".to_owned(),
             workdays: vec![Mon, Tue, Wed, Thu, Fri],
             hours: vec![("09:00".to_owned(), "18:00".to_owned())],
@@ -172,30 +193,18 @@ impl Default for Sla {
 }
 
 impl Sla {
-    /// The calendar of business hours.
-    pub fn calendar(&self) -> Result<Calendar, outband_ticket::CalendarError> {
-        let mut spec = CalendarSpec {
-            tz: self.timezone.clone(),
-            week: outband_ticket::calendar::Week::default(),
-            ..CalendarSpec::default()
+    /// The calendar of the business hours that are written out.
+    pub fn calendar_of_its_own(&self) -> Result<Calendar, outband_ticket::CalendarError> {
+        let hours = BusinessHours {
+            timezone: self.timezone.clone(),
+            workdays: self.workdays.clone(),
+            hours: self.hours.clone(),
+            holidays: self.holidays.clone(),
+            holidays_yearly: self.holidays_yearly.clone(),
+            extra_workdays: self.extra_workdays.clone(),
+            valid_until: None,
         };
-        for day in &self.workdays {
-            let week = &mut spec.week;
-            let slot = match day {
-                Weekday::Mon => &mut week.mon,
-                Weekday::Tue => &mut week.tue,
-                Weekday::Wed => &mut week.wed,
-                Weekday::Thu => &mut week.thu,
-                Weekday::Fri => &mut week.fri,
-                Weekday::Sat => &mut week.sat,
-                Weekday::Sun => &mut week.sun,
-            };
-            slot.clone_from(&self.hours);
-        }
-        spec.holidays.clone_from(&self.holidays);
-        spec.holidays_yearly.clone_from(&self.holidays_yearly);
-        spec.overrides = self.extra_workdays.iter().map(|date| (date.clone(), self.hours.clone())).collect();
-        Calendar::try_from(&spec)
+        Calendar::try_from(&hours.spec())
     }
 
     /// The promises: the built-in ones, with those of the config in their place.
@@ -225,7 +234,7 @@ impl Sla {
 
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Err(e) = self.calendar() {
+        if let Err(e) = self.calendar_of_its_own() {
             problems.push(Problem { at: "sla".to_owned(), what: e.to_string() });
         }
         if self.workdays.is_empty() || self.hours.is_empty() {
@@ -250,7 +259,7 @@ mod tests {
     #[test]
     fn business_hours_are_meant_in_the_zone_of_the_config() {
         let sla = Sla { timezone: "Asia/Shanghai".to_owned(), ..Sla::default() };
-        let calendar = sla.calendar().unwrap();
+        let calendar = sla.calendar_of_its_own().unwrap();
         assert!(calendar.is_open(at("2026-03-02T01:00:00Z")), "Monday 09:00 in Shanghai");
         assert!(!calendar.is_open(at("2026-03-02T10:00:00Z")), "Monday 18:00 in Shanghai");
     }
@@ -262,7 +271,7 @@ mod tests {
             extra_workdays: vec!["2026-03-07".to_owned()],
             ..Sla::default()
         };
-        let calendar = sla.calendar().unwrap();
+        let calendar = sla.calendar_of_its_own().unwrap();
         assert!(calendar.is_open(at("2026-03-07T10:00:00Z")));
         assert!(!calendar.is_open(at("2026-03-02T10:00:00Z")));
     }

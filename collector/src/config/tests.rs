@@ -81,6 +81,8 @@ fn look_for_leaves(value: &serde_json::Value, at: &str, text: &str, missing: &mu
         let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match inner {
             serde_json::Value::Object(fields) if !fields.is_empty() => look_for_leaves(inner, &path, text, missing),
+            // A table whose keys the user chooses.
+            _ if at.is_empty() && text.contains(&format!("\n[{key}]\n")) => {}
             _ => {
                 let section = text.split("\n[").find(|s| s.starts_with(&format!("{at}]")));
                 let shown = |s: &str| s.contains(&format!("{key} =")) || s.contains(&format!("{path}."));

@@ -199,7 +199,7 @@ fn bought(house: &House, package: &str, within: &str) -> Arc<Terms> {
          [packages.{package}]\nclocks = [{{ name = 'repair', targets = {{ P2 = '{within}' }} }}]"
     );
     let service = crate::service::Service::parse(&text).unwrap();
-    let revisions = crate::service::keep_revisions(&house.store, &service, at(0)).unwrap();
+    let revisions = crate::service::keep_revisions(&house.store, house.terms.policy.usual(), &service, at(0)).unwrap();
     Arc::new(Terms::clone(&house.terms).with_service(service, revisions))
 }
 

@@ -128,6 +128,12 @@ impl Service {
         self.packages.iter().filter_map(|(name, package)| package.policy(name).ok())
     }
 
+    /// The calendars that its packages name.
+    pub fn calendars(&self) -> impl Iterator<Item = &str> {
+        let clocks = self.packages.values().flat_map(|package| &package.clocks);
+        clocks.filter_map(|clock| clock.calendar.as_deref())
+    }
+
     /// The contract that covers a server at a time: one that names its serial before one that names its site, before one of
     /// the customer that the topology gives it.
     pub fn covering(&self, server: &ServerRecord, customer: Option<&str>, at: Timestamp) -> Option<&Contract> {
@@ -160,18 +166,24 @@ fn day(text: &str) -> Option<Date> {
     text.parse().ok()
 }
 
-/// Keeps what is promised now, a new revision where it is not what was promised last, and answers every revision.
-pub fn keep_revisions<S: Deadlines>(store: &S, service: &Service, now: Timestamp) -> Result<Vec<SlaPolicy>, Error> {
+/// Keeps what is promised now, to tickets without a contract too, a new revision where it is not what was promised last, and answers
+/// every revision with the time from which it is in force.
+pub fn keep_revisions<S: Deadlines>(
+    store: &S,
+    usual: &SlaPolicy,
+    service: &Service,
+    now: Timestamp,
+) -> Result<Vec<(Timestamp, SlaPolicy)>, Error> {
     let mut all = store.policies()?;
-    for policy in service.policies() {
-        let newest = all.iter().filter(|p| p.name == policy.name).max_by_key(|p| p.revision);
+    for policy in service.policies().chain([usual.clone()]) {
+        let newest = all.iter().map(|(_, p)| p).filter(|p| p.name == policy.name).max_by_key(|p| p.revision);
         if newest.is_some_and(|newest| newest.promises_as(&policy)) {
             continue;
         }
         let policy = SlaPolicy { revision: newest.map_or(1, |p| p.revision.saturating_add(1)), ..policy };
         store.keep_policy(&policy, now)?;
         tracing::info!(policy = policy.name, revision = policy.revision, "a new revision of what is promised");
-        all.push(policy);
+        all.push((now, policy));
     }
     Ok(all)
 }

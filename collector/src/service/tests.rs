@@ -84,7 +84,9 @@ fn an_edited_package_is_a_new_revision_and_the_same_again_is_none() {
     let at = Timestamp::from_secs(1_800_000_000);
     let within = |time: &str| {
         let text = format!("[packages.gold]\nclocks=[{{name='respond',targets={{P1='{time}'}}}}]");
-        keep_revisions(&store, &Service::parse(&text).unwrap(), at).unwrap()
+        let usual = SlaPolicy::default();
+        let all = keep_revisions(&store, &usual, &Service::parse(&text).unwrap(), at).unwrap();
+        all.into_iter().map(|(_, policy)| policy).filter(|policy| policy.name == "gold").collect::<Vec<_>>()
     };
     assert_eq!((within("5m").len(), within("5m").len(), within("10m").len(), within("10m").len()), (1, 1, 2, 2));
     let all = within("10m");

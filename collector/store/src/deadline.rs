@@ -4,6 +4,7 @@ use crate::error::StoreError;
 use crate::record::TicketWrite;
 use outband_schemas::Timestamp;
 use outband_ticket::{SlaPolicy, TicketNumber};
+use std::collections::BTreeMap;
 
 /// How far the index of deadlines goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,8 +49,11 @@ pub trait Deadlines {
     /// meanwhile is left as it is and answered.
     fn settle(&self, found: Vec<Settled>, indexed: Option<Indexed>) -> Result<Vec<TicketNumber>, StoreError>;
 
-    /// Every revision of every policy, by name and revision.
-    fn policies(&self) -> Result<Vec<SlaPolicy>, StoreError>;
+    /// When something next falls due for each of these tickets, as the index has it; one for which nothing does is left out.
+    fn next_due(&self, tickets: &[TicketNumber]) -> Result<BTreeMap<TicketNumber, Timestamp>, StoreError>;
+
+    /// Every revision of every policy with the time from which it is kept, by name and revision.
+    fn policies(&self) -> Result<Vec<(Timestamp, SlaPolicy)>, StoreError>;
 
     /// Keeps a revision of a policy from then on. One that is kept already is never changed: [`StoreError::Conflict`].
     fn keep_policy(&self, policy: &SlaPolicy, since: Timestamp) -> Result<(), StoreError>;

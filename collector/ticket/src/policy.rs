@@ -171,6 +171,16 @@ impl Calendars {
         Self { always: Calendar::always(), usual, named }
     }
 
+    /// Every calendar that has a name, and the usual one as `business`.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Calendar)> {
+        [("business", &self.usual)].into_iter().chain(self.named.iter().map(|(name, c)| (name.as_str(), c)))
+    }
+
+    /// Whether a calendar has this name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.named.contains_key(name)
+    }
+
     /// The business hours of a clock. A calendar that is not known is answered by the usual one.
     pub fn business(&self, name: Option<&str>) -> &Calendar {
         name.and_then(|name| self.named.get(name)).unwrap_or(&self.usual)

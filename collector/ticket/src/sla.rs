@@ -14,11 +14,13 @@ pub use allowance::{Allowance, BadAllowance};
 pub use clock::{BadTarget, ClockSpec, Event, Hours, Target, Term};
 pub use course::Pause;
 
+use crate::calendar::Flag;
 use crate::policy::{Calendars, Policies, SlaPolicy};
 use crate::{Action, Transition};
 use course::{Course, Cycle};
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Where a clock stands.
@@ -58,6 +60,9 @@ pub struct SlaClock {
     pub met_at: Option<Timestamp>,
     /// When it ran out, met later or not.
     pub breached_at: Option<Timestamp>,
+    /// What a reader must know of the calendar that it counts by.
+    #[serde(default)]
+    pub flags: BTreeSet<Flag>,
 }
 
 /// A clock that ran out.
@@ -132,14 +137,17 @@ fn stand(course: &Course<'_>, cycle: &Cycle<'_>, calendars: &Calendars, now: Tim
         (None, None) => ClockStatus::Running,
     };
     let hours = course.hours(calendars, term.hours);
+    let end = cycle.met.unwrap_or(now);
+    let shown = due.filter(|_| status != ClockStatus::Paused);
     Some(SlaClock {
+        flags: hours.flags(cycle.start, Some(shown.map_or(end, |due| due.max(end)))),
         target: course.spec.name.clone(),
         cycle: cycle.number,
         status,
         allowance: term.allowance,
         hours: term.hours,
-        elapsed: hours.elapsed(cycle.start, cycle.met.unwrap_or(now), &course.spans()),
-        due: due.filter(|_| status != ClockStatus::Paused),
+        elapsed: hours.elapsed(cycle.start, end, &course.spans()),
+        due: shown,
         met_at: cycle.met,
         breached_at,
     })

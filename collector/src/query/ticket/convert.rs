@@ -3,6 +3,7 @@
 use crate::judgement::Terms;
 use crate::query::name;
 use crate::query::problem::invalid;
+use crate::query::sla::flags;
 use crate::react;
 use crate::token::{Principal, Role};
 use outband_proto::ticket as wire;
@@ -148,6 +149,7 @@ fn clock(clock: &SlaClock) -> wire::Clock {
         met_at_ms: at(clock.met_at),
         target: in_words(clock.allowance, clock.hours),
         breached_at_ms: at(clock.breached_at),
+        flags: flags(&clock.flags),
     }
 }
 

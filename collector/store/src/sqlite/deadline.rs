@@ -7,6 +7,7 @@ use crate::deadline::{Deadlines, Indexed, KeptTime, Settled};
 use outband_schemas::Timestamp;
 use outband_ticket::{SlaPolicy, TicketNumber};
 use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeMap;
 
 impl Deadlines for SqliteStore {
     fn indexed(&self) -> Result<Indexed, StoreError> {
@@ -44,12 +45,31 @@ impl Deadlines for SqliteStore {
         })
     }
 
-    fn policies(&self) -> Result<Vec<SlaPolicy>, StoreError> {
+    fn next_due(&self, tickets: &[TicketNumber]) -> Result<BTreeMap<TicketNumber, Timestamp>, StoreError> {
+        let doing = "reading deadlines";
+        self.read(|db| {
+            let mut query = db.prepare_cached("SELECT due FROM deadline WHERE ticket = ?1").during(doing)?;
+            let mut found = BTreeMap::new();
+            for ticket in tickets {
+                let number = i64::try_from(ticket.0).unwrap_or(i64::MAX);
+                let due: Option<i64> = query.query_row([number], |r| r.get(0)).optional().during(doing)?;
+                found.extend(due.map(|due| (*ticket, Timestamp::from_millis(due))));
+            }
+            Ok(found)
+        })
+    }
+
+    fn policies(&self) -> Result<Vec<(Timestamp, SlaPolicy)>, StoreError> {
         let doing = "reading policies";
         self.read(|db| {
-            let mut query = db.prepare_cached("SELECT body FROM sla_policy ORDER BY name, revision").during(doing)?;
-            let rows = query.query_map([], |r| r.get::<_, String>(0)).during(doing)?;
-            rows.map(|body| from_json("a policy", &body.during(doing)?)).collect()
+            let mut query =
+                db.prepare_cached("SELECT since, body FROM sla_policy ORDER BY name, revision").during(doing)?;
+            let rows = query.query_map([], |r| Ok((r.get(0)?, r.get::<_, String>(1)?))).during(doing)?;
+            rows.map(|row| {
+                let (since, body) = row.during(doing)?;
+                Ok((Timestamp::from_millis(since), from_json("a policy", &body)?))
+            })
+            .collect()
         })
     }
 

@@ -106,7 +106,7 @@ fn one(course: &Course<'_>, cycle: &Cycle<'_>, calendars: &Calendars, now: Times
         },
         zone: hours.zone().iana_name().unwrap_or("UTC").to_owned(),
         basis: hours.basis().clone(),
-        flags: hours.flags(cycle.start, Some(clock.due.map_or(end, |due| due.max(end)))),
+        flags: clock.flags.clone(),
         start: cycle.start,
         spans,
         pauses: course.pauses.iter().filter(|p| p.span().0 < end && p.span().1 > cycle.start).copied().collect(),

@@ -70,6 +70,7 @@ fn changed_meanwhile<S: Store + Deadlines>(store: &S) {
     let settled = |r: &TicketRecord| Settled { ticket: r.ticket.number, next: None, write: Some(breached(r)) };
     assert_eq!(store.settle(vec![settled(&one), settled(&two)], None).unwrap(), [numbers[0]]);
     assert_eq!(store.due(at(9), 9).unwrap(), [numbers[0]]);
+    assert_eq!(store.next_due(&numbers).unwrap().into_iter().collect::<Vec<_>>(), [(numbers[0], at(5))]);
     let logs = numbers.map(|n| store.ticket(n).unwrap().unwrap().log.len());
     assert_eq!(logs, [2, 2]);
 }
@@ -88,7 +89,7 @@ fn revisions<S: Store + Deadlines>(store: &S) {
     store.keep_policy(&one, at(1)).unwrap();
     let other = SlaPolicy { clocks: Vec::new(), ..one.clone() };
     assert!(matches!(store.keep_policy(&other, at(3)), Err(StoreError::Conflict { .. })));
-    assert_eq!(store.policies().unwrap(), [one, two]);
+    assert_eq!(store.policies().unwrap(), [(at(1), one), (at(2), two)]);
 }
 
 fn time<S: Store + Deadlines>(store: &S) {
