@@ -78,6 +78,9 @@ pub enum Error {
     /// The notices.
     #[error(transparent)]
     Notify(#[from] notify::Error),
+    /// What is likely to be missed.
+    #[error(transparent)]
+    Foretell(#[from] notify::foretell::Error),
     /// The runtime or the signals.
     #[error("cannot start: {0}")]
     Process(std::io::Error),
@@ -142,6 +145,7 @@ impl Collector {
         let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
         let retention = upkeep::Terms::new(config.retention);
         let notices = notify::Terms::new(config.notify.clone(), judgement.clone());
+        let desk = desk.with_telling(notices.clone());
 
         let for_agents = Bound::bind(config.listen.agents, "agents").await?;
         let for_operators = Bound::bind(config.listen.operators, "operators").await?;
@@ -168,6 +172,11 @@ impl Collector {
         tasks.spawn(async { Ok(upkeep.await?) });
         let telling = notify::run(store.clone(), clock.clone(), notices.clone(), shutdown.clone());
         tasks.spawn(async { Ok(telling.await?) });
+        {
+            let (ours, hand) = (notices.clone(), judgement.clone());
+            let run = notify::foretell::run(store.clone(), clock.clone(), ours, hand, shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
         {
             let run = assess::run(store.clone(), clock, dir.root().to_owned(), judgement.clone(), pulse, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });

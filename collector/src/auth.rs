@@ -1,7 +1,7 @@
 //! Lets a call in when it carries a token of a role that may make it.
 
 use crate::audit::{Caller, Refusals};
-use crate::rights;
+use crate::rights::{self, Reach};
 use crate::token::{Principal, Role, Tokens};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -68,6 +68,14 @@ impl Gate {
         let principal = tokens
             .find(presented)
             .ok_or_else(|| Status::unauthenticated("this token is not known here, or it was revoked"))?;
+        let beyond = principal.is_limited() && rights::reach(method) == Reach::Fleet;
+        if beyond && roles.contains(&principal.role) {
+            let detail = "the token is limited, and this is about the whole fleet".to_owned();
+            self.refused(principal, extensions, method, detail);
+            return Err(Status::permission_denied(format!(
+                "permission {method} is missing: this token is limited to some customers or sites, and that is about all of them"
+            )));
+        }
         if !roles.contains(&principal.role) {
             let words: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
             let needed = if words.is_empty() { "nobody".to_owned() } else { words.join(", ") };
@@ -75,14 +83,18 @@ impl Gate {
                 "permission {method} is missing: this is the token of role {}, it is for {needed}",
                 principal.role
             );
-            if let Some(refusals) = &self.refusals {
-                let peer = peer(extensions).map(|addr| addr.ip().to_string());
-                let detail = format!("the role is {}, needed is {needed}", principal.role);
-                refusals.note(Caller { principal: principal.clone(), peer }, method, detail);
-            }
+            let detail = format!("the role is {}, needed is {needed}", principal.role);
+            self.refused(principal, extensions, method, detail);
             return Err(Status::permission_denied(why));
         }
         Ok(principal.clone())
+    }
+
+    fn refused(&self, principal: &Principal, extensions: &Extensions, method: &str, detail: String) {
+        if let Some(refusals) = &self.refusals {
+            let peer = peer(extensions).map(|addr| addr.ip().to_string());
+            refusals.note(Caller { principal: principal.clone(), peer }, method, detail);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::app::{Collector, Error};
 use crate::calendars::{self, Shelf};
 use crate::config::Config;
 use crate::datadir::DataDir;
-use crate::token::{self, Role, Tokens};
+use crate::token::{self, Limits, Role, Tokens};
 use crate::{clock, record, run, tls};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use outband_schemas::Timestamp;
@@ -58,15 +58,21 @@ enum Command {
     /// Without NAME, the path of the token made on the first start is printed (agent and operator only).
     ///
     /// What each role may do: agent - send; viewer - look; engineer - look, work on tickets; operator - all that and run the
-    /// fleet; admin - all that, the audit log too; customer - see the servers and tickets of its sites, comment on them.
+    /// fleet; admin - all that, the audit log too; customer - see its servers and tickets, comment on them.
+    ///
+    /// With --site or --customer, the token is limited to these: it sees and changes nothing else. Where both are given, both have to
+    /// fit. A customer's token needs one of them.
     Token {
         /// Whose token.
         role: RoleArg,
         /// The agent's id, or the person's name.
         name: Option<String>,
-        /// A site that a customer may see; may be given several times.
+        /// Only what stands at this site; may be given several times.
         #[arg(long = "site", value_name = "SITE")]
         sites: Vec<String>,
+        /// Only what is this customer's, by its name in the topology or the contracts; may be given several times.
+        #[arg(long = "customer", value_name = "NAME")]
+        customers: Vec<String>,
         /// The config file, for its data directory.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -119,7 +125,9 @@ impl Cli {
         let done = match self.command {
             Command::Run { config } => run::run(config),
             Command::CheckConfig { config } => check(config),
-            Command::Token { role, name, sites, config } => make_token(role, name, &sites, config),
+            Command::Token { role, name, sites, customers, config } => {
+                make_token(role, name, &sites, customers, config)
+            }
             Command::Check { config } => check_records(config),
             Command::Calendar { ask, config } => calendar(ask, config),
             Command::Schema => schema(),
@@ -149,7 +157,13 @@ fn check(path: PathBuf) -> Result<(), Error> {
     Ok(())
 }
 
-fn make_token(role: RoleArg, name: Option<String>, sites: &[String], config: Option<PathBuf>) -> Result<(), Error> {
+fn make_token(
+    role: RoleArg,
+    name: Option<String>,
+    sites: &[String],
+    customers: Vec<String>,
+    config: Option<PathBuf>,
+) -> Result<(), Error> {
     let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
     let dir = DataDir::open(Collector::data_root(&config)?)?;
     let role = match role {
@@ -162,7 +176,8 @@ fn make_token(role: RoleArg, name: Option<String>, sites: &[String], config: Opt
     };
     match name {
         Some(name) => {
-            let (token, path) = token::make_for(&dir, role, &name, &token::sites(sites)?)?;
+            let limits = Limits { sites: token::sites(sites)?, customers: customers.into_iter().collect() };
+            let (token, path) = token::make_limited(&dir, role, &name, &limits)?;
             println!("{}", token.reveal());
             eprintln!(
                 "made a token for {role} {name}; it is shown this once. Its digest is {}: remove it to revoke the token.",

@@ -14,48 +14,74 @@ const SPEAKERS: &[Role] = &[Admin, Operator, Engineer, Customer];
 /// May see who did what.
 const ADMINS: &[Role] = &[Admin];
 
-/// Each method, and the roles that may call it.
-pub const RIGHTS: &[(&str, &[Role])] = &[
-    ("outband.ingest.v1.IngestService/Stream", &[Agent]),
-    ("outband.health.v1.HealthService/GetHealth", READERS),
-    ("outband.health.v1.HealthService/ListHealth", READERS),
-    ("outband.health.v1.HealthService/WatchHealth", READERS),
-    ("outband.health.v1.HealthService/ListServers", READERS_AND_CUSTOMERS),
-    ("outband.health.v1.HealthService/GetServer", READERS_AND_CUSTOMERS),
-    ("outband.telemetry.v1.TelemetryService/ListLatestReadings", READERS),
-    ("outband.telemetry.v1.TelemetryService/ListReadings", READERS),
-    ("outband.telemetry.v1.TelemetryService/ListEvents", READERS),
-    ("outband.telemetry.v1.TelemetryService/ListGaps", READERS),
-    ("outband.ticket.v1.TicketService/ListTickets", READERS_AND_CUSTOMERS),
-    ("outband.ticket.v1.TicketService/GetTicket", READERS_AND_CUSTOMERS),
-    ("outband.ticket.v1.TicketService/WatchTickets", READERS_AND_CUSTOMERS),
-    ("outband.ticket.v1.TicketService/CommentTicket", SPEAKERS),
-    ("outband.ticket.v1.TicketService/TransitionTicket", WORKERS),
-    ("outband.ticket.v1.TicketService/ReachMilestone", WORKERS),
-    ("outband.sla.v1.SlaService/ComputeSla", READERS),
-    ("outband.sla.v1.SlaService/GetTime", READERS),
-    ("outband.sla.v1.SlaService/ConfirmTime", &[Admin, Operator]),
-    ("outband.agent.v1.AgentService/ListAgents", READERS),
-    ("outband.notice.v1.NoticeService/ListNotices", READERS),
-    ("outband.notice.v1.NoticeService/GetNotice", READERS),
-    ("outband.notice.v1.NoticeService/ReplayNotice", WORKERS),
-    ("outband.notice.v1.NoticeService/AcknowledgeTicket", WORKERS),
-    ("outband.incident.v1.IncidentService/ListIncidents", READERS),
-    ("outband.maintenance.v1.MaintenanceService/ListWindows", READERS),
-    ("outband.maintenance.v1.MaintenanceService/CreateWindow", WORKERS),
-    ("outband.maintenance.v1.MaintenanceService/UpdateWindow", WORKERS),
-    ("outband.maintenance.v1.MaintenanceService/EndWindow", WORKERS),
-    ("outband.audit.v1.AuditService/ListAuditEntries", ADMINS),
-    ("outband.audit.v1.AuditService/VerifyAudit", ADMINS),
-    ("outband.record.v1.RecordService/ErasePerson", ADMINS),
-    ("outband.record.v1.RecordService/ExportCustomer", ADMINS),
-    ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS),
-    ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS),
+/// What a method is about, for tokens that are limited to customers or sites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Its handler asks [`crate::sight::Sight`] before it tells or changes anything; `tests/scopes.rs` tries it.
+    Scoped,
+    /// It is about the fleet as a whole: limited tokens may not call it.
+    Fleet,
+    /// There is nothing of anybody in it.
+    Open,
+}
+use Reach::{Fleet, Open, Scoped};
+
+/// Each method, the roles that may call it, and what it is about. In doubt: [`Reach::Fleet`].
+pub const RIGHTS: &[(&str, &[Role], Reach)] = &[
+    ("outband.ingest.v1.IngestService/Stream", &[Agent], Fleet),
+    ("outband.health.v1.HealthService/GetHealth", READERS, Scoped),
+    ("outband.health.v1.HealthService/ListHealth", READERS, Scoped),
+    ("outband.health.v1.HealthService/WatchHealth", READERS, Scoped),
+    ("outband.health.v1.HealthService/ListServers", READERS_AND_CUSTOMERS, Scoped),
+    ("outband.health.v1.HealthService/GetServer", READERS_AND_CUSTOMERS, Scoped),
+    ("outband.telemetry.v1.TelemetryService/ListLatestReadings", READERS, Scoped),
+    ("outband.telemetry.v1.TelemetryService/ListReadings", READERS, Scoped),
+    ("outband.telemetry.v1.TelemetryService/ListEvents", READERS, Scoped),
+    ("outband.telemetry.v1.TelemetryService/ListGaps", READERS, Scoped),
+    ("outband.ticket.v1.TicketService/ListTickets", READERS_AND_CUSTOMERS, Scoped),
+    ("outband.ticket.v1.TicketService/GetTicket", READERS_AND_CUSTOMERS, Scoped),
+    ("outband.ticket.v1.TicketService/WatchTickets", READERS_AND_CUSTOMERS, Scoped),
+    ("outband.ticket.v1.TicketService/CommentTicket", SPEAKERS, Scoped),
+    ("outband.ticket.v1.TicketService/TransitionTicket", WORKERS, Scoped),
+    ("outband.ticket.v1.TicketService/ReachMilestone", WORKERS, Scoped),
+    ("outband.sla.v1.SlaService/ComputeSla", READERS, Scoped),
+    ("outband.sla.v1.SlaService/GetTime", READERS, Open),
+    ("outband.sla.v1.SlaService/ConfirmTime", &[Admin, Operator], Fleet),
+    ("outband.agent.v1.AgentService/ListAgents", READERS, Fleet),
+    ("outband.notice.v1.NoticeService/ListNotices", READERS, Scoped),
+    ("outband.notice.v1.NoticeService/GetNotice", READERS, Scoped),
+    ("outband.notice.v1.NoticeService/ReplayNotice", WORKERS, Scoped),
+    ("outband.notice.v1.NoticeService/AcknowledgeTicket", WORKERS, Scoped),
+    ("outband.notice.v1.NoticeService/ListContacts", READERS, Fleet),
+    ("outband.incident.v1.IncidentService/ListIncidents", READERS, Scoped),
+    ("outband.maintenance.v1.MaintenanceService/ListWindows", READERS, Scoped),
+    ("outband.maintenance.v1.MaintenanceService/CreateWindow", WORKERS, Scoped),
+    ("outband.maintenance.v1.MaintenanceService/UpdateWindow", WORKERS, Scoped),
+    ("outband.maintenance.v1.MaintenanceService/EndWindow", WORKERS, Scoped),
+    ("outband.drill.v1.DrillService/ListDrills", READERS, Fleet),
+    ("outband.drill.v1.DrillService/GetDrill", READERS, Fleet),
+    ("outband.drill.v1.DrillService/StartDrill", WORKERS, Fleet),
+    ("outband.drill.v1.DrillService/EndDrill", WORKERS, Fleet),
+    ("outband.threshold.v1.ThresholdService/ListThresholds", READERS, Fleet),
+    ("outband.threshold.v1.ThresholdService/ListParameters", READERS, Fleet),
+    ("outband.threshold.v1.ThresholdService/CreateThreshold", WORKERS, Fleet),
+    ("outband.threshold.v1.ThresholdService/EndThreshold", WORKERS, Fleet),
+    ("outband.audit.v1.AuditService/ListAuditEntries", ADMINS, Scoped),
+    ("outband.audit.v1.AuditService/VerifyAudit", ADMINS, Fleet),
+    ("outband.record.v1.RecordService/ErasePerson", ADMINS, Fleet),
+    ("outband.record.v1.RecordService/ExportCustomer", ADMINS, Scoped),
+    ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS, Open),
+    ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS, Open),
 ];
 
 /// The roles that may call a method, `package.Service/Method`; none where it does not stand in the table.
 pub fn allowed(method: &str) -> &'static [Role] {
-    RIGHTS.iter().find(|(name, _)| *name == method).map_or(&[], |(_, roles)| *roles)
+    RIGHTS.iter().find(|(name, ..)| *name == method).map_or(&[], |(_, roles, _)| *roles)
+}
+
+/// What a method is about.
+pub fn reach(method: &str) -> Reach {
+    RIGHTS.iter().find(|(name, ..)| *name == method).map_or(Fleet, |(.., reach)| *reach)
 }
 
 #[cfg(test)]
@@ -80,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_method_of_every_service_stands_in_the_table_once_and_nothing_else_does() {
-        let told: Vec<&str> = RIGHTS.iter().map(|(name, _)| *name).filter(|n| n.starts_with("outband.")).collect();
+        let told: Vec<&str> = RIGHTS.iter().map(|(name, ..)| *name).filter(|n| n.starts_with("outband.")).collect();
         let set: BTreeSet<String> = told.iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), set.len(), "a method stands twice");
         let missing: Vec<_> = methods().difference(&set).cloned().collect();
@@ -94,19 +120,28 @@ mod tests {
 
     #[test]
     fn an_agent_may_send_and_nothing_else_and_nobody_else_may() {
-        let of_agents: Vec<&str> = RIGHTS.iter().filter(|(_, r)| r.contains(&Agent)).map(|(n, _)| *n).collect();
+        let of_agents: Vec<&str> = RIGHTS.iter().filter(|(_, r, _)| r.contains(&Agent)).map(|(n, ..)| *n).collect();
         assert_eq!(of_agents, ["outband.ingest.v1.IngestService/Stream"]);
         assert_eq!(allowed(of_agents[0]), &[Agent]);
     }
 
     #[test]
     fn who_may_only_look_changes_nothing() {
-        for (method, roles) in RIGHTS.iter().filter(|(m, _)| m.starts_with("outband.")) {
+        for (method, roles, _) in RIGHTS.iter().filter(|(m, ..)| m.starts_with("outband.")) {
             let verb = method.split('/').nth(1).unwrap_or_default();
             let reads =
                 ["Get", "List", "Watch", "Query", "Compute", "Verify", "Export"].iter().any(|v| verb.starts_with(v));
             assert!(reads || !roles.contains(&Viewer), "{method}");
         }
+    }
+
+    #[test]
+    fn a_customer_calls_nothing_that_is_about_the_whole_fleet() {
+        let of_customers = RIGHTS.iter().filter(|(_, roles, _)| roles.contains(&Customer));
+        for (method, _, reach) in of_customers {
+            assert_ne!(*reach, Fleet, "{method}");
+        }
+        assert_eq!(reach("outband.ticket.v1.TicketService/DeleteTicket"), Fleet);
     }
 
     #[test]

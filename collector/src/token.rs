@@ -1,12 +1,12 @@
 //! Bearer tokens: who may send, and who may ask.
 //!
 //! `agent.token` and `operator.token` are made on the first start. More are made by `outband-collector token`; of those only
-//! the SHA-256 digest is kept, in `tokens.d/<role>.<name>`, with the sites that a customer may see. Removing the file and
+//! the SHA-256 digest is kept, in `tokens.d/<role>.<name>`, with the sites and customers that it is limited to. Removing the file and
 //! reloading revokes the token.
 
 use crate::datadir::{self, DataDir, Secrecy};
 use outband_schemas::{AgentId, SiteId};
-use outband_ticket::{State, Ticket, TicketNumber};
+use outband_ticket::TicketNumber;
 use rand::TryRng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -54,12 +54,15 @@ pub enum Error {
         /// Its file.
         path: PathBuf,
     },
-    /// Sites for somebody who sees all, or none for a customer.
-    #[error("{}", if *.role == Role::Customer { "a customer's token needs the sites that it may see" } else { "only a customer's token has sites: all others see the whole fleet" })]
-    Sites {
+    /// No limits for a customer, or limits for an agent.
+    #[error("{}", if *.role == Role::Customer { "a customer's token needs the sites or the customers that it may see" } else { "an agent's token is limited to the agent of its name already" })]
+    Limits {
         /// The role.
         role: Role,
     },
+    /// A customer whose name cannot be written down.
+    #[error("a customer's name is one line of 1 to 200 characters: {0:?} is not")]
+    Customer(String),
     /// The system gave no random bytes.
     #[error("the system gave no random bytes: {0}")]
     Random(String),
@@ -122,8 +125,10 @@ pub struct Principal {
     pub name: String,
     /// Whether it is the token of the first start, which all share. A further agent token speaks for the agent of its name only.
     pub shared: bool,
-    /// What a customer may see; everybody else sees all.
+    /// The sites that it is limited to; empty: all.
     pub sites: BTreeSet<SiteId>,
+    /// The customers that it is limited to, by their names in the topology or the contracts; empty: all.
+    pub customers: BTreeSet<String>,
     /// The one ticket that a temporary access is for; `None`: it is not a temporary one.
     pub only: Option<TicketNumber>,
 }
@@ -132,17 +137,6 @@ impl Principal {
     /// Whether this principal may say hello as `agent`.
     pub fn speaks_for(&self, agent: &AgentId) -> bool {
         self.role == Role::Agent && (self.shared || self.name == agent.as_str())
-    }
-
-    /// Whether this principal may see a ticket. A temporary access ends with the ticket that it is for.
-    pub fn reaches(&self, ticket: &Ticket) -> bool {
-        self.only.is_none_or(|only| only == ticket.number && ticket.state != State::Closed)
-            && self.sees(ticket.site.as_ref())
-    }
-
-    /// Whether this principal may see what stands at a site. What stands nowhere is no customer's.
-    pub fn sees(&self, site: Option<&SiteId>) -> bool {
-        self.role != Role::Customer || site.is_some_and(|site| self.sites.contains(site))
     }
 }
 
@@ -191,7 +185,14 @@ impl Tokens {
             }
             known.push((
                 sha256(text),
-                Principal { role, name: role.as_str().to_owned(), shared: true, sites: BTreeSet::new(), only: None },
+                Principal {
+                    role,
+                    name: role.as_str().to_owned(),
+                    shared: true,
+                    sites: BTreeSet::new(),
+                    customers: BTreeSet::new(),
+                    only: None,
+                },
             ));
         }
         known.extend(load_more(dir)?);
@@ -221,10 +222,29 @@ pub fn sites(names: &[String]) -> Result<BTreeSet<SiteId>, Error> {
     names.iter().map(|name| SiteId::new(name).map_err(|_| Error::Name(name.clone()))).collect()
 }
 
-/// Like [`make`], for a customer who may see these sites.
+/// What a token is limited to; empty: nothing, it sees all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Sites.
+    pub sites: BTreeSet<SiteId>,
+    /// Customers, by their names in the topology or the contracts.
+    pub customers: BTreeSet<String>,
+}
+
+/// Like [`make`], limited to these sites.
 pub fn make_for(dir: &DataDir, role: Role, name: &str, sites: &BTreeSet<SiteId>) -> Result<(Token, PathBuf), Error> {
-    if (role == Role::Customer) == sites.is_empty() {
-        return Err(Error::Sites { role });
+    make_limited(dir, role, name, &Limits { sites: sites.clone(), customers: BTreeSet::new() })
+}
+
+/// Like [`make`], with limits. A customer's token has some, an agent's none.
+pub fn make_limited(dir: &DataDir, role: Role, name: &str, limits: &Limits) -> Result<(Token, PathBuf), Error> {
+    let limited = !limits.sites.is_empty() || !limits.customers.is_empty();
+    if (role == Role::Customer && !limited) || (role == Role::Agent && limited) {
+        return Err(Error::Limits { role });
+    }
+    let plain = |c: &&String| !c.trim().is_empty() && c.chars().count() <= 200 && !c.chars().any(char::is_control);
+    if let Some(bad) = limits.customers.iter().find(|c| !plain(c)) {
+        return Err(Error::Customer(bad.clone()));
     }
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
@@ -237,8 +257,10 @@ pub fn make_for(dir: &DataDir, role: Role, name: &str, sites: &BTreeSet<SiteId>)
     }
     let token = generate(role)?;
     let hex: String = sha256(token.reveal()).iter().map(|b| format!("{b:02x}")).collect();
-    let sites: String = sites.iter().map(|site| format!("site:{site}\n")).collect();
-    let path = more.write(&file, &format!("sha256:{hex}\n{sites}"), Secrecy::Secret)?;
+    let sites = limits.sites.iter().map(|site| format!("site:{site}\n"));
+    let customers = limits.customers.iter().map(|customer| format!("customer:{}\n", customer.trim()));
+    let limits: String = sites.chain(customers).collect();
+    let path = more.write(&file, &format!("sha256:{hex}\n{limits}"), Secrecy::Secret)?;
     Ok((token, path))
 }
 
@@ -265,10 +287,18 @@ fn load_more(dir: &DataDir) -> Result<Vec<(Sha, Principal)>, Error> {
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let digest = lines.next().and_then(|line| line.strip_prefix("sha256:")).and_then(unhex);
         let digest = digest.ok_or_else(|| malformed("digest (sha256:<64 hex digits>)"))?;
-        let site = |line: &str| line.strip_prefix("site:").and_then(|site| SiteId::new(site).ok());
-        let sites = lines.map(|line| site(line).ok_or_else(|| malformed("list of sites (site:<id>, one a line)")));
-        let sites = sites.collect::<Result<_, _>>()?;
-        known.push((digest, Principal { role, name: name.to_owned(), shared: false, sites, only: None }));
+        let mut limits = Limits::default();
+        for line in lines {
+            // A line that is not understood might be a limit: nobody gets in by it.
+            let wrong = || malformed("list of limits (site:<id> or customer:<name>, one a line)");
+            match line.split_once(':').ok_or_else(wrong)? {
+                ("site", site) => limits.sites.insert(SiteId::new(site).map_err(|_| wrong())?),
+                ("customer", customer) => limits.customers.insert(customer.to_owned()),
+                _ => return Err(wrong()),
+            };
+        }
+        let Limits { sites, customers } = limits;
+        known.push((digest, Principal { role, name: name.to_owned(), shared: false, sites, customers, only: None }));
     }
     Ok(known)
 }
@@ -356,6 +386,7 @@ mod tests {
                 name: "li".to_owned(),
                 shared: false,
                 sites: BTreeSet::new(),
+                customers: BTreeSet::new(),
                 only: None
             })
         );
@@ -366,8 +397,14 @@ mod tests {
 
     #[test]
     fn an_agents_own_token_speaks_for_no_other_agent() {
-        let own =
-            Principal { role: Role::Agent, name: "dc1".to_owned(), shared: false, sites: BTreeSet::new(), only: None };
+        let own = Principal {
+            role: Role::Agent,
+            name: "dc1".to_owned(),
+            shared: false,
+            sites: BTreeSet::new(),
+            customers: BTreeSet::new(),
+            only: None,
+        };
         assert!(own.speaks_for(&AgentId::new("dc1").unwrap()));
         assert!(!own.speaks_for(&AgentId::new("dc2").unwrap()));
         assert!(Principal { shared: true, ..own }.speaks_for(&AgentId::new("dc2").unwrap()));
@@ -396,16 +433,38 @@ mod tests {
         let tokens = Tokens::load_or_make(&dir).unwrap();
         let acme = tokens.find(token.reveal()).unwrap();
         assert_eq!(acme.sites, sites);
-        assert!(acme.sees(sites.first()) && !acme.sees(None) && !acme.sees(SiteId::new("dc3").ok().as_ref()));
-        assert!(matches!(make(&dir, Role::Customer, "b"), Err(Error::Sites { .. })));
-        assert!(matches!(make_for(&dir, Role::Viewer, "c", &sites), Err(Error::Sites { .. })));
+        assert!(acme.is_limited());
+        assert!(matches!(make(&dir, Role::Customer, "b"), Err(Error::Limits { .. })));
+        assert!(matches!(make_for(&dir, Role::Agent, "c", &sites), Err(Error::Limits { .. })));
     }
 
     #[test]
-    fn everybody_but_a_customer_sees_everything() {
-        for role in Role::ALL.into_iter().filter(|r| *r != Role::Customer) {
-            let principal = Principal { role, name: "x".to_owned(), shared: false, sites: BTreeSet::new(), only: None };
-            assert!(principal.sees(None), "{role}");
+    fn any_token_but_an_agents_can_be_limited_to_customers_and_sites() {
+        let (_tmp, dir) = fixture();
+        let sites = BTreeSet::from([SiteId::new("dc1").unwrap()]);
+        let limits = Limits { sites, customers: BTreeSet::from(["Acme Ltd: Ops".to_owned()]) };
+        let (token, path) = make_limited(&dir, Role::Engineer, "li", &limits).unwrap();
+        let tokens = Tokens::load_or_make(&dir).unwrap();
+        let li = tokens.find(token.reveal()).unwrap();
+        assert_eq!((&li.sites, &li.customers), (&limits.sites, &limits.customers));
+        fs::write(&path, fs::read_to_string(&path).unwrap() + "rack:7\n").unwrap();
+        assert!(Tokens::load_or_make(&dir).is_err(), "a limit that is not understood is not passed over");
+        let broken = Limits { customers: BTreeSet::from(["a\nsite:b".to_owned()]), ..Limits::default() };
+        assert!(matches!(make_limited(&dir, Role::Viewer, "x", &broken), Err(Error::Customer(_))));
+    }
+
+    #[test]
+    fn whoever_is_not_limited_sees_everything_but_a_customer_is_always_limited() {
+        for role in Role::ALL {
+            let principal = Principal {
+                role,
+                name: "x".to_owned(),
+                shared: false,
+                sites: BTreeSet::new(),
+                customers: BTreeSet::new(),
+                only: None,
+            };
+            assert_eq!(principal.is_limited(), role == Role::Customer, "{role}");
         }
     }
 }

@@ -34,19 +34,19 @@ async fn a_window_is_made_edited_and_ended_and_every_change_names_its_author() {
     let home = Home::new();
     let collector = home.start().await;
     let mut desk = desk(&home, &collector).await;
-    let create = CreateWindowRequest { window: Some(window()) };
+    let create = CreateWindowRequest { window: Some(window()), ..Default::default() };
     let made = desk.create_window(create).await.unwrap().into_inner().window.unwrap();
     assert_eq!((made.kind.as_str(), made.author.is_empty()), ("maintenance", false));
     assert!(made.covers_until_ms.is_some(), "it begins now where nothing else is said: {made:?}");
 
     let longer = Window { name: made.name.clone(), lasts_secs: 7200, etag: made.etag.clone(), ..Window::default() };
-    let edit = UpdateWindowRequest { window: Some(longer) };
+    let edit = UpdateWindowRequest { window: Some(longer), ..Default::default() };
     let edited = desk.update_window(edit.clone()).await.unwrap().into_inner().window.unwrap();
     assert_eq!((edited.lasts_secs, &edited.reason), (7200, &made.reason));
     let late = desk.update_window(edit).await.unwrap_err();
     assert_eq!(late.code(), Code::Aborted, "{late}");
 
-    let end = EndWindowRequest { name: made.name.clone() };
+    let end = EndWindowRequest { name: made.name.clone(), ..Default::default() };
     let ended = desk.end_window(end).await.unwrap().into_inner().window.unwrap();
     assert!(ended.ended_at_ms.is_some() && ended.covers_until_ms.is_none());
     let listed = |all| ListWindowsRequest { all };
@@ -72,10 +72,10 @@ async fn a_window_that_covers_everything_says_nothing_or_is_never_is_refused() {
         Window { kind: "party".to_owned(), ..window() },
         Window { starts: "tomorrow".to_owned(), ..window() },
     ] {
-        let status = desk.create_window(CreateWindowRequest { window: Some(bad.clone()) }).await.unwrap_err();
+        let status = desk.create_window(CreateWindowRequest { window: Some(bad.clone()), ..Default::default() }).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{bad:?}: {status}");
     }
-    let nothing = desk.end_window(EndWindowRequest { name: "windows/9".to_owned() }).await.unwrap_err();
+    let nothing = desk.end_window(EndWindowRequest { name: "windows/9".to_owned(), ..Default::default() }).await.unwrap_err();
     assert_eq!(nothing.code(), Code::NotFound);
     collector.stop().await.unwrap();
 }

@@ -117,7 +117,7 @@ async fn a_notice_that_was_given_up_is_shown_and_arrives_once_it_is_replayed() {
     assert!(failed.error.contains("refused") && failed.attempts == 1, "{failed:?}");
 
     let listener = TcpListener::bind(address).await.unwrap();
-    let request = ReplayNoticeRequest { name: failed.name.clone() };
+    let request = ReplayNoticeRequest { name: failed.name.clone(), ..Default::default() };
     let replayed = client.replay_notice(request).await.unwrap().into_inner().notice.unwrap();
     assert_eq!((replayed.state(), &replayed.key), (State::Pending, &failed.key));
     let mut heard = String::new();

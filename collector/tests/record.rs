@@ -257,7 +257,7 @@ async fn a_person_is_erased_by_somebody_else_and_only_when_it_is_meant() {
     let mut tickets = TicketServiceClient::new(client(&home, &mut collector, Role::Engineer, "qian", &[]).await);
     tickets.transition_ticket(act("start")).await.unwrap();
     let mut record = RecordServiceClient::new(admin.clone());
-    let ask = |person: &str, validate_only| ErasePersonRequest { person: person.to_owned(), validate_only };
+    let ask = |person: &str, validate_only| ErasePersonRequest { person: person.to_owned(), validate_only, ..Default::default() };
     let counted = record.erase_person(ask("qian", true)).await.unwrap().into_inner();
     assert_eq!((counted.ticket_entries, counted.audit_entries, counted.pseudonym.as_str()), (1, 1, ""));
     let done = record.erase_person(ask("qian", false)).await.unwrap().into_inner();

@@ -117,6 +117,6 @@ async fn the_collectors_time_is_the_machines_as_long_as_nobody_sets_it() {
     let told = client.get_time(GetTimeRequest {}).await.unwrap().into_inner();
     assert!(told.at_ms.abs_diff(ago(0).as_millis()) < 5000);
     assert_eq!(told.held_ms, None);
-    assert_eq!(client.confirm_time(ConfirmTimeRequest {}).await.unwrap().into_inner().step_ms, 0);
+    assert_eq!(client.confirm_time(ConfirmTimeRequest::default()).await.unwrap().into_inner().step_ms, 0);
     collector.stop().await.unwrap();
 }

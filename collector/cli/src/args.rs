@@ -5,6 +5,7 @@ use crate::connect::ConnectionArgs;
 use crate::events::SeverityArg;
 use crate::maintenance::MaintenanceCommand;
 use crate::notices::NoticesCommand;
+use crate::once::RequestArgs;
 use crate::output::Format;
 use crate::readings::ReadingsArgs;
 use crate::record::RecordCommand;
@@ -184,6 +185,8 @@ Examples:
         /// The wall clock of the collector's machine is right: follow it
         #[arg(long)]
         confirm: bool,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  outband completions bash > ~/.local/share/bash-completion/completions/outband")]

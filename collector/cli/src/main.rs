@@ -16,6 +16,7 @@ mod incidents;
 mod maintenance;
 mod name;
 mod notices;
+mod once;
 mod output;
 mod paging;
 mod readings;
@@ -74,7 +75,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Notices { command } => notices::run(&context, command).await,
         Command::Agents => agents::run(&context).await,
         Command::Record { command } => record::run(&context, command).await,
-        Command::Time { confirm } => sla::time(&context, confirm).await,
+        Command::Time { confirm, request } => sla::time(&context, confirm, request).await,
         Command::Audit { command } => audit::run(&context, command).await,
         Command::Completions { .. } => Ok(()),
     }

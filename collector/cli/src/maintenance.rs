@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::once::{ChangeArgs, RequestArgs};
 use crate::output::{self, Column, List};
 use crate::when::{self, Time};
 use crate::words::Word;
@@ -69,6 +70,8 @@ pub(crate) enum MaintenanceCommand {
         /// What to call it [default: the reason]
         #[arg(long)]
         title: Option<String>,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// Do not hear of something for a while, from now on
     Mute {
@@ -83,6 +86,8 @@ pub(crate) enum MaintenanceCommand {
         /// Why
         #[arg(long)]
         why: String,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// Change one; what is left out stays
     Edit {
@@ -103,11 +108,15 @@ pub(crate) enum MaintenanceCommand {
         /// Why
         #[arg(long)]
         why: Option<String>,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
     /// End one for good: what it covers and still holds gets its ticket
     End {
         /// Its number
         number: String,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
 }
 
@@ -235,7 +244,7 @@ pub(crate) async fn run(context: &Context, command: Option<MaintenanceCommand>) 
             })
             .await
         }
-        MaintenanceCommand::Add { covers, starts, lasts, zone, every, why, title } => {
+        MaintenanceCommand::Add { covers, starts, lasts, zone, every, why, title, request } => {
             let window = Window {
                 kind: "maintenance".to_owned(),
                 title: title.unwrap_or_default(),
@@ -244,13 +253,13 @@ pub(crate) async fn run(context: &Context, command: Option<MaintenanceCommand>) 
                 recurrence: every.unwrap_or_default(),
                 ..window(covers, Some(&lasts), why)?
             };
-            create(context, window).await
+            create(context, window, request.request_id).await
         }
-        MaintenanceCommand::Mute { covers, lasts, known_issue, why } => {
+        MaintenanceCommand::Mute { covers, lasts, known_issue, why, request } => {
             let kind = if known_issue { "known_issue" } else { "mute" }.to_owned();
-            create(context, Window { kind, ..window(covers, Some(&lasts), why)? }).await
+            create(context, Window { kind, ..window(covers, Some(&lasts), why)? }, request.request_id).await
         }
-        MaintenanceCommand::Edit { number, starts, lasts, zone, every, why } => {
+        MaintenanceCommand::Edit { number, starts, lasts, zone, every, why, change } => {
             let lasts_secs = lasts.as_deref().map(seconds).transpose()?.unwrap_or_default();
             let window = Window {
                 name: name(&number),
@@ -259,13 +268,15 @@ pub(crate) async fn run(context: &Context, command: Option<MaintenanceCommand>) 
                 recurrence: every.unwrap_or_default(),
                 reason: why.unwrap_or_default(),
                 lasts_secs,
+                etag: change.if_etag,
                 ..Window::default()
             };
-            let request = UpdateWindowRequest { window: Some(window) };
+            let request = UpdateWindowRequest { window: Some(window), request_id: change.request.request_id };
             show(context, context.api.maintenance().update_window(request).await?.into_inner().window).await
         }
-        MaintenanceCommand::End { number } => {
-            let request = EndWindowRequest { name: name(&number) };
+        MaintenanceCommand::End { number, change } => {
+            let request =
+                EndWindowRequest { name: name(&number), etag: change.if_etag, request_id: change.request.request_id };
             show(context, context.api.maintenance().end_window(request).await?.into_inner().window).await
         }
     }
@@ -295,8 +306,8 @@ fn seconds(text: &str) -> Result<i64, Error> {
     ago.map(|ms| -ms / 1000).ok_or_else(|| Error::Usage(format!("{text:?} is no length of time; write 90m, 4h or 2d")))
 }
 
-async fn create(context: &Context, window: Window) -> Result<(), Error> {
-    let request = CreateWindowRequest { window: Some(window) };
+async fn create(context: &Context, window: Window, request_id: String) -> Result<(), Error> {
+    let request = CreateWindowRequest { window: Some(window), request_id };
     show(context, context.api.maintenance().create_window(request).await?.into_inner().window).await
 }
 

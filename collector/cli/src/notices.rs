@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::once::ChangeArgs;
 use crate::output::{self, Block, Column, Document, List, Rows, Shown};
 use crate::when::Time;
 use crate::words::Word;
@@ -45,6 +46,8 @@ pub(crate) enum NoticesCommand {
     Replay {
         /// The notice's number
         number: String,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
     /// Take note of a ticket: its fallbacks are told no more
     Ack {
@@ -254,8 +257,12 @@ pub(crate) async fn run(context: &Context, command: Option<NoticesCommand>) -> R
             let request = GetNoticeRequest { name: full(&number) };
             show(context, context.api.notices().get_notice(request).await?.into_inner().notice)
         }
-        NoticesCommand::Replay { number } => {
-            let request = ReplayNoticeRequest { name: full(&number) };
+        NoticesCommand::Replay { number, change } => {
+            let request = ReplayNoticeRequest {
+                name: full(&number),
+                etag: change.if_etag,
+                request_id: change.request.request_id,
+            };
             show(context, context.api.notices().replay_notice(request).await?.into_inner().notice)
         }
         NoticesCommand::Ack { ticket, why, level } => {

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::once::RequestArgs;
 use crate::output::{self, Block, Document, Rows, Shown};
 use crate::words::Word;
 use clap::Subcommand;
@@ -21,6 +22,8 @@ pub(crate) enum RecordCommand {
         /// Do it; without this, it is only counted
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// Write one customer's evidence to a zip file, with a manifest of SHA-256 sums
     Export {
@@ -67,8 +70,8 @@ impl Document for Erased {
 
 pub(crate) async fn run(context: &Context, command: RecordCommand) -> Result<(), Error> {
     match command {
-        RecordCommand::ErasePerson { person, yes } => {
-            let request = ErasePersonRequest { person, validate_only: !yes };
+        RecordCommand::ErasePerson { person, yes, request } => {
+            let request = ErasePersonRequest { person, validate_only: !yes, request_id: request.request_id };
             let ErasePersonResponse { pseudonym, ticket_entries, audit_entries, mentions } =
                 context.api.record().erase_person(request).await?.into_inner();
             let erased = Erased { pseudonym, ticket_entries, audit_entries, mentions };

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::Error;
 use crate::name;
+use crate::once::RequestArgs;
 use crate::output::{self, Block, Column, Document, Rows, Shown};
 use crate::when::{self, Time, span};
 use crate::words::{Lang, Word};
@@ -205,9 +206,9 @@ impl Document for TimeView {
 }
 
 /// Shows the collector's time, or has it follow the wall clock.
-pub(crate) async fn time(context: &Context, confirm: bool) -> Result<(), Error> {
+pub(crate) async fn time(context: &Context, confirm: bool, request: RequestArgs) -> Result<(), Error> {
     if confirm {
-        context.api.sla().confirm_time(wire::ConfirmTimeRequest {}).await?;
+        context.api.sla().confirm_time(wire::ConfirmTimeRequest { request_id: request.request_id }).await?;
     }
     let answer = context.api.sla().get_time(wire::GetTimeRequest {}).await?.into_inner();
     output::print(&context.render(&TimeView { at: Time(answer.at_ms), held_ms: answer.held_ms })?)

@@ -23,6 +23,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 struct Refusal {
     caller: Caller,
     method: String,
+    resource: String,
     detail: String,
 }
 
@@ -43,7 +44,13 @@ impl Refusals {
 
     /// Notes a refusal; does not wait.
     pub fn note(&self, caller: Caller, method: &str, detail: String) {
-        if self.out.try_send(Refusal { caller, method: method.to_owned(), detail }).is_err() {
+        self.note_about(caller, method, "", detail);
+    }
+
+    /// Like [`Refusals::note`], where it is known what it would have been done to.
+    pub fn note_about(&self, caller: Caller, method: &str, resource: &str, detail: String) {
+        let (method, resource) = (method.to_owned(), resource.to_owned());
+        if self.out.try_send(Refusal { caller, method, resource, detail }).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -84,8 +91,8 @@ where
             continue;
         }
         written += 1;
-        let Refusal { caller, method, detail } = refusal;
-        let deed = Deed { outcome: Outcome::Denied, ..caller.did(clock.now(), &method, String::new(), detail) };
+        let Refusal { caller, method, resource, detail } = refusal;
+        let deed = Deed { outcome: Outcome::Denied, ..caller.did(clock.now(), &method, resource, detail) };
         tell(&store, caller.actor(), deed).await?;
     }
 }

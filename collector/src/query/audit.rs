@@ -1,5 +1,6 @@
 //! The audit log.
 
+use crate::auth;
 use crate::query::Desk;
 use crate::query::page::Pager;
 use crate::query::problem::invalid;
@@ -16,14 +17,20 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> AuditService for Desk<S
         &self,
         request: Request<wire::ListAuditEntriesRequest>,
     ) -> Result<Response<wire::ListAuditEntriesResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let pager = Pager::new("ListAuditEntries", &(&r.who, &r.resource));
         let page = pager.page(r.page_size, &r.page_token)?;
         let given = |text: String| (!text.is_empty()).then_some(text);
         let filter = AuditFilter { who: given(r.who), resource: given(r.resource) };
-        let listing = self.ask(move |store| store.audited(&filter, &page)).await?;
-        let next_page_token = pager.next(&listing);
-        let entries = listing.rows.into_iter().map(entry).collect();
+        let (seen, next_page_token) = self
+            .ask(move |store| {
+                let listing = store.audited(&filter, &page)?;
+                let next = pager.next(&listing);
+                Ok((sight.seen(listing.rows, |sight, row| sight.resource(store, &row.deed.resource))?, next))
+            })
+            .await?;
+        let entries = seen.into_iter().map(entry).collect();
         Ok(Response::new(wire::ListAuditEntriesResponse { entries, next_page_token }))
     }
 

@@ -4,6 +4,7 @@ use crate::auth;
 use crate::query::page::Pager;
 use crate::query::problem::{invalid, not_found, shutting_down};
 use crate::query::{Desk, name};
+use crate::token::Principal;
 use outband_health::Status as HealthStatus;
 use outband_proto::health as wire;
 use outband_proto::health::health_service_server::HealthService;
@@ -27,7 +28,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
         &self,
         request: Request<ListServersRequest>,
     ) -> Result<Response<ListServersResponse>, Status> {
-        let who = auth::principal(&request)?;
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let pager = Pager::new("ListServers", &r.site);
         let page = pager.page(r.page_size, &r.page_token)?;
@@ -36,8 +37,8 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
             .ask(move |store| {
                 let listing = store.servers(site.as_ref(), &page)?;
                 let next = pager.next(&listing);
-                let seen = listing.rows.iter().filter(|row| who.sees(Some(&row.site)));
-                let servers = seen.map(|row| Ok(server(row, health_of(store, row)?, &[])));
+                let seen = sight.seen(listing.rows, |sight, row| sight.server(store, &row.id))?;
+                let servers = seen.iter().map(|row| Ok(server(row, health_of(store, row)?, &[])));
                 Ok((servers.collect::<Result<Vec<_>, StoreError>>()?, next))
             })
             .await?;
@@ -45,7 +46,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
     }
 
     async fn get_server(&self, request: Request<GetServerRequest>) -> Result<Response<GetServerResponse>, Status> {
-        let who = auth::principal(&request)?;
+        let sight = self.sight(&auth::principal(&request)?);
         let asked = request.into_inner().name;
         let id = name::read_server("name", &asked)?;
         let found = self
@@ -55,7 +56,10 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
                 if let Some(other) = record.as_ref().and_then(|r| r.merged_into.clone()) {
                     record = store.server(&other)?;
                 }
-                let Some(record) = record.filter(|r| who.sees(Some(&r.site))) else { return Ok(None) };
+                let Some(record) = record else { return Ok(None) };
+                if !sight.server(store, &record.id)? {
+                    return Ok(None);
+                }
                 let parts = store.parts(&record.id)?;
                 Ok(Some(server(&record, health_of(store, &record)?, &parts)))
             })
@@ -65,10 +69,14 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
     }
 
     async fn get_health(&self, request: Request<GetHealthRequest>) -> Result<Response<GetHealthResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let asked = request.into_inner().name;
         let scope = name::read_scope("name", &asked)?;
         let (own, children) = self
             .ask(move |store| {
+                if !sight.scope(store, &scope)? {
+                    return Ok((None, Vec::new()));
+                }
                 let own = store.health(&scope)?;
                 let children = match scope {
                     Scope::Site(_) | Scope::Server(_) => all_healths(store, Some(&scope))?,
@@ -85,6 +93,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
     }
 
     async fn list_health(&self, request: Request<ListHealthRequest>) -> Result<Response<ListHealthResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let pager = Pager::new("ListHealth", &r.parent);
         let page = pager.page(r.page_size, &r.page_token)?;
@@ -95,11 +104,14 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
         if let Some(Scope::Component(..)) = parent {
             return Err(invalid("parent", "a component has nothing below it; use GetHealth"));
         }
-        let listing = self.ask(move |store| store.healths(parent.as_ref(), &page)).await?;
-        Ok(Response::new(ListHealthResponse {
-            next_page_token: pager.next(&listing),
-            healths: listing.rows.iter().map(health).collect(),
-        }))
+        let (seen, next_page_token) = self
+            .ask(move |store| {
+                let listing = store.healths(parent.as_ref(), &page)?;
+                let next = pager.next(&listing);
+                Ok((sight.seen(listing.rows, |sight, row| sight.scope(store, &row.scope))?, next))
+            })
+            .await?;
+        Ok(Response::new(ListHealthResponse { healths: seen.iter().map(health).collect(), next_page_token }))
     }
 
     type WatchHealthStream = ReceiverStream<Result<WatchHealthResponse, Status>>;
@@ -108,17 +120,20 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
         &self,
         request: Request<WatchHealthRequest>,
     ) -> Result<Response<Self::WatchHealthStream>, Status> {
+        let who = auth::principal(&request)?;
         let asked = request.into_inner().name;
         let scope = if asked.is_empty() { None } else { Some(name::read_scope("name", &asked)?) };
-        if let Some(scope) = scope.clone()
-            && self.ask(move |store| store.health(&scope)).await?.is_none()
-        {
-            return Err(no_such(&asked));
+        if let Some(scope) = scope.clone() {
+            let sight = self.sight(&who);
+            let there = self.ask(move |store| Ok(sight.scope(store, &scope)? && store.health(&scope)?.is_some()));
+            if !there.await? {
+                return Err(no_such(&asked));
+            }
         }
         let (out, answers) = mpsc::channel(64);
         let desk = self.clone();
         tokio::spawn(async move {
-            let end = desk.send_healths(scope, &out).await;
+            let end = desk.send_healths(scope, &who, &out).await;
             if let Err(status) = end {
                 // The watcher may be gone; then there is nobody to tell.
                 out.send(Err(status)).await.unwrap_or_default();
@@ -133,14 +148,19 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     async fn send_healths(
         &self,
         scope: Option<Scope>,
+        who: &Principal,
         out: &mpsc::Sender<Result<WatchHealthResponse, Status>>,
     ) -> Result<(), Status> {
         // Before the first reading, so that no change falls between the two.
         let mut ear = self.pulse.listen();
         let mut sent: HashMap<String, wire::Health> = HashMap::new();
         loop {
-            let scope = scope.clone();
-            let now = self.ask(move |store| watched(store, scope.as_ref())).await?;
+            let (scope, sight) = (scope.clone(), self.sight(who));
+            let now = self
+                .ask(move |store| {
+                    sight.seen(watched(store, scope.as_ref())?, |sight, row| sight.scope(store, &row.scope))
+                })
+                .await?;
             for record in &now {
                 let health = health(record);
                 // The time alone is no news: a quiet fleet is assessed all the time.

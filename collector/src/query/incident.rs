@@ -1,5 +1,6 @@
 //! Incidents that have not ended, those without a ticket of their own included.
 
+use crate::auth;
 use crate::query::page::Pager;
 use crate::query::{Desk, name};
 use outband_health::{Hold, Incident, Stage};
@@ -16,11 +17,16 @@ impl<S: Store, C: Clock + Send + Sync + 'static> IncidentService for Desk<S, C> 
         &self,
         request: Request<wire::ListIncidentsRequest>,
     ) -> Result<Response<wire::ListIncidentsResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let server = if r.server.is_empty() { None } else { Some(name::read_server("server", &r.server)?) };
         let pager = Pager::new("ListIncidents", &(&r.server, r.held));
         let page = pager.page(r.page_size, &r.page_token)?;
-        let mut found = self.ask(S::open_incidents).await?;
+        let mut found = self
+            .ask(move |store| {
+                sight.seen(store.open_incidents()?, |sight, incident| sight.server(store, &incident.key.server))
+            })
+            .await?;
         found.retain(|i| server.as_ref().is_none_or(|s| i.key.server == *s) && (!r.held || i.hold.is_some()));
         found.sort_by_cached_key(place);
         found.retain(|i| page.token.as_ref().is_none_or(|after| place(i) > *after));

@@ -1,16 +1,32 @@
 //! Maintenance windows, mutes and known issues.
 
 use crate::audit::Caller;
+use crate::auth;
 use crate::maintenance::{problem, recur::Schedule};
 use crate::query::Desk;
+use crate::query::once::{Known, Once};
 use crate::query::problem::{changed_meanwhile, invalid, not_found};
+use crate::sight::Sight;
 use outband_proto::maintenance as wire;
 use outband_proto::maintenance::maintenance_service_server::MaintenanceService;
-use outband_schemas::{Clock, Timestamp};
-use outband_store::audit::Audit;
+use outband_schemas::{Clock, ServerId, Timestamp};
+use outband_store::audit::{Audit, Deed};
 use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
 use outband_store::{Store, StoreError};
+use prost::Message;
 use tonic::{Request, Response, Status};
+
+const CREATE: &str = "outband.maintenance.v1.MaintenanceService/CreateWindow";
+const UPDATE: &str = "outband.maintenance.v1.MaintenanceService/UpdateWindow";
+const END: &str = "outband.maintenance.v1.MaintenanceService/EndWindow";
+
+/// A window to be kept: what is done to it, by which method, and its etag before.
+struct Kept {
+    what: &'static str,
+    method: &'static str,
+    before: Option<String>,
+    window: Window,
+}
 
 #[tonic::async_trait]
 impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> MaintenanceService for Desk<S, C> {
@@ -18,10 +34,11 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Maintenan
         &self,
         request: Request<wire::ListWindowsRequest>,
     ) -> Result<Response<wire::ListWindowsResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let all = request.into_inner().all;
         let found = self
             .ask(move |store| {
-                let windows = store.windows(all)?;
+                let windows = sight.seen(store.windows(all)?, |sight, w| within(store, sight, &w.selector))?;
                 windows.into_iter().map(|w| Ok((store.window_changes(w.id)?, w))).collect::<Result<Vec<_>, _>>()
             })
             .await?;
@@ -35,7 +52,12 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Maintenan
         request: Request<wire::CreateWindowRequest>,
     ) -> Result<Response<wire::CreateWindowResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let asked = request.into_inner().window.unwrap_or_default();
+        let r = request.into_inner();
+        let once = match self.known(&caller, CREATE, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let asked = r.window.unwrap_or_default();
         let now = self.now();
         let blank = Window {
             id: 0,
@@ -59,8 +81,11 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Maintenan
         if window.name.is_empty() {
             window.name.clone_from(&window.reason);
         }
-        let window = self.keep("create", window, caller, now).await?;
-        Ok(Response::new(wire::CreateWindowResponse { window: Some(window) }))
+        let answer = |window| wire::CreateWindowResponse { window: Some(window) };
+        Ok(Response::new(
+            self.keep(Kept { what: "create", method: CREATE, before: None, window }, &caller, once, now, answer)
+                .await?,
+        ))
     }
 
     async fn update_window(
@@ -68,18 +93,24 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Maintenan
         request: Request<wire::UpdateWindowRequest>,
     ) -> Result<Response<wire::UpdateWindowResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let asked = request.into_inner().window.unwrap_or_default();
-        let before = self.stored(&asked.name).await?;
+        let r = request.into_inner();
+        let once = match self.known(&caller, UPDATE, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let asked = r.window.unwrap_or_default();
+        let before = self.stored(&asked.name, UPDATE, &caller).await?;
         if !asked.etag.is_empty() && asked.etag != etag(&before) {
             return Err(changed_meanwhile(&asked.name, Some(&etag(&before))));
         }
         if before.ended_at.is_some() {
             return Err(Status::failed_precondition(format!("{} has ended; make another one", asked.name)));
         }
-        let revision = before.revision + 1;
+        let (revision, was) = (before.revision + 1, etag(&before));
         let window = Window { revision, ..edited(before, asked)? };
-        let window = self.keep("edit", window, caller, self.now()).await?;
-        Ok(Response::new(wire::UpdateWindowResponse { window: Some(window) }))
+        let kept = Kept { what: "edit", method: UPDATE, before: Some(was), window };
+        let answer = |window| wire::UpdateWindowResponse { window: Some(window) };
+        Ok(Response::new(self.keep(kept, &caller, once, self.now(), answer).await?))
     }
 
     async fn end_window(
@@ -87,51 +118,94 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Maintenan
         request: Request<wire::EndWindowRequest>,
     ) -> Result<Response<wire::EndWindowResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let before = self.stored(&request.into_inner().name).await?;
+        let r = request.into_inner();
+        let once = match self.known(&caller, END, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let before = self.stored(&r.name, END, &caller).await?;
+        if !r.etag.is_empty() && r.etag != etag(&before) {
+            return Err(changed_meanwhile(&r.name, Some(&etag(&before))));
+        }
         let now = self.now();
         if before.ended_at.is_some() {
             return Ok(Response::new(wire::EndWindowResponse { window: Some(shown(&before, &[], now)) }));
         }
+        let was = etag(&before);
         let window = Window { ended_at: Some(now), revision: before.revision + 1, ..before };
-        let window = self.keep("end", window, caller, now).await?;
-        Ok(Response::new(wire::EndWindowResponse { window: Some(window) }))
+        let answer = |window| wire::EndWindowResponse { window: Some(window) };
+        let kept = Kept { what: "end", method: END, before: Some(was), window };
+        Ok(Response::new(self.keep(kept, &caller, once, now, answer).await?))
     }
 }
 
 impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
-    async fn stored(&self, name: &str) -> Result<Window, Status> {
+    async fn stored(&self, name: &str, method: &str, caller: &Caller) -> Result<Window, Status> {
         let id: u64 = name
             .strip_prefix("windows/")
             .and_then(|id| id.parse().ok())
             .ok_or_else(|| invalid("name", format!("{name:?} is not windows/NUMBER")))?;
-        let all = self.ask(move |store| store.windows(true)).await?;
-        let found = all.into_iter().find(|w| w.id == id);
-        found.ok_or_else(|| not_found("Window", name, "list the windows to see those there are"))
+        let sight = self.sight(&caller.principal);
+        let found = self
+            .ask(move |store| match store.windows(true)?.into_iter().find(|w| w.id == id) {
+                Some(window) if within(store, &sight, &window.selector)? => Ok(Some(window)),
+                _ => Ok(None),
+            })
+            .await?;
+        found.ok_or_else(|| {
+            self.denied(caller, method, name);
+            not_found("Window", name, "list the windows to see those there are")
+        })
     }
 
-    async fn keep(&self, what: &str, window: Window, caller: Caller, at: Timestamp) -> Result<wire::Window, Status> {
+    async fn keep<A: Message>(
+        &self,
+        kept: Kept,
+        caller: &Caller,
+        once: Once,
+        at: Timestamp,
+        answer: impl FnOnce(wire::Window) -> A,
+    ) -> Result<A, Status> {
+        let Kept { what, method, before, window } = kept;
         if what != "end"
             && let Some(problem) = problem(&window)
         {
             return Err(invalid("window", problem));
         }
         let name = format!("windows/{}", window.id);
+        let (sight, selector) = (self.sight(&caller.principal), window.selector.clone());
+        if !self.ask(move |store| within(store, &sight, &selector)).await? {
+            self.denied(caller, method, &name);
+            return Err(Status::permission_denied(
+                "this token is limited: a window has to name a server, a site or a customer that it may see",
+            ));
+        }
         let who = caller.principal.name.clone();
         let change = WindowChange { at, who, what: what.to_owned(), window };
-        let method = format!("outband.maintenance.v1.MaintenanceService/{what}");
-        let kept = self
+        let put = self
             .ask(move |store| {
                 let window = match store.put_window(&change) {
                     Err(StoreError::Conflict { .. }) => return Ok(None),
                     other => other?,
                 };
-                let resource = format!("windows/{}", window.id);
-                store.audit(caller.actor(), caller.did(at, &method, resource, window.reason.clone()))?;
                 Ok(Some((store.window_changes(window.id)?, window)))
             })
             .await?;
-        let (changes, window) = kept.ok_or_else(|| changed_meanwhile(&name, None))?;
-        Ok(shown(&window, &changes, at))
+        let (changes, window) = put.ok_or_else(|| changed_meanwhile(&name, None))?;
+        let name = format!("windows/{}", window.id);
+        let after = Some(etag(&window));
+        let deed = Deed { before, after, ..caller.did(at, method, name, window.reason.clone()) };
+        let answer = answer(shown(&window, &changes, at));
+        self.done(caller, deed, once, &answer).await?;
+        Ok(answer)
+    }
+}
+
+/// Whether what a window covers lies within what may be seen: it names a server that may be, or all that the limits ask for.
+fn within<S: Store>(store: &S, sight: &Sight, selector: &Selector) -> Result<bool, StoreError> {
+    match selector.server.as_deref().map(ServerId::new) {
+        Some(Ok(server)) if sight.is_limited() => sight.server(store, &server),
+        _ => Ok(sight.selector(selector.site.as_deref(), selector.customer.as_deref())),
     }
 }
 

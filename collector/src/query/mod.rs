@@ -3,11 +3,13 @@
 
 pub mod agent;
 pub mod audit;
+mod contact;
 pub mod health;
 pub mod incident;
 pub mod maintenance;
 pub mod name;
 pub mod notice;
+mod once;
 pub mod page;
 pub mod problem;
 pub mod pulse;
@@ -16,8 +18,13 @@ pub mod sla;
 pub mod telemetry;
 pub mod ticket;
 
+use crate::audit::Refusals;
+use crate::config::notify::Notify;
 use crate::ingest::Registry;
 use crate::judgement::{Judgement, Terms};
+use crate::notify;
+use crate::sight::Sight;
+use crate::token::Principal;
 use outband_schemas::{Clock, Timestamp};
 use outband_store::{Store, StoreError};
 use pulse::Pulse;
@@ -33,6 +40,8 @@ pub struct Desk<S, C> {
     registry: Registry,
     pulse: Pulse,
     judgement: Judgement,
+    refusals: Option<Refusals>,
+    telling: Option<notify::Terms>,
     shutdown: CancellationToken,
 }
 
@@ -44,6 +53,8 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             registry: self.registry.clone(),
             pulse: self.pulse.clone(),
             judgement: self.judgement.clone(),
+            refusals: self.refusals.clone(),
+            telling: self.telling.clone(),
             shutdown: self.shutdown.clone(),
         }
     }
@@ -59,7 +70,23 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
         judgement: Judgement,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { store, clock, registry, pulse, judgement, shutdown }
+        Self { store, clock, registry, pulse, judgement, refusals: None, telling: None, shutdown }
+    }
+
+    /// The desk, with a place to note whom it refused.
+    #[must_use]
+    pub fn noting(self, refusals: Refusals) -> Self {
+        Self { refusals: Some(refusals), ..self }
+    }
+
+    /// The desk, knowing who is told what.
+    #[must_use]
+    pub fn with_telling(self, telling: notify::Terms) -> Self {
+        Self { telling: Some(telling), ..self }
+    }
+
+    fn telling(&self) -> Option<Arc<Notify>> {
+        self.telling.as_ref().map(notify::Terms::now)
     }
 
     /// Tells watchers anew: other terms are in force.
@@ -69,6 +96,11 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
 
     fn terms(&self) -> Arc<Terms> {
         self.judgement.terms()
+    }
+
+    /// What a caller may see.
+    pub(crate) fn sight(&self, principal: &Principal) -> Sight {
+        Sight::of(principal, self.terms(), self.now())
     }
 
     /// The time now.

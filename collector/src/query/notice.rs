@@ -1,16 +1,19 @@
 //! Notices: the outbox as operators see it, and taking note of a ticket.
 
 use crate::audit::Caller;
+use crate::auth;
+use crate::query::once::Known;
 use crate::query::page::Pager;
-use crate::query::problem::{invalid, not_found};
+use crate::query::problem::{changed_meanwhile, invalid, not_found};
 use crate::query::ticket::{Wish, text};
 use crate::query::{Desk, name};
+use crate::sight::Sight;
 use outband_proto::notice as wire;
 use outband_proto::notice::notice_service_server::NoticeService;
 use outband_schemas::Clock;
-use outband_store::audit::Audit;
+use outband_store::audit::{Audit, Deed};
 use outband_store::{Notice, NoticeFilter, NoticeState, Outbox, Store, StoreError, TicketRecord};
-use outband_ticket::Action;
+use outband_ticket::{Action, TicketNumber};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -19,14 +22,22 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
         &self,
         request: Request<wire::ListNoticesRequest>,
     ) -> Result<Response<wire::ListNoticesResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
-        let pager = Pager::new("ListNotices", &(&r.ticket, r.state));
+        let pager = Pager::new("ListNotices", &(&r.ticket, r.state, &r.channel, &r.recipient));
         let page = pager.page(r.page_size, &r.page_token)?;
         let ticket = if r.ticket.is_empty() { None } else { Some(name::read_ticket(&r.ticket)?) };
-        let filter = NoticeFilter { ticket, state: state(r.state()), ..NoticeFilter::default() };
-        let listing = self.ask(move |store| store.notices(&filter, &page)).await?;
-        let next_page_token = pager.next(&listing);
-        let notices = listing.rows.into_iter().map(|n| wire::Notice { body: String::new(), ..notice(n) }).collect();
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let (channel, recipient) = (given(&r.channel), given(&r.recipient));
+        let filter = NoticeFilter { ticket, state: state(r.state()), channel, recipient };
+        let (seen, next_page_token) = self
+            .ask(move |store| {
+                let listing = store.notices(&filter, &page)?;
+                let next = pager.next(&listing);
+                Ok((sight.seen(listing.rows, |sight, row| sight.number(store, row.draft.ticket))?, next))
+            })
+            .await?;
+        let notices = seen.into_iter().map(|n| wire::Notice { body: String::new(), ..notice(n) }).collect();
         Ok(Response::new(wire::ListNoticesResponse { notices, next_page_token }))
     }
 
@@ -34,9 +45,10 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
         &self,
         request: Request<wire::GetNoticeRequest>,
     ) -> Result<Response<wire::GetNoticeResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let name = request.into_inner().name;
         let id = read(&name)?;
-        let found = self.ask(move |store| store.notice(id)).await?.ok_or_else(|| no_such(&name))?;
+        let found = self.ask(move |store| visible(store, &sight, id)).await?.ok_or_else(|| no_such(&name))?;
         Ok(Response::new(wire::GetNoticeResponse { notice: Some(notice(found)) }))
     }
 
@@ -45,19 +57,29 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
         request: Request<wire::ReplayNoticeRequest>,
     ) -> Result<Response<wire::ReplayNoticeResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let name = request.into_inner().name;
-        let (id, now) = (read(&name)?, self.now());
-        let deed = caller.did(now, "outband.notice.v1.NoticeService/ReplayNotice", name.clone(), String::new());
-        let actor = caller.actor();
-        let replayed = self
-            .ask(move |store| match store.replay_notice(id, now) {
-                Ok(notice) => store.audit(actor, deed).map(|_| Some(notice)),
-                Err(StoreError::NotFound { .. }) => Ok(None),
-                Err(error) => Err(error),
-            })
-            .await?;
-        let notice = notice(replayed.ok_or_else(|| no_such(&name))?);
-        Ok(Response::new(wire::ReplayNoticeResponse { notice: Some(notice) }))
+        let r = request.into_inner();
+        let once = match self.known(&caller, REPLAY, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let (id, now, sight) = (read(&r.name)?, self.now(), self.sight(&caller.principal));
+        let Some(before) = self.ask(move |store| visible(store, &sight, id)).await? else {
+            self.denied(&caller, REPLAY, &r.name);
+            return Err(no_such(&r.name));
+        };
+        let before = etag(&before);
+        if !r.etag.is_empty() && r.etag != before {
+            return Err(changed_meanwhile(&r.name, Some(&before)));
+        }
+        let replayed = self.ask(move |store| store.replay_notice(id, now)).await?;
+        let deed = Deed {
+            before: Some(before),
+            after: Some(etag(&replayed)),
+            ..caller.did(now, REPLAY, r.name, String::new())
+        };
+        let answer = wire::ReplayNoticeResponse { notice: Some(notice(replayed)) };
+        self.done(&caller, deed, once, &answer).await?;
+        Ok(Response::new(answer))
     }
 
     async fn acknowledge_ticket(
@@ -66,9 +88,18 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
     ) -> Result<Response<wire::AcknowledgeTicketResponse>, Status> {
         let caller = Caller::of(&request)?;
         let r = request.into_inner();
-        let number = name::read_ticket(&r.name)?;
+        let answered = self.answered_notice(&r.key).await?;
+        let named = match &answered {
+            Some(notice) if r.name.is_empty() => notice.draft.ticket,
+            _ => name::read_ticket(&r.name)?,
+        };
+        if answered.as_ref().is_some_and(|notice| notice.draft.ticket != named) {
+            return Err(invalid("key", "that notice is of another ticket"));
+        }
+        let number = self.goes_on_in(named, &caller).await?;
+        let why = text("why", &r.why)?;
         let level = match r.level {
-            0 => highest(self.ask(move |store| store.ticket(number)).await?.as_ref()),
+            0 => highest(self.read(number, &caller.principal).await.ok().as_ref()),
             level => level,
         };
         let wish = Wish {
@@ -76,13 +107,73 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
             number,
             etag: &r.etag,
             request_id: &r.request_id,
-            why: text("why", &r.why)?,
+            why: match &answered {
+                Some(notice) => format!("{}on {}, notice {}", prefix(&why), notice.draft.channel, notice.id),
+                None => why,
+            },
             action: Action::Acknowledge { level },
         };
-        let answer =
-            |ticket: outband_proto::ticket::Ticket| wire::AcknowledgeTicketResponse { etag: ticket.etag, level };
+        let answer = |ticket: outband_proto::ticket::Ticket| wire::AcknowledgeTicketResponse {
+            etag: ticket.etag,
+            level,
+            ticket: ticket.name,
+        };
         Ok(Response::new(self.change(&caller, &wish, &r, answer).await?))
     }
+
+    async fn list_contacts(
+        &self,
+        request: Request<wire::ListContactsRequest>,
+    ) -> Result<Response<wire::ListContactsResponse>, Status> {
+        let (terms, telling) = (self.terms(), self.telling());
+        let contacts = super::contact::list(&terms.service, telling.as_deref(), &request.into_inner(), self.now());
+        Ok(Response::new(wire::ListContactsResponse { contacts }))
+    }
+}
+
+/// So many times at most a ticket is followed into the one that it was merged into.
+const MERGES: usize = 8;
+
+impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    /// The notice of a key, where one is given.
+    async fn answered_notice(&self, key: &str) -> Result<Option<Notice>, Status> {
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let asked = key.to_owned();
+        let found = self.ask(move |store| store.notice_of_key(&asked)).await?;
+        found.map(Some).ok_or_else(|| invalid("key", format!("no notice has the key {key:?}")))
+    }
+
+    /// The ticket in which the work goes on: what people were told of is what they take note of.
+    async fn goes_on_in(&self, mut number: TicketNumber, caller: &Caller) -> Result<TicketNumber, Status> {
+        for _ in 0..MERGES {
+            match self.read(number, &caller.principal).await?.ticket.merged_into {
+                Some(into) => number = into,
+                None => break,
+            }
+        }
+        Ok(number)
+    }
+}
+
+/// What somebody said, to be followed by more.
+fn prefix(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!("{why}; ") }
+}
+
+const REPLAY: &str = "outband.notice.v1.NoticeService/ReplayNotice";
+
+/// Changes with every try and every turn.
+fn etag(notice: &Notice) -> String {
+    let settled = notice.settled_at.map_or(0, outband_schemas::Timestamp::as_millis);
+    format!("{}-{}-{}-{settled}", notice.id, notice.state.as_str(), notice.attempts)
+}
+
+/// A notice, if its ticket may be seen.
+fn visible<S: Store + Outbox>(store: &S, sight: &Sight, id: i64) -> Result<Option<Notice>, StoreError> {
+    let Some(notice) = store.notice(id)? else { return Ok(None) };
+    Ok(sight.number(store, notice.draft.ticket)?.then_some(notice))
 }
 
 /// The highest level of escalation that a ticket has come to; the first where it has come to none.
@@ -92,7 +183,7 @@ fn highest(record: Option<&TicketRecord>) -> u32 {
         Action::Step { level, .. } => Some(level),
         _ => None,
     });
-    levels.max().unwrap_or(1)
+    levels.max().unwrap_or(1).max(1)
 }
 
 fn read(name: &str) -> Result<i64, Status> {
@@ -115,6 +206,7 @@ fn state(state: wire::State) -> Option<NoticeState> {
 }
 
 fn notice(notice: Notice) -> wire::Notice {
+    let version = etag(&notice);
     let Notice { id, draft, key, state, attempts, made_at, settled_at, error, batch: _ } = notice;
     let pending = state == NoticeState::Pending;
     wire::Notice {
@@ -142,5 +234,6 @@ fn notice(notice: Notice) -> wire::Notice {
         next_try_ms: pending.then(|| draft.not_before.as_millis()),
         settled_at_ms: settled_at.map(outband_schemas::Timestamp::as_millis),
         error,
+        etag: version,
     }
 }

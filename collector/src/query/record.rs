@@ -1,6 +1,7 @@
 //! Handing out and erasing what is kept about people and customers.
 
 use crate::audit::Caller;
+use crate::query::once::Known;
 use crate::query::problem::{self, invalid, not_found};
 use crate::query::{Desk, name};
 use crate::record::export::{self, Whose};
@@ -8,10 +9,12 @@ use outband_proto::record as wire;
 use outband_proto::record::record_service_server::RecordService;
 use outband_schemas::Clock;
 use outband_store::Store;
-use outband_store::audit::Audit;
+use outband_store::audit::{Audit, Deed};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+
+const ERASE_PERSON: &str = "outband.record.v1.RecordService/ErasePerson";
 
 #[tonic::async_trait]
 impl<S: Store + Audit, C: Clock + Send + Sync + 'static> RecordService for Desk<S, C> {
@@ -21,6 +24,10 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> RecordService for Desk<
     ) -> Result<Response<wire::ErasePersonResponse>, Status> {
         let caller = Caller::of(&request)?;
         let r = request.into_inner();
+        let once = match self.known(&caller, ERASE_PERSON, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
         let person = r.person.trim().to_owned();
         if person.is_empty() || person == crate::react::WHO {
             return Err(invalid("person", "the name of a person is wanted, as it stands on tickets"));
@@ -29,19 +36,24 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> RecordService for Desk<
             return Err(invalid("person", "somebody else has to erase you: the entry of it would name you again"));
         }
         let detail = "a person was erased".to_owned();
-        let deed = caller.did(self.now(), "outband.record.v1.RecordService/ErasePerson", String::new(), detail);
+        let now = self.now();
+        let deed = Deed { request_id: once.id.clone(), ..caller.did(now, ERASE_PERSON, String::new(), detail) };
         let (actor, dry) = (caller.actor(), r.validate_only);
         let erased = self.ask(move |store| store.erase_person(&person, actor, deed, dry)).await?;
         if !dry {
             self.pulse.beat();
         }
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        Ok(Response::new(wire::ErasePersonResponse {
+        let answer = wire::ErasePersonResponse {
             pseudonym: erased.pseudonym,
             ticket_entries: count(erased.entries),
             audit_entries: count(erased.audit),
             mentions: erased.mentions.into_iter().map(name::ticket).collect(),
-        }))
+        };
+        if !dry {
+            self.remember(&caller, once, &answer).await?;
+        }
+        Ok(Response::new(answer))
     }
 
     type ExportCustomerStream = ReceiverStream<Result<wire::ExportCustomerResponse, Status>>;
@@ -63,7 +75,14 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> RecordService for Desk<
         };
         let (terms, now) = (self.terms(), self.now());
         let by = terms.clone();
-        let servers = self.ask(move |store| export::servers(store, &by, &whose)).await?;
+        let sight = self.sight(&caller.principal);
+        let servers = self
+            .ask(move |store| {
+                let mut servers = export::servers(store, &by, &whose)?;
+                servers.retain(|server| sight.record(server));
+                Ok(servers)
+            })
+            .await?;
         if servers.is_empty() {
             return Err(not_found("Customer", &what, "the topology and the list of servers show those there are"));
         }

@@ -1,23 +1,27 @@
 //! Readings and log entries, latest and past.
 
+use crate::auth;
 use crate::query::page::Pager;
 use crate::query::problem::{invalid, not_found};
 use crate::query::{Desk, name};
+use crate::sight::Sight;
 use outband_proto::telemetry::telemetry_service_server::TelemetryService;
 use outband_proto::telemetry::{
     self as wire, ListEventsRequest, ListEventsResponse, ListGapsRequest, ListGapsResponse, ListLatestReadingsRequest,
     ListLatestReadingsResponse, ListReadingsRequest, ListReadingsResponse, ServerEvent, ServerGap,
 };
 use outband_schemas::{Clock, Reading, ServerId, Severity, Timestamp};
-use outband_store::{EventFilter, GapFilter, HistoryFilter, HistoryPoint, Store};
+use outband_store::{EventFilter, GapFilter, HistoryFilter, HistoryPoint, Listing, Store, StoreError};
 use tonic::{Request, Response, Status};
 
 impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     /// The server of a parent; `None` for `servers/-`. A server that turned out to be another is that other one.
-    pub(super) async fn parent(&self, parent: &str) -> Result<Option<ServerId>, Status> {
+    /// What the caller may not see is as if it were not there.
+    pub(super) async fn parent(&self, parent: &str, sight: &Sight) -> Result<Option<ServerId>, Status> {
         let Some(id) = name::read_parent(parent)? else { return Ok(None) };
-        let asked = id.clone();
-        let record = self.ask(move |store| store.server(&asked)).await?;
+        let (asked, sight) = (id.clone(), sight.clone());
+        let record =
+            self.ask(move |store| if sight.server(store, &asked)? { store.server(&asked) } else { Ok(None) }).await?;
         let record = record.ok_or_else(|| not_found("Server", parent, "list the servers to see those there are"))?;
         Ok(Some(record.merged_into.unwrap_or(id)))
     }
@@ -29,11 +33,13 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C>
         &self,
         request: Request<ListLatestReadingsRequest>,
     ) -> Result<Response<ListLatestReadingsResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let pager = Pager::new("ListLatestReadings", &(&r.parent, &r.component, &r.kind));
         let page = pager.page(r.page_size, &r.page_token)?;
-        let filter = name::read_series(self.parent(&r.parent).await?, &r.component, &r.kind)?;
-        let listing = self.ask(move |store| store.latest(&filter, &page)).await?;
+        let filter = name::read_series(self.parent(&r.parent, &sight).await?, &r.component, &r.kind)?;
+        let listing =
+            self.ask(move |store| only(&sight, store, store.latest(&filter, &page)?, |row| Some(&row.server))).await?;
         Ok(Response::new(ListLatestReadingsResponse {
             next_page_token: pager.next(&listing),
             readings: listing.rows.iter().map(|row| (&row.reading).into()).collect(),
@@ -44,23 +50,26 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C>
         &self,
         request: Request<ListReadingsRequest>,
     ) -> Result<Response<ListReadingsResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let pager = Pager::new("ListReadings", &(&r.parent, &r.component, &r.kind, r.from_ms, r.to_ms));
         let page = pager.page(r.page_size, &r.page_token)?;
-        let series = name::read_series(self.parent(&r.parent).await?, &r.component, &r.kind)?;
+        let series = name::read_series(self.parent(&r.parent, &sight).await?, &r.component, &r.kind)?;
         let to = if r.to_ms == 0 { self.now() } else { Timestamp::from_millis(r.to_ms) };
         let from = Timestamp::from_millis(r.from_ms);
         if from > to {
             return Err(invalid("from_ms", format!("{from} is after to_ms, {to}")));
         }
         let filter = HistoryFilter { series, from, to };
-        let listing = self.ask(move |store| store.history(&filter, &page)).await?;
+        let listing =
+            self.ask(move |store| only(&sight, store, store.history(&filter, &page)?, |row| Some(&row.server))).await?;
         let next_page_token = pager.next(&listing);
         let readings = listing.rows.into_iter().map(|point| wire::Reading::from(&reading(point))).collect();
         Ok(Response::new(ListReadingsResponse { readings, next_page_token }))
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let pager = Pager::new("ListEvents", &(&r.parent, r.min_severity));
         let page = pager.page(r.page_size, &r.page_token)?;
@@ -71,8 +80,9 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C>
                 invalid("min_severity", format!("{n} is none of {}", known.join(", ")))
             })?),
         };
-        let filter = EventFilter { server: self.parent(&r.parent).await?, min_severity };
-        let listing = self.ask(move |store| store.events(&filter, &page)).await?;
+        let filter = EventFilter { server: self.parent(&r.parent, &sight).await?, min_severity };
+        let listing =
+            self.ask(move |store| only(&sight, store, store.events(&filter, &page)?, |row| Some(&row.server))).await?;
         let events = listing.rows.iter().map(|row| ServerEvent {
             name: format!("{}/events/{}", name::server(&row.server), row.id),
             event: Some((&row.event).into()),
@@ -82,11 +92,13 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C>
     }
 
     async fn list_gaps(&self, request: Request<ListGapsRequest>) -> Result<Response<ListGapsResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let pager = Pager::new("ListGaps", &r.parent);
         let page = pager.page(r.page_size, &r.page_token)?;
-        let filter = GapFilter { server: self.parent(&r.parent).await?, agent: None };
-        let listing = self.ask(move |store| store.gaps(&filter, &page)).await?;
+        let filter = GapFilter { server: self.parent(&r.parent, &sight).await?, agent: None };
+        let listing =
+            self.ask(move |store| only(&sight, store, store.gaps(&filter, &page)?, |row| row.server.as_ref())).await?;
         let gaps = listing.rows.iter().map(|row| ServerGap {
             // A gap in an agent's stream is no server's: it may be any of them.
             server: row.server.as_ref().map(name::server).unwrap_or_default(),
@@ -95,6 +107,20 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C>
         });
         Ok(Response::new(ListGapsResponse { gaps: gaps.collect(), next_page_token: pager.next(&listing) }))
     }
+}
+
+/// The rows of servers that may be seen. What is no server's in particular is seen by those who see all.
+fn only<S: Store, T>(
+    sight: &Sight,
+    store: &S,
+    listing: Listing<T>,
+    server: impl Fn(&T) -> Option<&ServerId>,
+) -> Result<Listing<T>, StoreError> {
+    let rows = sight.seen(listing.rows, |sight, row| match server(row) {
+        Some(id) => sight.server(store, id),
+        None => Ok(false),
+    })?;
+    Ok(Listing { rows, next: listing.next })
 }
 
 fn reading(point: HistoryPoint) -> Reading {

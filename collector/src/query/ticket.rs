@@ -4,9 +4,10 @@ mod convert;
 mod decide;
 mod relate;
 
-use crate::audit::{self, Caller};
+use crate::audit::Caller;
+use crate::query::once::Known;
 use crate::query::page::Pager;
-use crate::query::problem::{changed_meanwhile, id_reused, invalid, not_found, rejected, shutting_down};
+use crate::query::problem::{changed_meanwhile, invalid, not_found, rejected, shutting_down};
 use crate::query::{Desk, name};
 use crate::token::{Principal, Role};
 use crate::{auth, record};
@@ -20,13 +21,13 @@ use outband_proto::ticket::{
     TransitionTicketResponse, WatchTicketsRequest, WatchTicketsResponse,
 };
 use outband_schemas::{Clock, Timestamp};
-use outband_store::audit::{Answer, Audit, Deed};
+use outband_store::audit::{Audit, Deed};
 use outband_store::{Page, Store, StoreError, TicketFilter, TicketRecord, TicketWrite};
 use outband_ticket::{Action, Command, State, TicketNumber, Visibility};
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// How often a change is tried anew when the collector itself changed the ticket in between.
 const TRIES: usize = 5;
@@ -52,11 +53,16 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
             states: states(&r.states)?,
             changed_after: None,
         };
-        let listing = self.ask(move |store| store.tickets(&filter, &page)).await?;
-        let next_page_token = pager.next(&listing);
+        let sight = self.sight(&who);
+        let (seen, next_page_token) = self
+            .ask(move |store| {
+                let listing = store.tickets(&filter, &page)?;
+                let next = pager.next(&listing);
+                Ok((sight.seen(listing.rows, |sight, row| sight.ticket(store, &row.ticket))?, next))
+            })
+            .await?;
         let (terms, now) = (self.terms(), self.now());
-        let seen = listing.rows.iter().filter(|row| who.sees(row.ticket.site.as_ref()));
-        let tickets = seen.map(|row| ticket(row, &terms, now, &who)).collect();
+        let tickets = seen.iter().map(|row| ticket(row, &terms, now, &who)).collect();
         Ok(Response::new(ListTicketsResponse { tickets, next_page_token }))
     }
 
@@ -156,10 +162,16 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
 
 impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
     /// One ticket, if the caller may see it.
-    async fn read(&self, number: TicketNumber, caller: &Principal) -> Result<TicketRecord, Status> {
-        let record = self.ask(move |store| store.ticket(number)).await?;
-        // Whether there is one that somebody may not see is not his to know.
-        record.filter(|r| caller.sees(r.ticket.site.as_ref())).ok_or_else(|| no_such(number))
+    pub(super) async fn read(&self, number: TicketNumber, caller: &Principal) -> Result<TicketRecord, Status> {
+        let sight = self.sight(caller);
+        let record = self
+            .ask(move |store| match store.ticket(number)? {
+                Some(record) if sight.ticket(store, &record.ticket)? => Ok(Some(record)),
+                // Whether there is one that somebody may not see is not his to know.
+                _ => Ok(None),
+            })
+            .await?;
+        record.ok_or_else(|| no_such(number))
     }
 
     /// Whether a ticket may be tied to another: that has to be there, and no ticket is its own ancestor.
@@ -195,22 +207,20 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         answer: impl Fn(wire::Ticket) -> A + Send + Sync,
     ) -> Result<A, Status> {
         let (number, who) = (wish.number, caller.principal.name.clone());
-        let request_id = audit::request_id(wish.request_id).map_err(|e| invalid("request_id", e))?;
-        let digest = audit::digest(wish.method, request);
         for _ in 0..TRIES {
+            // Each time: the conflict may have been the same request.
+            let once = match self.known(caller, wish.method, wish.request_id, request).await? {
+                Known::Answered(answer) => return Ok(answer),
+                Known::New(once) => once,
+            };
             let now = self.now();
-            if let Some(id) = request_id.clone() {
-                let asked = (who.clone(), id.clone());
-                let known = self.ask(move |store| store.answered(&asked.0, &asked.1, now)).await?;
-                match known {
-                    Some(known) if known.digest != digest => return Err(id_reused(&id)),
-                    Some(known) => {
-                        return A::decode(&*known.body).map_err(|e| Status::internal(format!("a kept answer: {e}")));
-                    }
-                    None => {}
+            let record = match self.read(number, &caller.principal).await {
+                Err(status) if status.code() == Code::NotFound => {
+                    self.denied(caller, wish.method, &name::ticket(number));
+                    return Err(status);
                 }
-            }
-            let record = self.read(number, &caller.principal).await?;
+                other => other?,
+            };
             let before = record.ticket.etag();
             if !wish.etag.is_empty() && wish.etag != before {
                 return Err(changed_meanwhile(&name::ticket(number), Some(&before)));
@@ -225,7 +235,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
                 entries.push(entry);
             }
             let deed = Deed {
-                request_id: request_id.clone(),
+                request_id: once.id.clone(),
                 before: Some(before),
                 after: Some(after.etag()),
                 ..caller.did(now, wish.method, name::ticket(number), wish.action.word().into_owned())
@@ -233,8 +243,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
             let log = record.log.into_iter().chain(entries.iter().cloned()).collect();
             let told = TicketRecord { ticket: after.clone(), log, change: record.change };
             let response = answer(ticket(&told, &self.terms(), now, &caller.principal));
-            let kept =
-                request_id.clone().map(|request_id| Answer { request_id, digest, body: response.encode_to_vec() });
+            let kept = once.answer(&response);
             let expected_revision = Some(record.ticket.revision);
             let write = TicketWrite { ticket: after, expected_revision, transitions: entries };
             let actor = caller.actor();
@@ -266,11 +275,16 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         let mut seen = 0;
         loop {
             let after = seen;
-            for record in self.ask(move |store| changed(store, after)).await? {
-                seen = seen.max(record.change);
-                if !who.sees(record.ticket.site.as_ref()) {
-                    continue;
-                }
+            let sight = self.sight(who);
+            let (newest, records) = self
+                .ask(move |store| {
+                    let all = changed(store, after)?;
+                    let newest = all.last().map_or(after, |record| record.change);
+                    Ok((newest, sight.seen(all, |sight, record| sight.ticket(store, &record.ticket))?))
+                })
+                .await?;
+            seen = newest;
+            for record in records {
                 let number = record.ticket.number;
                 if states.is_empty() || states.contains(&record.ticket.state) {
                     shown.insert(number);

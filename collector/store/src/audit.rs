@@ -159,6 +159,13 @@ pub trait Audit {
     /// Appends an entry; answers its place.
     fn audit(&self, actor: Actor, deed: Deed) -> Result<i64, StoreError>;
 
+    /// Appends an entry, with the answer to be remembered in the same transaction. [`StoreError::Conflict`] where the request
+    /// was answered already.
+    fn audit_answer(&self, actor: Actor, deed: Deed, answer: Option<Answer>) -> Result<i64, StoreError>;
+
+    /// Remembers the answer to a request of this person.
+    fn remember(&self, who: &str, answer: Answer, at: Timestamp) -> Result<(), StoreError>;
+
     /// Entries, newest first.
     fn audited(&self, filter: &AuditFilter, page: &Page) -> Result<Listing<AuditEntry>, StoreError>;
 

@@ -22,6 +22,20 @@ impl Audit for SqliteStore {
         self.inner.writer.write(move |db, _| append(db, &actor, &deed))
     }
 
+    fn audit_answer(&self, actor: Actor, deed: Deed, answer: Option<Answer>) -> Result<i64, StoreError> {
+        self.inner.writer.write(move |db, _| {
+            if let Some(answer) = &answer {
+                remember(db, &actor.name, answer, deed.at)?;
+            }
+            append(db, &actor, &deed)
+        })
+    }
+
+    fn remember(&self, who: &str, answer: Answer, at: Timestamp) -> Result<(), StoreError> {
+        let who = who.to_owned();
+        self.inner.writer.write(move |db, _| remember(db, &who, &answer, at))
+    }
+
     fn audited(&self, filter: &AuditFilter, page: &Page) -> Result<Listing<AuditEntry>, StoreError> {
         self.read(|db| list(db, filter, page))
     }

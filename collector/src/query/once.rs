@@ -1,0 +1,88 @@
+//! Requests that may come twice, and what is noted of each that changes something.
+
+use crate::audit::{self, Caller};
+use crate::query::Desk;
+use crate::query::problem::{id_reused, invalid};
+use outband_schemas::Clock;
+use outband_store::Store;
+use outband_store::audit::{Answer, Audit, Deed, Sha256Hash};
+use prost::Message;
+use tonic::Status;
+
+/// A request that was not answered yet.
+#[derive(Debug)]
+pub(crate) struct Once {
+    pub(crate) id: Option<String>,
+    digest: Sha256Hash,
+}
+
+impl Once {
+    /// What is to be remembered of the answer: nothing, where the request has no id.
+    pub(crate) fn answer(self, answer: &impl Message) -> Option<Answer> {
+        let digest = self.digest;
+        self.id.map(|request_id| Answer { request_id, digest, body: answer.encode_to_vec() })
+    }
+}
+
+/// What is known of a request.
+#[derive(Debug)]
+pub(crate) enum Known<A> {
+    /// It came before: this was answered.
+    Answered(A),
+    /// It is new.
+    New(Once),
+}
+
+impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    /// Whether this caller's request was answered already. An id under which another request came is an error.
+    pub(crate) async fn known<Q: Message, A: Message + Default>(
+        &self,
+        caller: &Caller,
+        method: &str,
+        request_id: &str,
+        request: &Q,
+    ) -> Result<Known<A>, Status> {
+        let id = audit::request_id(request_id).map_err(|e| invalid("request_id", e))?;
+        let digest = audit::digest(method, request);
+        if let Some(id) = id.clone() {
+            let (who, now, asked) = (caller.principal.name.clone(), self.now(), id.clone());
+            match self.ask(move |store| store.answered(&who, &asked, now)).await? {
+                Some(known) if known.digest != digest => return Err(id_reused(&id)),
+                Some(known) => {
+                    let answer = A::decode(&*known.body);
+                    return answer.map(Known::Answered).map_err(|e| Status::internal(format!("a kept answer: {e}")));
+                }
+                None => {}
+            }
+        }
+        Ok(Known::New(Once { id, digest }))
+    }
+
+    /// Notes what was done, and the answer to it.
+    pub(crate) async fn done(
+        &self,
+        caller: &Caller,
+        deed: Deed,
+        once: Once,
+        answer: &impl Message,
+    ) -> Result<(), Status> {
+        let deed = Deed { request_id: once.id.clone(), ..deed };
+        let answer = once.answer(answer);
+        let actor = caller.actor();
+        self.ask(move |store| store.audit_answer(actor, deed, answer)).await.map(|_| ())
+    }
+
+    /// Remembers the answer to what was noted already.
+    pub(crate) async fn remember(&self, caller: &Caller, once: Once, answer: &impl Message) -> Result<(), Status> {
+        let Some(answer) = once.answer(answer) else { return Ok(()) };
+        let (who, now) = (caller.principal.name.clone(), self.now());
+        self.ask(move |store| store.remember(&who, answer, now)).await
+    }
+
+    /// Notes that somebody wanted to change what he may not even see.
+    pub(crate) fn denied(&self, caller: &Caller, method: &str, resource: &str) {
+        if let Some(refusals) = self.refusals.as_ref().filter(|_| caller.principal.is_limited()) {
+            refusals.note_about(caller.clone(), method, resource, "beyond the limits of the token".to_owned());
+        }
+    }
+}
