@@ -3,6 +3,7 @@
 use crate::clock::SystemClock;
 use crate::config::{self, Config, Invalid, Surroundings};
 use crate::host;
+use crate::orders::{self, Runner, act::Network};
 use crate::poll::guard::Guard;
 use crate::poll::pins::Pins;
 use crate::poll::run::{Plan, Poller, Tally};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,7 @@ struct App {
     plan: watch::Sender<Plan>,
     settings: watch::Sender<Settings>,
     host: watch::Sender<host::Plan>,
+    orders: watch::Sender<orders::Plan>,
     tally: watch::Receiver<Tally>,
     link: watch::Receiver<Link>,
     held: watch::Receiver<Held>,
@@ -84,6 +86,7 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
     let (polling, sending) = (CancellationToken::new(), CancellationToken::new());
     let (pins, guard) = (Pins::of(&config.data_dir), Guard::of(&config.data_dir));
     let (push, bells) = Push::start(&config.push, &config.agent, &config.data_dir, spooler.clone()).await?;
+    let hand = Network::new(pins.clone(), guard.clone(), config.limits);
     let poller = Poller::new(spooler.clone(), pins, guard, SystemClock, SmallRng::from_rng(&mut rand::rng()));
     let poller = poller.listening(push, bells);
     let link = watch::Sender::new(Link::default());
@@ -91,15 +94,20 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
         plan: watch::Sender::new(plan(&config)),
         settings: watch::Sender::new(settings(&config)),
         host: watch::Sender::new(host_plan(&config)),
+        orders: watch::Sender::new(orders_plan(&config)),
         tally: poller.tally(),
         link: link.subscribe(),
         held: spooler.held(),
         config,
     };
+    let (ask, asked) = mpsc::channel(orders::WAITING);
+    let runner = Runner { hand, spooler: spooler.clone(), clock: SystemClock, plan: app.orders.subscribe() };
+    let orders = tokio::spawn(runner.run(asked, polling.clone()));
     let mut uplink = tokio::spawn(uplink::run(
         app.settings.subscribe(),
         spooler.clone(),
         link,
+        ask,
         SmallRng::from_rng(&mut rand::rng()),
         sending.clone(),
     ));
@@ -138,6 +146,7 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
     polling.cancel();
     finish("poller", poller).await;
     finish("host reader", host).await;
+    finish("orders", orders).await;
     drain(app.held.clone(), &app.link).await;
     sending.cancel();
     finish("uplink", uplink).await;
@@ -169,6 +178,7 @@ impl App {
                 self.config = new;
                 self.plan.send_replace(plan(&self.config));
                 self.settings.send_if_modified(|old| replace(old, settings(&self.config)));
+                self.orders.send_replace(orders_plan(&self.config));
                 self.host.send_if_modified(|old| replace(old, host_plan(&self.config)));
                 tracing::info!(targets = self.config.targets.len(), "config reloaded");
             }
@@ -243,6 +253,11 @@ fn announce<'a>(
         targets: targets.cloned().collect(),
         sensor_interval,
     }
+}
+
+fn orders_plan(config: &Config) -> orders::Plan {
+    let targets = Arc::new(config.targets.clone());
+    orders::Plan { agent: config.agent.clone(), orders: config.orders.clone(), targets }
 }
 
 fn host_plan(config: &Config) -> host::Plan {

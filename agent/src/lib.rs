@@ -13,6 +13,7 @@ pub mod config;
 pub mod discover;
 pub mod host;
 pub mod logging;
+pub mod orders;
 pub mod poll;
 pub mod probe;
 pub mod push;

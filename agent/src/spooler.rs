@@ -90,6 +90,7 @@ enum Request {
     Peek { id: SpoolId, lane: spool::Lane, after: i64, max_bytes: usize, reply: Reply<spool::Peek> },
     Release { id: SpoolId, lane: spool::Lane, through: i64, reply: Reply<()> },
     OrderSeen { id: String, reply: Reply<bool> },
+    OrdersUnanswered { reply: Reply<Vec<String>> },
     Renew { id: SpoolId, reply: Reply<()> },
 }
 
@@ -135,6 +136,11 @@ impl Spooler {
     pub async fn order_seen(&self, id: impl Into<String>) -> Result<bool, Error> {
         let id = id.into();
         self.ask(|reply| Request::OrderSeen { id, reply }).await
+    }
+
+    /// Orders that were remembered and not answered.
+    pub async fn orders_unanswered(&self) -> Result<Vec<String>, Error> {
+        self.ask(|reply| Request::OrdersUnanswered { reply }).await
     }
 
     /// Gives spool `id` a new id; see [`spool::Spool::renew`]. Nothing happens where it has another id already.

@@ -1,9 +1,11 @@
 //! One client for every BMC: connect, poll a section, close.
 
+use crate::action::{ActionError, archived};
 use crate::redfish::knowledge::Knowledge;
 use crate::{Address, Bookmark, ConnectError, Fingerprint, PollError, PollStats, Polled, RungReport, Standing, Target};
 use crate::{ipmi, redfish};
 use outband_schemas::{Cause, Clock, Section};
+use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 /// A BMC with an open session. [`Bmc::close`] it: leaked sessions lock a BMC's door.
@@ -80,6 +82,41 @@ impl Bmc {
         match self {
             Self::Ipmi(_) => None,
             Self::Redfish(client) => Some(client.watch()),
+        }
+    }
+
+    /// Has the server's locator light blink, or not; says what it shows then.
+    pub async fn identify(&mut self, on: bool) -> Result<String, ActionError> {
+        match self {
+            Self::Ipmi(client) => client.identify(on).await,
+            Self::Redfish(client) => client.hand().identify(on).await,
+        }
+    }
+
+    /// Restarts the BMC, once. The session is of no use afterwards: drop it.
+    pub async fn reset(&mut self) -> Result<String, ActionError> {
+        match self {
+            Self::Ipmi(client) => client.reset().await,
+            Self::Redfish(client) => client.hand().reset().await,
+        }
+    }
+
+    /// Empties the system event log, where all that it holds is in the archive: it is read now, whole, and each entry looked for there.
+    pub async fn clear_sel(
+        &mut self,
+        archive: &BTreeSet<String>,
+        clock: &(impl Clock + Sync),
+    ) -> Result<String, ActionError> {
+        let (uri, log) = match self {
+            Self::Ipmi(_) => (String::new(), ipmi::sel::LOG.to_owned()),
+            Self::Redfish(client) => client.hand().sel().await?,
+        };
+        let polled = self.poll(Section::Log, None, clock).await;
+        let polled = polled.map_err(|e| ActionError::unread("the log cannot be read", e.cause, &e.detail))?;
+        let entries = archived(&polled, &log, archive)?;
+        match self {
+            Self::Ipmi(client) => client.clear_log(&entries.into_iter().cloned().collect::<Vec<_>>()).await,
+            Self::Redfish(client) => client.hand().clear(&uri, &entries).await,
         }
     }
 

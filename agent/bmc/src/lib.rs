@@ -4,6 +4,8 @@
 //! is there a [`client`] that owns sockets.
 
 #[cfg(feature = "io")]
+pub mod action;
+#[cfg(feature = "io")]
 pub mod client;
 pub mod discover;
 pub mod ipmi;

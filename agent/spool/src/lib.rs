@@ -23,6 +23,7 @@ mod renew;
 
 pub use append::Append;
 pub use error::Error;
+pub use orders::answered as order_answered;
 
 use std::path::PathBuf;
 

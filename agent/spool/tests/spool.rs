@@ -259,6 +259,25 @@ fn an_order_is_seen_once() {
 }
 
 #[test]
+fn an_order_is_unanswered_until_its_answer_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(&file(&dir));
+    for id in ["o-1", "o-2"] {
+        spool.order_seen(id, T).unwrap();
+    }
+    let answered = outband_spool::order_answered("o-1");
+    spool.append(Lane::Event, &[entry("done")], &[("bmc1".to_owned(), b"7".to_vec()), answered]).unwrap();
+    drop(spool);
+    let mut spool = open(&file(&dir));
+    assert_eq!(spool.orders_unanswered().unwrap(), ["o-2"]);
+    let later = T + 91 * 24 * 3600 * 1000;
+    spool.order_seen("o-3", later).unwrap();
+    assert_eq!(spool.orders_unanswered().unwrap(), ["o-3"], "what is long past is forgotten");
+    assert_eq!(spool.bookmark("order:o-1").unwrap(), None);
+    assert_eq!(spool.bookmark("bmc1").unwrap().as_deref(), Some(&b"7"[..]));
+}
+
+#[test]
 fn a_renewed_spool_keeps_what_is_not_released_under_new_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(&file(&dir));

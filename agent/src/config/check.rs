@@ -1,5 +1,6 @@
 //! From [`File`] to [`Config`]: what each value means, and every value that means nothing.
 
+mod orders;
 mod push;
 
 use super::file::{CadenceTable, CollectorTable, CredentialsTable, File, PollTable, TargetTable};
@@ -119,6 +120,8 @@ pub(super) fn check(path: &Path, file: File, around: &Surroundings, problems: &m
 
     let push = push::push(file.push, dir, around, &mut place(problems, &[key("push")]));
 
+    let orders = orders::orders(file.orders, &mut place(problems, &[key("orders")]));
+
     let mut credentials = BTreeMap::new();
     for (name, table) in file.credentials {
         let mut place = place(problems, &[key("credentials"), key(&name)]);
@@ -144,7 +147,20 @@ pub(super) fn check(path: &Path, file: File, around: &Surroundings, problems: &m
     let collector = collector?;
     let profiles = context.credentials.into_iter().filter_map(|(name, login)| Some((name, login?))).collect();
     let (agent, site) = (id?, site?);
-    Some(Config { agent, site, data_dir, collector, cadence, limits, host_every, spool_quota, push, profiles, targets })
+    Some(Config {
+        agent,
+        site,
+        data_dir,
+        collector,
+        cadence,
+        limits,
+        host_every,
+        spool_quota,
+        push,
+        orders,
+        profiles,
+        targets,
+    })
 }
 
 fn collector(

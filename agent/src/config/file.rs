@@ -31,6 +31,9 @@ pub struct File {
     /// What BMCs tell by themselves.
     #[serde(default)]
     pub push: PushTable,
+    /// What may be done at BMCs on the collector's word. Nothing, unless it stands here.
+    #[serde(default)]
+    pub orders: OrdersTable,
     /// Named logins for BMCs.
     #[serde(default)]
     pub credentials: BTreeMap<String, CredentialsTable>,
@@ -122,6 +125,31 @@ pub struct PushTable {
     pub cert_file: Option<String>,
     /// The key of that certificate, PEM; mode 0600 or a systemd credential.
     pub key_file: Option<String>,
+}
+
+/// `[orders]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrdersTable {
+    /// What may be done: `identify`, `identify_off`, `collect`, `reset_bmc`, `clear_sel`. Default: nothing.
+    pub allow: Option<Vec<String>>,
+    /// At which targets: their names, or the beginning of names with a `*` after it. Default: at all.
+    pub targets: Option<Vec<String>>,
+    /// More of the same, for other targets.
+    #[serde(default)]
+    pub rules: Vec<OrderRuleTable>,
+}
+
+/// `[[orders.rules]]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRuleTable {
+    /// What may be done.
+    #[schemars(required)]
+    pub allow: Option<Vec<String>>,
+    /// At which targets.
+    #[schemars(required)]
+    pub targets: Option<Vec<String>>,
 }
 
 /// `[credentials.NAME]`

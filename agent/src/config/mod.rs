@@ -4,6 +4,7 @@
 
 mod check;
 pub mod file;
+mod orders;
 mod parse;
 pub mod problem;
 pub mod secret;
@@ -11,6 +12,7 @@ mod targets_csv;
 pub mod units;
 
 pub(crate) use check::DEFAULT_DATA_DIR;
+pub use orders::{OrderRule, Orders};
 pub use problem::Problem;
 
 use outband_bmc::{Credentials, Target};
@@ -45,6 +47,8 @@ pub struct Config {
     pub spool_quota: u64,
     /// What BMCs tell by themselves.
     pub push: Push,
+    /// What may be done at BMCs on the collector's word.
+    pub orders: Orders,
     /// The named logins.
     pub profiles: BTreeMap<String, Credentials>,
     /// The BMCs.

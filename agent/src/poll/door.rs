@@ -49,16 +49,16 @@ struct Inside<S> {
 
 /// What opening a session takes.
 #[derive(Debug, Clone)]
-pub(super) struct Keys<C> {
-    pub(super) connect: C,
-    pub(super) pins: Pins,
-    pub(super) guard: Guard,
-    pub(super) deadline: Duration,
+pub(crate) struct Keys<C> {
+    pub(crate) connect: C,
+    pub(crate) pins: Pins,
+    pub(crate) guard: Guard,
+    pub(crate) deadline: Duration,
 }
 
 /// Why there is no session.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The ladder broke.
     #[error("{0}")]
     Broken(ConnectError),
@@ -191,7 +191,8 @@ impl<S: Session> Visit<S> {
 }
 
 impl<C: Connect> Keys<C> {
-    async fn open(&self, config: &TargetConfig) -> Result<C::Session, Refusal> {
+    /// A session that is nobody else's.
+    pub(crate) async fn open(&self, config: &TargetConfig) -> Result<C::Session, Refusal> {
         let mut target = config.target.clone();
         let by_pin = target.trust == Trust::FirstUse && matches!(target.address, Address::Redfish { .. });
         if by_pin && let Some(pin) = self.pins.get(&config.id)? {

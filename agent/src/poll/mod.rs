@@ -1,7 +1,7 @@
 //! Polling: [`schedule`] says what is due, [`run`] has it done, each poll in a task of its own that ends in the spool.
 
 pub mod bmc;
-mod door;
+pub(crate) mod door;
 pub mod guard;
 pub(crate) mod one;
 pub mod outcome;

@@ -355,7 +355,7 @@ pub(crate) async fn keep(
 }
 
 /// Ends a session; that it did not end is worth a word, for BMCs have few.
-pub(super) async fn close<S: Session>(session: S, target: &str) {
+pub(crate) async fn close<S: Session>(session: S, target: &str) {
     match timeout(CLOSE_WITHIN, session.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(target, %error, "the session could not be ended"),

@@ -127,6 +127,10 @@ impl<C: Clock, N: FnMut() -> u128> Thread<C, N> {
                 let result = self.with(|s, now_ms| s.order_seen(&id, now_ms));
                 self.answer(reply, result);
             }
+            Request::OrdersUnanswered { reply } => {
+                let result = self.with(|s, _| s.orders_unanswered());
+                self.answer(reply, result);
+            }
             Request::Renew { id, reply } => {
                 let new_id = (self.new_id)();
                 let result = self.of(id, |s, _| s.renew(new_id));

@@ -6,6 +6,7 @@ mod tests;
 use super::backoff::Backoff;
 use super::session::{self, Action, Session};
 use super::{Link, Options, Settings};
+use crate::orders::Ask;
 use crate::spooler::{self, Held, Spooler};
 use outband_proto::ingest::{StreamRequest, StreamResponse, ingest_service_client::IngestServiceClient};
 use outband_schemas::SpoolId;
@@ -74,6 +75,7 @@ pub async fn run(
     mut settings: watch::Receiver<Settings>,
     spooler: Spooler,
     link: watch::Sender<Link>,
+    orders: mpsc::Sender<Ask>,
     mut rng: impl Rng + Send,
     cancel: CancellationToken,
 ) {
@@ -83,8 +85,14 @@ pub async fn run(
         let now = settings.borrow_and_update().clone();
         let count = now.options.endpoints.len().max(1);
         let endpoint = now.options.endpoints.get(turn % count).cloned().unwrap_or_default();
-        let mut attempt =
-            Attempt { settings: &mut settings, now, spooler: &spooler, link: &link, backoff: &mut backoff };
+        let mut attempt = Attempt {
+            settings: &mut settings,
+            now,
+            spooler: &spooler,
+            link: &link,
+            orders: &orders,
+            backoff: &mut backoff,
+        };
         let ended = tokio::select! {
             biased;
             () = cancel.cancelled() => break,
@@ -138,6 +146,7 @@ struct Attempt<'a> {
     now: Settings,
     spooler: &'a Spooler,
     link: &'a watch::Sender<Link>,
+    orders: &'a mpsc::Sender<Ask>,
     backoff: &'a mut Backoff,
 }
 
@@ -229,13 +238,20 @@ impl Attempt<'_> {
                     session.handle_peek(lane, peek);
                 }
                 Action::Release { lane, through } => self.spooler.release(id, lane, through).await?,
-                Action::RememberOrder(order) => {
-                    let seen = self.spooler.order_seen(order.clone()).await?;
-                    session.handle_order_seen(order, seen);
-                }
+                Action::Order(order) => self.hand_on(Ask::Order(order)),
+                Action::Revoke(id) => self.hand_on(Ask::Revoke(id)),
             }
         }
         Ok(())
+    }
+}
+
+impl Attempt<'_> {
+    /// The stream never waits for a BMC: what finds no room comes again, for the collector repeats what got no answer.
+    fn hand_on(&self, ask: Ask) {
+        if self.orders.try_send(ask).is_err() {
+            tracing::warn!("too many orders at once; this one waits until the collector sends it again");
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::spooler::Held;
 use crate::uplink::Announce;
 use lane::Progress;
 use outband_proto::ingest::{
-    Ack, GoAway, Hello, LaneState, Order, OrderResult, StreamRequest, StreamResponse, Welcome, go_away, stream_request,
+    Ack, GoAway, Hello, LaneState, Order, StreamRequest, StreamResponse, Welcome, go_away, stream_request,
     stream_response,
 };
 use outband_schemas::Lane;
@@ -105,8 +105,10 @@ pub enum Action {
         /// Through this number.
         through: i64,
     },
-    /// Remember the order on the disk, and give the answer to [`Session::handle_order_seen`].
-    RememberOrder(String),
+    /// Hand this to whoever carries out orders; the answer goes through the spool.
+    Order(Box<Order>),
+    /// The order of this id is not to be begun any more.
+    Revoke(String),
 }
 
 /// One stream, from Hello to its end.
@@ -176,9 +178,15 @@ impl Session {
         match message.message {
             Some(M::Welcome(welcome)) => self.handle_welcome(&welcome),
             Some(M::GoAway(g)) => Err(Error::of(g)),
-            Some(M::Ack(_) | M::Order(_)) if !self.welcomed => Err(protocol("something came before Welcome")),
+            Some(M::Ack(_) | M::Order(_) | M::Revoke(_)) if !self.welcomed => {
+                Err(protocol("something came before Welcome"))
+            }
             Some(M::Ack(ack)) => self.handle_ack(&ack),
             Some(M::Order(order)) => self.handle_order(order),
+            Some(M::Revoke(revoke)) => {
+                self.actions.push_back(Action::Revoke(revoke.id));
+                Ok(())
+            }
             // A message of a later version.
             None => Ok(()),
         }
@@ -231,17 +239,8 @@ impl Session {
         if order.id.is_empty() || order.id.len() > 128 {
             return Err(protocol("an order without a proper id"));
         }
-        tracing::info!(id = order.id, kind = order.kind, target = order.target, "an order came");
-        self.actions.push_back(Action::RememberOrder(order.id));
+        self.actions.push_back(Action::Order(Box::new(order)));
         Ok(())
-    }
-
-    /// The order is on the disk; `seen`: it was there before, so it has been answered.
-    pub fn handle_order_seen(&mut self, id: String, seen: bool) {
-        if !seen {
-            let detail = "not allowed by this agent's config".to_owned();
-            self.send(stream_request::Message::OrderResult(OrderResult { id, done: false, detail }));
-        }
     }
 
     /// What the spool answered to [`Action::Peek`].

@@ -4,6 +4,8 @@
 //! [`sensor`] with [`convert`] and [`states`], `log` with [`sel`], `inventory` with [`fru`], [`place`] and `fan` (which component it all belongs to). Everything but
 //! [`transport`] is sans-IO.
 
+#[cfg(feature = "io")]
+mod action;
 pub mod convert;
 mod crypto;
 mod fan;

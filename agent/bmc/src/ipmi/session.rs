@@ -153,6 +153,8 @@ pub struct Session {
     open: Option<Open>,
     /// Whether the request at the head of the queue has been through a renewed session already.
     renewed_for_head: bool,
+    /// Whether what is not answered must not be sent again in a new session.
+    at_most_once: bool,
     ignored: u64,
     logins: u64,
 }
@@ -201,6 +203,7 @@ impl Session {
             exchange: None,
             open: None,
             renewed_for_head: false,
+            at_most_once: false,
             ignored: 0,
             logins: 0,
         };
@@ -228,6 +231,11 @@ impl Session {
             self.start_next(now);
         }
         id
+    }
+
+    /// From now on a request that is not answered is given up and not sent again in a new session: a BMC that restarts because of it would do so twice.
+    pub fn at_most_once(&mut self) {
+        self.at_most_once = true;
     }
 
     /// Ends the session at the BMC; ends with [`Event::Closed`].
@@ -317,6 +325,7 @@ impl Session {
             let expired = awaiting.step == Step::Request
                 && awaiting.transmissions >= 2
                 && !self.renewed_for_head
+                && !self.at_most_once
                 && self.last_heard.is_none_or(|t| now.duration_since(t) >= MAY_HAVE_EXPIRED);
             if expired {
                 self.log_in_again(Purpose::Renew, now);

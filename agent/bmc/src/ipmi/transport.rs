@@ -1,12 +1,14 @@
 //! The thin UDP loop around a session: sockets and deadlines, nothing of IPMI.
 
+use super::action;
 use super::message::{Request, Response};
 use super::poll::{Ask, Poller};
 use super::refusal;
 use super::session::{Config, Event, RequestError, Session};
+use crate::action::ActionError;
 use crate::{Address, Bookmark, ConnectError, PollStats, RungReport, Target};
 use crate::{PollError, Polled, Standing};
-use outband_schemas::{Clock, Section};
+use outband_schemas::{Clock, LogEvent, Section};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -45,6 +47,22 @@ impl Client {
         clock: &(impl Clock + Sync),
     ) -> Result<Polled, PollError> {
         self.poller.poll(&mut self.link, section, bookmark, clock).await
+    }
+
+    /// Has the chassis' identify light blink, or not.
+    pub async fn identify(&mut self, on: bool) -> Result<String, ActionError> {
+        action::identify(&mut self.link, on).await
+    }
+
+    /// Restarts the BMC. Drop the client afterwards: the session went with it.
+    pub async fn reset(&mut self) -> Result<String, ActionError> {
+        self.link.session.at_most_once();
+        action::reset(&mut self.link).await
+    }
+
+    /// Clears the event log where it holds `read`, oldest first, and nothing else.
+    pub async fn clear_log(&mut self, read: &[LogEvent]) -> Result<String, ActionError> {
+        action::clear(&mut self.link, read).await
     }
 
     /// The rungs that held while connecting.

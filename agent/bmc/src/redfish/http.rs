@@ -6,7 +6,7 @@ use super::tls::{self, Shown, TlsError, Verifier};
 use super::walk::Answer;
 use crate::{Credentials, Fingerprint, PollStats, Target};
 use outband_schemas::Cause;
-use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
 use std::error::Error as _;
 use std::fmt;
 use std::net::SocketAddr;
@@ -50,6 +50,7 @@ enum Auth {
 pub(super) enum Method {
     Get,
     Post,
+    Patch,
     Delete,
 }
 
@@ -297,6 +298,15 @@ impl Http {
         self.once(self.request(method, uri, body), self.deadline, SMALL_BODY).await
     }
 
+    /// PATCHes, once. `etag`: only what is still as it says; some services want that (428).
+    pub(super) async fn patch(&self, uri: &str, etag: Option<&str>, body: Vec<u8>) -> Reply {
+        let mut request = self.request(Method::Patch, uri, Some(body));
+        if let Some(etag) = etag.and_then(|tag| HeaderValue::from_str(tag).ok()) {
+            request = request.header(IF_MATCH, etag);
+        }
+        self.once(request, self.deadline, SMALL_BODY).await
+    }
+
     fn reply(&self, answer: Answer) -> Reply {
         Reply { answer, headers: HeaderMap::new(), token: self.token(), tls_failure: false, refused: false, peer: None }
     }
@@ -335,6 +345,7 @@ impl Http {
         let mut request = match method {
             Method::Get => self.client.get(url),
             Method::Post => self.client.post(url),
+            Method::Patch => self.client.patch(url),
             Method::Delete => self.client.delete(url),
         };
         request = request.header(ACCEPT, "application/json").header(HeaderName::from_static("odata-version"), "4.0");

@@ -5,6 +5,8 @@
 //! read in turn (`rotation`). Every field goes through [`lenient`], and `faults` tells of those that hold something else. [`transport`] is the
 //! shell with the sockets.
 
+#[cfg(feature = "io")]
+mod action;
 mod cache;
 mod chassis;
 mod equipment;

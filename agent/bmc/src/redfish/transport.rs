@@ -1,5 +1,6 @@
 //! The shell of a Redfish client: a thin loop over `reqwest` that feeds a [`Walk`].
 
+use super::action::Hand;
 use super::http::{Http, Method, Reply};
 use super::knowledge::Knowledge;
 use super::ladder::{self, First};
@@ -71,6 +72,11 @@ impl Client {
 
     pub(super) fn root(&self) -> &Value {
         &self.shared.root
+    }
+
+    /// What may be done at the BMC.
+    pub(crate) fn hand(&self) -> Hand<'_> {
+        Hand { http: &self.http, root: &self.shared.root }
     }
 
     /// A second handle on the same session, for a poll at the same time. The two share what they know, and the limit of requests in flight.

@@ -140,7 +140,14 @@ impl Site {
         let (settings, seen) = watch::channel(settings);
         let (tell, link) = watch::channel(Link::default());
         let cancel = CancellationToken::new();
-        tokio::spawn(run(seen, spooler.clone(), tell, rand::rngs::StdRng::seed_from_u64(1), cancel.clone()));
+        tokio::spawn(run(
+            seen,
+            spooler.clone(),
+            tell,
+            mpsc::channel(1).0,
+            rand::rngs::StdRng::seed_from_u64(1),
+            cancel.clone(),
+        ));
         Self { dir, spooler, link, settings, cancel }
     }
 

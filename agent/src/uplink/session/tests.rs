@@ -1,5 +1,7 @@
 use super::*;
-use outband_proto::ingest::{Batch, GoAway, LaneMark, stream_request::Message as Up, stream_response::Message as Down};
+use outband_proto::ingest::{
+    Batch, GoAway, LaneMark, Revoke, stream_request::Message as Up, stream_response::Message as Down,
+};
 use outband_schemas::{AgentId, Cause, SiteId, SpoolId, TargetId};
 use outband_spool::{Lanes, SkipReason, Skipped};
 use proptest::prelude::*;
@@ -95,7 +97,7 @@ fn settle(session: &mut Session, spool: &mut FakeSpool) -> Vec<Up> {
                 let released = &mut spool.released[slot(lane)];
                 *released = through.max(*released);
             }
-            Action::RememberOrder(id) => session.handle_order_seen(id, false),
+            Action::Order(_) | Action::Revoke(_) => {}
         }
     }
     sent
@@ -255,21 +257,22 @@ fn nothing_may_come_before_welcome_and_welcome_comes_once() {
 }
 
 #[test]
-fn an_order_is_refused_once_per_id_and_only_after_it_is_remembered() {
+fn orders_and_their_revocations_are_handed_on_only_after_the_welcome() {
+    let order = || down(Down::Order(Order { id: "o-1".to_owned(), kind: "identify".to_owned(), ..Order::default() }));
+    let revoke = || down(Down::Revoke(Revoke { id: "o-1".to_owned() }));
     let (mut session, mut spool) = begun(0);
+    assert!(session.handle_message(order()).is_err() && session.handle_message(revoke()).is_err());
     session.handle_message(welcome(0, 0, 1000)).unwrap();
     settle(&mut session, &mut spool);
-    let order = || down(Down::Order(Order { id: "o-1".to_owned(), kind: "reset".to_owned(), ..Order::default() }));
     session.handle_message(order()).unwrap();
-    assert_eq!(session.poll_action(), Some(Action::RememberOrder("o-1".to_owned())));
+    session.handle_message(revoke()).unwrap();
+    assert!(matches!(session.poll_action(), Some(Action::Order(order)) if order.id == "o-1"));
+    assert_eq!(session.poll_action(), Some(Action::Revoke("o-1".to_owned())));
     assert_eq!(session.poll_action(), None);
-    session.handle_order_seen("o-1".to_owned(), false);
-    let sent = settle(&mut session, &mut spool);
-    assert!(matches!(&sent[..], [Up::OrderResult(r)] if r.id == "o-1" && !r.done && r.detail.contains("not allowed")));
-    session.handle_message(order()).unwrap();
-    assert!(matches!(session.poll_action(), Some(Action::RememberOrder(_))));
-    session.handle_order_seen("o-1".to_owned(), true);
-    assert_eq!(settle(&mut session, &mut spool), []);
+    for id in [String::new(), "x".repeat(129)] {
+        let order = Order { id, ..Order::default() };
+        assert!(session.handle_message(down(Down::Order(order))).is_err(), "an id that cannot be remembered");
+    }
 }
 
 #[test]

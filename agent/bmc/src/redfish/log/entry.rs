@@ -78,7 +78,7 @@ fn is_over(body: &Value, message: &str) -> bool {
 }
 
 /// The log's name: `Systems/1/IML` of `/redfish/v1/Systems/1/LogServices/IML`. Ids alone repeat between systems and managers.
-fn name_of(uri: &str) -> String {
+pub(in crate::redfish) fn name_of(uri: &str) -> String {
     uri.trim_start_matches("/redfish/v1/").replace("/LogServices", "").trim_matches('/').to_owned()
 }
 

@@ -14,6 +14,8 @@ use super::lenient::truth;
 use super::memory::Memory;
 use crate::Bookmark;
 use cursor::{Cursors, KEPT, Order};
+#[cfg(feature = "io")]
+pub(super) use entry::name_of;
 use outband_schemas::{Cause, LogEvent, Timestamp};
 use reading::Reading;
 use serde_json::Value;
