@@ -27,8 +27,9 @@ use zone::{Day, date_of, day_of, instant};
 /// A span of time, half open: from, to.
 pub type Span = (Timestamp, Timestamp);
 
-/// How far ahead or back an answer is searched, in days: beyond it there is none.
-const HORIZON_DAYS: i32 = 366 * 100;
+/// How far ahead or back an answer is searched, in days: beyond it there is none. A thousand years of a calendar that opens a minute
+/// a week are walked in less than a second.
+const HORIZON_DAYS: i32 = 366 * 1000;
 
 /// Where nothing opens for so many days, nothing does.
 const EMPTY_DAYS: i32 = 366 * 12;
@@ -176,13 +177,16 @@ impl Calendar {
         let first = day_of(local.date());
         let mut day = first;
         let (mut left, step) = (days.unsigned_abs(), if days < 0 { -1 } else { 1 });
+        let mut found = first;
         while left > 0 || (end_of_day && !self.is_business_day(day)) {
             day += step;
-            if (day - first).abs() > HORIZON_DAYS {
+            // One that never opens is not searched for a thousand years.
+            let barren = (day - found).abs() > EMPTY_DAYS && !self.exceptions().contains(&day);
+            if barren || (day - first).abs() > HORIZON_DAYS {
                 return None;
             }
             if left > 0 && self.is_business_day(day) {
-                left -= 1;
+                (left, found) = (left - 1, day);
             }
         }
         if end_of_day {
@@ -190,6 +194,14 @@ impl Calendar {
         }
         let same_time = if days == 0 { start } else { self.local_instant(date_of(day)?.to_datetime(local.time()))? };
         self.opens_at(same_time)
+    }
+}
+
+impl Calendar {
+    /// From the first to the last day that has windows of its own.
+    fn exceptions(&self) -> std::ops::RangeInclusive<Day> {
+        let firsts = [self.overrides.keys().next(), self.make_up.keys().next()];
+        firsts.into_iter().flatten().min().copied().unwrap_or(Day::MAX)..=self.last_exception
     }
 }
 

@@ -40,6 +40,17 @@ fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }
 
+/// What a calendar of a table may say; where it is from stands beside it.
+const RULES: [&str; 8] =
+    ["tz", "week", "holidays", "holidays_yearly", "overrides", "breaks", "make_up", "weekly_breaks"];
+
+/// Seconds as tables have them, whole or not, and whether they are less than none.
+fn seconds(value: &Value) -> Option<(Duration, bool)> {
+    let number = value.as_f64()?;
+    let time = value.as_i64().map(|s| Ok(Duration::from_secs(s.unsigned_abs())));
+    Some((time.unwrap_or_else(|| Duration::try_from_secs_f64(number.abs())).ok()?, number < 0.0))
+}
+
 struct Case<'a> {
     calendars: &'a BTreeMap<String, Calendar>,
     case: &'a Value,
@@ -53,7 +64,7 @@ fn calendars(table: &Value) -> BTreeMap<String, Calendar> {
     let mut out = BTreeMap::new();
     for (name, spec) in table["calendars"].as_object().unwrap() {
         let mut spec = spec.clone();
-        spec.as_object_mut().unwrap().remove("provenance");
+        spec.as_object_mut().unwrap().retain(|key, value| RULES.contains(&key.as_str()) && !value.is_null());
         let spec: CalendarSpec = serde_json::from_value(spec).unwrap_or_else(|e| panic!("calendar {name}: {e}"));
         out.insert(name.clone(), Calendar::try_from(&spec).unwrap_or_else(|e| panic!("calendar {name}: {e}")));
     }
@@ -84,18 +95,20 @@ impl Case<'_> {
             return self.replay();
         }
         let calendar = self.calendars.get(self.case["calendar"].as_str()?)?;
-        let by = |seconds: i64| (Duration::from_secs(seconds.unsigned_abs()), seconds < 0);
         match self.case["kind"].as_str()? {
             // Less than nothing lies on the other side.
-            "due" => match by(self.case["target_s"].as_i64()?) {
+            "due" => match seconds(&self.case["target_s"])? {
                 (target, false) => show(calendar.due(self.time("start")?, target, &pauses)),
                 (target, true) => show(calendar.before(self.time("start")?, target, &pauses)),
             },
-            "before" => match by(self.case["offset_s"].as_i64()?) {
+            "before" => match seconds(&self.case["offset_s"])? {
                 (offset, false) => show(calendar.before(self.time("anchor")?, offset, &pauses)),
                 (offset, true) => show(calendar.due(self.time("anchor")?, offset, &pauses)),
             },
-            "elapsed" => Some(json!(calendar.elapsed(self.time("from")?, self.time("to")?, &pauses).as_secs())),
+            "elapsed" => {
+                let time = calendar.elapsed(self.time("from")?, self.time("to")?, &pauses);
+                Some(if time.subsec_millis() == 0 { json!(time.as_secs()) } else { json!(time.as_secs_f64()) })
+            }
             "is_open" => Some(json!(calendar.is_open(self.time("at")?))),
             "opens_at" => show(calendar.opens_at(self.time("at")?)),
             "closes_at" => show(calendar.closes_at(self.time("at")?)),
@@ -116,13 +129,19 @@ impl Case<'_> {
             let now = at(&event["at"])?;
             match event["ev"].as_str()? {
                 "pause" => pauses.push((now, FOREVER)),
-                "resume" => pauses.last_mut()?.1 = now,
+                // One that nothing precedes resumes nothing.
+                "resume" => pauses.iter_mut().filter(|pause| pause.1 == FOREVER).for_each(|pause| pause.1 = now),
                 _ => {
                     if event["ev"] == "create" || event["rebase"] == "change" {
                         start = now;
                     }
-                    calendar = event["calendar"].as_str().and_then(|name| self.calendars.get(name));
-                    target = event["target_s"].as_u64().map(Duration::from_secs);
+                    // What a change does not name stays; what it names as nothing is gone.
+                    if let Some(named) = event.get("calendar") {
+                        calendar = named.as_str().and_then(|name| self.calendars.get(name));
+                    }
+                    if let Some(given) = event.get("target_s") {
+                        target = seconds(given).map(|(time, _)| time);
+                    }
                 }
             }
             let due = calendar.zip(target).and_then(|(calendar, target)| calendar.due(start, target, &pauses));
@@ -138,6 +157,11 @@ fn plain(value: &Value) -> Value {
     match value {
         Value::String(_) => at(value).map_or_else(|| value.clone(), |t| json!(t.to_string())),
         Value::Array(all) => all.iter().map(plain).collect(),
+        Value::Number(number) if number.as_i64().is_none() => match number.as_f64() {
+            #[allow(clippy::cast_possible_truncation, reason = "it is whole")]
+            Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => json!(whole as i64),
+            _ => value.clone(),
+        },
         other => other.clone(),
     }
 }

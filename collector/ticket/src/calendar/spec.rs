@@ -210,16 +210,18 @@ fn windows(list: &[(String, String)]) -> Result<Vec<Window>, CalendarError> {
     Ok(out)
 }
 
-/// Local seconds of `HH:MM` or `HH:MM:SS`, 24:00 included.
+/// Local seconds of `H:MM`, `HH:MM` or `HH:MM:SS`, 24:00 included.
 fn seconds(text: &str) -> Result<i32, CalendarError> {
     let bad = || CalendarError::Time { text: text.to_owned() };
     let mut parts = text.split(':');
-    let mut field = |most: i32, optional: bool| match parts.next() {
-        Some(part) if part.len() == 2 => part.parse::<i32>().ok().filter(|n| (0..=most).contains(n)).ok_or_else(bad),
-        None if optional => Ok(0),
+    let mut field = |most: i32, digits: std::ops::RangeInclusive<usize>| match parts.next() {
+        Some(part) if digits.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()) => {
+            part.parse::<i32>().ok().filter(|n| *n <= most).ok_or_else(bad)
+        }
+        None if digits.contains(&0) => Ok(0),
         _ => Err(bad()),
     };
-    let (hours, minutes, seconds) = (field(24, false)?, field(59, false)?, field(59, true)?);
+    let (hours, minutes, seconds) = (field(24, 1..=2)?, field(59, 2..=2)?, field(59, 0..=2)?);
     let total = hours * 3600 + minutes * 60 + seconds;
     if parts.next().is_some() || total > 86_400 { Err(bad()) } else { Ok(total) }
 }
