@@ -204,7 +204,7 @@ pub(super) fn log_after(db: &Connection, after: i64, max_rows: usize) -> Result<
 }
 
 /// The columns of a row of the ingest log, in the order of the queries here.
-fn log_row(r: &Row<'_>) -> Result<LogRow, StoreError> {
+pub(super) fn log_row(r: &Row<'_>) -> Result<LogRow, StoreError> {
     let doing = "reading the ingest log";
     let text = |i: usize| r.get_ref(i).and_then(|v| Ok(v.as_str()?)).during(doing);
     Ok(LogRow {

@@ -12,8 +12,10 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../../../schemas/sql/sqlite/0003_outbox.sql")),
     (4, include_str!("../../../../schemas/sql/sqlite/0004_maintenance.sql")),
     (5, include_str!("../../../../schemas/sql/sqlite/0005_callpack.sql")),
+    (6, include_str!("../../../../schemas/sql/sqlite/0006_orders.sql")),
     (7, include_str!("../../../../schemas/sql/sqlite/0007_audit.sql")),
     (8, include_str!("../../../../schemas/sql/sqlite/0008_drills.sql")),
+    (9, include_str!("../../../../schemas/sql/sqlite/0009_keeping.sql")),
     (11, include_str!("../../../../schemas/sql/sqlite/0011_unsent.sql")),
 ];
 

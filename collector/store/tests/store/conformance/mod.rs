@@ -7,6 +7,7 @@ mod history;
 mod ingest;
 mod maintenance;
 pub(crate) mod make;
+mod order;
 mod outbox;
 mod ticket;
 
@@ -18,7 +19,7 @@ use outband_store::{Outbox, Store};
 pub(crate) type Behaviour<S> = (&'static str, fn(&S));
 
 /// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
-pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit>(
+pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit + outband_store::order::Orders>(
     make: impl Fn(&str) -> S,
 ) {
     let all: Vec<Behaviour<S>> = ingest::all::<S>()
@@ -28,6 +29,7 @@ pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Mainte
         .chain(deadline::all())
         .chain(history::all())
         .chain(maintenance::all())
+        .chain(order::all())
         .chain(outbox::all())
         .chain(audit::all())
         .collect();
