@@ -7,6 +7,8 @@ const FILES: &[&str] = &[
     "outband/agent/v1/agent.proto",
     "outband/audit/v1/audit.proto",
     "outband/drill/v1/drill.proto",
+    "outband/callpack/v1/callpack.proto",
+    "outband/grant/v1/grant.proto",
     "outband/health/v1/health.proto",
     "outband/incident/v1/incident.proto",
     "outband/ingest/v1/ingest.proto",

@@ -6,6 +6,8 @@ use crate::clock::{self, SteadyClock};
 use crate::config::{self, Config};
 use crate::datadir::{self, DataDir, RunInfo};
 use crate::deadline;
+use crate::drill;
+use crate::grant;
 use crate::ingest::{Ingest, Registry};
 use crate::judgement::{Judgement, Terms};
 use crate::query::Desk;
@@ -109,6 +111,7 @@ pub struct Collector {
     judgement: Judgement,
     retention: upkeep::Terms,
     notices: notify::Terms,
+    drills: drill::Plans,
     info: RunInfo,
     shutdown: CancellationToken,
     tasks: JoinSet<Result<(), Error>>,
@@ -135,7 +138,9 @@ impl Collector {
         let kept = store.kept_time().map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
         let clock = Arc::new(SteadyClock::resume(kept.as_ref()));
         let (refusals, refused) = Refusals::new();
-        let gate = Gate::new(Tokens::load_or_make(&dir)?).noting(refusals.clone());
+        let access = grant::Live::of(&store, clock.clone())
+            .map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
+        let gate = Gate::new(Tokens::load_or_make(&dir)?).noting(refusals.clone()).with_access(access.clone());
         let identity = tls::load_or_make(&dir, &tls::server_names(&config.tls.server_names), clock.now())?;
 
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
@@ -144,8 +149,9 @@ impl Collector {
         let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone()).noting(refusals);
         let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
         let retention = upkeep::Terms::new(config.retention);
+        let drills = drill::Plans::new(config.drills.clone());
         let notices = notify::Terms::new(config.notify.clone(), judgement.clone());
-        let desk = desk.with_telling(notices.clone());
+        let desk = desk.with_telling(notices.clone()).with_access(access.clone());
 
         let for_agents = Bound::bind(config.listen.agents, "agents").await?;
         let for_operators = Bound::bind(config.listen.operators, "operators").await?;
@@ -173,8 +179,16 @@ impl Collector {
         let telling = notify::run(store.clone(), clock.clone(), notices.clone(), shutdown.clone());
         tasks.spawn(async { Ok(telling.await?) });
         {
+            let run = grant::run(store.clone(), clock.clone(), access, pulse.clone(), shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
+        {
             let (ours, hand) = (notices.clone(), judgement.clone());
             let run = notify::foretell::run(store.clone(), clock.clone(), ours, hand, shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
+        {
+            let run = drill::run(store.clone(), clock.clone(), judgement.clone(), drills.clone(), shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
@@ -191,7 +205,7 @@ impl Collector {
         }
         dir.write_run_info(&info)?;
         announce(&dir, &info);
-        Ok(Self { config, dir, store, gate, desk, judgement, retention, notices, info, shutdown, tasks })
+        Ok(Self { config, dir, store, gate, desk, judgement, retention, notices, drills, info, shutdown, tasks })
     }
 
     /// Where agents connect.
@@ -228,6 +242,7 @@ impl Collector {
         self.gate.replace(tokens);
         self.retention.replace(config.retention);
         self.notices.replace(config.notify.clone());
+        self.drills.replace(config.drills.clone());
         for (section, changed) in [
             ("listen", config.listen != self.config.listen),
             ("data", config.data != self.config.data),

@@ -1,6 +1,7 @@
 //! Lets a call in when it carries a token of a role that may make it.
 
 use crate::audit::{Caller, Refusals};
+use crate::grant::Live;
 use crate::rights::{self, Reach};
 use crate::token::{Principal, Role, Tokens};
 use std::convert::Infallible;
@@ -18,18 +19,25 @@ use tonic::{Request, Status};
 pub struct Gate {
     tokens: Arc<RwLock<Arc<Tokens>>>,
     refusals: Option<Refusals>,
+    access: Option<Live>,
 }
 
 impl Gate {
     /// A gate that knows these tokens.
     pub fn new(tokens: Tokens) -> Self {
-        Self { tokens: Arc::new(RwLock::new(Arc::new(tokens))), refusals: None }
+        Self { tokens: Arc::new(RwLock::new(Arc::new(tokens))), refusals: None, access: None }
     }
 
     /// The gate, with a place to note whom it refused.
     #[must_use]
     pub fn noting(self, refusals: Refusals) -> Self {
         Self { refusals: Some(refusals), ..self }
+    }
+
+    /// The gate, letting in whoever has a temporary access, too.
+    #[must_use]
+    pub fn with_access(self, access: Live) -> Self {
+        Self { access: Some(access), ..self }
     }
 
     /// Puts other tokens in force.
@@ -65,8 +73,10 @@ impl Gate {
             .map(|(_, token)| token.trim())
             .ok_or_else(|| Status::unauthenticated("the authorization header is not `Bearer TOKEN`"))?;
         let tokens = self.tokens();
+        let temporary = self.access.as_ref().and_then(|access| access.find(presented));
         let principal = tokens
             .find(presented)
+            .or(temporary.as_ref())
             .ok_or_else(|| Status::unauthenticated("this token is not known here, or it was revoked"))?;
         let beyond = principal.is_limited() && rights::reach(method) == Reach::Fleet;
         if beyond && roles.contains(&principal.role) {

@@ -9,6 +9,9 @@ use crate::tls::ServerIdentity;
 use outband_proto::DESCRIPTORS;
 use outband_proto::agent::agent_service_server::AgentServiceServer;
 use outband_proto::audit::audit_service_server::AuditServiceServer;
+use outband_proto::drill::drill_service_server::DrillServiceServer;
+use outband_proto::callpack::call_pack_service_server::CallPackServiceServer;
+use outband_proto::grant::grant_service_server::GrantServiceServer;
 use outband_proto::health::health_service_server::HealthServiceServer;
 use outband_proto::incident::incident_service_server::IncidentServiceServer;
 use outband_proto::ingest::ingest_service_server::IngestServiceServer;
@@ -17,10 +20,15 @@ use outband_proto::notice::notice_service_server::NoticeServiceServer;
 use outband_proto::record::record_service_server::RecordServiceServer;
 use outband_proto::sla::sla_service_server::SlaServiceServer;
 use outband_proto::telemetry::telemetry_service_server::TelemetryServiceServer;
+use outband_proto::threshold::threshold_service_server::ThresholdServiceServer;
 use outband_proto::ticket::ticket_service_server::TicketServiceServer;
 use outband_schemas::Clock;
 use outband_store::audit::Audit;
+use outband_store::change::Changes;
+use outband_store::drill::Drills;
+use outband_store::grant::Grants;
 use outband_store::maintenance::Maintenance;
+use outband_store::threshold::Thresholds;
 use outband_store::{Outbox, Store};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -121,7 +129,7 @@ pub async fn operators<S, C>(
     shutdown: CancellationToken,
 ) -> Result<(), Error>
 where
-    S: Store + Audit + Maintenance + Outbox,
+    S: Store + Audit + Changes + Grants + Maintenance + Outbox + Drills + Thresholds,
     C: Timekeeper + Send + Sync + 'static,
 {
     let whom = "operators";
@@ -148,8 +156,12 @@ where
         .add_service(gate.guard(TicketServiceServer::new(desk.clone())))
         .add_service(gate.guard(SlaServiceServer::new(desk.clone())))
         .add_service(gate.guard(AuditServiceServer::new(desk.clone())))
+        .add_service(gate.guard(DrillServiceServer::new(desk.clone())))
+        .add_service(gate.guard(ThresholdServiceServer::new(desk.clone())))
         .add_service(gate.guard(RecordServiceServer::new(desk.clone())))
         .add_service(gate.guard(NoticeServiceServer::new(desk.clone())))
+        .add_service(gate.guard(CallPackServiceServer::new(desk.clone())))
+        .add_service(gate.guard(GrantServiceServer::new(desk.clone())))
         .add_service(gate.guard(IncidentServiceServer::new(desk.clone())))
         .add_service(gate.guard(MaintenanceServiceServer::new(desk.clone())))
         .add_service(gate.guard(AgentServiceServer::new(desk)))

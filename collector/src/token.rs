@@ -7,6 +7,7 @@
 use crate::datadir::{self, DataDir, Secrecy};
 use outband_schemas::{AgentId, SiteId};
 use outband_ticket::TicketNumber;
+use outband_store::audit::Sha256Hash;
 use rand::TryRng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -303,12 +304,23 @@ fn load_more(dir: &DataDir) -> Result<Vec<(Sha, Principal)>, Error> {
     Ok(known)
 }
 
+/// A token for a temporary access, and what is kept of it.
+pub fn temporary() -> Result<(Token, Sha256Hash), Error> {
+    let token = random("grant")?;
+    let digest = Sha256Hash(sha256(token.reveal()));
+    Ok((token, digest))
+}
+
 fn generate(role: Role) -> Result<Token, Error> {
+    random(role.as_str())
+}
+
+fn random(what: &str) -> Result<Token, Error> {
     let mut bytes = [0u8; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|e| Error::Random(e.to_string()))?;
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     // The prefix tells scanners for leaked secrets, and people, what it is.
-    Ok(Token(format!("outband-{role}-{hex}")))
+    Ok(Token(format!("outband-{what}-{hex}")))
 }
 
 fn sha256(text: &str) -> Sha {

@@ -27,6 +27,10 @@ generated! {
     audit = "outband.audit.v1",
     /// `outband.drill.v1`: exercises.
     drill = "outband.drill.v1",
+    /// `outband.callpack.v1`: all about a ticket, for a call.
+    callpack = "outband.callpack.v1",
+    /// `outband.grant.v1`: temporary accesses.
+    grant = "outband.grant.v1",
     /// `outband.health.v1`: health of sites, servers and components.
     health = "outband.health.v1",
     /// `outband.incident.v1`: conditions that lasted.

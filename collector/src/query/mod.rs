@@ -3,7 +3,10 @@
 
 pub mod agent;
 pub mod audit;
+pub mod callpack;
 mod contact;
+pub mod drill;
+pub mod grant;
 pub mod health;
 pub mod incident;
 pub mod maintenance;
@@ -16,10 +19,12 @@ pub mod pulse;
 pub mod record;
 pub mod sla;
 pub mod telemetry;
+pub mod threshold;
 pub mod ticket;
 
 use crate::audit::Refusals;
 use crate::config::notify::Notify;
+use crate::grant::Live;
 use crate::ingest::Registry;
 use crate::judgement::{Judgement, Terms};
 use crate::notify;
@@ -42,6 +47,7 @@ pub struct Desk<S, C> {
     judgement: Judgement,
     refusals: Option<Refusals>,
     telling: Option<notify::Terms>,
+    access: Option<Live>,
     shutdown: CancellationToken,
 }
 
@@ -55,6 +61,7 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             judgement: self.judgement.clone(),
             refusals: self.refusals.clone(),
             telling: self.telling.clone(),
+            access: self.access.clone(),
             shutdown: self.shutdown.clone(),
         }
     }
@@ -70,7 +77,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
         judgement: Judgement,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { store, clock, registry, pulse, judgement, refusals: None, telling: None, shutdown }
+        Self { store, clock, registry, pulse, judgement, refusals: None, telling: None, access: None, shutdown }
     }
 
     /// The desk, with a place to note whom it refused.
@@ -83,6 +90,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     #[must_use]
     pub fn with_telling(self, telling: notify::Terms) -> Self {
         Self { telling: Some(telling), ..self }
+    }
+
+    /// The desk, knowing the door that temporary accesses go through.
+    #[must_use]
+    pub fn with_access(self, access: Live) -> Self {
+        Self { access: Some(access), ..self }
     }
 
     fn telling(&self) -> Option<Arc<Notify>> {

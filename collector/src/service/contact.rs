@@ -15,8 +15,18 @@ pub const VERIFIED_FOR: i64 = 180;
 pub struct Contact {
     /// What people call them.
     pub name: String,
-    /// The recipients of `[notify]` that are theirs, e.g. a mail address and a phone: all are told at once.
+    /// The recipients of `[notify]` that are theirs, e.g. a mail address and a phone: all are told at once. None: they are called by people only.
+    #[serde(default)]
     pub recipients: Vec<String>,
+    /// The number under which people call them, e.g. the maker's hotline.
+    #[serde(default)]
+    pub phone: Option<String>,
+    /// Where that is from: the label on the chassis, the warranty card, the maker's console. Never a search result.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Who last made sure that they can be reached.
+    #[serde(default)]
+    pub verified_by: Option<String>,
     /// The day on which somebody last made sure that they can be reached, e.g. `2026-03-01`.
     #[serde(default)]
     pub verified: Option<String>,
@@ -28,8 +38,8 @@ impl Contact {
         if self.name.trim().is_empty() {
             return Some("a contact needs a name".to_owned());
         }
-        if self.recipients.is_empty() {
-            return Some(format!("{}: `recipients` names nobody who could be told", self.name));
+        if self.recipients.is_empty() && self.phone.is_none() {
+            return Some(format!("{}: neither `recipients` nor `phone` says how they are reached", self.name));
         }
         let wrong = self.verified.as_ref().is_some_and(|day| day.parse::<Date>().is_err());
         wrong.then(|| format!("{}: `verified` is a day such as 2026-03-01", self.name))
@@ -54,7 +64,7 @@ mod tests {
 
     fn contact(verified: Option<&str>) -> Contact {
         let (name, verified) = ("Li Wei".to_owned(), verified.map(str::to_owned));
-        Contact { name, recipients: vec!["li".to_owned()], verified }
+        Contact { name, recipients: vec!["li".to_owned()], phone: None, source: None, verified_by: None, verified }
     }
 
     #[test]

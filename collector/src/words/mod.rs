@@ -5,11 +5,13 @@
 
 mod advice;
 mod ask;
+mod brief;
 mod fault;
 mod rule;
 
 pub use advice::advice;
-pub use ask::questions;
+pub use ask::{Topic, how, questions, questions_about};
+pub use brief::brief;
 pub use fault::fault;
 pub use rule::rule;
 
