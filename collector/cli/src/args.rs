@@ -2,6 +2,7 @@
 
 use crate::audit::AuditCommand;
 use crate::connect::ConnectionArgs;
+use crate::contacts::ContactsArgs;
 use crate::events::SeverityArg;
 use crate::maintenance::MaintenanceCommand;
 use crate::notices::NoticesCommand;
@@ -169,11 +170,20 @@ Examples:
   outband notices list --ticket 12         what was told of a ticket, and to whom
   outband notices show 340                 one notice with its text
   outband notices replay 340               send it once more, under the same key
+  outband notices replay --failed          all that were given up, e.g. while a mail server was down
   outband notices ack 12 --why 'on it'     take note of ticket 12: its fallbacks are told no more")]
     Notices {
         #[command(subcommand)]
         command: Option<NoticesCommand>,
     },
+    /// Whom contracts name when a clock escalates, and who has to be verified again
+    #[command(after_help = "\
+Examples:
+  outband contacts                     every contract, role and turn
+  outband contacts --stale             those that nobody has verified for 180 days, or that are told nowhere
+
+They stand in service.toml; once somebody has made sure that they can be reached, write the day to `verified` there.")]
+    Contacts(ContactsArgs),
     /// The collector's time, by which clocks count
     ///
     /// It goes on by itself. When somebody sets the wall clock of the collector's machine by more than 5 s, the collector does

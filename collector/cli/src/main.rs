@@ -6,6 +6,7 @@ mod agents;
 mod args;
 mod audit;
 mod connect;
+mod contacts;
 mod context;
 mod decide;
 mod error;
@@ -73,6 +74,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Incidents { server, held } => incidents::run(&context, server, held).await,
         Command::Maintenance { command } => maintenance::run(&context, command).await,
         Command::Notices { command } => notices::run(&context, command).await,
+        Command::Contacts(asked) => contacts::run(&context, asked).await,
         Command::Agents => agents::run(&context).await,
         Command::Record { command } => record::run(&context, command).await,
         Command::Time { confirm, request } => sla::time(&context, confirm, request).await,

@@ -36,6 +36,12 @@ pub(crate) enum NoticesCommand {
         /// Only in this state
         #[arg(long, value_enum)]
         state: Option<NoticeStateArg>,
+        /// Only of this channel, as collector.toml names it
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
+        /// Only for this recipient, as collector.toml names it
+        #[arg(long, value_name = "NAME")]
+        recipient: Option<String>,
     },
     /// One notice with its text
     Show {
@@ -45,14 +51,25 @@ pub(crate) enum NoticesCommand {
     /// Send it once more, under the same key
     Replay {
         /// The notice's number
-        number: String,
+        #[arg(required_unless_present = "failed", conflicts_with = "failed")]
+        number: Option<String>,
+        /// All that were given up, e.g. while a mail server was down
+        #[arg(long)]
+        failed: bool,
+        /// With --failed: only of this channel
+        #[arg(long, value_name = "NAME", requires = "failed")]
+        channel: Option<String>,
         #[command(flatten)]
         change: ChangeArgs,
     },
     /// Take note of a ticket: its fallbacks are told no more
     Ack {
         /// The ticket's number
-        ticket: String,
+        #[arg(required_unless_present = "key")]
+        ticket: Option<String>,
+        /// The key of the notice that was answered, for whoever answers for a phone or a chat: the log then names the channel
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
         /// Why, for the ticket's log
         #[arg(long, default_value = "", hide_default_value = true)]
         why: String,
@@ -251,13 +268,19 @@ impl Document for Acknowledged {
 }
 
 pub(crate) async fn run(context: &Context, command: Option<NoticesCommand>) -> Result<(), Error> {
-    match command.unwrap_or(NoticesCommand::List { ticket: None, state: None }) {
-        NoticesCommand::List { ticket, state } => list(context, ticket, state).await,
+    let all = NoticesCommand::List { ticket: None, state: None, channel: None, recipient: None };
+    match command.unwrap_or(all) {
+        NoticesCommand::List { ticket, state, channel, recipient } => {
+            let ticket = ticket.as_deref().map(name::ticket).unwrap_or_default();
+            let (channel, recipient) = (channel.unwrap_or_default(), recipient.unwrap_or_default());
+            let state = i32::from(wire_state(state));
+            list(context, ListNoticesRequest { ticket, state, channel, recipient, ..Default::default() }).await
+        }
         NoticesCommand::Show { number } => {
             let request = GetNoticeRequest { name: full(&number) };
             show(context, context.api.notices().get_notice(request).await?.into_inner().notice)
         }
-        NoticesCommand::Replay { number, change } => {
+        NoticesCommand::Replay { number: Some(number), change, .. } => {
             let request = ReplayNoticeRequest {
                 name: full(&number),
                 etag: change.if_etag,
@@ -265,32 +288,57 @@ pub(crate) async fn run(context: &Context, command: Option<NoticesCommand>) -> R
             };
             show(context, context.api.notices().replay_notice(request).await?.into_inner().notice)
         }
-        NoticesCommand::Ack { ticket, why, level } => {
-            let ticket = name::ticket(&ticket);
-            let request = AcknowledgeTicketRequest { name: ticket.clone(), level, why, ..Default::default() };
-            let AcknowledgeTicketResponse { etag, level } =
+        NoticesCommand::Replay { number: None, channel, .. } => replay_failed(context, channel).await,
+        NoticesCommand::Ack { ticket, key, why, level } => {
+            let name = ticket.as_deref().map(name::ticket).unwrap_or_default();
+            let key = key.unwrap_or_default();
+            let request = AcknowledgeTicketRequest { name, key, level, why, ..Default::default() };
+            let AcknowledgeTicketResponse { etag, level, ticket } =
                 context.api.notices().acknowledge_ticket(request).await?.into_inner();
             output::print(&context.render(&Acknowledged { ticket, level, etag })?)
         }
     }
 }
 
-async fn list(context: &Context, ticket: Option<String>, state: Option<NoticeStateArg>) -> Result<(), Error> {
-    let ticket = ticket.as_deref().map(name::ticket).unwrap_or_default();
-    let state = i32::from(match state {
+/// Has everything sent again that was given up.
+async fn replay_failed(context: &Context, channel: Option<String>) -> Result<(), Error> {
+    let failed = State::Failed;
+    let request =
+        ListNoticesRequest { state: i32::from(failed), channel: channel.unwrap_or_default(), ..Default::default() };
+    let paged = fetch(context, &request).await?;
+    let mut rows = Vec::with_capacity(paged.rows.len());
+    for notice in paged.rows {
+        let request = ReplayNoticeRequest { name: notice.name, ..Default::default() };
+        let replayed = context.api.notices().replay_notice(request).await?.into_inner().notice;
+        rows.extend(replayed.map(|n| View::from(Notice { body: String::new(), ..n })));
+    }
+    let paged = paging::Paged { rows, more: paged.more };
+    output::print(&context.render(&List { name: "notices", columns: COLUMNS, paged, none: Word::NoNotices })?)
+}
+
+fn wire_state(state: Option<NoticeStateArg>) -> State {
+    match state {
         None => State::Unspecified,
         Some(NoticeStateArg::Pending) => State::Pending,
         Some(NoticeStateArg::Delivered) => State::Delivered,
         Some(NoticeStateArg::Failed) => State::Failed,
         Some(NoticeStateArg::Cancelled) => State::Cancelled,
-    });
+    }
+}
+
+async fn fetch(context: &Context, asked: &ListNoticesRequest) -> Result<paging::Paged<Notice>, Error> {
+    paging::follow(context.limit, async |page_size, page_token| {
+        let request = ListNoticesRequest { page_size, page_token, ..asked.clone() };
+        let answer = context.api.notices().list_notices(request).await?.into_inner();
+        Ok((answer.notices, answer.next_page_token))
+    })
+    .await
+}
+
+async fn list(context: &Context, asked: ListNoticesRequest) -> Result<(), Error> {
     watch::show(context, async || {
-        let paged = paging::follow(context.limit, async |page_size, page_token| {
-            let request = ListNoticesRequest { page_size, page_token, ticket: ticket.clone(), state };
-            let answer = context.api.notices().list_notices(request).await?.into_inner();
-            Ok((answer.notices.into_iter().map(View::from).collect(), answer.next_page_token))
-        })
-        .await?;
+        let found = fetch(context, &asked).await?;
+        let paged = paging::Paged { rows: found.rows.into_iter().map(View::from).collect(), more: found.more };
         context.render(&List { name: "notices", columns: COLUMNS, paged, none: Word::NoNotices })
     })
     .await

@@ -23,6 +23,9 @@ pub struct Notify {
     pub news_for: Span,
     /// How many days notices are kept after they were delivered, given up or cancelled.
     pub keep_days: u32,
+    /// A clock of which so many percent are used while nobody works on its ticket is likely to be missed, and is told (`at_risk`); so is one whose
+    /// turn would come too late in the queue that it stands in. 0: nothing is foretold.
+    pub foretell_percent: u32,
     /// How notices travel, by names of your choice.
     pub channels: BTreeMap<String, Channel>,
     /// Who gets them, by names of your choice.
@@ -39,6 +42,7 @@ impl Default for Notify {
             longest_retry: Span::from_secs(15 * 60),
             news_for: Span::from_secs(60 * 60),
             keep_days: 365,
+            foretell_percent: 75,
             channels: BTreeMap::new(),
             recipients: BTreeMap::new(),
             rules: Vec::new(),
@@ -251,10 +255,14 @@ pub struct Quiet {
     pub from: String,
     /// To this time of day, e.g. `07:30`; before `from`: of the next day.
     pub to: String,
-    /// Which priorities keep quiet. P1 and P2 do only if they are named here.
+    /// Which priorities keep quiet. P2 does only if it is named here, P1 never.
     #[serde(default = "unhurried")]
     #[schemars(with = "Vec<String>")]
     pub priorities: Vec<PriorityName>,
+    /// A calendar, as `outband-collector calendar list` shows it: the days on which it never opens are quiet as a whole. A name that is not
+    /// known there stands for the business hours of `[sla]`. Left out: there are no days off.
+    #[serde(default)]
+    pub calendar: Option<String>,
 }
 
 /// A priority by its name.
@@ -293,6 +301,8 @@ pub enum Cause {
     Reopened,
     /// A step of an escalation fell due.
     Escalation,
+    /// A clock is likely to be missed.
+    AtRisk,
     /// A clock ran out.
     Breach,
     /// Somebody has it now.
@@ -308,6 +318,21 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every one.
+    pub const ALL: [Cause; 11] = [
+        Self::Opened,
+        Self::Worse,
+        Self::Reopened,
+        Self::Escalation,
+        Self::AtRisk,
+        Self::Breach,
+        Self::Assigned,
+        Self::Update,
+        Self::Waiting,
+        Self::Resolved,
+        Self::Closed,
+    ];
+
     /// The word used in the outbox and in the config.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -315,6 +340,7 @@ impl Cause {
             Self::Worse => "worse",
             Self::Reopened => "reopened",
             Self::Escalation => "escalation",
+            Self::AtRisk => "at_risk",
             Self::Breach => "breach",
             Self::Assigned => "assigned",
             Self::Update => "update",
@@ -386,8 +412,8 @@ fn unhurried() -> Vec<PriorityName> {
     vec![PriorityName::P3, PriorityName::P4]
 }
 fn causes() -> Vec<Cause> {
-    use Cause::{Breach, Escalation, Opened, Reopened, Resolved, Worse};
-    vec![Opened, Worse, Reopened, Escalation, Breach, Resolved]
+    use Cause::{AtRisk, Breach, Escalation, Opened, Reopened, Resolved, Worse};
+    vec![Opened, Worse, Reopened, Escalation, AtRisk, Breach, Resolved]
 }
 
 impl Rule {
@@ -415,6 +441,9 @@ impl Notify {
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut add = |at: String, what: String| problems.push(Problem { at: format!("notify.{at}"), what });
+        if self.foretell_percent > 100 {
+            add("foretell_percent".to_owned(), "0 to 100".to_owned());
+        }
         if self.tries == 0 {
             add("tries".to_owned(), "0 would send nothing".to_owned());
         }

@@ -5,6 +5,7 @@
 //! the store says, and what was under way is sent again under the same key.
 
 mod backoff;
+pub mod foretell;
 mod plan;
 pub(crate) mod quiet;
 mod rate;
@@ -20,12 +21,13 @@ use crate::judgement::{self, Judgement};
 use crate::words::Lang;
 use outband_schemas::{Clock, ServerId, Timestamp};
 use outband_store::{Made, Notice, Outbox, Outcome, Store, StoreError};
+use outband_ticket::Calendars;
 use plan::{Judged, Subject};
 use rand::RngExt;
-use rate::Bucket;
+use rate::Limit;
 use send::{Message, Refusal};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -65,7 +67,7 @@ impl Terms {
         *self.notify.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(notify);
     }
 
-    fn now(&self) -> Arc<Notify> {
+    pub(crate) fn now(&self) -> Arc<Notify> {
         self.notify.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -81,7 +83,8 @@ pub async fn run<S: Store + Outbox, C: Clock + Send + Sync + 'static>(
         store,
         clock,
         terms,
-        buckets: HashMap::new(),
+        limits: HashMap::new(),
+        resting: Resting::default(),
         under_way: BTreeSet::new(),
         in_flight: HashMap::new(),
         tries: JoinSet::new(),
@@ -118,11 +121,28 @@ pub async fn run<S: Store + Outbox, C: Clock + Send + Sync + 'static>(
     }
 }
 
+/// Until when channels want to be left alone, for those that send and for those that are told so.
+#[derive(Debug, Clone, Default)]
+struct Resting(Arc<Mutex<HashMap<String, Instant>>>);
+
+impl Resting {
+    fn rests(&self, channel: &str) -> bool {
+        let until = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(channel).copied();
+        until.is_some_and(|until| until > Instant::now())
+    }
+
+    fn rest(&self, channel: &str, long: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(channel.to_owned(), Instant::now() + long);
+    }
+}
+
 struct Desk<S, C> {
     store: S,
     clock: Arc<C>,
     terms: Terms,
-    buckets: HashMap<String, (u32, Bucket)>,
+    limits: HashMap<String, Limit>,
+    /// Until when a channel wants to be left alone.
+    resting: Resting,
     under_way: BTreeSet<i64>,
     in_flight: HashMap<String, usize>,
     tries: JoinSet<(String, Vec<i64>)>,
@@ -133,6 +153,8 @@ struct Desk<S, C> {
 struct Due {
     notices: Vec<Notice>,
     to: Recipient,
+    /// What mails of one ticket have in common; of a digest, nothing.
+    thread: Option<String>,
 }
 
 impl<S: Store + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
@@ -144,43 +166,48 @@ impl<S: Store + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
                 store.begin_outbox(&instance(), now)?;
             }
             make(&store, &notify, &judgement, now)?;
-            store_due(&store, &notify, &busy, now)
+            store_due(&store, &notify, &judgement.calendar, &busy, now)
         });
         let due = match due.await? {
             Ok(due) => due,
             Err(error) => return Ok(Err(error)),
         };
         *begun = true;
-        for Due { notices, to } in due {
-            self.start(notices, to);
+        for due in due {
+            self.start(due);
         }
         Ok(Ok(()))
     }
 
     /// Sends in the background, where the channel has room.
-    fn start(&mut self, notices: Vec<Notice>, to: Recipient) {
+    fn start(&mut self, due: Due) {
         let notify = self.terms.now();
-        let Some(channel) = notify.channels.get(&to.channel).cloned() else { return };
+        let name = due.to.channel.clone();
+        let Some(channel) = notify.channels.get(&name).cloned() else { return };
         let (at, most) = (self.started.elapsed(), channel.per_minute());
-        let known = self.buckets.entry(to.channel.clone()).or_insert_with(|| (most, Bucket::new(most, at)));
-        if known.0 != most {
-            *known = (most, Bucket::new(most, at));
+        let limit = self.limits.entry(name.clone()).or_insert_with(|| Limit::new(most));
+        if limit.per_minute() != usize::try_from(most).unwrap_or(usize::MAX) {
+            *limit = Limit::new(most);
         }
-        let Some(message) = message(&notices, &to, self.clock.now()) else { return };
-        let in_flight = self.in_flight.entry(to.channel.clone()).or_default();
-        let ids: Vec<i64> = notices.iter().map(|n| n.id).collect();
-        if *in_flight >= AT_ONCE || !known.1.take(at) {
+        let Some(message) = message(&due, self.clock.now()) else { return };
+        let in_flight = self.in_flight.entry(name.clone()).or_default();
+        let ids: Vec<i64> = due.notices.iter().map(|n| n.id).collect();
+        if self.resting.rests(&name) || *in_flight >= AT_ONCE || !limit.take(at) {
             return;
         }
+        let attempts = due.notices.iter().map(|n| n.attempts).max().unwrap_or(0);
         *in_flight += 1;
-        let attempts = notices.iter().map(|n| n.attempts).max().unwrap_or(0);
         self.under_way.extend(&ids);
-        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let (store, clock, resting) = (self.store.clone(), self.clock.clone(), self.resting.clone());
         self.tries.spawn(async move {
             let sent = send::send(&channel, &message).await;
             let now = clock.now();
-            let outcome = outcome(sent, attempts, &notify, now, rand::rng().random());
-            tell(&outcome, &message, &to.channel);
+            if let Err(Refusal { rest: true, after: Some(after), .. }) = &sent {
+                resting.rest(&name, *after);
+            }
+            let tried = Tried { attempts, notices: ids.len() };
+            let outcome = outcome(sent, tried, &notify, now, rand::rng().random());
+            tell(&outcome, &message, &name);
             let settled = {
                 let ids = ids.clone();
                 tokio::task::spawn_blocking(move || store.settle_notices(&ids, outcome, now)).await
@@ -190,14 +217,19 @@ impl<S: Store + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
                 Ok(Err(error)) => tracing::warn!(%error, "a delivery cannot be noted: it is made again"),
                 Err(error) => tracing::error!(%error, "noting a delivery failed"),
             }
-            (to.channel, ids)
+            (name, ids)
         });
     }
 
     async fn expire(&self) -> Result<(), JoinError> {
         let (store, keep) = (self.store.clone(), self.terms.now().keep_days);
         let before = self.clock.now().minus(Duration::from_secs(u64::from(keep) * 24 * 60 * 60));
-        let dropped = tokio::task::spawn_blocking(move || store.expire_notices(before)).await?;
+        // Portion by portion, so that nobody else waits long for the store.
+        let dropped = tokio::task::spawn_blocking(move || {
+            while store.expire_notices(before)? > 0 {}
+            Ok::<(), StoreError>(())
+        })
+        .await?;
         if let Err(error) = dropped {
             tracing::warn!(%error, "old notices cannot be dropped; it is tried again");
         }
@@ -222,7 +254,8 @@ fn make<S: Store + Outbox>(
         let mut made = Made { through: news.through, ..Made::default() };
         for (record, mark) in &news.tickets {
             let subject = subject(store, judgement, &record.ticket.server, now)?;
-            made.notices.extend(plan::drafts(notify, record, *mark, news.since, &subject, now));
+            let by = plan::By { notify, policies: &judgement.policy };
+            made.notices.extend(plan::drafts(by, record, *mark, news.since, &subject, now));
             made.marks.push((record.ticket.number, record.ticket.transitions));
         }
         let new = store.make_notices(made, now)?;
@@ -241,7 +274,7 @@ fn subject<S: Store>(
     now: Timestamp,
 ) -> Result<Subject, StoreError> {
     let Some(server) = store.server(id)? else {
-        return Ok(Subject { server_name: id.to_string(), customer: None });
+        return Ok(Subject { server_name: id.to_string(), ..Subject::default() });
     };
     let named = server.identity.hostname.clone().filter(|name| !name.trim().is_empty());
     let target = || server.targets.first().map(|t| t.target.to_string());
@@ -249,13 +282,15 @@ fn subject<S: Store>(
     let stands = terms.topology.place(&server).and_then(|place| place.customer.clone());
     let contract = terms.service.covering(&server, stands.as_deref(), now);
     let customer = contract.map(|c| c.customer.clone()).or(stands);
-    Ok(Subject { server_name, customer })
+    let contacts = contract.map(|c| c.contacts.clone()).unwrap_or_default();
+    Ok(Subject { server_name, customer, contacts })
 }
 
 /// What is to be sent now. What has to wait, or is wanted no more, is noted as such.
 fn store_due<S: Store + Outbox>(
     store: &S,
     notify: &Notify,
+    calendars: &Calendars,
     busy: &BTreeSet<i64>,
     now: Timestamp,
 ) -> Result<Vec<Due>, StoreError> {
@@ -270,7 +305,7 @@ fn store_due<S: Store + Outbox>(
     let mut due = Vec::new();
     for mut notices in groups.into_values() {
         notices.sort_by_key(|n| n.id);
-        if let Some(ready) = ready(store, notify, notices, now)? {
+        if let Some(ready) = ready(store, notify, calendars, notices, now)? {
             due.push(ready);
         }
     }
@@ -280,6 +315,7 @@ fn store_due<S: Store + Outbox>(
 fn ready<S: Store + Outbox>(
     store: &S,
     notify: &Notify,
+    calendars: &Calendars,
     notices: Vec<Notice>,
     now: Timestamp,
 ) -> Result<Option<Due>, StoreError> {
@@ -291,9 +327,14 @@ fn ready<S: Store + Outbox>(
         None => return settle_all(store, &notices, gone("such recipient"), now),
     };
     let mut wanted = Vec::new();
+    let mut thread = None;
     for notice in notices {
         let judged = match store.ticket(notice.draft.ticket)? {
-            Some(record) => plan::judge(&notice, &record, &to, now),
+            Some(record) => {
+                let ticket = &record.ticket;
+                thread = Some(format!("ticket-{}.{}", ticket.number, ticket.created_at.as_millis()));
+                plan::judge(&notice, &record, &to, calendars, now)
+            }
             None => Judged::Drop("the ticket is gone".to_owned()),
         };
         match judged {
@@ -302,7 +343,8 @@ fn ready<S: Store + Outbox>(
             Judged::Drop(why) => store.settle_notices(&[notice.id], Outcome::Cancelled { why }, now)?,
         }
     }
-    Ok((!wanted.is_empty()).then_some(Due { notices: wanted, to }))
+    let thread = thread.filter(|_| wanted.len() == 1);
+    Ok((!wanted.is_empty()).then_some(Due { notices: wanted, to, thread }))
 }
 
 fn settle_all<S: Outbox>(
@@ -317,15 +359,22 @@ fn settle_all<S: Outbox>(
 }
 
 /// One message for one notice, or for a digest of several.
-fn message(notices: &[Notice], to: &Recipient, now: Timestamp) -> Option<Message> {
+fn message(due: &Due, now: Timestamp) -> Option<Message> {
+    let Due { notices, to, thread } = due;
     let first = notices.first()?;
     let draft = &first.draft;
     let (subject, body) = if notices.len() == 1 {
         (draft.subject.clone(), draft.body.clone())
     } else {
-        let texts: Vec<(&str, &str)> =
-            notices.iter().map(|n| (n.draft.subject.as_str(), n.draft.body.as_str())).collect();
-        let text = text::digest(&texts, Lang::from_tag(&draft.lang).unwrap_or_default());
+        let drafts = notices.iter().map(|n| &n.draft);
+        let part = drafts.map(|d| text::Part {
+            ticket: d.ticket.0,
+            priority: d.priority.as_str(),
+            subject: &d.subject,
+            body: &d.body,
+        });
+        let parts: Vec<text::Part<'_>> = part.collect();
+        let text = text::digest(&parts, Lang::from_tag(&draft.lang).unwrap_or_default());
         (text.subject, text.body)
     };
     Some(Message {
@@ -338,22 +387,33 @@ fn message(notices: &[Notice], to: &Recipient, now: Timestamp) -> Option<Message
         cause: draft.cause.clone(),
         priority: notices.iter().map(|n| n.draft.priority.number()).min().unwrap_or(4),
         lang: draft.lang.clone(),
+        thread: thread.clone(),
         made_at: first.made_at,
         now,
     })
 }
 
-fn outcome(sent: Result<(), Refusal>, attempts: u32, notify: &Notify, now: Timestamp, draw: f64) -> Outcome {
-    let failed = attempts.saturating_add(1);
-    match sent {
-        Ok(()) => Outcome::Delivered,
-        Err(refusal) if refusal.for_good || failed >= notify.tries => Outcome::Failed { error: refusal.why },
-        Err(refusal) => {
-            let most = backoff::most(notify.first_retry.duration(), notify.longest_retry.duration(), failed);
-            let wait = backoff::wait(most, draw, refusal.after);
-            Outcome::Retry { at: now.plus(wait), error: refusal.why }
-        }
+/// A try: how often these notices were tried before, and how many they are.
+#[derive(Debug, Clone, Copy)]
+struct Tried {
+    attempts: u32,
+    notices: usize,
+}
+
+fn outcome(sent: Result<(), Refusal>, tried: Tried, notify: &Notify, now: Timestamp, draw: f64) -> Outcome {
+    let failed = tried.attempts.saturating_add(1);
+    let Err(refusal) = sent else { return Outcome::Delivered };
+    if let (true, Some(after)) = (refusal.rest, refusal.after) {
+        return Outcome::Later { at: now.plus(after), error: refusal.why };
     }
+    if refusal.for_good || failed >= notify.tries {
+        // What a channel does not take as one it may take one by one.
+        let together = tried.notices > 1;
+        return if together { Outcome::Apart { error: refusal.why } } else { Outcome::Failed { error: refusal.why } };
+    }
+    let most = backoff::most(notify.first_retry.duration(), notify.longest_retry.duration(), failed);
+    let wait = backoff::wait(most, draw, refusal.after);
+    Outcome::Retry { at: now.plus(wait), error: refusal.why }
 }
 
 /// Names and keys only: texts and addresses are nobody's business in a log.

@@ -1,11 +1,18 @@
 //! What notices an entry of a ticket's log makes, and whether one whose time has come is still wanted. Pure.
 
+mod ask;
+
+pub(super) use ask::Asked;
+
 use super::text;
 use crate::config::notify::{Cause, Notify, PriorityName, Recipient, Rule};
 use crate::react::WHO;
+use crate::service::Contact;
 use outband_schemas::Timestamp;
 use outband_store::{Notice, NoticeDraft, TicketRecord};
-use outband_ticket::{Action, Ticket, Transition, Visibility};
+use outband_ticket::escalation::Step;
+use outband_ticket::{Action, Calendars, Policies, Ticket, Transition, Visibility};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a ticket that is suppressed until nobody knows when is left alone before it is looked at again.
@@ -18,17 +25,29 @@ pub(super) struct Subject {
     pub(super) server_name: String,
     /// The customer, where one is known.
     pub(super) customer: Option<String>,
+    /// Whom the contract names, by role.
+    pub(super) contacts: BTreeMap<String, Vec<Contact>>,
+}
+
+/// Who is told what, and what is promised.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By<'a> {
+    /// The config.
+    pub(super) notify: &'a Notify,
+    /// What is promised, with the steps of escalations.
+    pub(super) policies: &'a Policies,
 }
 
 /// The notices of the entries after `mark`. Entries from before `since`, and those that are too old to be news, make none.
 pub(super) fn drafts(
-    notify: &Notify,
+    by: By<'_>,
     record: &TicketRecord,
     mark: u32,
     since: Timestamp,
     subject: &Subject,
     now: Timestamp,
 ) -> Vec<NoticeDraft> {
+    let notify = by.notify;
     let mut drafts: Vec<NoticeDraft> = Vec::new();
     let oldest = since.max(now.minus(notify.news_for.duration()));
     for (i, entry) in record.log.iter().enumerate().filter(|(_, e)| e.seq > mark && e.at >= oldest) {
@@ -38,18 +57,27 @@ pub(super) fn drafts(
             // The ticket of the larger incident tells it.
             continue;
         }
+        let step = ask::step(by.policies, &record.log, i);
+        let asked = step.map_or_else(Vec::new, |step| ask::asked(step, &subject.contacts, notify));
+        let news = News { record, entry, cause, subject, asked: &asked, now };
         for rule in notify.rules.iter().filter(|rule| fits(rule, &record.ticket, subject, cause)) {
             let fallbacks = rule.fallbacks.iter().filter(|_| cause.calls_for_somebody());
             let later = fallbacks.map(|f| (f.after.duration(), &f.to));
             for (step, (after, names)) in (0..).zip([(Duration::ZERO, &rule.to)].into_iter().chain(later)) {
                 for name in names {
-                    let Some(to) = notify.recipients.get(name) else { continue };
-                    let draft = draft(record, entry, cause, (step, after), (name, to), &subject.server_name);
-                    // Two rules may name one person: the earlier time counts.
-                    match drafts.iter_mut().find(|d| d.seq == draft.seq && d.step == step && d.recipient == *name) {
-                        Some(known) => known.not_before = known.not_before.min(draft.not_before),
-                        None => drafts.push(draft),
+                    if let Some(to) = notify.recipients.get(name) {
+                        add(&mut drafts, news.draft((step, after), (name, to)));
                     }
+                }
+            }
+        }
+        // Whoever is asked is asked for an answer: step 0 is what is told in any case.
+        for (turn, one) in (0..).zip(&asked) {
+            for (name, to) in &one.recipients {
+                let after = step.map_or(Duration::ZERO, |step| step.each.saturating_mul(turn));
+                let told = |d: &NoticeDraft| d.seq == entry.seq && d.recipient == *name && d.not_before <= entry.at;
+                if !(after.is_zero() && drafts.iter().any(told)) {
+                    add(&mut drafts, news.draft((turn + 1, after), (name, to)));
                 }
             }
         }
@@ -57,31 +85,54 @@ pub(super) fn drafts(
     drafts
 }
 
-fn draft(
-    record: &TicketRecord,
-    entry: &Transition,
+/// Two rules may name one person: the earlier time counts.
+fn add(drafts: &mut Vec<NoticeDraft>, draft: NoticeDraft) {
+    let same = |d: &&mut NoticeDraft| (d.seq, d.step, &d.recipient) == (draft.seq, draft.step, &draft.recipient);
+    match drafts.iter_mut().find(same) {
+        Some(known) => known.not_before = known.not_before.min(draft.not_before),
+        None => drafts.push(draft),
+    }
+}
+
+/// An entry of a log that people are told of.
+struct News<'a> {
+    record: &'a TicketRecord,
+    entry: &'a Transition,
     cause: Cause,
-    (step, after): (u32, Duration),
-    (name, to): (&String, &Recipient),
-    server_name: &str,
-) -> NoticeDraft {
-    let ticket = &record.ticket;
-    let text = text::text(&text::Facts { ticket, entry, cause, step, server_name }, to);
-    // What is urgent waits for no digest.
-    let digest = to.digest.filter(|_| step == 0 && !disturbs(to, ticket));
-    NoticeDraft {
-        ticket: ticket.number,
-        seq: entry.seq,
-        step,
-        cause: cause.as_str().to_owned(),
-        channel: to.channel.clone(),
-        recipient: name.clone(),
-        lang: to.language.tag().to_owned(),
-        priority: ticket.priority,
-        subject: text.subject,
-        body: text.body,
-        not_before: digest.map_or(entry.at.plus(after), |every| next_multiple(entry.at, every.duration())),
-        digest: digest.is_some(),
+    subject: &'a Subject,
+    asked: &'a [Asked],
+    now: Timestamp,
+}
+
+impl News<'_> {
+    fn draft(&self, (step, after): (u32, Duration), (name, to): (&String, &Recipient)) -> NoticeDraft {
+        let (ticket, entry) = (&self.record.ticket, self.entry);
+        let facts = text::Facts {
+            ticket,
+            entry,
+            cause: self.cause,
+            step,
+            server_name: &self.subject.server_name,
+            asked: (!self.asked.is_empty()).then_some((self.asked, self.now)),
+        };
+        let text = text::text(&facts, to);
+        // What is urgent waits for no digest.
+        let digest = to.digest.filter(|_| step == 0 && !disturbs(to, ticket));
+        NoticeDraft {
+            ticket: ticket.number,
+            seq: entry.seq,
+            step,
+            cause: self.cause.as_str().to_owned(),
+            channel: to.channel.clone(),
+            recipient: name.clone(),
+            lang: to.language.tag().to_owned(),
+            priority: ticket.priority,
+            subject: text.subject,
+            body: text.body,
+            not_before: digest
+                .map_or(entry.at.plus(after), |every| super::quiet::digest_at(entry.at, every.duration(), &to.zone)),
+            digest: digest.is_some(),
+        }
     }
 }
 
@@ -89,15 +140,9 @@ fn draft(
 fn disturbs(to: &Recipient, ticket: &Ticket) -> bool {
     let name = PriorityName::from(ticket.priority);
     match &to.quiet {
-        Some(quiet) => !quiet.priorities.contains(&name),
+        Some(quiet) => name == PriorityName::P1 || !quiet.priorities.contains(&name),
         None => name <= PriorityName::P2,
     }
-}
-
-/// The next moment that is a multiple of `every` since 1970: everybody's digests are then due together.
-fn next_multiple(at: Timestamp, every: Duration) -> Timestamp {
-    let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
-    Timestamp::from_millis(at.as_millis().saturating_add(every - at.as_millis().rem_euclid(every)))
 }
 
 fn fits(rule: &Rule, ticket: &Ticket, subject: &Subject, cause: Cause) -> bool {
@@ -123,6 +168,7 @@ fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
         }
         Action::Escalate => Cause::Worse,
         Action::Reopen => Cause::Reopened,
+        Action::Step { level: Step::FORETOLD, .. } => Cause::AtRisk,
         Action::Step { .. } => Cause::Escalation,
         Action::Breach { .. } => Cause::Breach,
         Action::Assign { .. } => Cause::Assigned,
@@ -166,7 +212,13 @@ pub(super) enum Judged {
 }
 
 /// Whether a notice is still wanted, as its ticket and its recipient stand now.
-pub(super) fn judge(notice: &Notice, record: &TicketRecord, to: &Recipient, now: Timestamp) -> Judged {
+pub(super) fn judge(
+    notice: &Notice,
+    record: &TicketRecord,
+    to: &Recipient,
+    calendars: &Calendars,
+    now: Timestamp,
+) -> Judged {
     let (draft, ticket) = (&notice.draft, &record.ticket);
     if draft.step > 0
         && let Some(who) = acknowledged_by(record, draft.seq)
@@ -186,7 +238,8 @@ pub(super) fn judge(notice: &Notice, record: &TicketRecord, to: &Recipient, now:
         let until = held.until.map_or(now.plus(LOOK_AGAIN), |until| until.min(now.plus(LOOK_AGAIN)));
         return Judged::Wait(until, format!("held by {}", held.by));
     }
-    match super::quiet::until(to, draft.priority, now) {
+    // A ticket that has become urgent since is not kept quiet.
+    match super::quiet::until(to, draft.priority.min(ticket.priority), calendars, now) {
         Some(until) => Judged::Wait(until, "quiet hours".to_owned()),
         None => Judged::Send,
     }

@@ -1,31 +1,37 @@
 //! So many a minute and no more. Pure: the time is an argument.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A bucket that holds what a channel may still send: a sixth of a minute's at most, so that a burst is not the whole minute's.
+/// A minute as the other side may measure it: what was sent at the end of ours may arrive at the beginning of its own.
+const MINUTE: Duration = Duration::from_secs(62);
+
+/// What a channel sent within the last minute.
 #[derive(Debug)]
-pub(super) struct Bucket {
-    per_second: f64,
-    size: f64,
-    level: f64,
-    at: Duration,
+pub(super) struct Limit {
+    per_minute: usize,
+    sent: VecDeque<Duration>,
 }
 
-impl Bucket {
-    /// A full bucket. Times are since any fixed moment.
-    pub(super) fn new(per_minute: u32, at: Duration) -> Self {
-        let size = (f64::from(per_minute) / 6.0).max(1.0);
-        Self { per_second: f64::from(per_minute) / 60.0, size, level: size, at }
+impl Limit {
+    /// Nothing was sent yet.
+    pub(super) fn new(per_minute: u32) -> Self {
+        Self { per_minute: usize::try_from(per_minute).unwrap_or(usize::MAX), sent: VecDeque::new() }
     }
 
-    /// Takes one, or says that there is none yet.
+    /// How many a minute.
+    pub(super) fn per_minute(&self) -> usize {
+        self.per_minute
+    }
+
+    /// Takes one, or says that the minute is full. Times are since any fixed moment and never go back.
     pub(super) fn take(&mut self, at: Duration) -> bool {
-        let passed = at.saturating_sub(self.at).as_secs_f64();
-        self.at = self.at.max(at);
-        self.level = (self.level + passed * self.per_second).min(self.size);
-        let there = self.level >= 1.0;
+        while self.sent.front().is_some_and(|sent| at.saturating_sub(*sent) >= MINUTE) {
+            self.sent.pop_front();
+        }
+        let there = self.sent.len() < self.per_minute;
         if there {
-            self.level -= 1.0;
+            self.sent.push_back(at);
         }
         there
     }
@@ -38,30 +44,29 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_minute_sees_more_than_a_seventh_more_than_it_may(
-            per_minute in 1u32..200, gaps in prop::collection::vec(0u64..3000, 1..600),
+        fn no_minute_of_the_other_side_sees_more_than_it_may(
+            per_minute in 1u32..100, waits in prop::collection::vec((0u64..3000, 0u64..1500), 1..600),
         ) {
-            let mut at = Duration::ZERO;
-            let mut bucket = Bucket::new(per_minute, at);
-            let mut taken = Vec::new();
-            for gap in gaps {
+            let mut limit = Limit::new(per_minute);
+            let (mut at, mut arrivals) = (Duration::ZERO, Vec::new());
+            for (gap, on_the_way) in waits {
                 at += Duration::from_millis(gap);
-                if bucket.take(at) {
-                    taken.push(at);
+                if limit.take(at) {
+                    arrivals.push(at + Duration::from_millis(on_the_way));
                 }
             }
-            let most = f64::from(per_minute) + (f64::from(per_minute) / 6.0).max(1.0);
-            for from in &taken {
-                let minute = taken.iter().filter(|t| *t >= from && **t < *from + Duration::from_secs(60)).count();
-                prop_assert!(minute as f64 <= most + 1.0, "{minute} of {per_minute}");
+            for from in &arrivals {
+                let minute = arrivals.iter().filter(|t| *t >= from && **t < *from + Duration::from_secs(60)).count();
+                prop_assert!(minute <= per_minute as usize, "{minute} of {per_minute}");
             }
         }
     }
 
     #[test]
-    fn an_empty_bucket_fills_again() {
-        let mut bucket = Bucket::new(6, Duration::ZERO);
-        assert!(bucket.take(Duration::ZERO) && !bucket.take(Duration::from_secs(9)));
-        assert!(bucket.take(Duration::from_secs(10)));
+    fn a_full_minute_is_over_after_a_minute() {
+        let mut limit = Limit::new(2);
+        let at = Duration::from_secs;
+        assert!(limit.take(at(0)) && limit.take(at(1)) && !limit.take(at(61)));
+        assert!(limit.take(at(62)) && !limit.take(at(62)) && limit.take(at(63)));
     }
 }

@@ -8,6 +8,7 @@ fn all() -> Vec<(String, Lang, &'static str)> {
         for audience in Audience::ALL {
             for of in Fault::ALL {
                 texts.push((format!("fault {of} {audience:?}"), lang, fault(of, audience, lang)));
+                texts.push((format!("brief {of} {audience:?}"), lang, brief(of, audience, lang)));
                 texts.push((format!("advice {of} {audience:?}"), lang, advice(of, audience, lang)));
             }
             for of in rules::all(&RuleConfig::default()) {
@@ -54,10 +55,18 @@ fn customers_are_not_spoken_to_in_the_language_of_the_workshop() {
     let workshop = ["BMC", "SEL", "ECC", "PCIe", "SMART", "PDU", "DIMM", "PSU"];
     for of in Fault::ALL {
         for lang in Lang::ALL {
-            for text in [fault(of, Audience::Customer, lang), advice(of, Audience::Customer, lang)] {
+            let of_customers = [fault, brief, advice].map(|words| words(of, Audience::Customer, lang));
+            for text in of_customers {
                 assert!(workshop.iter().all(|w| !text.contains(w)), "{of}: {text}");
             }
         }
+    }
+}
+
+#[test]
+fn what_stands_in_a_first_line_is_brief() {
+    for (of, lang, text) in all().into_iter().filter(|(of, ..)| of.starts_with("brief")) {
+        assert!(text.chars().count() <= 24, "{of} {lang:?}: {text}");
     }
 }
 

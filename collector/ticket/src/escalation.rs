@@ -1,5 +1,5 @@
-//! Escalation, as arithmetic: which step of a clock falls due when, whom it asks and in which order, and whether a clock is about to
-//! be missed. Who sends is elsewhere; what was sent stands in the ticket's log.
+//! Escalation, as arithmetic: which step of a clock falls due when, whom it asks and in which order. Who sends is elsewhere; what was
+//! sent stands in the ticket's log.
 
 use crate::calendar::{Calendar, Span};
 use outband_schemas::Timestamp;
@@ -48,6 +48,9 @@ impl When {
 }
 
 impl Step {
+    /// The level that stands in a log where a clock was foretold to be missed: no step of a policy has it.
+    pub const FORETOLD: u32 = 0;
+
     /// Who is to be asked by `now`, in their order, for a step that fell due at `at` and was acknowledged at `acknowledged`.
     pub fn asked(&self, at: Timestamp, acknowledged: Option<Timestamp>, now: Timestamp) -> &[String] {
         let until = acknowledged.map_or(now, |ack| ack.min(now));
@@ -70,41 +73,6 @@ impl Step {
         let tries = u32::try_from(asked).ok()?;
         Some(at.plus(self.each.checked_mul(tries)?))
     }
-}
-
-/// The work that lies before a ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Queue {
-    /// Tickets that are to be done before it.
-    pub ahead: u32,
-    /// People who work on them.
-    pub people: u32,
-    /// What one ticket takes of one of them.
-    pub each: Duration,
-}
-
-/// Whether a clock is about to be missed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forecast {
-    /// The share of the time allowed that is used, in percent.
-    pub used_percent: u32,
-    /// When it is done at the pace of the queue, in open time from now; `None` where nobody works.
-    pub done_in: Option<Duration>,
-    /// Whether it is likely to be missed.
-    pub at_risk: bool,
-}
-
-/// Foretells a breach: from the queue, and where a share of at least `alarm_percent` is used already.
-pub fn forecast(elapsed: Duration, remaining: Duration, queue: Queue, alarm_percent: u32) -> Forecast {
-    let allowed = elapsed.saturating_add(remaining).as_millis();
-    let used_percent = match allowed {
-        0 => 100,
-        allowed => u32::try_from(elapsed.as_millis() * 100 / allowed).unwrap_or(u32::MAX),
-    };
-    // Its turn comes when everybody is through with what lies before.
-    let done_in = (queue.people > 0).then(|| queue.each.saturating_mul(queue.ahead / queue.people.max(1) + 1));
-    let at_risk = remaining.is_zero() || used_percent >= alarm_percent || done_in.is_none_or(|done| done > remaining);
-    Forecast { used_percent, done_in, at_risk }
 }
 
 #[cfg(test)]
@@ -154,24 +122,7 @@ mod tests {
         assert_eq!(step.next_asked(due, due.plus(minutes(10))), None);
     }
 
-    #[test]
-    fn a_long_queue_foretells_a_breach_before_the_time_is_used() {
-        let queue = |ahead, people| Queue { ahead, people, each: minutes(30) };
-        let told = |queue| forecast(minutes(60), minutes(180), queue, 75);
-        assert_eq!(told(queue(3, 2)), Forecast { used_percent: 25, done_in: Some(minutes(60)), at_risk: false });
-        assert!(told(queue(12, 2)).at_risk);
-        assert!(told(queue(0, 0)).at_risk);
-        assert!(forecast(minutes(180), minutes(60), queue(0, 1), 75).at_risk);
-    }
-
     proptest! {
-        #[test]
-        fn more_time_used_never_makes_a_breach_less_likely(used in 0_u64..500, allowed in 1_u64..500, ahead in 0_u32..50) {
-            let queue = Queue { ahead, people: 2, each: minutes(10) };
-            let risk = |used: u64| forecast(minutes(used), minutes(allowed.saturating_sub(used)), queue, 80).at_risk;
-            prop_assert!(!risk(used) || risk(used + 1));
-        }
-
         #[test]
         fn later_steps_are_never_due_earlier(a in 0_u16..300, b in 0_u16..300, allowed in 1_u64..5000) {
             let hours = Calendar::try_from(&CalendarSpec::default()).unwrap();

@@ -3,9 +3,10 @@
 //!
 //! Read in this order: [`ticket`] (what is kept), [`action`] and [`log`] (how it
 //! came about), [`state`] (the one table of moves), [`priority`], [`calendar`]
-//! (business time), [`policy`] (what is promised), [`sla`] (the clocks), [`escalation`].
+//! (business time), [`policy`] (what is promised), [`sla`] (the clocks), [`escalation`], [`breach`].
 
 pub mod action;
+pub mod breach;
 pub mod calendar;
 pub mod escalation;
 pub mod log;

@@ -1,6 +1,9 @@
 use super::*;
 use outband_schemas::{ComponentClass, ComponentId, ServerId, SiteId};
-use outband_ticket::{Command, Opening, Priority, Rebase, Resolution, TicketNumber, apply};
+use outband_ticket::escalation::When;
+use outband_ticket::{
+    Calendar, Command, Opening, Priority, Rebase, Resolution, SlaPolicy, Target, TicketNumber, apply,
+};
 
 const CONFIG: &str = r#"
 [channels.mail]
@@ -17,6 +20,9 @@ language = "zh-CN"
 digest = "1h"
 [recipients.duty]
 channel = "group"
+[recipients.wang]
+channel = "mail"
+to = "wang@example.com"
 [recipients.boss]
 channel = "mail"
 to = "boss@example.com"
@@ -32,6 +38,24 @@ sites = ["dc2"]
 causes = ["resolved", "update"]
 to = ["customer"]
 "#;
+
+/// The default promises, with two steps on the repair of a P1.
+fn policies() -> Policies {
+    let mut usual = SlaPolicy::default();
+    let repair = usual.clocks.iter_mut().find(|c| c.name == Target::REPAIR).unwrap();
+    let step = |level, to: &[&str], each| Step {
+        level,
+        when: When::Percent(50),
+        to: to.iter().map(|name| (*name).to_owned()).collect(),
+        each: Duration::from_secs(each),
+    };
+    repair.steps = vec![step(1, &["engineer", "boss"], 300), step(2, &["nobody", "duty"], 60)];
+    usual.into()
+}
+
+fn calendars() -> Calendars {
+    Calendar::always().into()
+}
 
 fn config() -> Notify {
     let notify: Notify = toml::from_str(CONFIG).unwrap();
@@ -72,11 +96,32 @@ fn then(mut record: TicketRecord, who: &str, action: Action, when: i64) -> Ticke
 }
 
 fn web1() -> Subject {
-    Subject { server_name: "web1".to_owned(), customer: Some("acme".to_owned()) }
+    let contact = |name: &str, recipients: &[&str], verified: &str| -> Contact {
+        toml::from_str(&format!("name = '{name}'\nrecipients = {recipients:?}\nverified = '{verified}'")).unwrap()
+    };
+    // The first minute of 1 800 000 000 s is that of 2027-01-15.
+    let engineers =
+        vec![contact("Li Wei", &["li", "duty"], "2026-12-01"), contact("Wang Fang", &["wang"], "2026-01-01")];
+    Subject {
+        server_name: "web1".to_owned(),
+        customer: Some("acme".to_owned()),
+        contacts: BTreeMap::from([("engineer".to_owned(), engineers)]),
+    }
 }
 
 fn made(record: &TicketRecord, mark: u32, now: i64) -> Vec<NoticeDraft> {
-    drafts(&config(), record, mark, at(-100), &web1(), at(now))
+    told(&config(), record, mark, at(-100), &web1(), at(now))
+}
+
+fn told(
+    notify: &Notify,
+    record: &TicketRecord,
+    mark: u32,
+    since: Timestamp,
+    subject: &Subject,
+    now: Timestamp,
+) -> Vec<NoticeDraft> {
+    drafts(By { notify, policies: &policies() }, record, mark, since, subject, now)
 }
 
 fn notice(draft: NoticeDraft) -> Notice {
@@ -103,7 +148,7 @@ fn an_opened_ticket_is_told_at_once_on_both_channels_and_to_the_fallback_later()
     assert_eq!(names(&drafts), [(0, "li"), (0, "duty"), (1, "boss")]);
     assert_eq!((drafts[0].not_before, drafts[2].not_before), (at(0), at(600)));
     assert!(drafts.iter().all(|d| !d.digest), "P1 waits for no digest");
-    assert_eq!(drafts[0].subject, "【P1】工单 7 已创建：电源模块故障或即将故障（web1 · psu/1）");
+    assert_eq!(drafts[0].subject, "【P1】工单 7 已创建：电源模块故障（web1 · psu/1）");
     assert!(drafts[1].body.contains("input 230 V, output 0 W") && drafts[1].body.contains("outband notices ack 7"));
 }
 
@@ -118,7 +163,7 @@ fn what_was_told_is_not_told_again() {
 fn what_is_old_when_the_collector_comes_to_it_pages_nobody() {
     assert!(made(&opened(Priority::P1, "dc1"), 0, 2 * 60 * 60).is_empty());
     let since = at(1);
-    assert!(drafts(&config(), &opened(Priority::P1, "dc1"), 0, since, &web1(), at(2)).is_empty());
+    assert!(told(&config(), &opened(Priority::P1, "dc1"), 0, since, &web1(), at(2)).is_empty());
 }
 
 #[test]
@@ -161,13 +206,13 @@ fn a_fallback_is_dropped_once_somebody_acknowledges_and_not_by_the_collector_its
     let record = opened(Priority::P1, "dc1");
     let li = config().recipients["li"].clone();
     let fallback = notice(made(&record, 0, 1).remove(2));
-    assert_eq!(judge(&fallback, &record, &li, at(600)), Judged::Send);
+    assert_eq!(judge(&fallback, &record, &li, &calendars(), at(600)), Judged::Send);
     let own = then(record.clone(), WHO, Action::Acknowledge { level: 1 }, 5);
-    assert_eq!(judge(&fallback, &own, &li, at(600)), Judged::Send);
+    assert_eq!(judge(&fallback, &own, &li, &calendars(), at(600)), Judged::Send);
     let seen = then(record.clone(), "wang", Action::Acknowledge { level: 1 }, 5);
-    assert!(matches!(judge(&fallback, &seen, &li, at(600)), Judged::Drop(_)));
+    assert!(matches!(judge(&fallback, &seen, &li, &calendars(), at(600)), Judged::Drop(_)));
     let first = notice(made(&record, 0, 1).remove(0));
-    assert_eq!(judge(&first, &seen, &li, at(600)), Judged::Send, "what is to be told at once is told");
+    assert_eq!(judge(&first, &seen, &li, &calendars(), at(600)), Judged::Send, "what is to be told at once is told");
 }
 
 #[test]
@@ -176,13 +221,16 @@ fn a_suppressed_ticket_is_told_when_its_window_ends() {
     let record = then(opened(Priority::P1, "dc1"), WHO, Action::Suppress { by: "window 3".to_owned(), until }, 0);
     let li = config().recipients["li"].clone();
     let first = notice(made(&record, 0, 1).remove(0));
-    assert_eq!(judge(&first, &record, &li, at(1)), Judged::Wait(at(61), "held by window 3".to_owned()));
-    assert_eq!(judge(&first, &record, &li, at(61)), Judged::Wait(at(90), "held by window 3".to_owned()));
-    assert_eq!(judge(&first, &record, &li, at(90)), Judged::Send);
+    assert_eq!(judge(&first, &record, &li, &calendars(), at(1)), Judged::Wait(at(61), "held by window 3".to_owned()));
+    assert_eq!(judge(&first, &record, &li, &calendars(), at(61)), Judged::Wait(at(90), "held by window 3".to_owned()));
+    assert_eq!(judge(&first, &record, &li, &calendars(), at(90)), Judged::Send);
     let over = then(record.clone(), "wang", Action::Resolve { resolution: Resolution::Repaired }, 20);
-    assert!(matches!(judge(&first, &over, &li, at(21)), Judged::Drop(_)), "what is over before the window ends");
+    assert!(
+        matches!(judge(&first, &over, &li, &calendars(), at(21)), Judged::Drop(_)),
+        "what is over before the window ends"
+    );
     let released = then(record, WHO, Action::Release, 30);
-    assert_eq!(judge(&first, &released, &li, at(31)), Judged::Send);
+    assert_eq!(judge(&first, &released, &li, &calendars(), at(31)), Judged::Send);
 }
 
 #[test]
@@ -194,12 +242,12 @@ fn a_customer_is_told_of_his_own_servers_only_and_a_rule_that_tells_more_is_refu
     assert_eq!(notify.problems(), []);
     let resolved = Action::Resolve { resolution: Resolution::Repaired };
     let record = then(opened(Priority::P2, "dc1"), "wang", resolved, 5);
-    let told = |subject: &Subject| {
-        drafts(&notify, &record, 1, at(-100), subject, at(6)).iter().any(|d| d.recipient == "customer")
+    let hears = |subject: &Subject| {
+        told(&notify, &record, 1, at(-100), subject, at(6)).iter().any(|d| d.recipient == "customer")
     };
-    assert!(told(&web1()));
-    assert!(!told(&Subject { customer: Some("other".to_owned()), ..web1() }));
-    assert!(!told(&Subject { customer: None, ..web1() }));
+    assert!(hears(&web1()));
+    assert!(!hears(&Subject { customer: Some("other".to_owned()), ..web1() }));
+    assert!(!hears(&Subject { customer: None, ..web1() }));
 }
 
 #[test]
@@ -210,4 +258,71 @@ fn p1_on_one_channel_only_is_refused() {
     let spread = one.replace("[[rules]]\nsites", "[[rules]]\nto = ['duty']\n[[rules]]\nsites");
     let notify: Notify = toml::from_str(&spread).unwrap();
     assert_eq!(notify.problems(), [], "each rule has one channel of its own, but both fit every ticket");
+}
+
+fn step(level: u32) -> Action {
+    Action::Step { target: Target::REPAIR, cycle: 1, level }
+}
+
+#[test]
+fn a_step_asks_the_contacts_of_a_role_in_their_order_and_then_the_next_name() {
+    let record = then(opened(Priority::P1, "dc1"), WHO, step(1), 1800);
+    let drafts = made(&record, 1, 1801);
+    // Li is told on both of his channels at once; the rule tells both already, so that he is not asked there a second time.
+    assert_eq!(names(&drafts), [(0, "li"), (0, "duty"), (1, "boss"), (2, "wang"), (3, "boss")]);
+    let when = |i: usize| drafts[i].not_before.since(at(1800)).as_secs();
+    assert_eq!([when(3), when(4)], [300, 600]);
+    assert!(drafts.iter().all(|d| d.cause == "escalation"));
+}
+
+#[test]
+fn whoever_is_asked_learns_who_else_is_and_whose_address_may_be_out_of_date() {
+    let record = then(opened(Priority::P1, "dc1"), WHO, step(1), 1800);
+    let drafts = made(&record, 1, 1801);
+    let body = &drafts[3].body;
+    assert!(body.contains("Asked: Li Wei (engineer) → Wang Fang (engineer) → boss"), "{body}");
+    assert!(body.contains("Check contact: Wang Fang (engineer) was last verified 379 days ago"), "{body}");
+    assert!(!body.contains("Check contact: Li Wei"), "{body}");
+}
+
+#[test]
+fn a_name_that_nobody_knows_delays_nobody() {
+    let quiet: Notify = toml::from_str(&CONFIG.split("[[rules]]").next().unwrap().to_owned()).unwrap();
+    let record = then(opened(Priority::P1, "dc1"), WHO, step(2), 1800);
+    let drafts = told(&quiet, &record, 1, at(-100), &web1(), at(1801));
+    assert_eq!(names(&drafts), [(1, "duty")]);
+    assert_eq!(drafts[0].not_before, at(1800));
+}
+
+#[test]
+fn who_is_asked_is_asked_no_more_once_somebody_acknowledges_on_whichever_channel() {
+    let record = then(opened(Priority::P1, "dc1"), WHO, step(2), 1800);
+    let quiet: Notify = toml::from_str(&CONFIG.split("[[rules]]").next().unwrap().to_owned()).unwrap();
+    let asked = notice(told(&quiet, &record, 1, at(-100), &web1(), at(1801)).remove(0));
+    let duty = quiet.recipients["duty"].clone();
+    assert_eq!(judge(&asked, &record, &duty, &calendars(), at(1801)), Judged::Send);
+    let seen = then(record, "wang", Action::Acknowledge { level: 2 }, 1802);
+    assert!(matches!(judge(&asked, &seen, &duty, &calendars(), at(1803)), Judged::Drop(_)));
+}
+
+#[test]
+fn a_clock_that_is_likely_to_be_missed_is_told_once_and_asks_nobody() {
+    let record = then(opened(Priority::P2, "dc1"), WHO, step(Step::FORETOLD), 1800);
+    let drafts = made(&record, 1, 1801);
+    assert_eq!(names(&drafts), [(0, "li"), (0, "duty")]);
+    assert!(drafts.iter().all(|d| d.cause == "at_risk"));
+}
+
+#[test]
+fn what_has_become_urgent_since_is_not_kept_quiet() {
+    let mut config = config();
+    let li = config.recipients.get_mut("li").unwrap();
+    li.quiet = Some(toml::from_str("from = '00:00'\nto = '23:59'").unwrap());
+    let li = li.clone();
+    let calm = opened(Priority::P3, "dc1");
+    let told = notice(made(&calm, 0, 1).remove(0));
+    assert!(matches!(judge(&told, &calm, &li, &calendars(), at(1)), Judged::Wait(..)));
+    let raised = Action::Prioritise { priority: Priority::P1, rebase: Rebase::Change };
+    let urgent = then(calm, "wang", raised, 5);
+    assert_eq!(judge(&told, &urgent, &li, &calendars(), at(6)), Judged::Send);
 }

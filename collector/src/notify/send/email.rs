@@ -30,7 +30,7 @@ pub(super) async fn send(to: &Email, message: &Message) -> Result<(), Refusal> {
     answer.map(drop).map_err(|e| {
         // A password that the server does not take is for an operator to set right; the mail can wait for that.
         let login = e.status().is_some_and(|code| [530, 534, 535, 538].contains(&u16::from(code)));
-        Refusal { for_good: e.is_permanent() && !login, after: None, why: chain(&e) }
+        Refusal { for_good: e.is_permanent() && !login, after: None, rest: false, why: chain(&e) }
     })
 }
 
@@ -48,6 +48,11 @@ fn mail(to: &Email, message: &Message) -> Result<Mail, Refusal> {
         .message_id(Some(format!("<{}@{domain}>", message.key)))
         .raw_header(HeaderValue::new(key, message.key.clone()))
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()));
+    if let Some(thread) = &message.thread {
+        // A mail that nobody got is the first of the thread: all others refer to it.
+        let root = format!("<{thread}@{domain}>");
+        mail = mail.in_reply_to(root.clone()).references(root);
+    }
     if let Ok(seconds) = u64::try_from(message.made_at.as_secs()) {
         mail = mail.date(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     }

@@ -65,7 +65,8 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> Refusal {
         return Refusal::for_good(why);
     }
     let after = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| retry_after(v, SystemTime::now()));
-    Refusal { after, ..Refusal::later(why) }
+    let rest = status == StatusCode::TOO_MANY_REQUESTS && after.is_some();
+    Refusal { after, rest, ..Refusal::later(why) }
 }
 
 /// Seconds, or a date (RFC 9110, 10.2.3).

@@ -36,6 +36,8 @@ pub(super) struct Message {
     pub(super) priority: u8,
     /// The language (BCP 47).
     pub(super) lang: String,
+    /// What all messages of one ticket have in common, and others do not; of a digest: nothing.
+    pub(super) thread: Option<String>,
     /// When it was made (the collector's clock).
     pub(super) made_at: Timestamp,
     /// When it is sent (the collector's clock).
@@ -49,17 +51,19 @@ pub(super) struct Refusal {
     pub(super) for_good: bool,
     /// How long the other side wants to be left alone.
     pub(super) after: Option<Duration>,
+    /// Whether it wants that of everything that is for it, not of this message only.
+    pub(super) rest: bool,
     /// Why; holds no secret.
     pub(super) why: String,
 }
 
 impl Refusal {
     fn later(why: impl Into<String>) -> Self {
-        Self { for_good: false, after: None, why: why.into() }
+        Self { for_good: false, after: None, rest: false, why: why.into() }
     }
 
     fn for_good(why: impl Into<String>) -> Self {
-        Self { for_good: true, after: None, why: why.into() }
+        Self { for_good: true, after: None, rest: false, why: why.into() }
     }
 }
 
@@ -114,6 +118,7 @@ fn message() -> Message {
         cause: "opened".to_owned(),
         priority: 1,
         lang: "zh-CN".to_owned(),
+        thread: Some("ticket-7.1800000000000".to_owned()),
         made_at: Timestamp::from_secs(1_800_000_000),
         now: Timestamp::from_secs(1_800_000_005),
     }

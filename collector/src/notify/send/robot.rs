@@ -93,7 +93,7 @@ fn judge(answer: &str, field: &str) -> Result<(), Refusal> {
     match parsed.as_ref().and_then(|v| v.get(field)).and_then(Value::as_i64) {
         Some(0) => Ok(()),
         Some(code) if TOO_FAST.contains(&code) => {
-            Err(Refusal { after: Some(COOL_DOWN), ..Refusal::later(format!("{field} {code}: too fast")) })
+            Err(Refusal { after: Some(COOL_DOWN), rest: true, ..Refusal::later(format!("{field} {code}: too fast")) })
         }
         // A wrong token or sign: an operator can set it right, and the notice is not lost until then.
         Some(code) => Err(Refusal::later(format!("{field} {code}"))),

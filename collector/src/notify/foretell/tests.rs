@@ -1,0 +1,138 @@
+use super::*;
+use crate::config::Config;
+use outband_schemas::{ComponentClass, ComponentId, ServerId, SiteId};
+use outband_store::sqlite::Options;
+use outband_store::{Applied, Sequence, SqliteStore};
+use outband_ticket::{Opening, Resolution, Ticket};
+
+struct Site {
+    store: SqliteStore,
+    terms: Arc<Terms>,
+    watch: Watch,
+    _dir: tempfile::TempDir,
+}
+
+fn at(minutes: i64) -> Timestamp {
+    Timestamp::from_secs(1_800_000_000 + minutes * 60)
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&Options::new(dir.path())).unwrap();
+        let terms = Arc::new(Terms::try_from(&Config::default()).unwrap());
+        Self { store, terms, watch: Watch::default(), _dir: dir }
+    }
+
+    fn open(&self, slot: &str, minute: i64) -> TicketNumber {
+        let number = TicketNumber(self.store.reserve(Sequence::Ticket).unwrap());
+        let opening = Opening {
+            number,
+            priority: Priority::P2,
+            title: "Disk failed".to_owned(),
+            site: Some(SiteId::new("dc1").unwrap()),
+            server: ServerId::new("s1").unwrap(),
+            component: ComponentId::new(ComponentClass::Disk, slot).unwrap(),
+            fault: "disk_failure".to_owned(),
+            rule: "disk.says_so".to_owned(),
+            predicted: false,
+            reason: String::new(),
+            evidence: Vec::new(),
+            onset: at(minute),
+            part_serial: None,
+        };
+        let (ticket, entry) = Ticket::open(opening, WHO, at(minute));
+        let write = TicketWrite { ticket, expected_revision: None, transitions: vec![entry] };
+        self.store.apply(Applied { tickets: vec![write], ..Applied::default() }, at(minute)).unwrap();
+        number
+    }
+
+    fn does(&self, number: TicketNumber, who: &str, action: Action, minute: i64) {
+        let record = self.store.ticket(number).unwrap().unwrap();
+        let command = Command { who: who.to_owned(), why: String::new(), action };
+        let entry = apply(&record.ticket, command, at(minute)).unwrap();
+        let (ticket, expected_revision) = (record.ticket.after(&entry), Some(record.ticket.revision));
+        self.store.update_ticket(TicketWrite { ticket, expected_revision, transitions: vec![entry] }).unwrap();
+    }
+
+    /// A ticket that somebody began at once and that took so long.
+    fn done(&self, minute: i64, took: i64) {
+        let number = self.open("9", minute);
+        self.does(number, "li", Action::Start, minute);
+        self.does(number, "li", Action::Resolve { resolution: Resolution::Repaired }, minute + took);
+        self.does(number, "li", Action::Close, minute + took);
+    }
+
+    fn look(&mut self, minute: i64) -> usize {
+        self.watch.look(&self.store, &self.terms, 75, at(minute)).unwrap()
+    }
+
+    /// The clocks that a ticket's log says are likely to be missed, and why.
+    fn foretold(&self, number: TicketNumber) -> Vec<(String, String)> {
+        let log = self.store.ticket(number).unwrap().unwrap().log;
+        let told = log.iter().filter_map(|e| match &e.action {
+            Action::Step { target, level: 0, .. } => Some((target.to_string(), e.why.clone())),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+#[test]
+fn a_clock_of_a_ticket_that_nobody_touches_is_foretold_once() {
+    let mut site = Site::new();
+    let number = site.open("1", 0);
+    // P2: 15 minutes to respond, one hour to locate, four to repair.
+    assert_eq!((site.look(11), site.look(12), site.look(13), site.look(14)), (0, 1, 0, 0));
+    let told = site.foretold(number);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].0, "respond");
+    let outlook = Outlook::read(&told[0].1).unwrap();
+    assert_eq!((outlook.used_percent, outlook.queue, outlook.due), (80, None, at(15)));
+    // Whoever looks anew, after a restart, knows it from the log.
+    site.watch = Watch::default();
+    assert_eq!(site.look(14), 0);
+}
+
+#[test]
+fn a_queue_that_takes_too_long_is_foretold_long_before_the_time_is_used() {
+    let mut site = Site::new();
+    for n in 0..6 {
+        site.done(-10_000 + n * 200, 60);
+    }
+    let numbers: Vec<TicketNumber> = (0..6).map(|n| site.open(&n.to_string(), 0)).collect();
+    for number in &numbers {
+        site.does(*number, "li", Action::Assign { to: "wang".to_owned() }, 1);
+    }
+    site.look(2);
+    // Each takes an hour of one man, four hours are left: the fifth and the sixth are too late, and the first is located in an hour at most.
+    let repairs = |site: &Site, n: usize| site.foretold(numbers[n]).iter().any(|(clock, _)| clock == "repair");
+    let late: Vec<usize> = (0..6).filter(|n| repairs(&site, *n)).collect();
+    assert_eq!(late, [4, 5].into_iter().filter(|n| *n >= 4).collect::<Vec<_>>(), "{:?}", site.foretold(numbers[3]));
+    let (_, why) = site.foretold(numbers[5]).into_iter().find(|(clock, _)| clock == "repair").unwrap();
+    let queue = Outlook::read(&why).unwrap().queue.unwrap();
+    assert_eq!((queue.ahead, queue.people, queue.each.as_secs(), queue.samples), (5, 1, 3600, 6));
+}
+
+#[test]
+fn a_ticket_under_way_that_takes_as_long_as_others_did_is_not_foretold() {
+    let mut site = Site::new();
+    for n in 0..6 {
+        site.done(-10_000 + n * 200, 60);
+    }
+    let number = site.open("1", 0);
+    site.does(number, "li", Action::Start, 5);
+    site.does(number, "li", Action::Locate { root_cause: "disk".to_owned() }, 10);
+    assert_eq!(site.look(50), 0);
+}
+
+#[test]
+fn nobody_is_told_of_a_ticket_that_is_suppressed_or_waits() {
+    let mut site = Site::new();
+    let held = site.open("1", 0);
+    site.does(held, WHO, Action::Suppress { by: "window 3".to_owned(), until: None }, 1);
+    let waits = site.open("2", 0);
+    site.does(waits, "li", Action::Start, 1);
+    site.does(waits, "li", Action::WaitForCustomer, 2);
+    assert_eq!(site.look(55), 0);
+}

@@ -1,0 +1,40 @@
+//! Whom contracts name, in the words of the wire.
+
+use crate::config::notify::Notify;
+use crate::service::Service;
+use outband_proto::notice as wire;
+use outband_schemas::Timestamp;
+
+/// The contacts of every contract, or of one, by contract, role and turn.
+pub(super) fn list(
+    service: &Service,
+    notify: Option<&Notify>,
+    asked: &wire::ListContactsRequest,
+    now: Timestamp,
+) -> Vec<wire::Contact> {
+    let mut all = Vec::new();
+    let contracts = service.contracts.iter().filter(|(name, _)| asked.contract.is_empty() || **name == asked.contract);
+    for (name, contract) in contracts {
+        for (role, people) in &contract.contacts {
+            for (turn, person) in (1..).zip(people) {
+                let unknown = |name: &&String| notify.is_some_and(|n| !n.recipients.contains_key(*name));
+                all.push(wire::Contact {
+                    contract: name.clone(),
+                    customer: contract.customer.clone(),
+                    from: contract.from.clone(),
+                    until: contract.until.clone(),
+                    role: role.clone(),
+                    turn,
+                    name: person.name.clone(),
+                    recipients: person.recipients.clone(),
+                    verified: person.verified.clone().unwrap_or_default(),
+                    unverified_days: person.unverified_days(now),
+                    stale: person.is_stale(now),
+                    unknown_recipients: person.recipients.iter().filter(unknown).cloned().collect(),
+                });
+            }
+        }
+    }
+    all.retain(|c| !asked.stale_only || c.stale || c.unknown_recipients.len() == c.recipients.len());
+    all
+}
