@@ -53,6 +53,16 @@ pub struct Service {
     pub packages: BTreeMap<String, Package>,
     /// Who bought what for which servers, by the contract's name.
     pub contracts: BTreeMap<String, Contract>,
+    /// What is to be known of sites.
+    pub sites: BTreeMap<String, Site>,
+}
+
+/// A site.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Site {
+    /// The IANA name of the zone in which its reports' months are meant; `None`: that of its customer.
+    pub zone: Option<String>,
 }
 
 /// A customer.
@@ -61,6 +71,9 @@ pub struct Service {
 pub struct Customer {
     /// As it is called.
     pub name: String,
+    /// The IANA name of the zone in which its reports' months are meant; `None`: that of the usual business hours.
+    #[serde(default)]
+    pub zone: Option<String>,
 }
 
 /// A contract. It covers servers by their serials, by their sites, or, where it names neither, those that the topology gives the customer.
@@ -101,6 +114,13 @@ impl Service {
                 return Err(format!("packages.{name}: that name is the policy of tickets without a contract"));
             }
             package.policy(name).map_err(|e| format!("packages.{name}: {e}"))?;
+        }
+        let customers = service.customers.iter().map(|(name, c)| ("customers", name, &c.zone));
+        let sites = service.sites.iter().map(|(name, s)| ("sites", name, &s.zone));
+        for (table, name, zone) in customers.chain(sites) {
+            if let Some(zone) = zone.as_ref().filter(|zone| jiff::tz::TimeZone::get(zone).is_err()) {
+                return Err(format!("{table}.{name}: {zone:?} is no time zone such as Asia/Shanghai"));
+            }
         }
         for (name, contract) in &service.contracts {
             let wrong = |what: String| format!("contracts.{name}: {what}");

@@ -94,3 +94,12 @@ fn an_edited_package_is_a_new_revision_and_the_same_again_is_none() {
     let five = Allowance::Within(std::time::Duration::from_secs(300));
     assert_eq!(all[0].clocks[0].targets[&Priority::P1].allowance, five);
 }
+
+#[test]
+fn a_zone_that_there_is_not_is_a_problem() {
+    let good = "[customers.a]\nname = 'A'\nzone = 'Asia/Shanghai'\n[sites.dc1]\nzone = 'Europe/Berlin'\n";
+    assert_eq!(Service::parse(good).unwrap().sites["dc1"].zone.as_deref(), Some("Europe/Berlin"));
+    for wrong in [good.replace("Shanghai", "Nowhere"), good.replace("Berlin", "Nowhere")] {
+        assert!(Service::parse(&wrong).unwrap_err().contains("Nowhere"));
+    }
+}

@@ -1,0 +1,259 @@
+//! The report of one fault: after its repair what it was, what was done, and what keeps it from coming again; before it the same as far as it is
+//! known, as a diagnosis.
+
+use super::history::Entry;
+use super::sla::Promises;
+use super::whys::{Whys, whys};
+use crate::words::Audience;
+use outband_schemas::Timestamp;
+use outband_store::{PartRecord, ServerRecord};
+use outband_ticket::sla::{ClockStatus, account};
+use outband_ticket::{Action, Priority, Resolution, State, Target, Ticket, Transition, Verdict};
+use serde::Serialize;
+use std::time::Duration;
+
+/// What is told of.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The ticket.
+    pub ticket: &'a Ticket,
+    /// Its log.
+    pub log: &'a [Transition],
+    /// Its server, where it is one.
+    pub server: Option<&'a ServerRecord>,
+    /// The parts of the server, those that were replaced included.
+    pub parts: &'a [PartRecord],
+    /// The model of the server.
+    pub model: Option<&'a str>,
+    /// Whose it is.
+    pub customer: Option<&'a str>,
+}
+
+/// The report of one fault: it holds what its audience may read, and nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FaultReport {
+    /// The number of the ticket.
+    pub ticket: u64,
+    /// Its line.
+    pub title: String,
+    /// Where it stands.
+    pub state: State,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// The fault, by the word of tickets.
+    pub fault: String,
+    /// The rule that found it first.
+    pub rule: String,
+    /// Whether it is an exercise.
+    pub drill: bool,
+    /// Whether a failure was foretold rather than seen.
+    pub predicted: bool,
+    /// The server.
+    pub server: String,
+    /// Its chassis serial.
+    pub serial: Option<String>,
+    /// Its model.
+    pub model: Option<String>,
+    /// Its site.
+    pub site: Option<String>,
+    /// Whose it is.
+    pub customer: Option<String>,
+    /// The place in it.
+    pub component: String,
+    /// Why there is a ticket.
+    pub reason: String,
+    /// When the condition began (the agent's clock).
+    #[serde(serialize_with = "super::json::time")]
+    pub onset: Timestamp,
+    /// When the ticket was opened.
+    #[serde(serialize_with = "super::json::time")]
+    pub opened: Timestamp,
+    /// When it was resolved; `None` while it is not.
+    #[serde(serialize_with = "super::json::maybe_time")]
+    pub ended: Option<Timestamp>,
+    /// How.
+    pub resolution: Option<Resolution>,
+    /// The root cause.
+    pub cause: Option<String>,
+    /// What a person says that it was.
+    pub verdict: Option<Verdict>,
+    /// What was observed, oldest first.
+    pub evidence: Vec<Fact>,
+    /// What happened to the ticket.
+    pub timeline: Vec<Entry>,
+    /// Its clocks with what was counted.
+    pub clocks: Vec<Clock>,
+    /// The parts in its place, then and now.
+    pub parts: Vec<Part>,
+    /// Why it came so far, and what is to be done.
+    #[serde(flatten)]
+    pub whys: Whys,
+    /// What was known at this time.
+    #[serde(serialize_with = "super::json::time")]
+    pub as_of: Timestamp,
+    /// For whom.
+    pub audience: Audience,
+}
+
+/// Something that was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// When (the agent's clock).
+    #[serde(serialize_with = "super::json::time")]
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+/// A run of a clock.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Clock {
+    /// Its name.
+    pub clock: Target,
+    /// Which run of it.
+    pub cycle: u32,
+    /// Where it stands.
+    pub status: ClockStatus,
+    /// The time allowed, in words.
+    pub allowed: String,
+    /// The policy and its revision.
+    pub policy: String,
+    /// The calendar and its zone.
+    pub calendar: String,
+    /// When it is due, or was.
+    #[serde(serialize_with = "super::json::maybe_time")]
+    pub due: Option<Timestamp>,
+    /// When it was met.
+    #[serde(serialize_with = "super::json::maybe_time")]
+    pub met_at: Option<Timestamp>,
+    /// What was counted: the sum of its spans.
+    #[serde(serialize_with = "super::json::span")]
+    pub elapsed: Duration,
+    /// What was counted, and what was not because of the ticket's state.
+    pub spans: Vec<Stretch>,
+}
+
+/// A stretch of time that was counted, or was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stretch {
+    /// The state that stopped the clock; `None` where it counted.
+    pub paused_in: Option<State>,
+    /// From when.
+    #[serde(serialize_with = "super::json::time")]
+    pub from: Timestamp,
+    /// Until when.
+    #[serde(serialize_with = "super::json::time")]
+    pub to: Timestamp,
+}
+
+/// A part in the place of the fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Whether it came after the ticket was opened.
+    pub new: bool,
+    /// Its model.
+    pub model: Option<String>,
+    /// Its serial.
+    pub serial: Option<String>,
+    /// Its firmware.
+    pub firmware: Option<String>,
+    /// When it was first seen there.
+    #[serde(serialize_with = "super::json::time")]
+    pub first_seen: Timestamp,
+    /// When it was last seen there.
+    #[serde(serialize_with = "super::json::time")]
+    pub last_seen: Timestamp,
+}
+
+/// The report of a ticket.
+pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, now: Timestamp) -> FaultReport {
+    let Subject { ticket, log, server, parts, model, customer } = subject;
+    let for_customer = audience == Audience::Customer;
+    let resolved = log.iter().rev().find(|e| matches!(e.action, Action::Resolve { .. }));
+    let accounts = account(promises.policies, promises.calendars, log, now);
+    let mut timeline: Vec<Entry> = log.iter().map(Entry::from).collect();
+    // A milestone that was told afterwards stands where it was reached.
+    timeline.sort_by_key(|entry| entry.at);
+    if for_customer {
+        timeline = timeline.into_iter().filter_map(Entry::for_customer).collect();
+    }
+    FaultReport {
+        ticket: ticket.number.0,
+        title: ticket.title.clone(),
+        state: ticket.state,
+        priority: ticket.priority,
+        fault: ticket.fault.clone(),
+        rule: ticket.rule.clone(),
+        drill: ticket.drill,
+        predicted: ticket.predicted,
+        server: ticket.server.to_string(),
+        serial: server.and_then(|s| s.identity.serial.clone()),
+        model: model.map(str::to_owned),
+        site: ticket.site.as_ref().or(server.map(|s| &s.site)).map(ToString::to_string),
+        customer: customer.map(str::to_owned),
+        component: ticket.component.to_string(),
+        reason: ticket.reason.clone(),
+        onset: ticket.onset,
+        opened: ticket.created_at,
+        ended: resolved.map(|e| e.at).filter(|_| !ticket.is_open()),
+        resolution: ticket.resolution,
+        cause: ticket.root_cause.clone(),
+        verdict: ticket.verdict,
+        evidence: ticket.evidence.iter().map(|e| Fact { at: e.observed_at, text: e.text.clone() }).collect(),
+        timeline,
+        clocks: accounts.iter().map(|a| clock(a, now)).collect(),
+        parts: in_place(ticket, parts),
+        whys: whys(log, for_customer),
+        as_of: now,
+        audience,
+    }
+}
+
+fn clock(account: &outband_ticket::sla::Account, now: Timestamp) -> Clock {
+    let end = account.clock.met_at.unwrap_or(now);
+    let counted = account.spans.iter().map(|s| Stretch { paused_in: None, from: s.from, to: s.to });
+    let paused = account.pauses.iter().map(|p| Stretch {
+        paused_in: Some(p.state),
+        from: p.from.max(account.start),
+        to: p.to.unwrap_or(end).min(end),
+    });
+    let mut spans: Vec<Stretch> = counted.chain(paused.filter(|s| s.from < s.to)).collect();
+    spans.sort_by_key(|s| (s.from, s.to));
+    Clock {
+        clock: account.clock.target.clone(),
+        cycle: account.clock.cycle,
+        status: account.clock.status,
+        allowed: account.clock.allowance.to_string(),
+        policy: format!("{} {}", account.policy.0, account.policy.1),
+        calendar: format!("{} ({})", account.calendar, account.zone),
+        due: account.clock.due,
+        met_at: account.clock.met_at,
+        elapsed: account.clock.elapsed,
+        spans,
+    }
+}
+
+/// The part that was in the place when it failed, and those that came after it.
+fn in_place(ticket: &Ticket, parts: &[PartRecord]) -> Vec<Part> {
+    let here = parts.iter().filter(|p| p.part.component == ticket.component);
+    let mut all: Vec<Part> = here
+        .filter(|p| p.last_seen >= ticket.onset || p.current)
+        .map(|p| Part {
+            // The serial at fault is old, whenever it was first read.
+            new: p.first_seen > ticket.created_at
+                && (ticket.part_serial.is_none() || p.part.serial != ticket.part_serial),
+            model: p.part.model.clone(),
+            serial: p.part.serial.clone(),
+            firmware: p.part.firmware.clone(),
+            first_seen: p.first_seen,
+            last_seen: p.last_seen,
+        })
+        .collect();
+    let known = all.iter().any(|p| p.serial == ticket.part_serial);
+    if let Some(serial) = ticket.part_serial.clone().filter(|_| !known) {
+        let (first_seen, last_seen) = (ticket.onset, ticket.created_at);
+        all.push(Part { new: false, model: None, serial: Some(serial), firmware: None, first_seen, last_seen });
+    }
+    all.sort_by_key(|p| (p.new, p.first_seen));
+    all
+}

@@ -1,0 +1,206 @@
+//! Takes from the store what reports are made of.
+
+use super::case::Case;
+use super::fault::{self, FaultReport, Subject};
+use super::period::{self, Period};
+use super::reliability::{self, Machine, Reliability};
+use super::sla::{self, Promises, Scope, SlaReport};
+use crate::judgement::Terms;
+use crate::sight::{self, Sight};
+use crate::words::Audience;
+use outband_schemas::{ServerId, Timestamp};
+use outband_store::{Listing, Page, ServerRecord, Store, StoreError, TicketFilter, TicketRecord};
+use outband_ticket::TicketNumber;
+use std::collections::BTreeMap;
+
+/// Rows read at once.
+const BATCH: usize = 1000;
+/// Servers that were merged into others are followed so far.
+const MERGES: usize = 16;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such month, or no such zone.
+    #[error(transparent)]
+    Period(#[from] period::Error),
+}
+
+/// Who is who: the servers, and what the topology and the contracts say of them.
+#[derive(Debug)]
+struct Fleet<'a> {
+    terms: &'a Terms,
+    servers: BTreeMap<ServerId, ServerRecord>,
+}
+
+impl<'a> Fleet<'a> {
+    fn read<S: Store>(store: &S, terms: &'a Terms) -> Result<Self, StoreError> {
+        let all = every(|page| store.servers(None, page))?;
+        Ok(Self { terms, servers: all.into_iter().map(|s| (s.id.clone(), s)).collect() })
+    }
+
+    /// A server, or the one that it turned out to be.
+    fn server<S: Store>(&mut self, store: &S, id: &ServerId) -> Result<Option<&ServerRecord>, StoreError> {
+        if !self.servers.contains_key(id) {
+            let mut record = store.server(id)?;
+            for _ in 0..MERGES {
+                let Some(into) = record.as_ref().and_then(|r| r.merged_into.clone()) else { break };
+                record = store.server(&into)?;
+            }
+            if let Some(record) = record {
+                self.servers.insert(id.clone(), record);
+            }
+        }
+        Ok(self.servers.get(id))
+    }
+
+    fn model(&self, server: &ServerRecord) -> Option<String> {
+        let told = self.terms.topology.place(server).and_then(|place| place.model.clone());
+        told.or_else(|| server.identity.model.clone())
+    }
+
+    fn case<'r, S: Store>(&mut self, store: &S, record: &'r TicketRecord) -> Result<Case<'r>, StoreError> {
+        let ticket = &record.ticket;
+        let server = self.server(store, &ticket.server)?.cloned();
+        let site = ticket.site.as_ref().or(server.as_ref().map(|s| &s.site)).map(ToString::to_string);
+        let (customer, model) = match &server {
+            Some(server) => {
+                let customer = sight::customer(self.terms, server, ticket.created_at);
+                (customer.map(str::to_owned), self.model(server))
+            }
+            None => (None, None),
+        };
+        Ok(Case { ticket, log: &record.log, site, customer, model })
+    }
+}
+
+fn is_of(scope: &Scope, site: Option<&str>, customer: Option<&str>) -> bool {
+    let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_ref().is_none_or(|w| Some(w.as_str()) == found);
+    is(&scope.site, site) && is(&scope.customer, customer)
+}
+
+/// The zone in which months are meant: that which was asked for, else the site's, the customer's, or that of the usual business hours.
+pub fn zone(terms: &Terms, scope: &Scope, asked: Option<&str>) -> String {
+    let service = &terms.service;
+    let of_site = || scope.site.as_ref().and_then(|site| service.sites.get(site)).and_then(|s| s.zone.as_deref());
+    let of_customer = || scope.customer.as_ref().and_then(|c| service.customers.get(c)).and_then(|c| c.zone.as_deref());
+    let usual = || terms.calendar.business(None).zone().iana_name();
+    asked.or_else(of_site).or_else(of_customer).or_else(usual).unwrap_or("UTC").to_owned()
+}
+
+/// Hands every case of a scope that may be seen, and was opened before `before`, to `take`, newest ticket first.
+fn each<S: Store>(
+    store: &S,
+    fleet: &mut Fleet<'_>,
+    sight: &Sight,
+    scope: &Scope,
+    before: Timestamp,
+    mut take: impl FnMut(&Case<'_>),
+) -> Result<(), StoreError> {
+    let mut page = Page::first(BATCH);
+    loop {
+        let listing = store.tickets(&TicketFilter::default(), &page)?;
+        for record in &listing.rows {
+            if record.ticket.created_at >= before {
+                continue;
+            }
+            let case = fleet.case(store, record)?;
+            let ours = is_of(scope, case.site.as_deref(), case.customer.as_deref());
+            if ours && sight.ticket(store, case.ticket)? {
+                take(&case);
+            }
+        }
+        match listing.next {
+            Some(token) => page = Page::after(token, BATCH),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The SLA report of a month or year.
+pub fn sla<S: Store>(
+    store: &S,
+    terms: &Terms,
+    sight: &Sight,
+    period: Period,
+    scope: Scope,
+    as_of: Timestamp,
+) -> Result<SlaReport, Error> {
+    let mut fleet = Fleet::read(store, terms)?;
+    let promises = Promises { policies: &terms.policy, calendars: &terms.calendar };
+    let mut tally = sla::Tally::new(promises, period.clone(), scope.clone(), as_of);
+    each(store, &mut fleet, sight, &scope, period.to, |case| tally.add(case))?;
+    Ok(tally.report())
+}
+
+/// The reliability report of a month or year.
+pub fn reliability<S: Store>(
+    store: &S,
+    terms: &Terms,
+    sight: &Sight,
+    period: Period,
+    scope: Scope,
+    as_of: Timestamp,
+) -> Result<Reliability, Error> {
+    let mut fleet = Fleet::read(store, terms)?;
+    let mut tally = reliability::Tally::new(period.clone(), scope.clone(), as_of);
+    for server in fleet.servers.values().filter(|server| sight.record(server)) {
+        let customer = sight::customer(terms, server, period.from.max(server.first_seen)).map(str::to_owned);
+        let site = server.site.to_string();
+        if is_of(&scope, Some(&site), customer.as_deref()) {
+            let watched = (server.first_seen, server.last_seen);
+            tally.watch(&Machine { model: fleet.model(server), site, customer, watched });
+        }
+    }
+    each(store, &mut fleet, sight, &scope, period.to, |case| tally.add(case))?;
+    Ok(tally.report())
+}
+
+/// The report of one ticket's fault; `None` where there is no such ticket that may be seen.
+pub fn fault<S: Store>(
+    store: &S,
+    terms: &Terms,
+    sight: &Sight,
+    number: TicketNumber,
+    audience: Audience,
+    now: Timestamp,
+) -> Result<Option<FaultReport>, Error> {
+    let Some(record) = store.ticket(number)? else { return Ok(None) };
+    if !sight.ticket(store, &record.ticket)? {
+        return Ok(None);
+    }
+    let mut fleet = Fleet { terms, servers: BTreeMap::new() };
+    let case = fleet.case(store, &record)?;
+    let server = fleet.servers.get(&record.ticket.server);
+    let parts = match server {
+        Some(server) => store.parts(&server.id)?,
+        None => Vec::new(),
+    };
+    let promises = Promises { policies: &terms.policy, calendars: &terms.calendar };
+    let subject = Subject {
+        ticket: case.ticket,
+        log: case.log,
+        server,
+        parts: &parts,
+        model: case.model.as_deref(),
+        customer: case.customer.as_deref(),
+    };
+    Ok(Some(fault::fault(subject, promises, audience, now)))
+}
+
+/// All pages.
+fn every<T>(mut read: impl FnMut(&Page) -> Result<Listing<T>, StoreError>) -> Result<Vec<T>, StoreError> {
+    let mut all = Vec::new();
+    let mut page = Page::first(BATCH);
+    loop {
+        let listing = read(&page)?;
+        all.extend(listing.rows);
+        match listing.next {
+            Some(token) => page = Page::after(token, BATCH),
+            None => return Ok(all),
+        }
+    }
+}
