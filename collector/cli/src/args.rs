@@ -1,15 +1,20 @@
 //! What can be asked. What belongs to one command stands in the file of that command.
 
 use crate::audit::AuditCommand;
+use crate::callpack::TimelineArgs;
 use crate::connect::ConnectionArgs;
+use crate::drill::DrillCommand;
 use crate::contacts::ContactsArgs;
 use crate::events::SeverityArg;
+use crate::grants::GrantsCommand;
 use crate::maintenance::MaintenanceCommand;
 use crate::notices::NoticesCommand;
 use crate::once::RequestArgs;
 use crate::output::Format;
+use crate::overrides::OverridesCommand;
 use crate::readings::ReadingsArgs;
 use crate::record::RecordCommand;
+use crate::reports::{self, ReportsCommand};
 use crate::servers::ServersCommand;
 use crate::tickets::TicketsCommand;
 use crate::words::Lang;
@@ -25,6 +30,7 @@ Examples:
   outband tickets                               open tickets and the clock that runs out next
   outband tickets get 12                        one ticket with evidence, clocks and history
   outband tickets assign 12 wang --why 'on duty'
+  outband tickets callpack 12 --lang zh-CN      all that a call about it needs, to be read aloud
   outband tickets resolve 12 --as repaired --why 'drive replaced, rebuild done'
 
 Which collector: --endpoint, OUTBAND_ENDPOINT, `endpoint` in ~/.config/outband/cli.toml, else the collector on this machine.
@@ -128,13 +134,48 @@ Examples:
   outband maintenance add --site dc1 --starts 2026-02-01T22:00 --zone Asia/Shanghai --lasts 8h \\
       --every 'FREQ=MONTHLY;BYDAY=1SU' --why 'patch night'
   outband maintenance mute --server srv-7 --component fan/3 --rule fan.decay --lasts 14d --why 'loud, replacement ordered'
+  outband maintenance edit 3 --rack R12 --component psu                      another selector, in the place of the old one
   outband maintenance end 3")]
     Maintenance {
         #[command(subcommand)]
         command: Option<MaintenanceCommand>,
     },
+    /// Exercises: faults that are not there, to try people and not machines
+    #[command(after_help = "\
+The ticket of a drill is marked DRILL, stays out of statistics and SLA reports, and is closed at the end. Planned drills stand in [drills] of collector.toml.
+
+Examples:
+  outband drill start --server srv-7 --fault disk_failure --pages --why 'night duty, quarter 4'
+  outband drill start --server srv-7 --fault psu_failure --lasts 30m --why 'new colleague' --runbook 'find it, call the maker, close'
+  outband drill show 3                   its ticket, and how long people took to pick up, answer and resolve
+  outband drill end 3")]
+    Drill {
+        #[command(subcommand)]
+        command: Option<DrillCommand>,
+    },
+    /// Thresholds that are other for some servers, and until when
+    #[command(after_help = "\
+What rules find by such a threshold says so, and so does its ticket. Nothing is deleted: an override ends, and its changes are kept.
+To hear nothing of something at all, mute it: outband maintenance mute.
+
+Examples:
+  outband overrides                                                             those in force
+  outband overrides parameters                                                  what can be set
+  outband overrides set disk.increases 6 --model R750 --component disk --lasts 90d --why 'this firmware counts twice'
+  outband overrides set limit.temperature_critical 92 --server srv-7 --component cpu/1 --lasts 14d --why 'heat sink ordered'
+  outband overrides end 2")]
+    Overrides {
+        #[command(subcommand)]
+        command: Option<OverridesCommand>,
+    },
     /// Agents, and how far behind they are
     Agents,
+    /// SLA reports, reliability figures and fault reports, as files
+    #[command(after_help = reports::HELP)]
+    Reports {
+        #[command(subcommand)]
+        command: ReportsCommand,
+    },
     /// Hand out, or erase, what is kept about people and customers (needs an admin's token)
     #[command(after_help = "\
 Examples:
@@ -175,6 +216,29 @@ Examples:
     Notices {
         #[command(subcommand)]
         command: Option<NoticesCommand>,
+    },
+    /// What happened to a server, in one list: log by corrected time, power, firmware, parts, gaps, tickets
+    #[command(after_help = "\
+Examples:
+  outband timeline srv-1                         everything that is kept
+  outband timeline srv-1 --from 7d -o csv        a week of it
+  outband timeline srv-1 -o wide                 with the BMC's own time, and by which clock each entry is told
+
+Names of people, addresses and secrets are left out.")]
+    Timeline(TimelineArgs),
+    /// Temporary access to one ticket, for somebody who helps
+    #[command(after_help = "\
+An access is for one ticket and its server, never for more than a viewer or an engineer may do there, and it ends by itself: after 4 hours where nobody
+says otherwise, when somebody ends it, when the ticket is closed. When the ticket is resolved and one is still open, the ticket's log says so.
+
+Examples:
+  outband grants                                                             who has access now
+  outband grants add 12 --to 'Zhao (maker)' --verified 'called back under 400-…, staff number 4711' --why 'reads the log' --out zhao.token
+  outband grants end 3 --why done
+  outband grants list --ticket 12 --all                                      who had, and how it ended")]
+    Grants {
+        #[command(subcommand)]
+        command: Option<GrantsCommand>,
     },
     /// Whom contracts name when a clock escalates, and who has to be verified again
     #[command(after_help = "\

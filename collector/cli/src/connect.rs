@@ -4,13 +4,18 @@ use crate::error::Error;
 use clap::Args;
 use outband_proto::agent::agent_service_client::AgentServiceClient;
 use outband_proto::audit::audit_service_client::AuditServiceClient;
+use outband_proto::drill::drill_service_client::DrillServiceClient;
+use outband_proto::callpack::call_pack_service_client::CallPackServiceClient;
+use outband_proto::grant::grant_service_client::GrantServiceClient;
 use outband_proto::health::health_service_client::HealthServiceClient;
 use outband_proto::incident::incident_service_client::IncidentServiceClient;
 use outband_proto::maintenance::maintenance_service_client::MaintenanceServiceClient;
 use outband_proto::notice::notice_service_client::NoticeServiceClient;
 use outband_proto::record::record_service_client::RecordServiceClient;
+use outband_proto::report::report_service_client::ReportServiceClient;
 use outband_proto::sla::sla_service_client::SlaServiceClient;
 use outband_proto::telemetry::telemetry_service_client::TelemetryServiceClient;
+use outband_proto::threshold::threshold_service_client::ThresholdServiceClient;
 use outband_proto::ticket::ticket_service_client::TicketServiceClient;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -109,6 +114,16 @@ impl Api {
             .max_decoding_message_size(MAX_MESSAGE)
     }
 
+    pub(crate) fn call_packs(&self) -> CallPackServiceClient<Service> {
+        CallPackServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn grants(&self) -> GrantServiceClient<Service> {
+        GrantServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
     pub(crate) fn incidents(&self) -> IncidentServiceClient<Service> {
         IncidentServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE)
@@ -116,6 +131,21 @@ impl Api {
 
     pub(crate) fn maintenance(&self) -> MaintenanceServiceClient<Service> {
         MaintenanceServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn drills(&self) -> DrillServiceClient<Service> {
+        DrillServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn thresholds(&self) -> ThresholdServiceClient<Service> {
+        ThresholdServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn reports(&self) -> ReportServiceClient<Service> {
+        ReportServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE)
     }
 

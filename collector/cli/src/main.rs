@@ -5,13 +5,16 @@
 mod agents;
 mod args;
 mod audit;
+mod callpack;
 mod connect;
 mod contacts;
 mod context;
 mod decide;
+mod drill;
 mod error;
 mod events;
 mod gaps;
+mod grants;
 mod health;
 mod incidents;
 mod maintenance;
@@ -19,9 +22,11 @@ mod name;
 mod notices;
 mod once;
 mod output;
+mod overrides;
 mod paging;
 mod readings;
 mod record;
+mod reports;
 mod servers;
 mod sla;
 mod ticket_view;
@@ -74,8 +79,13 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Incidents { server, held } => incidents::run(&context, server, held).await,
         Command::Maintenance { command } => maintenance::run(&context, command).await,
         Command::Notices { command } => notices::run(&context, command).await,
+        Command::Timeline(asked) => callpack::timeline(&context, asked).await,
+        Command::Grants { command } => grants::run(&context, command).await,
         Command::Contacts(asked) => contacts::run(&context, asked).await,
+        Command::Drill { command } => drill::run(&context, command).await,
+        Command::Overrides { command } => overrides::run(&context, command).await,
         Command::Agents => agents::run(&context).await,
+        Command::Reports { command } => reports::run(&context, command).await,
         Command::Record { command } => record::run(&context, command).await,
         Command::Time { confirm, request } => sla::time(&context, confirm, request).await,
         Command::Audit { command } => audit::run(&context, command).await,

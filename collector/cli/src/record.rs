@@ -8,7 +8,7 @@ use crate::words::Word;
 use clap::Subcommand;
 use outband_proto::record::{ErasePersonRequest, ErasePersonResponse, ExportCustomerRequest};
 use serde::Serialize;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -84,19 +84,44 @@ pub(crate) async fn run(context: &Context, command: RecordCommand) -> Result<(),
     }
 }
 
-/// Under its name there is the whole file, or none.
 async fn export(context: &Context, request: ExportCustomerRequest, path: &Path) -> Result<(), Error> {
     let mut pieces = context.api.record().export_customer(request).await?.into_inner();
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".part");
-    let partial = PathBuf::from(partial);
-    let failed = |source| Error::File { path: partial.clone(), source };
-    // For the eyes of whoever asked: it is full of what others need not see.
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).map_err(failed)?;
+    let mut file = Partial::create(path)?;
     while let Some(piece) = pieces.message().await? {
-        file.write_all(&piece.chunk).map_err(failed)?;
+        file.write(&piece.chunk)?;
     }
-    file.sync_all().map_err(failed)?;
-    std::fs::rename(&partial, path).map_err(failed)
+    file.finish()
+}
+
+/// A file in the making: under its name there is the whole file, or none.
+pub(crate) struct Partial {
+    file: File,
+    partial: PathBuf,
+    path: PathBuf,
+}
+
+impl Partial {
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".part");
+        let partial = PathBuf::from(partial);
+        // For the eyes of whoever asked: it is full of what others need not see.
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial);
+        let file = file.map_err(|source| Error::File { path: partial.clone(), source })?;
+        Ok(Self { file, partial, path: path.to_owned() })
+    }
+
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.file.write_all(piece).map_err(|source| Error::File { path: self.partial.clone(), source })
+    }
+
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        let done = self.file.sync_all().and_then(|()| std::fs::rename(&self.partial, &self.path));
+        done.map_err(|source| Error::File { path: self.path, source })
+    }
+
+    /// There is nothing to put into it after all.
+    pub(crate) fn discard(self) -> Result<(), Error> {
+        std::fs::remove_file(&self.partial).map_err(|source| Error::File { path: self.partial, source })
+    }
 }

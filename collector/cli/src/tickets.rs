@@ -86,6 +86,11 @@ pub(crate) enum TicketsCommand {
         #[arg(long, value_name = "TIME", conflicts_with = "watch")]
         at: Option<String>,
     },
+    /// All that somebody needs who calls about it: on one page, to be read aloud, or as a file
+    #[command(
+        after_help = "Serials are spelled in groups, every gap is a question with the way to its answer. Names of people, addresses and secrets are left out.\nThe impact on the customer is the newest comment that begins with `impact:` or `影响：`.\n\nExamples:\n  outband tickets callpack 12                                              to be read aloud\n  outband tickets callpack 12 --lang zh-CN --zone Asia/Shanghai            the same in Chinese\n  outband tickets callpack 12 --format html --out 12.html                  to be printed\n  outband tickets callpack 12 --format zip --out 12.zip                    with the raw entries of the server's log"
+    )]
+    Callpack(crate::callpack::CallPackArgs),
     /// How its clocks were counted: every span, pause and reason, so that the sum can be redone
     #[command(
         after_help = "Examples:\n  outband tickets sla 12                 what was counted, and what was not\n  outband tickets sla 12 --at 2d         as it stood two days ago\n  outband tickets sla 12 -o csv          the counted spans for a spreadsheet: their sum is the time used"
@@ -205,6 +210,7 @@ pub(crate) async fn run(context: &Context, command: Option<TicketsCommand>) -> R
     match command {
         TicketsCommand::List { all, state, server } => list(context, states(all, &state), server).await,
         TicketsCommand::Get { number, at: None } => get(context, name::ticket(&number)).await,
+        TicketsCommand::Callpack(asked) => crate::callpack::callpack(context, asked).await,
         TicketsCommand::Sla { number, at } => crate::sla::sums(context, &number, at.as_deref()).await,
         TicketsCommand::Get { number, at: Some(at) } => {
             let at_ms = Some(when::parse(&at, context::now_ms())?);
