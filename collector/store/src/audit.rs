@@ -150,6 +150,8 @@ pub struct Erased {
     pub entries: usize,
     /// Entries of the audit log.
     pub audit: usize,
+    /// Notices, temporary accesses, windows and whatever else people decided.
+    pub others: usize,
     /// The tickets in whose texts the name still stands, as somebody wrote it. Only a person can tell whether it is one.
     pub mentions: Vec<TicketNumber>,
 }

@@ -106,7 +106,11 @@ pub(super) fn append(db: &Connection, actor: &Actor, deed: &Deed) -> Result<i64,
         .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         .and_then(|mut s| s.query_row([], |r| Ok((r.get(0)?, r.get(1)?))).optional())
         .during(doing)?;
-    let (last, before) = last.unwrap_or_default();
+    let (last, before) = match last {
+        Some(last) => last,
+        // Where all that there was has gone by its age, the chain goes on all the same.
+        None => anchor(db)?.map_or_else(Default::default, |(seq, hash)| (seq, hash.0)),
+    };
     let seq = last.saturating_add(1);
     let salt: [u8; 16] = db.query_row("SELECT randomblob(16)", [], |r| r.get(0)).during(doing)?;
     let body = Body { deed: deed.clone(), actor: of_actor(&salt, actor).to_string() };
@@ -152,19 +156,46 @@ fn list(db: &Connection, filter: &AuditFilter, page: &Page) -> Result<Listing<Au
     next_token(out, limit, |last| Ok(last.seq.to_string()))
 }
 
+/// The last entry that retention removed.
+pub(super) fn anchor(db: &Connection) -> Result<Option<(i64, Sha256Hash)>, StoreError> {
+    db.query_row("SELECT seq, hash FROM audit_anchor", [], |r| Ok((r.get(0)?, Sha256Hash(r.get(1)?))))
+        .optional()
+        .during("reading where the audit log begins")
+}
+
+/// Does something while entries may be removed. They may not any more before the transaction ends.
+pub(super) fn loosen_audit<T>(
+    db: &Connection,
+    act: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let doing = "removing old entries of the audit log";
+    let kept: String = db
+        .query_row("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'audit_kept'", [], |r| r.get(0))
+        .during(doing)?;
+    db.execute_batch("DROP TRIGGER audit_kept").during(doing)?;
+    let done = act(db)?;
+    db.execute_batch(&kept).during(doing)?;
+    Ok(done)
+}
+
+/// Walks the chain, from where retention left it. That it did has to stand in the chain itself: else somebody cut it off.
 fn verify(db: &Connection, until: Option<i64>) -> Result<Chain, StoreError> {
     let doing = "verifying the audit log";
+    let anchor = anchor(db)?;
     let mut query = db
         .prepare_cached("SELECT seq, body, hash, who, peer, salt, at FROM audit WHERE seq <= ?1 ORDER BY seq")
         .during(doing)?;
     let mut rows = query.query([until.unwrap_or(i64::MAX)]).during(doing)?;
-    let mut chain = Chain { entries: 0, head: Sha256Hash::default(), broken: None };
+    let (entries, head) = anchor.unwrap_or_default();
+    let mut told = anchor.is_none();
+    let mut chain = Chain { entries, head, broken: None };
     while let Some(row) = rows.next().during(doing)? {
         let next = chain.entries.saturating_add(1);
         // A value of another type or length is one that was changed, too.
         let Ok((seq, body, hash, actor)) = entry(row) else {
             return Ok(Chain { broken: Some((next, Wrong::Changed)), ..chain });
         };
+        told |= anchor.is_some_and(|(seq, hash)| tells_of(&body, seq, hash));
         let salt: Option<Vec<u8>> = row.get(5).during(doing)?;
         let at: i64 = row.get(6).during(doing)?;
         if let Some(wrong) = wrong(&chain, next, seq, &body, hash, &actor, salt.as_deref(), at) {
@@ -172,12 +203,20 @@ fn verify(db: &Connection, until: Option<i64>) -> Result<Chain, StoreError> {
         }
         (chain.entries, chain.head) = (seq, Sha256Hash(hash));
     }
+    if !told && until.is_none() {
+        return Ok(Chain { broken: Some((entries, Wrong::Missing)), ..chain });
+    }
     match until {
         Some(until) if chain.entries < until => {
             Ok(Chain { broken: Some((chain.entries.saturating_add(1), Wrong::Missing)), ..chain })
         }
         _ => Ok(chain),
     }
+}
+
+/// Whether an entry says that retention removed everything up to there.
+fn tells_of(body: &str, seq: i64, hash: Sha256Hash) -> bool {
+    serde_json::from_str::<Body>(body).is_ok_and(|b| b.deed.resource == format!("audit/{seq}:{hash}"))
 }
 
 #[allow(clippy::too_many_arguments, reason = "the columns of one row")]

@@ -1,5 +1,7 @@
 //! Erasing a person.
 
+mod people;
+
 use super::append;
 use crate::StoreError;
 use crate::audit::{Actor, Deed, Erased};
@@ -31,6 +33,7 @@ pub(super) fn person(
     for number in holding(db, name)? {
         ticket(db, number, name, &pseudonym, dry_run, &mut erased)?;
     }
+    erased.others = people::rename(db, name, &pseudonym, dry_run)?;
     let count = "SELECT count(*) FROM audit WHERE who = ?1";
     let entries: i64 = db.query_row(count, [name], |r| r.get(0)).during(DOING)?;
     erased.audit = usize::try_from(entries).unwrap_or_default();

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 mod deadline;
 mod history;
 mod ingest;
+mod keeping;
 mod maintenance;
 pub(crate) mod make;
 mod order;
@@ -19,7 +20,7 @@ use outband_store::{Outbox, Store};
 pub(crate) type Behaviour<S> = (&'static str, fn(&S));
 
 /// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
-pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit + outband_store::order::Orders>(
+pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit + outband_store::keeping::Keeping + outband_store::order::Orders>(
     make: impl Fn(&str) -> S,
 ) {
     let all: Vec<Behaviour<S>> = ingest::all::<S>()
@@ -29,6 +30,7 @@ pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Mainte
         .chain(deadline::all())
         .chain(history::all())
         .chain(maintenance::all())
+        .chain(keeping::all())
         .chain(order::all())
         .chain(outbox::all())
         .chain(audit::all())
