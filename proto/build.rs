@@ -17,6 +17,7 @@ const FILES: &[&str] = &[
     "outband/order/v1/order.proto",
     "outband/sla/v1/sla.proto",
     "outband/record/v1/record.proto",
+    "outband/report/v1/report.proto",
     "outband/telemetry/v1/observation.proto",
     "outband/telemetry/v1/telemetry.proto",
     "outband/threshold/v1/threshold.proto",

@@ -18,6 +18,7 @@ use outband_proto::ingest::ingest_service_server::IngestServiceServer;
 use outband_proto::maintenance::maintenance_service_server::MaintenanceServiceServer;
 use outband_proto::notice::notice_service_server::NoticeServiceServer;
 use outband_proto::record::record_service_server::RecordServiceServer;
+use outband_proto::report::report_service_server::ReportServiceServer;
 use outband_proto::sla::sla_service_server::SlaServiceServer;
 use outband_proto::telemetry::telemetry_service_server::TelemetryServiceServer;
 use outband_proto::threshold::threshold_service_server::ThresholdServiceServer;
@@ -155,6 +156,7 @@ where
         .add_service(gate.guard(TelemetryServiceServer::new(desk.clone())))
         .add_service(gate.guard(TicketServiceServer::new(desk.clone())))
         .add_service(gate.guard(SlaServiceServer::new(desk.clone())))
+        .add_service(gate.guard(ReportServiceServer::new(desk.clone())))
         .add_service(gate.guard(AuditServiceServer::new(desk.clone())))
         .add_service(gate.guard(DrillServiceServer::new(desk.clone())))
         .add_service(gate.guard(ThresholdServiceServer::new(desk.clone())))

@@ -47,6 +47,8 @@ generated! {
     sla = "outband.sla.v1",
     /// `outband.record.v1`: what is kept about people and customers.
     record = "outband.record.v1",
+    /// `outband.report.v1`: reports as files.
+    report = "outband.report.v1",
     /// `outband.telemetry.v1`: observations, and the queries on them.
     telemetry = "outband.telemetry.v1",
     /// `outband.threshold.v1`: thresholds that somebody set otherwise for some servers.

@@ -17,6 +17,7 @@ pub mod page;
 pub mod problem;
 pub mod pulse;
 pub mod record;
+pub mod report;
 pub mod sla;
 pub mod telemetry;
 pub mod threshold;

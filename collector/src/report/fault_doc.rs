@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use outband_health::Fault;
 
 /// The report as a document, its times in a zone.
-pub fn doc(report: &FaultReport, lang: Lang, zone: TimeZone) -> Doc {
+pub(super) fn doc(report: &FaultReport, lang: Lang, zone: TimeZone) -> Doc {
     let l = |label: Label| label.text(lang);
     let fault = Fault::ALL.into_iter().find(|f| f.as_str() == report.fault);
     let called = fault.map_or(report.fault.as_str(), |f| words::fault(f, report.audience, lang));

@@ -9,7 +9,7 @@ use crate::words::Lang;
 use jiff::tz::TimeZone;
 
 /// The report as a document.
-pub fn doc(report: &Reliability, lang: Lang) -> Doc {
+pub(super) fn doc(report: &Reliability, lang: Lang) -> Doc {
     let l = |label: Label| label.text(lang);
     let whose = |wanted: &Option<String>| wanted.clone().unwrap_or_else(|| l(Label::All).to_owned());
     let zone = TimeZone::get(&report.period.zone).unwrap_or(TimeZone::UTC);

@@ -11,7 +11,7 @@ use outband_ticket::Target;
 use std::collections::BTreeMap;
 
 /// The report as a document.
-pub fn doc(report: &SlaReport, lang: Lang) -> Doc {
+pub(super) fn doc(report: &SlaReport, lang: Lang) -> Doc {
     let l = |label: Label| label.text(lang);
     let whose = |wanted: &Option<String>| wanted.clone().unwrap_or_else(|| l(Label::All).to_owned());
     let zone = TimeZone::get(&report.period.zone).unwrap_or(TimeZone::UTC);
