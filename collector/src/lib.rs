@@ -20,6 +20,7 @@ pub mod ingest;
 pub mod judgement;
 pub mod maintenance;
 pub mod notify;
+pub mod orders;
 pub mod query;
 pub mod react;
 pub mod record;

@@ -20,6 +20,36 @@ pub struct Context {
     pub server_name: String,
     /// Whether another part can take over.
     pub redundancy: Redundancy,
+    /// Whether it is about a server, or what servers share; otherwise it is the collector's own.
+    pub is_server: bool,
+    /// The exercise that it is opened for.
+    pub drill: Option<Exercise>,
+    /// What people decided otherwise than the rules, and had a part in this.
+    pub overruled: Vec<Overruled>,
+}
+
+/// An exercise that opens a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exercise {
+    /// Its number.
+    pub id: u64,
+    /// Whether people are paged for it.
+    pub pages: bool,
+    /// When it ends by itself.
+    pub until: Timestamp,
+}
+
+/// What a person decided otherwise than the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overruled {
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// What.
+    pub what: String,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// What to write for a change, if anything. `ticket` is the incident's ticket as it stands; `number` is asked only where a ticket is to be opened.
@@ -123,16 +153,36 @@ fn open(incident: &Incident, context: &Context, number: TicketNumber, at: Timest
     };
     let (ticket, transition) = Ticket::open(opening, WHO, at);
     let mut write = TicketWrite { ticket, expected_revision: None, transitions: vec![transition] };
-    if let Some(before) = incident.follows {
-        let action = Action::Link { kind: LinkKind::FollowsUp, to: TicketNumber(before) };
-        let command = Command { who: WHO.to_owned(), why: "it goes on after that".to_owned(), action };
-        // A new ticket takes every remark.
-        if let Ok(link) = apply(&write.ticket, command, at) {
-            write.ticket = write.ticket.after(&link);
-            write.transitions.push(link);
+    for command in remarks(incident, context) {
+        // A new ticket takes every remark and every note.
+        if let Ok(entry) = apply(&write.ticket, command, at) {
+            write.ticket = write.ticket.after(&entry);
+            write.transitions.push(entry);
         }
     }
     write
+}
+
+/// What is to be known of a new ticket beside its opening.
+fn remarks(incident: &Incident, context: &Context) -> Vec<Command> {
+    let command = |why: &str, action| Command { who: WHO.to_owned(), why: why.to_owned(), action };
+    let mut commands = Vec::new();
+    if let Some(drill) = &context.drill {
+        commands.push(command("an exercise", Action::Drill));
+        if !drill.pages {
+            let by = format!("drill {}", drill.id);
+            commands.push(command("nobody is paged for it", Action::Suppress { by, until: Some(drill.until) }));
+        }
+    }
+    if let Some(before) = incident.follows {
+        let action = Action::Link { kind: LinkKind::FollowsUp, to: TicketNumber(before) };
+        commands.push(command("it goes on after that", action));
+    }
+    for Overruled { who, why, what, until } in &context.overruled {
+        let action = Action::Override { what: what.clone(), until: Some(*until) };
+        commands.push(Command { who: who.clone(), why: why.clone(), action });
+    }
+    commands
 }
 
 fn title(incident: &Incident, context: &Context) -> String {
@@ -162,8 +212,17 @@ fn title(incident: &Incident, context: &Context) -> String {
         (Fault::AgentBlind, _) => "Agent reaches its BMCs no more",
         (Fault::FirmwareWave, _) => "Trouble after a BMC firmware update",
         (Fault::ClockStepped, _) => "The collector's clock stepped",
+        (Fault::StoreNearlyFull, _) => "The collector's disk is nearly full",
+        (Fault::NoticesStuck, _) => "Notices are not delivered",
     };
-    format!("{what}: {} of {}", incident.key.component, context.server_name)
+    let component = &incident.key.component;
+    let told = match (incident.members.is_empty(), context.is_server) {
+        // What servers share is no part of one.
+        (false, _) => format!("{what}: {} of {}", component.slot(), context.server_name),
+        (true, true) => format!("{what}: {component} of {}", context.server_name),
+        (true, false) => format!("{what}: {}", component.slot()),
+    };
+    if context.drill.is_some() { format!("DRILL: {told}") } else { told }
 }
 
 /// The incident's facts.
@@ -272,7 +331,14 @@ mod tests {
     }
 
     fn context() -> Context {
-        Context { site: None, server_name: "web1".into(), redundancy: Redundancy::Unknown }
+        Context {
+            site: None,
+            server_name: "web1".into(),
+            redundancy: Redundancy::Unknown,
+            is_server: true,
+            drill: None,
+            overruled: Vec::new(),
+        }
     }
 
     fn run(incident: Incident, what: What, ticket: Option<&Ticket>) -> Option<TicketWrite> {

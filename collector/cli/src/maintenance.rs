@@ -15,7 +15,6 @@ use serde::Serialize;
 
 /// What a window covers: everything that is given has to fit.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub(crate) struct CoverArgs {
     /// The site
     #[arg(long)]
@@ -26,6 +25,9 @@ pub(crate) struct CoverArgs {
     /// The server, as `outband servers` shows it
     #[arg(long)]
     pub(crate) server: Option<String>,
+    /// The model, as the topology or else the BMC has it
+    #[arg(long)]
+    pub(crate) model: Option<String>,
     /// The component: CLASS/SLOT, or a class alone
     #[arg(long)]
     pub(crate) component: Option<String>,
@@ -93,6 +95,9 @@ pub(crate) enum MaintenanceCommand {
     Edit {
         /// Its number
         number: String,
+        /// What it covers: where any of these is given, all of it is as given
+        #[command(flatten)]
+        covers: CoverArgs,
         /// When it first begins, on the clocks of its zone
         #[arg(long, value_name = "TIME")]
         starts: Option<String>,
@@ -204,6 +209,7 @@ impl From<Window> for View {
             ("site", s.site),
             ("rack", s.rack),
             ("server", s.server),
+            ("model", s.model),
             ("component", s.component),
             ("fault", s.fault),
             ("rule", s.rule),
@@ -259,10 +265,11 @@ pub(crate) async fn run(context: &Context, command: Option<MaintenanceCommand>) 
             let kind = if known_issue { "known_issue" } else { "mute" }.to_owned();
             create(context, Window { kind, ..window(covers, Some(&lasts), why)? }, request.request_id).await
         }
-        MaintenanceCommand::Edit { number, starts, lasts, zone, every, why, change } => {
-            let lasts_secs = lasts.as_deref().map(seconds).transpose()?.unwrap_or_default();
+        MaintenanceCommand::Edit { number, covers, starts, lasts, zone, every, why, change } => {
+            let lasts_secs = lasts.as_deref().map(when::seconds).transpose()?.unwrap_or_default();
             let window = Window {
                 name: name(&number),
+                selector: selector(covers),
                 starts: starts.unwrap_or_default(),
                 zone: zone.unwrap_or_default(),
                 recurrence: every.unwrap_or_default(),
@@ -287,23 +294,29 @@ fn name(number: &str) -> String {
 }
 
 fn window(covers: CoverArgs, lasts: Option<&str>, reason: String) -> Result<Window, Error> {
+    let selector = selector(covers).ok_or_else(|| {
+        Error::Usage(
+            "say what it covers: --site, --rack, --server, --model, --component, --fault, --rule or --customer"
+                .to_owned(),
+        )
+    })?;
+    let lasts_secs = lasts.map(when::seconds).transpose()?.unwrap_or_default();
+    Ok(Window { selector: Some(selector), lasts_secs, reason, ..Window::default() })
+}
+
+/// What is covered; `None` where nothing is said.
+fn selector(covers: CoverArgs) -> Option<Selector> {
     let selector = Selector {
         site: covers.site.unwrap_or_default(),
         rack: covers.rack.unwrap_or_default(),
         server: covers.server.unwrap_or_default(),
+        model: covers.model.unwrap_or_default(),
         component: covers.component.unwrap_or_default(),
         fault: covers.fault.unwrap_or_default(),
         customer: covers.customer.unwrap_or_default(),
         rule: covers.rule.unwrap_or_default(),
     };
-    let lasts_secs = lasts.map(seconds).transpose()?.unwrap_or_default();
-    Ok(Window { selector: Some(selector), lasts_secs, reason, ..Window::default() })
-}
-
-/// `90m`, `4h`, `2d` in seconds.
-fn seconds(text: &str) -> Result<i64, Error> {
-    let ago = when::parse(text, 0).ok().filter(|ms| *ms < 0);
-    ago.map(|ms| -ms / 1000).ok_or_else(|| Error::Usage(format!("{text:?} is no length of time; write 90m, 4h or 2d")))
+    (selector != Selector::default()).then_some(selector)
 }
 
 async fn create(context: &Context, window: Window, request_id: String) -> Result<(), Error> {
@@ -320,18 +333,4 @@ async fn table(context: &Context, windows: Vec<Window>) -> Result<String, Error>
     // They come in one answer.
     let paged = paging::follow(context.limit, async |_, _| Ok((views.clone(), String::new()))).await?;
     context.render(&List { name: "windows", columns: COLUMNS, paged, none: Word::NoWindows })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_length_of_time_is_read_as_people_write_it() {
-        assert_eq!(seconds("90m").unwrap(), 5400);
-        assert_eq!(seconds("2d").unwrap(), 172_800);
-        for text in ["", "2026-01-31", "now", "0h", "4 hours"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-    }
 }

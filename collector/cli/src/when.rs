@@ -98,10 +98,25 @@ pub(crate) fn parse(text: &str, now_ms: i64) -> Result<i64, Error> {
     })
 }
 
+/// `90m`, `4h`, `2d` in seconds.
+pub(crate) fn seconds(text: &str) -> Result<i64, Error> {
+    let ago = parse(text, 0).ok().filter(|ms| *ms < 0);
+    ago.map(|ms| -ms / 1000).ok_or_else(|| Error::Usage(format!("{text:?} is no length of time; write 90m, 4h or 2d")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_length_of_time_is_read_as_people_write_it() {
+        assert_eq!(seconds("90m").unwrap(), 5400);
+        assert_eq!(seconds("2d").unwrap(), 172_800);
+        for text in ["", "2026-01-31", "now", "0h", "4 hours"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_span_shows_its_two_largest_units() {

@@ -75,11 +75,15 @@ pub enum Fault {
     FirmwareWave,
     /// The collector's own clock stepped, and nobody says which time is right.
     ClockStepped,
+    /// The disk that holds the collector's store is nearly full.
+    StoreNearlyFull,
+    /// A channel does not deliver the collector's notices.
+    NoticesStuck,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 21] = [
+    pub const ALL: [Fault; 23] = [
         Self::DiskFailure,
         Self::DiskWear,
         Self::FanFailure,
@@ -101,6 +105,8 @@ impl Fault {
         Self::AgentBlind,
         Self::FirmwareWave,
         Self::ClockStepped,
+        Self::StoreNearlyFull,
+        Self::NoticesStuck,
     ];
 
     /// The word used in tickets and output, e.g. `disk_failure`.
@@ -127,6 +133,8 @@ impl Fault {
             Self::AgentBlind => "agent_blind",
             Self::FirmwareWave => "firmware_wave",
             Self::ClockStepped => "clock_stepped",
+            Self::StoreNearlyFull => "store_nearly_full",
+            Self::NoticesStuck => "notices_stuck",
         }
     }
 
@@ -142,7 +150,9 @@ impl Fault {
             | Self::CoolingLost
             | Self::RackSilent
             | Self::AgentBlind
-            | Self::ClockStepped => true,
+            | Self::ClockStepped
+            | Self::StoreNearlyFull
+            | Self::NoticesStuck => true,
             Self::DiskFailure
             | Self::DiskWear
             | Self::FanFailure

@@ -301,7 +301,9 @@ fn vouches(fault: Fault, kind: SensorKind) -> bool {
         | Fault::RackSilent
         | Fault::AgentBlind
         | Fault::FirmwareWave
-        | Fault::ClockStepped => false,
+        | Fault::ClockStepped
+        | Fault::StoreNearlyFull
+        | Fault::NoticesStuck => false,
     }
 }
 

@@ -1,28 +1,34 @@
 //! The step: everything that is in memory, and what a run of rows or a tick does to it.
 
 mod answer;
+mod drill;
 mod firmware;
 mod fold;
+mod own;
 
+use super::Kept;
 use super::draft::{self, Draft};
 use super::identity::Servers;
 use super::live::{Live, same};
+use super::own::{Vitals, place_of_collector};
 use super::rebuild::{self, pages};
 use super::{Error, Terms, verdict};
 use crate::maintenance::Windows;
 use crate::react;
+use crate::thresholds::Overrides;
 use crate::topology::Topology;
 use firmware::Firmware;
-use fold::Running;
+use fold::{Hushing, Running};
 use outband_health::rule::{self, Rule};
 use outband_health::window::{Hosted, Origin};
 use outband_health::{FoldingConfig, Health, Incident, IncidentKey, RuleConfig, score};
 use outband_proto::convert::decode_set;
 use outband_schemas::{AgentId, ComponentClass, Observation, ObservationSet, Section, ServerId, SiteId, Timestamp};
-use outband_store::maintenance::Maintenance;
+use outband_store::drill::Drill;
+use outband_store::recall::BmcFirmware;
 use outband_store::{
     AgentRecord, AgentTarget, HealthRecord, LogRow, Page, Poison, Scope, Sequence, ServerEvents, ServerGaps,
-    ServerInventory, ServerReadings, ServerRecord, Store, TicketFilter, TicketRecord,
+    ServerInventory, ServerReadings, ServerRecord, StoreError, TicketFilter, TicketRecord,
 };
 use outband_ticket::{State, TicketNumber};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,8 +74,19 @@ pub(super) struct Assessor<S> {
     folding: FoldingConfig,
     topology: Arc<Topology>,
     windows: Windows,
-    /// When open tickets were last compared with them.
-    hushed_at: Timestamp,
+    overrides: Overrides,
+    /// Which tickets have to be compared with the windows.
+    hushing: Hushing,
+    /// When the collector last looked at itself.
+    looked_at: Timestamp,
+    /// What exercises said, and did not take back yet.
+    exercises: BTreeSet<IncidentKey>,
+    /// Exercises that begin in this moment.
+    drills: BTreeMap<IncidentKey, Drill>,
+    /// Tickets that belong to another's, and that one.
+    parents: BTreeMap<TicketNumber, TicketNumber>,
+    /// Incidents that ended a short while ago, of servers that are not in `live` yet.
+    past: BTreeMap<ServerId, Vec<Incident>>,
     /// Incidents that are kept without a ticket, or were when they were last looked at.
     held: BTreeSet<IncidentKey>,
     /// Storms by their cause.
@@ -77,7 +94,7 @@ pub(super) struct Assessor<S> {
     firmware: BTreeMap<ServerId, Firmware>,
 }
 
-impl<S: Store + Maintenance> Assessor<S> {
+impl<S: Kept> Assessor<S> {
     /// From the store.
     pub(super) fn load(store: S, terms: &Terms, now: Timestamp) -> Result<Self, Error> {
         let servers = Servers::new(pages(|page| store.servers(None, page))?);
@@ -110,7 +127,13 @@ impl<S: Store + Maintenance> Assessor<S> {
             folding: terms.folding.clone(),
             topology: terms.topology.clone(),
             windows: Windows::default(),
-            hushed_at: Timestamp::EPOCH,
+            overrides: Overrides::default(),
+            hushing: Hushing::default(),
+            looked_at: Timestamp::EPOCH,
+            exercises: BTreeSet::new(),
+            drills: BTreeMap::new(),
+            parents: BTreeMap::new(),
+            past: BTreeMap::new(),
             held: BTreeSet::new(),
             storms: BTreeMap::new(),
             firmware: BTreeMap::new(),
@@ -118,7 +141,7 @@ impl<S: Store + Maintenance> Assessor<S> {
         };
         for record in assessor.store.open_tickets()? {
             assessor.change = assessor.change.max(record.change);
-            assessor.tickets.insert(record.ticket.number, record);
+            assessor.remember(record);
         }
         // Those that were merged in the moment before a crash are still to be closed.
         let merged = assessor.tickets.values().filter(|r| r.ticket.merged_into.is_some()).map(|r| r.change).min();
@@ -133,13 +156,27 @@ impl<S: Store + Maintenance> Assessor<S> {
             if let (false, Some(ticket)) = (incident.members.is_empty(), incident.ticket) {
                 assessor.storms.insert(incident.key.clone(), Running::new(&incident, ticket, now));
             }
+            assessor.recall_exercise(&incident);
             assessor.waiting.entry(incident.key.server.clone()).or_default().push(incident);
+        }
+        let flap = Duration::from_secs(terms.rules.incident.flap_secs);
+        for incident in assessor.store.ended_incidents(now.minus(flap))? {
+            assessor.past.entry(incident.key.server.clone()).or_default().push(incident);
+        }
+        for BmcFirmware { server, model, version, since } in assessor.store.bmc_firmwares()? {
+            assessor.firmware.insert(server, Firmware { model, version, since });
         }
         Ok(assessor)
     }
 
     /// Takes in the next rows, looks at what time alone changes, and writes it all.
-    pub(super) fn step(&mut self, terms: &Terms, now: Timestamp) -> Result<Done, Error> {
+    /// `vitals` is asked now and then.
+    pub(super) fn step(
+        &mut self,
+        terms: &Terms,
+        now: Timestamp,
+        vitals: impl FnOnce(&S) -> Result<Vitals, StoreError>,
+    ) -> Result<Done, Error> {
         if self.config != terms.rules {
             self.rules = rule::all(&terms.rules);
             self.config = terms.rules.clone();
@@ -148,6 +185,7 @@ impl<S: Store + Maintenance> Assessor<S> {
         self.topology = terms.topology.clone();
         let mut draft = Draft::default();
         self.read_windows()?;
+        self.read_thresholds()?;
         self.refresh(&mut draft, now)?;
         let rows = self.store.log_after(self.cursor, ROWS)?;
         let mut touched = BTreeSet::new();
@@ -161,6 +199,8 @@ impl<S: Store + Maintenance> Assessor<S> {
             self.wake(now)?;
             touched.extend(self.judge_quiet(&mut draft, now)?);
         }
+        self.exercise(&mut draft, now)?;
+        self.judge_own(vitals, &mut draft, now)?;
         self.settle(&mut draft, now)?;
         self.score(&touched, &mut draft, now);
         if draft.is_empty() {
@@ -200,10 +240,16 @@ impl<S: Store + Maintenance> Assessor<S> {
     }
 
     fn remember(&mut self, record: TicketRecord) {
-        if record.ticket.state == State::Closed {
-            self.tickets.remove(&record.ticket.number);
+        let ticket = &record.ticket;
+        self.hushing.ticket(ticket);
+        match ticket.parent.filter(|_| ticket.is_open()) {
+            Some(parent) => self.parents.insert(ticket.number, parent),
+            None => self.parents.remove(&ticket.number),
+        };
+        if ticket.state == State::Closed {
+            self.tickets.remove(&ticket.number);
         } else {
-            self.tickets.insert(record.ticket.number, record);
+            self.tickets.insert(ticket.number, record);
         }
     }
 
@@ -263,6 +309,10 @@ impl<S: Store + Maintenance> Assessor<S> {
                 }
                 live.incidents.push(incident);
             }
+            for incident in self.past.remove(server).unwrap_or_default() {
+                live.recall(&incident);
+            }
+            self.hushing.woke(server);
             self.live.insert(server.clone(), live);
         }
         Ok(self.live.entry(server.clone()).or_default())
@@ -323,7 +373,7 @@ impl<S: Store + Maintenance> Assessor<S> {
         }
         let set = decoded.set;
         let at = set.polled_at.min(row.received_at);
-        let server = self.locate(row, &set)?;
+        let server = self.locate(row, &set, draft)?;
         self.observed.insert(row.agent.clone(), at);
         draft.applied.observed.push((row.agent.clone(), row.lane, at));
         let fresh = self.sort_out(&server, row, &set, draft, known)?;
@@ -347,7 +397,7 @@ impl<S: Store + Maintenance> Assessor<S> {
     }
 
     /// The server that a set belongs to.
-    fn locate(&mut self, row: &LogRow, set: &ObservationSet) -> Result<ServerId, Error> {
+    fn locate(&mut self, row: &LogRow, set: &ObservationSet, draft: &mut Draft) -> Result<ServerId, Error> {
         let target = AgentTarget { agent: row.agent.clone(), target: set.target.clone() };
         let site = match self.agents.get(&row.agent) {
             Some(agent) => agent.site.clone(),
@@ -359,9 +409,6 @@ impl<S: Store + Maintenance> Assessor<S> {
         })?;
         for observation in &set.observations {
             let Observation::Inventory(inventory) = observation else { continue };
-            if let Some(firmware) = Firmware::after(self.firmware.get(&server), inventory) {
-                self.firmware.insert(server.clone(), firmware);
-            }
             if let Some(found) = self.servers.identify(&target, &inventory.identity) {
                 if let Some(merged) = found.merged {
                     tracing::info!(%merged, into = %found.server, "two targets are one server");
@@ -369,6 +416,17 @@ impl<S: Store + Maintenance> Assessor<S> {
                     self.scores.remove(&merged);
                 }
                 server = found.server;
+            }
+            if let Some(firmware) = Firmware::after(self.firmware.get(&server), inventory)
+                && self.firmware.get(&server) != Some(&firmware)
+            {
+                draft.applied.firmware.push(BmcFirmware {
+                    server: server.clone(),
+                    model: firmware.model.clone(),
+                    version: firmware.version.clone(),
+                    since: firmware.since,
+                });
+                self.firmware.insert(server.clone(), firmware);
             }
         }
         Ok(server)
@@ -428,8 +486,9 @@ impl<S: Store + Maintenance> Assessor<S> {
 
     /// Runs the rules on one server; what changes of its incidents moves their tickets.
     fn judge(&mut self, server: &ServerId, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        let findings = self.found(server, now);
         let Some(live) = self.live.get_mut(server) else { return Ok(()) };
-        for change in live.judge(server, &self.rules, &self.config, now) {
+        for change in live.judge(server, findings, &self.config, now) {
             self.answer(change, draft, now)?;
         }
         Ok(())
@@ -438,7 +497,9 @@ impl<S: Store + Maintenance> Assessor<S> {
     /// Judges the servers that sent nothing for a while.
     fn judge_quiet(&mut self, draft: &mut Draft, now: Timestamp) -> Result<BTreeSet<ServerId>, Error> {
         let due = |live: &Live| live.judged_at.is_none_or(|at| now.since(at) >= JUDGE_AGAIN);
-        let quiet: Vec<ServerId> = self.live.iter().filter(|(_, l)| due(l)).map(|(id, _)| id.clone()).collect();
+        let own = place_of_collector()?;
+        let quiet: Vec<ServerId> =
+            self.live.iter().filter(|(id, l)| due(l) && **id != own).map(|(id, _)| id.clone()).collect();
         for server in &quiet {
             let Some(live) = self.live.get_mut(server) else { continue };
             let agents: BTreeSet<AgentId> = live.window.contacts().map(|(o, _)| o.agent.clone()).collect();

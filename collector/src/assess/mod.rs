@@ -13,17 +13,25 @@ mod assessor;
 mod draft;
 pub mod identity;
 mod live;
+pub mod own;
 mod rebuild;
 mod source;
+pub mod synthetic;
 mod verdict;
 
+use crate::clock::Timekeeper;
 use crate::judgement::{Judgement, Terms};
 use crate::query::pulse::Pulse;
 use assessor::Assessor;
-use outband_schemas::Clock;
+use outband_schemas::Timestamp;
+use outband_store::drill::Drills;
 use outband_store::maintenance::Maintenance;
-use outband_store::{Store, StoreError};
+use outband_store::recall::Recall;
+use outband_store::threshold::Thresholds;
+use outband_store::{Outbox, Store, StoreError};
 use outband_ticket::Rejected;
+use own::{Stuck, Vitals};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -55,10 +63,15 @@ pub enum Error {
     Task(#[from] JoinError),
 }
 
-/// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written.
-pub async fn run<S: Store + Maintenance, C: Clock + Send + Sync + 'static>(
+/// What the assessment asks of a store.
+pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall {}
+impl<S: Store + Maintenance + Drills + Thresholds + Recall> Kept for S {}
+
+/// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written. `dir` holds the store: its disk is watched.
+pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     store: S,
     clock: Arc<C>,
+    dir: PathBuf,
     judgement: Judgement,
     pulse: Pulse,
     shutdown: CancellationToken,
@@ -72,12 +85,13 @@ pub async fn run<S: Store + Maintenance, C: Clock + Send + Sync + 'static>(
     loop {
         let (ours, now, terms) = (store.clone(), clock.now(), judgement.terms());
         let before = assessor.take();
+        let (keeper, dir) = (clock.clone(), dir.clone());
         let step = tokio::task::spawn_blocking(move || {
             let mut assessor = match before {
                 Some(assessor) => assessor,
                 None => Assessor::load(ours, &terms, now)?,
             };
-            let done = assessor.step(&terms, now)?;
+            let done = assessor.step(&terms, now, |store| vitals(store, &*keeper, &dir, now))?;
             Ok::<_, Error>((assessor, done))
         });
         match step.await? {
@@ -115,6 +129,20 @@ pub async fn run<S: Store + Maintenance, C: Clock + Send + Sync + 'static>(
             _ = ticks.tick() => {}
         }
     }
+}
+
+/// What the collector sees of itself.
+fn vitals<S: Outbox>(store: &S, clock: &impl Timekeeper, dir: &Path, now: Timestamp) -> Result<Vitals, StoreError> {
+    let disk = match nix::sys::statvfs::statvfs(dir) {
+        Ok(s) => Some((s.blocks_available().saturating_mul(s.fragment_size()), s.blocks().saturating_mul(s.fragment_size()))),
+        Err(error) => {
+            tracing::warn!(%error, "the room on the disk of the store is not known");
+            None
+        }
+    };
+    let unsent = store.oldest_unsent(now)?.into_iter();
+    let stuck = |u: outband_store::Unsent| Stuck { channel: u.channel, count: u.count, since: u.since, error: u.error };
+    Ok(Vitals { clock_ahead_ms: clock.held(), disk, unsent: unsent.map(stuck).collect() })
 }
 
 #[cfg(test)]

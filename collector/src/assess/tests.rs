@@ -7,6 +7,7 @@ mod storms;
 mod windows;
 
 use super::assessor::Assessor;
+use super::own::Vitals;
 use super::{Error, Terms};
 use outband_health::{FoldingConfig, RuleConfig};
 use outband_proto::convert::encode_set;
@@ -30,6 +31,7 @@ struct Room {
     store: SqliteStore,
     assessor: Option<Assessor<SqliteStore>>,
     terms: Terms,
+    vitals: Vitals,
     epoch: Epoch,
     next: BTreeMap<Lane, i64>,
     now: Timestamp,
@@ -67,7 +69,7 @@ impl Room {
             topology: std::sync::Arc::default(),
             service: std::sync::Arc::default(),
         };
-        Self { _dir: dir, store, assessor: None, terms, epoch, next: BTreeMap::new(), now }
+        Self { _dir: dir, store, assessor: None, terms, vitals: Vitals::default(), epoch, next: BTreeMap::new(), now }
     }
 
     /// Time goes on by 10 s.
@@ -117,7 +119,7 @@ impl Room {
                 Some(assessor) => assessor,
                 None => Assessor::load(self.store.clone(), &self.terms, self.now).unwrap(),
             };
-            match assessor.step(&self.terms, self.now) {
+            match assessor.step(&self.terms, self.now, |_| Ok(self.vitals.clone())) {
                 Ok(done) => {
                     self.assessor = Some(assessor);
                     if !done.more {

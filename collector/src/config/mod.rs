@@ -1,8 +1,10 @@
 //! The config file: every field has a default, so that none is needed; unknown ones are refused; all problems are listed.
 
 pub mod calendar;
+pub mod drills;
 pub mod load;
 pub mod notify;
+pub mod orders;
 pub mod sla;
 pub mod span;
 
@@ -81,6 +83,10 @@ pub struct Config {
     pub topology: Where,
     /// Who is told what, on which channel, when.
     pub notify: Notify,
+    /// What agents may be asked to do at BMCs.
+    pub orders: orders::OrdersConfig,
+    /// Exercises that come by themselves, by name.
+    pub drills: BTreeMap<String, drills::Plan>,
 }
 
 /// Where servers stand and what feeds them.
@@ -151,6 +157,8 @@ impl Config {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.sla.problems();
         problems.extend(self.notify.problems());
+        problems.extend(drills::problems(&self.drills));
+        problems.extend(self.orders.problems());
         problems.extend(calendar::problems(&self.calendars));
         let mut add = |at: &str, what: String| problems.push(Problem { at: at.to_owned(), what });
         if self.listen.agents == self.listen.operators && self.listen.agents.port() != 0 {

@@ -41,12 +41,18 @@ impl Windows {
 
     /// The window that covers an incident now, and until when: of several the one that ends last.
     pub fn covering(&self, incident: &Incident, at: &Whereabouts<'_>, now: Timestamp) -> Option<(&Window, Timestamp)> {
-        self.read
-            .iter()
-            .filter_map(|(at, schedule)| Some((self.stored.get(*at)?, schedule)))
-            .filter(|(window, _)| fits(&window.selector, &incident.key, &incident.rules, at))
-            .filter_map(|(window, schedule)| Some((window, schedule.covers(now)?)))
-            .max_by_key(|(window, until)| (*until, window.id))
+        let fitting = self.stored_and_read().filter(|(w, _)| fits(&w.selector, &incident.key, &incident.rules, at));
+        let covering = fitting.filter_map(|(window, schedule)| Some((window, schedule.covers(now)?)));
+        covering.max_by_key(|(window, until)| (*until, window.id))
+    }
+
+    /// The windows that cover something now, and until when.
+    pub fn in_force(&self, now: Timestamp) -> Vec<(&Window, Timestamp)> {
+        self.stored_and_read().filter_map(|(window, schedule)| Some((window, schedule.covers(now)?))).collect()
+    }
+
+    fn stored_and_read(&self) -> impl Iterator<Item = (&Window, &Schedule)> {
+        self.read.iter().filter_map(|(at, schedule)| Some((self.stored.get(*at)?, schedule)))
     }
 }
 
@@ -65,7 +71,8 @@ impl Whereabouts<'_> {
     /// Whether a server there is one that a selector names.
     pub fn is_of(&self, selector: &Selector, id: &ServerId) -> bool {
         let Selector { site, rack, server, customer, model, component: _, fault: _, rule: _ } = selector;
-        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_ref().is_none_or(|w| Some(w.as_str()) == found);
+        let is =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_ref().is_none_or(|w| Some(w.as_str()) == found);
         is(site, self.site.map(SiteId::as_str))
             && is(rack, self.place.and_then(|p| p.rack.as_deref()))
             && is(customer, self.place.and_then(|p| p.customer.as_deref()))

@@ -13,6 +13,7 @@ pub mod maintenance;
 pub mod name;
 pub mod notice;
 mod once;
+pub mod order;
 pub mod page;
 pub mod problem;
 pub mod pulse;
@@ -29,6 +30,7 @@ use crate::grant::Live;
 use crate::ingest::Registry;
 use crate::judgement::{Judgement, Terms};
 use crate::notify;
+use crate::orders;
 use crate::sight::Sight;
 use crate::token::Principal;
 use outband_schemas::{Clock, Timestamp};
@@ -49,6 +51,7 @@ pub struct Desk<S, C> {
     refusals: Option<Refusals>,
     telling: Option<notify::Terms>,
     access: Option<Live>,
+    orders: Option<orders::Terms>,
     shutdown: CancellationToken,
 }
 
@@ -63,6 +66,7 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             refusals: self.refusals.clone(),
             telling: self.telling.clone(),
             access: self.access.clone(),
+            orders: self.orders.clone(),
             shutdown: self.shutdown.clone(),
         }
     }
@@ -78,7 +82,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
         judgement: Judgement,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { store, clock, registry, pulse, judgement, refusals: None, telling: None, access: None, shutdown }
+        Self { store, clock, registry, pulse, judgement, refusals: None, telling: None, access: None, orders: None, shutdown }
     }
 
     /// The desk, with a place to note whom it refused.
@@ -97,6 +101,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     #[must_use]
     pub fn with_access(self, access: Live) -> Self {
         Self { access: Some(access), ..self }
+    }
+
+    /// The desk, knowing what agents may be asked to do.
+    #[must_use]
+    pub fn with_orders(self, orders: orders::Terms) -> Self {
+        Self { orders: Some(orders), ..self }
     }
 
     fn telling(&self) -> Option<Arc<Notify>> {

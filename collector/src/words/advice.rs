@@ -136,5 +136,17 @@ fn words(fault: Fault) -> Pair {
             "You need to do nothing.",
             "您无需操作。",
         ),
+        Fault::StoreNearlyFull => pair(
+            "Free space on the collector's disk, enlarge it, or shorten [retention]; at the end nothing more is taken in, and agents keep what they have.",
+            "清理或扩容采集器磁盘，或缩短 [retention] 保留期；空间耗尽后将停止接收，数据暂存于代理端。",
+            "You need to do nothing.",
+            "您无需操作。",
+        ),
+        Fault::NoticesStuck => pair(
+            "Look at `outband notices` for what the channel says, mend it, then replay what failed; until then watch tickets by hand.",
+            "用 `outband notices` 查看通道报错并修复，再重发失败的通知；修复前请人工查看工单。",
+            "You need to do nothing.",
+            "您无需操作。",
+        ),
     }
 }

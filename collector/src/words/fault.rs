@@ -136,5 +136,17 @@ fn words(fault: Fault) -> Pair {
             "the clock of our monitoring system is being checked; your servers are not affected",
             "我们正在核对监控系统的时钟，您的服务器不受影响",
         ),
+        Fault::StoreNearlyFull => pair(
+            "The collector's disk is nearly full",
+            "采集器磁盘空间即将用尽",
+            "our monitoring system is running short of storage; your servers are not affected",
+            "我们的监控系统存储空间不足，您的服务器不受影响",
+        ),
+        Fault::NoticesStuck => pair(
+            "Notices are not delivered",
+            "通知无法送达",
+            "messages from our monitoring system may reach you late; your servers are not affected",
+            "监控系统的消息可能延迟送达，您的服务器不受影响",
+        ),
     }
 }

@@ -105,6 +105,30 @@ fn words(id: &str) -> Option<Pair> {
             "Our monitoring of the site is interrupted.",
             "我们对该站点的监控暂时中断。",
         ),
+        "collector.clock" => pair(
+            "The collector compared its own time with the wall clock: they lie apart, and no time source says which is right.",
+            "采集器自身时间与系统时钟不一致，且没有可信时间源可判定。",
+            "The clock of our monitoring system is being checked.",
+            "我们正在核对监控系统的时钟。",
+        ),
+        "collector.disk" => pair(
+            "The collector watches the free space of the disk that holds its store.",
+            "采集器监测存储所在磁盘的剩余空间。",
+            "Our monitoring system is running short of storage.",
+            "我们的监控系统存储空间不足。",
+        ),
+        "collector.notices" => pair(
+            "Notices of this channel have waited for more than a quarter of an hour.",
+            "该通道的通知已超过一刻钟未能送达。",
+            "Messages of our monitoring system may come late.",
+            "监控系统的消息可能延迟送达。",
+        ),
+        "drill.synthetic" => pair(
+            "An exercise: the fault is not there. The collector says it so that people can be tried.",
+            "演练：故障并不存在，由采集器模拟以检验值班响应。",
+            "An exercise: nothing is wrong with the server.",
+            "演练：服务器没有任何故障。",
+        ),
         _ => return None,
     })
 }

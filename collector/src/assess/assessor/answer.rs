@@ -2,15 +2,16 @@
 
 use super::Assessor;
 use crate::assess::draft::Draft;
-use crate::assess::{Error, draft};
-use crate::react::{Context, react};
+use crate::assess::own::place_of_collector;
+use crate::assess::synthetic::is_drill;
+use crate::assess::{Error, Kept, draft};
+use crate::react::{Context, Exercise, WHO, react};
 use outband_health::{Incident, IncidentChange, Stage, What};
 use outband_schemas::{ComponentClass, ServerId, Timestamp};
-use outband_store::maintenance::Maintenance;
-use outband_store::{Sequence, ServerRecord, Store, TicketRecord, TicketWrite};
-use outband_ticket::{Redundancy, TicketNumber};
+use outband_store::{Sequence, ServerRecord, TicketRecord, TicketWrite};
+use outband_ticket::{Action, Command, Redundancy, TicketNumber, apply};
 
-impl<S: Store + Maintenance> Assessor<S> {
+impl<S: Kept> Assessor<S> {
     /// Moves the ticket of an incident that changed. One that opens may have to wait for its ticket.
     pub(super) fn answer(&mut self, change: IncidentChange, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         let IncidentChange { incident, what } = &change;
@@ -34,7 +35,7 @@ impl<S: Store + Maintenance> Assessor<S> {
 
     /// Moves the ticket of an incident that changed, or opens one.
     pub(super) fn write(&mut self, mut change: IncidentChange, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
-        let context = self.context(&change);
+        let context = self.context(&change, now);
         let record = self.ticket_of(&change.incident);
         let store = &self.store;
         let number = || Ok::<_, Error>(TicketNumber(store.reserve(Sequence::Ticket)?));
@@ -58,26 +59,63 @@ impl<S: Store + Maintenance> Assessor<S> {
         self.servers.get(server).and_then(known_as).unwrap_or_else(|| server.to_string())
     }
 
-    fn context(&self, change: &IncidentChange) -> Context {
+    /// Logs something on an open ticket.
+    pub(super) fn note(
+        &mut self,
+        number: TicketNumber,
+        why: &str,
+        actions: Vec<Action>,
+        draft: &mut Draft,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(record) = self.tickets.get(&number) else { return Ok(()) };
+        let mut write = TicketWrite {
+            ticket: record.ticket.clone(),
+            expected_revision: Some(record.ticket.revision),
+            transitions: Vec::new(),
+        };
+        for action in actions {
+            let command = Command { who: WHO.to_owned(), why: why.to_owned(), action };
+            let transition = apply(&write.ticket, command, now)?;
+            write.ticket = write.ticket.after(&transition);
+            write.transitions.push(transition);
+        }
+        let record = draft::after(Some(record), &write);
+        self.remember(record);
+        draft.ticket(write);
+        Ok(())
+    }
+
+    fn context(&self, change: &IncidentChange, now: Timestamp) -> Context {
         let key = &change.incident.key;
         let site = self.site_of(key);
         let server_name = match &site {
             Some(site) if !change.incident.members.is_empty() => site.to_string(),
             _ => self.called(&key.server),
         };
-        Context { site, server_name, redundancy: self.redundancy(change) }
+        let drill = self.drills.get(key);
+        Context {
+            site,
+            server_name,
+            redundancy: self.redundancy(change),
+            is_server: place_of_collector().is_ok_and(|own| own != key.server),
+            drill: drill.map(|d| Exercise { id: d.id, pages: d.pages, until: d.ends_at }),
+            overruled: if self.overrides.is_empty() { Vec::new() } else { self.overruled(&change.incident, now) },
+        }
     }
 
     /// Whether another part of the same class has already failed.
     fn redundancy(&self, change: &IncidentChange) -> Redundancy {
         let key = &change.incident.key;
         let class = key.component.class();
-        if !matches!(class, ComponentClass::PowerSupply | ComponentClass::Fan | ComponentClass::Disk) {
+        if is_drill(&change.incident)
+            || !matches!(class, ComponentClass::PowerSupply | ComponentClass::Fan | ComponentClass::Disk)
+        {
             return Redundancy::Unknown;
         }
         let other = |i: &&Incident| {
             let same_class = i.key.component.class() == class && i.key.component != key.component;
-            same_class && !i.predicted && i.stage == Stage::Open
+            same_class && !i.predicted && i.stage == Stage::Open && !is_drill(i)
         };
         let incidents = self.live.get(&key.server).map(|l| l.incidents.as_slice()).unwrap_or_default();
         if incidents.iter().any(|i| other(&i)) { Redundancy::Gone } else { Redundancy::Unknown }

@@ -7,10 +7,10 @@ use std::time::Duration;
 /// A BMC's firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Firmware {
-    model: String,
-    version: String,
+    pub(super) model: String,
+    pub(super) version: String,
     /// When it was seen to have changed; `None`: it was like that from the first.
-    since: Option<Timestamp>,
+    pub(super) since: Option<Timestamp>,
 }
 
 impl Firmware {

@@ -1,31 +1,39 @@
 //! Which open incidents get a ticket, and when: those that a cause shared with others may explain wait for it, those that a storm explains are a part of its
 //! ticket, those in a maintenance window wait for its end. All are kept with their evidence, and are looked at again in every step.
 
+mod hush;
 mod storm;
 
 use super::Assessor;
-use crate::assess::Error;
-use crate::assess::draft::{Draft, after};
+use crate::assess::synthetic::is_drill;
+use crate::assess::{Error, Kept};
+use crate::assess::draft::Draft;
 use crate::maintenance::Whereabouts;
-use crate::react::WHO;
 use crate::topology::Place;
 use outband_health::incident::storm::{Cause, place_of_site};
 use outband_health::{Fault, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, What};
 use outband_schemas::{ServerId, SiteId, Timestamp};
-use outband_store::maintenance::{Maintenance, WindowKind};
-use outband_store::{ServerRecord, Store, TicketWrite};
-use outband_ticket::{Action, Command, TicketNumber, apply};
+use outband_store::ServerRecord;
+use outband_store::maintenance::Window;
+use outband_ticket::TicketNumber;
 use std::time::Duration;
+pub(super) use hush::Hushing;
 pub(super) use storm::Running;
 
 /// No incident waits longer for a common cause.
 const LONGEST_WATCH: Duration = Duration::from_secs(600);
-/// How often open tickets are compared with the windows.
-const HUSH: Duration = Duration::from_secs(10);
 
-impl<S: Store + Maintenance> Assessor<S> {
+/// What people call a window, where it keeps something from being told.
+fn name(window: &Window) -> String {
+    format!("{} {}: {}", window.kind.as_str(), window.id, window.name)
+}
+
+impl<S: Kept> Assessor<S> {
     /// Why an incident that has just opened gets no ticket yet; `None`: it gets one now.
     pub(super) fn hold(&self, incident: &Incident, now: Timestamp) -> Option<Hold> {
+        if is_drill(incident) {
+            return None;
+        }
         if let Some(hold) = self.suppressed(incident, now) {
             return Some(hold);
         }
@@ -41,8 +49,7 @@ impl<S: Store + Maintenance> Assessor<S> {
     /// The maintenance window that covers it now.
     fn suppressed(&self, incident: &Incident, now: Timestamp) -> Option<Hold> {
         let (window, until) = self.windows.covering(incident, &self.whereabouts(&incident.key.server), now)?;
-        let by = format!("{} {}: {}", window.kind.as_str(), window.id, window.name);
-        Some(Hold::Suppressed { by, until })
+        Some(Hold::Suppressed { by: name(window), until })
     }
 
     /// Where a server stands.
@@ -100,49 +107,6 @@ impl<S: Store + Maintenance> Assessor<S> {
         of_site.filter(|record| self.reaches(record).iter().any(is_it)).count()
     }
 
-    /// Makes tickets that were there before their window quiet, and those that were made so heard again.
-    fn hush(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
-        if now.since(self.hushed_at) < HUSH {
-            return Ok(());
-        }
-        self.hushed_at = now;
-        let ours = |by: &str| WindowKind::ALL.iter().any(|kind| by.starts_with(kind.as_str()));
-        let mut actions = Vec::new();
-        for record in self.tickets.values() {
-            let ticket = &record.ticket;
-            let suppressed = ticket.suppressed.as_ref();
-            if (self.windows.is_empty() && suppressed.is_none()) || !ticket.is_open() {
-                continue;
-            }
-            let Some(live) = self.live.get(&ticket.server) else { continue };
-            let Some(incident) = live.incidents.iter().find(|i| i.ticket == Some(ticket.number.0)) else { continue };
-            match (self.suppressed(incident, now), suppressed) {
-                (Some(Hold::Suppressed { by, until }), found)
-                    if found.is_none_or(|s| ours(&s.by) && (s.by != by || s.until != Some(until))) =>
-                {
-                    actions.push((ticket.number, Action::Suppress { by, until: Some(until) }));
-                }
-                (None, Some(found)) if ours(&found.by) => actions.push((ticket.number, Action::Release)),
-                _ => {}
-            }
-        }
-        for (number, action) in actions {
-            let Some(record) = self.tickets.get(&number) else { continue };
-            let why = if matches!(action, Action::Release) { "its window is over" } else { "it is in a window" };
-            let command = Command { who: WHO.to_owned(), why: why.to_owned(), action };
-            let transition = apply(&record.ticket, command, now)?;
-            let write = TicketWrite {
-                ticket: record.ticket.after(&transition),
-                expected_revision: Some(record.ticket.revision),
-                transitions: vec![transition],
-            };
-            let record = after(Some(record), &write);
-            self.remember(record);
-            draft.ticket(write);
-        }
-        Ok(())
-    }
-
     /// Looks again at what has no ticket.
     pub(super) fn settle(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         self.hush(draft, now)?;
@@ -195,7 +159,7 @@ impl<S: Store + Maintenance> Assessor<S> {
     }
 
     /// An incident as it is in memory.
-    fn find(&mut self, key: &IncidentKey, now: Timestamp) -> Result<Option<Incident>, Error> {
+    pub(super) fn find(&mut self, key: &IncidentKey, now: Timestamp) -> Result<Option<Incident>, Error> {
         Ok(self.live(&key.server, now)?.incidents.iter().find(|i| i.key == *key).cloned())
     }
 

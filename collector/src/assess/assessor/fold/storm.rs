@@ -1,13 +1,14 @@
 //! Storms: how one begins, grows, shrinks and ends.
 
 use super::Assessor;
-use crate::assess::Error;
 use crate::assess::draft::Draft;
+use crate::assess::synthetic::is_drill;
+use crate::assess::{Error, Kept};
+use crate::react::WHO;
 use outband_health::incident::storm::{Suspect, embrace, is_over, parent, storms};
 use outband_health::{Evidence, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, What};
 use outband_schemas::{ServerId, Timestamp};
-use outband_store::Store;
-use outband_store::maintenance::Maintenance;
+use outband_ticket::{Action, LinkKind, TicketNumber};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ impl Running {
     }
 }
 
-impl<S: Store + Maintenance> Assessor<S> {
+impl<S: Kept> Assessor<S> {
     /// Folds what waits for a cause into storms: those that are on, and new ones.
     pub(super) fn find_storms(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         let mut watched = BTreeMap::new();
@@ -61,15 +62,21 @@ impl<S: Store + Maintenance> Assessor<S> {
         for storm in storms(&suspects, |cause| self.size(cause, now), &self.folding) {
             let members: Vec<&Incident> = storm.members.iter().filter_map(|key| watched.get(key)).collect();
             let mut parent = parent(&storm, &members, now);
-            parent.reason = self.in_words(&parent, &members, now);
-            parent.evidence = vec![self.names(&members, now)];
+            let children = self.adoptable(&parent, now);
+            for child in &children {
+                embrace(&mut parent, child);
+            }
+            let all: Vec<&Incident> = members.iter().copied().chain(&children).collect();
+            parent.reason = self.in_words(&parent, &all, now);
+            parent.evidence = vec![self.names(&all, now)];
             self.live(&parent.key.server, now)?.take(&IncidentChange { incident: parent.clone(), what: What::Opened });
             self.write(IncidentChange { incident: parent.clone(), what: What::Opened }, draft, now)?;
             let Some(into) = self.find(&parent.key, now)?.and_then(|parent| parent.ticket) else { continue };
             tracing::warn!(cause = %parent.key.component, fault = %parent.key.fault, ticket = into, members = members.len(), "a storm: one ticket for all that it explains");
             let mut running = Running::new(&parent, into, now);
-            running.told.1 = servers(&members);
+            running.told.1 = servers(&all);
             self.storms.insert(parent.key.clone(), running);
+            self.adopt(&children, into, draft, now)?;
             for member in members {
                 self.put(Incident { hold: Some(Hold::Folded { into }), ..member.clone() }, draft);
             }
@@ -82,13 +89,14 @@ impl<S: Store + Maintenance> Assessor<S> {
         for cause in self.storms.keys().cloned().collect::<Vec<_>>() {
             let Some(ticket) = self.storms.get(&cause).map(|s| s.ticket) else { continue };
             let members = self.members(ticket, now)?;
+            let children = self.children(ticket, now)?;
             match self.find(&cause, now)? {
-                Some(parent) if parent.stage == Stage::Open => self.follow(parent, &members, draft, now)?,
-                Some(parent) => self.verify(parent, members, draft, now)?,
+                Some(parent) if parent.stage == Stage::Open => self.follow(parent, &members, children, draft, now)?,
+                Some(parent) => self.verify(parent, members, children, draft, now)?,
                 // Somebody closed its ticket: what still holds is nobody's any more.
                 None => {
                     self.storms.remove(&cause);
-                    self.disband(members, ticket, draft, now)?;
+                    self.disband(members, children, ticket, draft, now)?;
                 }
             }
         }
@@ -109,12 +117,19 @@ impl<S: Store + Maintenance> Assessor<S> {
         &mut self,
         before: Incident,
         members: &[Incident],
+        mut children: Vec<Incident>,
         draft: &mut Draft,
         now: Timestamp,
     ) -> Result<(), Error> {
+        let Some(told_at) = self.storms.get(&before.key).map(|running| running.told_at) else { return Ok(()) };
+        if now.since(told_at) >= TELL {
+            let late = self.adoptable(&before, now);
+            self.adopt(&late, before.ticket.unwrap_or_default(), draft, now)?;
+            children.extend(late);
+        }
         let Some(running) = self.storms.get_mut(&before.key) else { return Ok(()) };
         running.is_on = true;
-        let open: Vec<&Incident> = members.iter().filter(|m| m.stage == Stage::Open).collect();
+        let open: Vec<&Incident> = members.iter().chain(&children).filter(|m| m.stage == Stage::Open).collect();
         let mut parent = before.clone();
         for member in &open {
             embrace(&mut parent, member);
@@ -128,7 +143,7 @@ impl<S: Store + Maintenance> Assessor<S> {
             let ended = Incident { stage: Stage::Ended { at: now }, newest: now, ..parent };
             self.storms.remove(&ended.key);
             self.answer(IncidentChange { incident: ended, what: What::Recovered }, draft, now)?;
-            return self.disband(members.to_vec(), ticket, draft, now);
+            return self.disband(members.to_vec(), children, ticket, draft, now);
         }
         let told = (parent.members.len(), holding);
         if told == running.told || (now.since(running.told_at) < TELL && parent.level == before.level) {
@@ -150,17 +165,23 @@ impl<S: Store + Maintenance> Assessor<S> {
         self.answer(IncidentChange { incident: parent, what }, draft, now)
     }
 
-    /// A person said that it is over: its members are to verify it.
+    /// A person said that it is over: its members are to verify it. Or that there is no such cause: they are nobody's any more.
     fn verify(
         &mut self,
         parent: Incident,
         members: Vec<Incident>,
+        children: Vec<Incident>,
         draft: &mut Draft,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (verdict, at) = match parent.stage {
-            Stage::Verifying { since } => (Verdict::Repaired, since),
-            Stage::Dismissed { at } => (Verdict::FalseAlarm, at),
+        let since = match parent.stage {
+            Stage::Verifying { since } => since,
+            Stage::Dismissed { .. } => {
+                let Some(running) = self.storms.remove(&parent.key) else { return Ok(()) };
+                let ended = Incident { stage: Stage::Ended { at: now }, ..parent };
+                self.answer(IncidentChange { incident: ended, what: What::Verified }, draft, now)?;
+                return self.disband(members, children, running.ticket, draft, now);
+            }
             Stage::Pending | Stage::Open | Stage::Ended { .. } => return Ok(()),
         };
         if let Some(running) = self.storms.get_mut(&parent.key) {
@@ -170,19 +191,28 @@ impl<S: Store + Maintenance> Assessor<S> {
         for member in members {
             left = true;
             if member.stage == Stage::Open {
-                self.put(member.after_verdict(verdict, at), draft);
+                self.put(member.after_verdict(Verdict::Repaired, since), draft);
             }
         }
-        if left && verdict == Verdict::Repaired {
+        if left {
             return Ok(());
         }
-        self.storms.remove(&parent.key);
+        let Some(running) = self.storms.remove(&parent.key) else { return Ok(()) };
+        self.disown(&children, running.ticket, draft, now)?;
         let ended = Incident { stage: Stage::Ended { at: now }, ..parent };
         self.answer(IncidentChange { incident: ended, what: What::Verified }, draft, now)
     }
 
     /// The storm is over: what still holds gets a ticket of its own.
-    fn disband(&mut self, members: Vec<Incident>, ticket: u64, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+    fn disband(
+        &mut self,
+        members: Vec<Incident>,
+        children: Vec<Incident>,
+        ticket: u64,
+        draft: &mut Draft,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.disown(&children, ticket, draft, now)?;
         for member in members {
             if member.stage != Stage::Open {
                 self.held.remove(&member.key);
@@ -190,6 +220,63 @@ impl<S: Store + Maintenance> Assessor<S> {
             } else {
                 self.release(&member, Some(ticket), draft, now)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Incidents that have a ticket of their own which was opened before the storm was seen, though its cause explains them.
+    fn adoptable(&self, parent: &Incident, now: Timestamp) -> Vec<Incident> {
+        let window = Duration::from_secs(self.folding.window_secs);
+        let near = |i: &&Incident| i.onset <= parent.onset.plus(window) && parent.onset <= i.onset.plus(window);
+        let free = |i: &&Incident| {
+            let record = i.ticket.and_then(|n| self.tickets.get(&TicketNumber(n)));
+            record.is_some_and(|r| r.ticket.is_open() && r.ticket.parent.is_none() && r.ticket.merged_into.is_none())
+        };
+        let all = self.live.values().flat_map(|live| &live.incidents);
+        let own = all.filter(|i| i.stage == Stage::Open && i.hold.is_none() && i.members.is_empty() && !is_drill(i));
+        own.filter(near).filter(free).filter(|i| self.causes(&i.key, now).contains(&parent.key)).cloned().collect()
+    }
+
+    /// Takes tickets under a storm's. They stay, and their clocks run on, as what was promised for them is promised still; nobody is paged for them any
+    /// more, as somebody is paged for the storm.
+    fn adopt(&mut self, children: &[Incident], into: u64, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        let parent = TicketNumber(into);
+        for number in children.iter().filter_map(|child| child.ticket.map(TicketNumber)) {
+            let mut actions =
+                vec![Action::Parent { number: Some(parent) }, Action::Link { kind: LinkKind::CausedBy, to: parent }];
+            if self.tickets.get(&number).is_some_and(|r| r.ticket.suppressed.is_none()) {
+                actions.push(Action::Suppress { by: by_storm(into), until: None });
+            }
+            self.note(number, &format!("the cause of ticket {parent} explains it"), actions, draft, now)?;
+        }
+        Ok(())
+    }
+
+    /// The incidents whose tickets were taken under a storm's, by itself or by a person.
+    fn children(&mut self, ticket: u64, now: Timestamp) -> Result<Vec<Incident>, Error> {
+        let of = self.parents.iter().filter(|(_, parent)| parent.0 == ticket).map(|(child, _)| *child);
+        let servers = of.filter_map(|child| Some((child, self.tickets.get(&child)?.ticket.server.clone())));
+        let mut children = Vec::new();
+        for (child, server) in servers.collect::<Vec<_>>() {
+            let live = self.live(&server, now)?;
+            children.extend(live.incidents.iter().find(|i| i.ticket == Some(child.0)).cloned());
+        }
+        Ok(children)
+    }
+
+    /// The storm is over, or never was: tickets that were taken under it stand for themselves again. Those that a person put there stay.
+    fn disown(&mut self, children: &[Incident], ticket: u64, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        for number in children.iter().filter_map(|child| child.ticket.map(TicketNumber)) {
+            let Some(record) = self.tickets.get(&number).filter(|r| r.ticket.is_open()) else { continue };
+            let kept = record.log.iter().rev().find(|e| matches!(e.action, Action::Parent { .. }));
+            if kept.is_none_or(|entry| entry.who != WHO) {
+                continue;
+            }
+            let mut actions = vec![Action::Parent { number: None }];
+            if record.ticket.suppressed.as_ref().is_some_and(|s| s.by == by_storm(ticket)) {
+                actions.push(Action::Release);
+            }
+            self.note(number, &format!("ticket {ticket} is over, and this still holds"), actions, draft, now)?;
         }
         Ok(())
     }
@@ -224,6 +311,11 @@ impl<S: Store + Maintenance> Assessor<S> {
         }
         Evidence { observed_at: now, text: names.join(", ") }
     }
+}
+
+/// Why nobody is paged for a ticket that was taken under a storm's.
+fn by_storm(ticket: u64) -> String {
+    format!("storm, ticket {ticket}")
 }
 
 fn servers(incidents: &[&Incident]) -> usize {

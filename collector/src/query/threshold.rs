@@ -1,0 +1,176 @@
+//! Thresholds that somebody set otherwise for some servers.
+
+use crate::audit::Caller;
+use crate::query::Desk;
+use crate::query::problem::{changed_meanwhile, invalid, not_found};
+use crate::thresholds::problem;
+use outband_health::parameter;
+use outband_proto::threshold as wire;
+use outband_proto::threshold::threshold_service_server::ThresholdService;
+use outband_proto::{maintenance, threshold};
+use outband_schemas::{Clock, Timestamp};
+use outband_store::audit::Audit;
+use outband_store::maintenance::Selector;
+use outband_store::threshold::{Threshold, ThresholdChange, Thresholds};
+use outband_store::{Store, StoreError};
+use tonic::{Request, Response, Status};
+
+const CREATE: &str = "outband.threshold.v1.ThresholdService/CreateThreshold";
+const END: &str = "outband.threshold.v1.ThresholdService/EndThreshold";
+
+#[tonic::async_trait]
+impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> ThresholdService for Desk<S, C> {
+    async fn list_thresholds(
+        &self,
+        request: Request<wire::ListThresholdsRequest>,
+    ) -> Result<Response<wire::ListThresholdsResponse>, Status> {
+        let all = request.into_inner().all;
+        let now = self.now();
+        let found = self
+            .ask(move |store| {
+                let mut found = store.thresholds(all)?;
+                found.retain(|t| all || t.is_in_force(now));
+                found.into_iter().map(|t| Ok((store.threshold_changes(t.id)?, t))).collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let thresholds = found.iter().map(|(changes, t)| shown(t, changes, now)).collect();
+        Ok(Response::new(wire::ListThresholdsResponse { thresholds }))
+    }
+
+    async fn create_threshold(
+        &self,
+        request: Request<wire::CreateThresholdRequest>,
+    ) -> Result<Response<wire::CreateThresholdResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let asked = request.into_inner().threshold.unwrap_or_default();
+        let now = self.now();
+        let threshold = Threshold {
+            id: 0,
+            selector: selector(asked.selector.unwrap_or_default()),
+            parameter: asked.parameter.trim().to_owned(),
+            value: asked.value,
+            reason: asked.reason.trim().to_owned(),
+            author: caller.principal.name.clone(),
+            created_at: now,
+            until: Timestamp::from_millis(asked.until_ms),
+            ended_at: None,
+            revision: 0,
+        };
+        if let Some((field, what)) = problem(&threshold, now) {
+            return Err(invalid(&format!("threshold.{field}"), what));
+        }
+        let kept = self.keep_threshold("create", CREATE, threshold, caller, now).await?;
+        Ok(Response::new(wire::CreateThresholdResponse { threshold: Some(kept) }))
+    }
+
+    async fn end_threshold(
+        &self,
+        request: Request<wire::EndThresholdRequest>,
+    ) -> Result<Response<wire::EndThresholdResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let name = request.into_inner().name;
+        let id: u64 = name
+            .strip_prefix("thresholds/")
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(|| invalid("name", format!("{name:?} is not thresholds/NUMBER")))?;
+        let all = self.ask(|store| store.thresholds(true)).await?;
+        let before = all
+            .into_iter()
+            .find(|t| t.id == id)
+            .ok_or_else(|| not_found("Threshold", &name, "list the thresholds to see those there are"))?;
+        let now = self.now();
+        if before.ended_at.is_some() {
+            return Ok(Response::new(wire::EndThresholdResponse { threshold: Some(shown(&before, &[], now)) }));
+        }
+        let threshold = Threshold { ended_at: Some(now), revision: before.revision + 1, ..before };
+        let kept = self.keep_threshold("end", END, threshold, caller, now).await?;
+        Ok(Response::new(wire::EndThresholdResponse { threshold: Some(kept) }))
+    }
+
+    async fn list_parameters(
+        &self,
+        _: Request<wire::ListParametersRequest>,
+    ) -> Result<Response<wire::ListParametersResponse>, Status> {
+        let terms = self.terms();
+        let parameter = |p: &parameter::Parameter| wire::Parameter {
+            name: p.name.to_owned(),
+            rules: p.rules.iter().map(ToString::to_string).collect(),
+            usual: p.of(&terms.rules),
+            unit: p.unit.to_owned(),
+            least: p.least,
+            most: p.most,
+        };
+        Ok(Response::new(wire::ListParametersResponse { parameters: parameter::ALL.iter().map(parameter).collect() }))
+    }
+}
+
+impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    async fn keep_threshold(
+        &self,
+        what: &str,
+        method: &'static str,
+        threshold: Threshold,
+        caller: Caller,
+        at: Timestamp,
+    ) -> Result<threshold::Threshold, Status> {
+        let name = format!("thresholds/{}", threshold.id);
+        let change = ThresholdChange { at, who: caller.principal.name.clone(), what: what.to_owned(), threshold };
+        let kept = self
+            .ask(move |store| {
+                let kept = match store.put_threshold(&change) {
+                    Err(StoreError::Conflict { .. }) => return Ok(None),
+                    other => other?,
+                };
+                let detail = format!("{} = {}: {}", kept.parameter, kept.value, kept.reason);
+                store.audit(caller.actor(), caller.did(at, method, format!("thresholds/{}", kept.id), detail))?;
+                Ok(Some((store.threshold_changes(kept.id)?, kept)))
+            })
+            .await?;
+        let (changes, kept) = kept.ok_or_else(|| changed_meanwhile(&name, None))?;
+        Ok(shown(&kept, &changes, at))
+    }
+}
+
+fn selector(asked: maintenance::Selector) -> Selector {
+    let given = |text: String| Some(text.trim().to_owned()).filter(|t| !t.is_empty());
+    Selector {
+        site: given(asked.site),
+        rack: given(asked.rack),
+        server: given(asked.server).map(|s| s.trim_start_matches("servers/").to_owned()),
+        component: given(asked.component),
+        fault: given(asked.fault),
+        customer: given(asked.customer),
+        rule: given(asked.rule),
+        model: given(asked.model),
+    }
+}
+
+fn shown(threshold: &Threshold, changes: &[ThresholdChange], now: Timestamp) -> wire::Threshold {
+    let s = threshold.selector.clone();
+    let or = Option::unwrap_or_default;
+    wire::Threshold {
+        name: format!("thresholds/{}", threshold.id),
+        selector: Some(maintenance::Selector {
+            site: or(s.site),
+            rack: or(s.rack),
+            server: or(s.server),
+            component: or(s.component),
+            fault: or(s.fault),
+            customer: or(s.customer),
+            rule: or(s.rule),
+            model: or(s.model),
+        }),
+        parameter: threshold.parameter.clone(),
+        value: threshold.value,
+        reason: threshold.reason.clone(),
+        author: threshold.author.clone(),
+        created_at_ms: threshold.created_at.as_millis(),
+        until_ms: threshold.until.as_millis(),
+        ended_at_ms: threshold.ended_at.map(Timestamp::as_millis),
+        in_force: threshold.is_in_force(now),
+        changes: changes
+            .iter()
+            .map(|c| maintenance::Change { at_ms: c.at.as_millis(), who: c.who.clone(), what: c.what.clone() })
+            .collect(),
+    }
+}
