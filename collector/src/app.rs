@@ -10,6 +10,7 @@ use crate::drill;
 use crate::grant;
 use crate::ingest::{Ingest, Registry};
 use crate::judgement::{Judgement, Terms};
+use crate::orders;
 use crate::query::Desk;
 use crate::query::pulse::Pulse;
 use crate::serve::{self, Bound};
@@ -80,6 +81,9 @@ pub enum Error {
     /// The notices.
     #[error(transparent)]
     Notify(#[from] notify::Error),
+    /// The orders.
+    #[error(transparent)]
+    Orders(#[from] orders::Error),
     /// What is likely to be missed.
     #[error(transparent)]
     Foretell(#[from] notify::foretell::Error),
@@ -112,6 +116,7 @@ pub struct Collector {
     retention: upkeep::Terms,
     notices: notify::Terms,
     drills: drill::Plans,
+    orders: orders::Terms,
     info: RunInfo,
     shutdown: CancellationToken,
     tasks: JoinSet<Result<(), Error>>,
@@ -147,11 +152,13 @@ impl Collector {
         let judgement = Judgement::new(terms(&config, &dir, &store, clock.now())?);
         let hand = judgement.clone();
         let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone()).noting(refusals);
-        let ingest = Ingest::new(store.clone(), clock.clone(), registry, shutdown.clone());
+        let ingest = Ingest::new(store.clone(), clock.clone(), registry.clone(), shutdown.clone());
         let retention = upkeep::Terms::new(config.retention);
         let drills = drill::Plans::new(config.drills.clone());
         let notices = notify::Terms::new(config.notify.clone(), judgement.clone());
         let desk = desk.with_telling(notices.clone()).with_access(access.clone());
+        let orders = orders::Terms::new(config.orders.clone());
+        let desk = desk.with_orders(orders.clone());
 
         let for_agents = Bound::bind(config.listen.agents, "agents").await?;
         let for_operators = Bound::bind(config.listen.operators, "operators").await?;
@@ -188,6 +195,11 @@ impl Collector {
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
+            let (orders, pulse) = (orders.clone(), pulse.clone());
+            let run = orders::run(store.clone(), clock.clone(), orders, registry, pulse, shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
+        {
             let run = drill::run(store.clone(), clock.clone(), judgement.clone(), drills.clone(), shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
         }
@@ -205,7 +217,7 @@ impl Collector {
         }
         dir.write_run_info(&info)?;
         announce(&dir, &info);
-        Ok(Self { config, dir, store, gate, desk, judgement, retention, notices, drills, info, shutdown, tasks })
+        Ok(Self { config, dir, store, gate, desk, judgement, retention, notices, drills, orders, info, shutdown, tasks })
     }
 
     /// Where agents connect.
@@ -243,6 +255,7 @@ impl Collector {
         self.retention.replace(config.retention);
         self.notices.replace(config.notify.clone());
         self.drills.replace(config.drills.clone());
+        self.orders.replace(config.orders.clone());
         for (section, changed) in [
             ("listen", config.listen != self.config.listen),
             ("data", config.data != self.config.data),

@@ -17,6 +17,7 @@ use outband_proto::incident::incident_service_server::IncidentServiceServer;
 use outband_proto::ingest::ingest_service_server::IngestServiceServer;
 use outband_proto::maintenance::maintenance_service_server::MaintenanceServiceServer;
 use outband_proto::notice::notice_service_server::NoticeServiceServer;
+use outband_proto::order::order_service_server::OrderServiceServer;
 use outband_proto::record::record_service_server::RecordServiceServer;
 use outband_proto::report::report_service_server::ReportServiceServer;
 use outband_proto::sla::sla_service_server::SlaServiceServer;
@@ -29,6 +30,7 @@ use outband_store::change::Changes;
 use outband_store::drill::Drills;
 use outband_store::grant::Grants;
 use outband_store::maintenance::Maintenance;
+use outband_store::order::Orders;
 use outband_store::threshold::Thresholds;
 use outband_store::{Outbox, Store};
 use std::net::SocketAddr;
@@ -130,7 +132,7 @@ pub async fn operators<S, C>(
     shutdown: CancellationToken,
 ) -> Result<(), Error>
 where
-    S: Store + Audit + Changes + Grants + Maintenance + Outbox + Drills + Thresholds,
+    S: Store + Audit + Changes + Grants + Maintenance + Orders + Outbox + Drills + Thresholds,
     C: Timekeeper + Send + Sync + 'static,
 {
     let whom = "operators";
@@ -162,6 +164,7 @@ where
         .add_service(gate.guard(ThresholdServiceServer::new(desk.clone())))
         .add_service(gate.guard(RecordServiceServer::new(desk.clone())))
         .add_service(gate.guard(NoticeServiceServer::new(desk.clone())))
+        .add_service(gate.guard(OrderServiceServer::new(desk.clone())))
         .add_service(gate.guard(CallPackServiceServer::new(desk.clone())))
         .add_service(gate.guard(GrantServiceServer::new(desk.clone())))
         .add_service(gate.guard(IncidentServiceServer::new(desk.clone())))

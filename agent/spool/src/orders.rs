@@ -9,9 +9,9 @@ const REMEMBER_MS: i64 = 90 * 24 * 3600 * 1000;
 /// The bookmark that says that an order is answered. No target's name holds a colon.
 const ANSWERED: &str = "order:";
 
-/// The bookmark that belongs with the answer to an order: [`Spool::append`] both at once.
-pub fn answered(id: &str) -> (String, Vec<u8>) {
-    (format!("{ANSWERED}{id}"), Vec::new())
+/// The bookmark that belongs with the answer to an order, with what is to be remembered of that: [`Spool::append`] both at once.
+pub fn answered(id: &str, answer: Vec<u8>) -> (String, Vec<u8>) {
+    (format!("{ANSWERED}{id}"), answer)
 }
 
 impl Spool {

@@ -265,7 +265,7 @@ fn an_order_is_unanswered_until_its_answer_is_kept() {
     for id in ["o-1", "o-2"] {
         spool.order_seen(id, T).unwrap();
     }
-    let answered = outband_spool::order_answered("o-1");
+    let answered = outband_spool::order_answered("o-1", Vec::new());
     spool.append(Lane::Event, &[entry("done")], &[("bmc1".to_owned(), b"7".to_vec()), answered]).unwrap();
     drop(spool);
     let mut spool = open(&file(&dir));

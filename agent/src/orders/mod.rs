@@ -191,7 +191,7 @@ impl<H: Hand, K: Clock + Send + Sync + 'static> Runner<H, K> {
         let (id, kind, target) = (order.id.clone(), order.kind.clone(), order.target.clone());
         let spool = self.spooler.held().borrow().id;
         if !self.is_new(&id).await {
-            return;
+            return self.repeat(&id).await;
         }
         let plan = self.plan.borrow().clone();
         match judge::judge(order, &plan, spool, self.clock.now()) {
@@ -204,6 +204,21 @@ impl<H: Hand, K: Clock + Send + Sync + 'static> Runner<H, K> {
             Judged::No(done) => {
                 tracing::warn!(id, kind, target, why = done.detail, "an order is not carried out");
                 self.answer(&id, done).await;
+            }
+        }
+    }
+
+    /// Says again what became of an order. A collector that was restored from a backup does not know.
+    async fn repeat(&self, id: &str) {
+        let (key, _) = outband_spool::order_answered(id, Vec::new());
+        let said = match self.spooler.bookmark(key).await {
+            Ok(said) => said.unwrap_or_default(),
+            Err(error) => return tracing::warn!(id, %error, "the answer to an order that comes again cannot be found"),
+        };
+        if !said.is_empty() {
+            let body = Body { bytes: said, at: self.clock.now() };
+            if let Err(error) = self.spooler.append(Lane::Event, vec![body], Vec::new()).await {
+                tracing::warn!(id, %error, "the answer to an order cannot be said again");
             }
         }
     }
@@ -242,10 +257,13 @@ impl<H: Hand, K: Clock + Send + Sync + 'static> Runner<H, K> {
             polled_at_ms: now.as_millis(),
             answer: Some(answer),
         };
+        // Its file is not kept for a repetition: the entry of the event lane has it.
+        let answer = body.answer.clone().map(|a| Answer { content: Vec::new(), media_type: String::new(), ..a });
+        let said = AnswerBody { answer, ..body.clone() }.encode_to_vec();
         let body = Body { bytes: body.encode_to_vec(), at: now };
         let mut waits = SPOOL_WAITS.iter();
         loop {
-            let mark = outband_spool::order_answered(id);
+            let mark = outband_spool::order_answered(id, said.clone());
             match (self.spooler.append(Lane::Event, vec![body.clone()], vec![mark]).await, waits.next()) {
                 (Ok(()), _) => return,
                 (Err(error), Some(wait)) if error.is_full() => {

@@ -1,21 +1,28 @@
 //! Which agents are connected now. Kept in memory: a restarted collector has no connections.
 
+use outband_proto::ingest::StreamResponse;
 use outband_schemas::{AgentId, Timestamp};
 use outband_store::Epoch;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
+
+/// So many messages wait for a stream to take them; more are for another time.
+const WAITING: usize = 64;
 
 /// The connected agents, shared between the ingest and the agent service.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     agents: Arc<Mutex<HashMap<AgentId, Entry>>>,
+    arrivals: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct Entry {
     epoch: Epoch,
     since: Timestamp,
+    down: mpsc::Sender<StreamResponse>,
     fence: CancellationToken,
 }
 
@@ -26,6 +33,7 @@ pub struct Connection {
     agent: AgentId,
     epoch: Epoch,
     fence: CancellationToken,
+    down: Option<mpsc::Receiver<StreamResponse>>,
 }
 
 impl Registry {
@@ -33,23 +41,39 @@ impl Registry {
     /// was overtaken) comes out fenced.
     pub fn connect(&self, agent: &AgentId, epoch: Epoch, since: Timestamp) -> Connection {
         let fence = CancellationToken::new();
+        let (down, waiting) = mpsc::channel(WAITING);
         let mut agents = self.lock();
         match agents.get(agent) {
             Some(newer) if newer.epoch > epoch => fence.cancel(),
             _ => {
-                let entry = Entry { epoch, since, fence: fence.clone() };
+                let entry = Entry { epoch, since, down, fence: fence.clone() };
                 if let Some(older) = agents.insert(agent.clone(), entry) {
                     older.fence.cancel();
                 }
             }
         }
         drop(agents);
-        Connection { registry: self.clone(), agent: agent.clone(), epoch, fence }
+        Connection { registry: self.clone(), agent: agent.clone(), epoch, fence, down: Some(waiting) }
     }
 
     /// Since when the agent is connected; `None` while it is not.
     pub fn connected_since(&self, agent: &AgentId) -> Option<Timestamp> {
         self.lock().get(agent).map(|e| e.since)
+    }
+
+    /// The connection of an agent; `None` while it has none.
+    pub fn epoch(&self, agent: &AgentId) -> Option<Epoch> {
+        self.lock().get(agent).map(|e| e.epoch)
+    }
+
+    /// Hands a message to the stream of an agent, if that is still the one of `epoch`. Whether it was taken; it may still be lost with the stream.
+    pub fn push(&self, agent: &AgentId, epoch: Epoch, message: StreamResponse) -> bool {
+        self.lock().get(agent).is_some_and(|e| e.epoch == epoch && e.down.try_send(message).is_ok())
+    }
+
+    /// Rung for each agent that connects.
+    pub fn arrivals(&self) -> Arc<Notify> {
+        self.arrivals.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Entry>> {
@@ -59,6 +83,12 @@ impl Registry {
 }
 
 impl Connection {
+    /// What others want to be sent on the stream; once. Whoever takes it has welcomed the agent.
+    pub fn messages(&mut self) -> Option<mpsc::Receiver<StreamResponse>> {
+        self.registry.arrivals.notify_one();
+        self.down.take()
+    }
+
     /// Ends when a newer stream of the same agent takes over.
     pub async fn fenced(&self) {
         self.fence.cancelled().await;

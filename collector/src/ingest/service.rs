@@ -90,6 +90,14 @@ struct Link<S, C> {
     out: mpsc::Sender<Result<StreamResponse, Status>>,
 }
 
+/// The next message that somebody wants to be sent; never, where nobody can.
+async fn next(down: &mut Option<mpsc::Receiver<StreamResponse>>) -> Option<StreamResponse> {
+    match down {
+        Some(down) => down.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The store's answer to one batch.
 struct Answer {
     lane: Lane,
@@ -126,9 +134,9 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
         let Step::Admit(hello) = session.handle_message(first)? else {
             return Err(Farewell::protocol("the first message must be Hello").into());
         };
-        let connection = self.admit(&mut session, &hello).await?;
+        let mut connection = self.admit(&mut session, &hello).await?;
         let agent = hello.agent;
-        let result = self.exchange(&mut session, &agent, &connection, messages).await;
+        let result = self.exchange(&mut session, &agent, &mut connection, messages).await;
         drop(connection);
         match &result {
             Err(End::Farewell(farewell)) => {
@@ -167,11 +175,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
         &self,
         session: &mut Session,
         agent: &AgentId,
-        connection: &Connection,
+        connection: &mut Connection,
         mut messages: impl Stream<Item = Result<StreamRequest, Status>> + Unpin + Send,
     ) -> Result<(), End> {
         // Unbounded, as the store's writer must never wait; the session's window bounds it.
         let (tell, mut told) = mpsc::unbounded_channel::<Answer>();
+        let mut down = connection.messages();
         let mut heard = tokio::time::interval(HEARD_EVERY);
         heard.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -183,6 +192,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
                     self.drain(session, agent, &mut told).await?;
                     return Err(Farewell::shutdown().into());
                 }
+                Some(message) = next(&mut down) => self.send(message).await?,
                 _ = heard.tick() => self.note_alive(agent),
                 message = messages.next(), if session.has_room() => match message {
                     None | Some(Err(_)) => return Err(End::Gone),
@@ -216,7 +226,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
                 );
             }
             Step::Ordered(result) => {
-                tracing::warn!(%agent, order = %result.id, "an answer to an order that was never given");
+                tracing::warn!(%agent, order = %result.id, "an answer to an order came beside the event lane, and is not taken");
             }
             Step::Admit(_) => return Err(Farewell::protocol("a second Hello on one stream").into()),
         }

@@ -1,0 +1,389 @@
+//! Orders, as people ask for them, approve them and stop them.
+
+use crate::audit::Caller;
+use crate::config::orders::OrdersConfig;
+use crate::orders::limits::{self, LOOKS_BACK, Situation};
+use crate::orders::machine::{self, Refused, Step};
+use crate::query::page::Pager;
+use crate::query::problem::{changed_meanwhile, invalid, not_found};
+use crate::query::{Desk, name};
+use outband_proto::order as wire;
+use outband_proto::order::order_service_server::OrderService;
+use outband_schemas::{Clock, OrderKind, Timestamp};
+use outband_store::audit::Audit;
+use outband_store::order::{Order, OrderChange, OrderFilter, OrderState, OrderSwitch, Orders};
+use outband_store::{AgentTarget, ServerRecord, Store, StoreError};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+const SERVICE: &str = "outband.order.v1.OrderService";
+/// A file is handed out in pieces of so many bytes.
+const PIECE: usize = 256 << 10;
+/// The longest reason, in characters.
+const LONGEST_REASON: usize = 500;
+
+#[tonic::async_trait]
+impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService for Desk<S, C> {
+    async fn list_orders(
+        &self,
+        request: Request<wire::ListOrdersRequest>,
+    ) -> Result<Response<wire::ListOrdersResponse>, Status> {
+        let r = request.into_inner();
+        let pager = Pager::new("ListOrders", &(r.all, &r.ticket));
+        let page = pager.page(r.page_size, &r.page_token)?;
+        let ticket = if r.ticket.is_empty() { None } else { Some(name::read_ticket(&r.ticket)?) };
+        let filter = OrderFilter { open: !r.all, ticket };
+        let listing = self.ask(move |store| store.orders(&filter, &page)).await?;
+        let next_page_token = pager.next(&listing);
+        let scene = self.scene().await?;
+        let orders = listing.rows.iter().map(|o| self.shown_order(o, &scene)).collect();
+        let switch = scene.switch.clone().map(shown_switch);
+        Ok(Response::new(wire::ListOrdersResponse { orders, next_page_token, switch }))
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<wire::GetOrderRequest>,
+    ) -> Result<Response<wire::GetOrderResponse>, Status> {
+        let (order, changes) = self.stored_order(&request.into_inner().name).await?;
+        let changes =
+            changes.into_iter().map(|c| wire::Change { at_ms: c.at.as_millis(), who: c.who, what: c.what }).collect();
+        let order = wire::Order { changes, ..self.shown_order(&order, &self.scene().await?) };
+        Ok(Response::new(wire::GetOrderResponse { order: Some(order) }))
+    }
+
+    async fn request_order(
+        &self,
+        request: Request<wire::RequestOrderRequest>,
+    ) -> Result<Response<wire::RequestOrderResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let r = request.into_inner();
+        let config = self.orders_config();
+        let order = self.asked_for(&r, &caller, &config).await?;
+        let scene = self.scene().await?;
+        if r.validate_only {
+            let notes = self.rehearse(&order, &scene).await?;
+            let order = Some(self.shown_order(&order, &scene));
+            return Ok(Response::new(wire::RequestOrderResponse { order, notes }));
+        }
+        let order = self.keep_order(order, &caller, "RequestOrder", "request").await?;
+        let order = Some(self.shown_order(&order, &scene));
+        Ok(Response::new(wire::RequestOrderResponse { order, notes: Vec::new() }))
+    }
+
+    async fn approve_order(
+        &self,
+        request: Request<wire::ApproveOrderRequest>,
+    ) -> Result<Response<wire::ApproveOrderResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let r = request.into_inner();
+        let by = caller.principal.name.clone();
+        let order = self.take_step(&r.name, &r.etag, Step::Approve { by }, &caller, "ApproveOrder").await?;
+        Ok(Response::new(wire::ApproveOrderResponse { order: Some(order) }))
+    }
+
+    async fn reject_order(
+        &self,
+        request: Request<wire::RejectOrderRequest>,
+    ) -> Result<Response<wire::RejectOrderResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let r = request.into_inner();
+        let why = words("why", &r.why)?;
+        let order = self.take_step(&r.name, "", Step::Reject { why }, &caller, "RejectOrder").await?;
+        Ok(Response::new(wire::RejectOrderResponse { order: Some(order) }))
+    }
+
+    async fn stop_orders(
+        &self,
+        request: Request<wire::StopOrdersRequest>,
+    ) -> Result<Response<wire::StopOrdersResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let switch = self.turn_switch(true, &request.into_inner().why, &caller, "StopOrders").await?;
+        Ok(Response::new(wire::StopOrdersResponse { switch: Some(switch) }))
+    }
+
+    async fn resume_orders(
+        &self,
+        request: Request<wire::ResumeOrdersRequest>,
+    ) -> Result<Response<wire::ResumeOrdersResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let switch = self.turn_switch(false, &request.into_inner().why, &caller, "ResumeOrders").await?;
+        Ok(Response::new(wire::ResumeOrdersResponse { switch: Some(switch) }))
+    }
+
+    type GetAttachmentStream = ReceiverStream<Result<wire::GetAttachmentResponse, Status>>;
+
+    async fn get_attachment(
+        &self,
+        request: Request<wire::GetAttachmentRequest>,
+    ) -> Result<Response<Self::GetAttachmentStream>, Status> {
+        let caller = Caller::of(&request)?;
+        let name = request.into_inner().name;
+        let (order, _) = self.stored_order(&name).await?;
+        let method = format!("{SERVICE}/GetAttachment");
+        let deed = caller.did(self.now(), &method, name.clone(), format!("{} bytes", order.content_bytes));
+        let actor = caller.actor();
+        // Before the first byte goes out: what cannot be logged is not handed out.
+        let file = self
+            .ask(move |store| match store.order_file(order.id)? {
+                Some(file) => store.audit(actor, deed).map(|_| Some(file)),
+                None => Ok(None),
+            })
+            .await?;
+        let file = file.ok_or_else(|| not_found("File", &name, "the order has brought nothing"))?;
+        let (out, pieces) = mpsc::channel(4);
+        tokio::spawn(async move {
+            for piece in file.content.chunks(PIECE) {
+                if out.send(Ok(wire::GetAttachmentResponse { chunk: piece.to_vec() })).await.is_err() {
+                    // The reader is gone.
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(pieces)))
+    }
+}
+
+/// What orders are shown by: the same for all of one answer.
+struct Scene {
+    config: Arc<OrdersConfig>,
+    switch: Option<OrderSwitch>,
+    sent: Vec<Order>,
+    now: Timestamp,
+}
+
+impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    fn orders_config(&self) -> Arc<OrdersConfig> {
+        self.orders.as_ref().map_or_else(Arc::default, crate::orders::Terms::now)
+    }
+
+    async fn scene(&self) -> Result<Scene, Status> {
+        let now = self.now();
+        let back = i64::try_from(LOOKS_BACK.as_millis()).unwrap_or(i64::MAX);
+        let since = Timestamp::from_millis(now.as_millis().saturating_sub(back));
+        let (switch, sent) = self.ask(move |s| Ok((s.order_switch()?, s.orders_sent_since(since)?))).await?;
+        Ok(Scene { config: self.orders_config(), switch, sent, now })
+    }
+
+    fn in_the_way(&self, order: &Order, scene: &Scene) -> Option<String> {
+        let connected = self.registry.epoch(&order.agent).is_some();
+        let Scene { config, switch, sent, now } = scene;
+        limits::in_the_way(order, &Situation { config, switch: switch.as_ref(), sent, connected, now: *now })
+    }
+
+    fn shown_order(&self, order: &Order, scene: &Scene) -> wire::Order {
+        let waits = (order.state == OrderState::Approved).then(|| self.in_the_way(order, scene)).flatten();
+        shown(order, waits.unwrap_or_default())
+    }
+
+    async fn stored_order(&self, name: &str) -> Result<(Order, Vec<OrderChange>), Status> {
+        let id: u64 = name
+            .strip_prefix("orders/")
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(|| invalid("name", format!("{name:?} is not orders/NUMBER")))?;
+        let found = self.ask(move |store| store.order(id)).await?;
+        found.ok_or_else(|| not_found("Order", name, "list the orders to see those there are"))
+    }
+
+    /// The order that a request asks for, if it could ever be sent.
+    async fn asked_for(
+        &self,
+        r: &wire::RequestOrderRequest,
+        caller: &Caller,
+        config: &OrdersConfig,
+    ) -> Result<Order, Status> {
+        let kind: OrderKind =
+            r.kind.parse().map_err(|e: outband_schemas::order::UnknownOrder| invalid("kind", e.to_string()))?;
+        let reason = words("reason", &r.reason)?;
+        if !config.allow.contains(&kind) {
+            let why = format!(
+                "[orders] allow in collector.toml does not hold {kind}: orders are off unless they stand there"
+            );
+            return Err(Status::failed_precondition(why));
+        }
+        let id = name::read_server("server", &r.server)?;
+        let server = self.ask(move |store| store.server(&id)).await?;
+        let server = server.filter(|s| s.merged_into.is_none());
+        let server = server.ok_or_else(|| not_found("Server", &r.server, "list the servers to see those there are"))?;
+        let target = self.target_of(&server, &r.target)?;
+        let ticket = match r.ticket.as_str() {
+            "" => None,
+            text => {
+                let number = name::read_ticket(text)?;
+                let found = self.ask(move |store| store.ticket(number)).await?;
+                found.ok_or_else(|| not_found("Ticket", text, "list the tickets to see those there are"))?;
+                Some(number)
+            }
+        };
+        let placed = self.terms().topology.place(&server).and_then(|place| place.model.clone());
+        let now = self.now();
+        Ok(Order {
+            id: 0,
+            revision: 0,
+            wire_id: String::new(),
+            kind,
+            model: placed.or_else(|| server.identity.model.clone()),
+            server: server.id,
+            site: server.site,
+            agent: target.agent,
+            target: target.target,
+            ticket,
+            reason,
+            requester: caller.principal.name.clone(),
+            requested_at: now,
+            approver: None,
+            approved_at: None,
+            expires_at: now.plus(config.expires_after.duration()),
+            state: OrderState::Requested,
+            sent_at: None,
+            sent_after: 0,
+            spool_id: None,
+            settled_at: None,
+            detail: String::new(),
+            content_bytes: 0,
+            told: false,
+        })
+    }
+
+    fn target_of(&self, server: &ServerRecord, wanted: &str) -> Result<AgentTarget, Status> {
+        let names: Vec<String> = server.targets.iter().map(|t| format!("{}/{}", t.agent, t.target)).collect();
+        let found = match wanted {
+            "" => {
+                let connected = server.targets.iter().find(|t| self.registry.epoch(&t.agent).is_some());
+                connected.or(server.targets.first())
+            }
+            wanted => names.iter().position(|n| n == wanted).and_then(|at| server.targets.get(at)),
+        };
+        found.cloned().ok_or_else(|| invalid("target", format!("{} has the targets {}", server.id, names.join(", "))))
+    }
+
+    /// What would be sent, and what stands in the way of it.
+    async fn rehearse(&self, order: &Order, scene: &Scene) -> Result<Vec<String>, Status> {
+        let mut notes = vec![format!(
+            "would be sent: {} to agent {} for its target {} ({}, site {}), until {}",
+            order.kind, order.agent, order.target, order.server, order.site, order.expires_at
+        )];
+        notes.push(match scene.config.two_person {
+            true => format!("has to be approved by somebody else than {}", order.requester),
+            false => "has to be approved; one person is enough".to_owned(),
+        });
+        if order.kind == OrderKind::ClearSel {
+            let server = order.server.clone();
+            let stored = self.ask(move |store| store.event_keys(&server, usize::MAX)).await?.len();
+            notes.push(format!(
+                "{stored} log entries of this server are stored; the agent clears nothing that is not among them"
+            ));
+        }
+        let now = self.in_the_way(order, scene);
+        notes.push(
+            now.map_or_else(|| "nothing stands in its way now".to_owned(), |why| format!("would wait now: {why}")),
+        );
+        notes.push(format!("the agent's own config has to allow {} at {} too", order.kind, order.target));
+        Ok(notes)
+    }
+
+    async fn keep_order(&self, order: Order, caller: &Caller, method: &str, what: &str) -> Result<Order, Status> {
+        let now = self.now();
+        let name = format!("orders/{}", order.id);
+        let change = OrderChange { at: now, who: caller.principal.name.clone(), what: what.to_owned() };
+        let detail = format!("{} at {}", order.kind, order.server);
+        let deed = caller.did(now, &format!("{SERVICE}/{method}"), name.clone(), detail);
+        let actor = caller.actor();
+        let kept = self
+            .ask(move |store| match store.put_order(order, change, None, Some((actor, deed))) {
+                Err(StoreError::Conflict { .. }) => Ok(None),
+                other => other.map(Some),
+            })
+            .await?;
+        if let Some(terms) = &self.orders {
+            terms.ring();
+        }
+        kept.ok_or_else(|| changed_meanwhile(&name, None))
+    }
+
+    async fn take_step(
+        &self,
+        name: &str,
+        etag: &str,
+        step: Step,
+        caller: &Caller,
+        method: &str,
+    ) -> Result<wire::Order, Status> {
+        let (order, _) = self.stored_order(name).await?;
+        if !etag.is_empty() && etag != self::etag(&order) {
+            return Err(changed_meanwhile(name, Some(&self::etag(&order))));
+        }
+        let next = machine::apply(&order, &step, self.orders_config().two_person, self.now());
+        let next = next.map_err(|refused| match refused {
+            Refused::SamePerson => Status::permission_denied(format!("{name}: {refused}")),
+            Refused::State(_) | Refused::Expired => Status::failed_precondition(format!("{name}: {refused}")),
+        })?;
+        let kept = self.keep_order(next, caller, method, step.what()).await?;
+        Ok(self.shown_order(&kept, &self.scene().await?))
+    }
+
+    async fn turn_switch(
+        &self,
+        stopped: bool,
+        why: &str,
+        caller: &Caller,
+        method: &str,
+    ) -> Result<wire::Switch, Status> {
+        let now = self.now();
+        let switch = OrderSwitch { stopped, who: caller.principal.name.clone(), why: words("why", why)?, at: now };
+        let deed = caller.did(now, &format!("{SERVICE}/{method}"), "orders".to_owned(), String::new());
+        let (actor, kept) = (caller.actor(), switch.clone());
+        self.ask(move |store| store.set_order_switch(kept, actor, deed)).await?;
+        if let Some(terms) = &self.orders {
+            terms.ring();
+        }
+        Ok(shown_switch(switch))
+    }
+}
+
+fn words(field: &str, text: &str) -> Result<String, Status> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > LONGEST_REASON {
+        return Err(invalid(field, format!("say why, in at most {LONGEST_REASON} characters")));
+    }
+    Ok(text.to_owned())
+}
+
+fn etag(order: &Order) -> String {
+    format!("{}-{}", order.id, order.revision)
+}
+
+fn shown_switch(switch: OrderSwitch) -> wire::Switch {
+    wire::Switch { stopped: switch.stopped, who: switch.who, why: switch.why, at_ms: switch.at.as_millis() }
+}
+
+fn shown(order: &Order, waits_for: String) -> wire::Order {
+    let attachment = if order.content_bytes == 0 { String::new() } else { format!("order-{}.json", order.id) };
+    wire::Order {
+        name: format!("orders/{}", order.id),
+        kind: order.kind.as_str().to_owned(),
+        server: name::server(&order.server),
+        site: order.site.to_string(),
+        model: order.model.clone().unwrap_or_default(),
+        agent: order.agent.to_string(),
+        target: order.target.to_string(),
+        ticket: order.ticket.map(name::ticket).unwrap_or_default(),
+        reason: order.reason.clone(),
+        state: order.state.as_str().to_owned(),
+        waits_for,
+        requester: order.requester.clone(),
+        requested_at_ms: order.requested_at.as_millis(),
+        approver: order.approver.clone().unwrap_or_default(),
+        approved_at_ms: order.approved_at.map(Timestamp::as_millis),
+        expires_at_ms: order.expires_at.as_millis(),
+        sent_at_ms: order.sent_at.map(Timestamp::as_millis),
+        settled_at_ms: order.settled_at.map(Timestamp::as_millis),
+        detail: order.detail.clone(),
+        attachment,
+        attachment_bytes: i64::try_from(order.content_bytes).unwrap_or(i64::MAX),
+        etag: etag(order),
+        changes: Vec::new(),
+    }
+}
