@@ -4,6 +4,7 @@ use crate::audit::AuditCommand;
 use crate::callpack::TimelineArgs;
 use crate::connect::ConnectionArgs;
 use crate::drill::DrillCommand;
+use crate::orders::OrdersCommand;
 use crate::contacts::ContactsArgs;
 use crate::events::SeverityArg;
 use crate::grants::GrantsCommand;
@@ -139,6 +140,22 @@ Examples:
     Maintenance {
         #[command(subcommand)]
         command: Option<MaintenanceCommand>,
+    },
+    /// What agents may do at BMCs: asked for by one person, approved by another
+    #[command(after_help = "\
+Off by default: [orders] allow of collector.toml and of agent.toml have to name what may be done. An order is sent at most once, held back by rates and by the switch, and every step of it is kept.
+
+Examples:
+  outband orders request identify srv-7 --ticket 12 --why 'show the colleague on site' --dry-run
+  outband orders request collect srv-7 --ticket 12 --why 'the maker wants the raw log'
+  outband orders approve 3                               by somebody else
+  outband orders get 3                                   what became of it
+  outband orders file 3 srv-7-logs.json
+  outband orders stop --why 'BMCs answer oddly since the firmware wave'
+  outband orders resume --why 'firmware rolled back'")]
+    Orders {
+        #[command(subcommand)]
+        command: Option<OrdersCommand>,
     },
     /// Exercises: faults that are not there, to try people and not machines
     #[command(after_help = "\

@@ -21,6 +21,7 @@ mod maintenance;
 mod name;
 mod notices;
 mod once;
+mod orders;
 mod output;
 mod overrides;
 mod paging;
@@ -82,6 +83,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Timeline(asked) => callpack::timeline(&context, asked).await,
         Command::Grants { command } => grants::run(&context, command).await,
         Command::Contacts(asked) => contacts::run(&context, asked).await,
+        Command::Orders { command } => orders::run(&context, command).await,
         Command::Drill { command } => drill::run(&context, command).await,
         Command::Overrides { command } => overrides::run(&context, command).await,
         Command::Agents => agents::run(&context).await,

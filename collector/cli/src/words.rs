@@ -195,6 +195,13 @@ words! {
     VerifiedHow "VERIFIED HOW" "核实方式",
     NoGrants "nobody has temporary access" "没有临时访问",
     BmcTime "BMC TIME" "BMC 时间",
+    Requester "ASKED BY" "申请人",
+    Approver "APPROVED BY" "批准人",
+    ExpiresAt "VALID UNTIL" "有效期至",
+    OrderFile "FILE" "附件",
+    OrdersStopped "orders are stopped: nothing is sent" "指令已停止：不再下发",
+    OrdersSent "orders are sent when they are approved" "指令批准后即下发",
+    NoOrders "no order matches" "没有符合条件的指令",
     NoNotices "no notice matches" "没有符合条件的通知",
     // nothing to show
     NoServers "no server has been seen yet" "尚未发现服务器",
