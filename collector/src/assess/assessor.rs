@@ -213,6 +213,20 @@ impl<S: Kept> Assessor<S> {
         Ok(done)
     }
 
+    /// What rules find now of servers that are in memory.
+    #[cfg(test)]
+    pub(super) fn all_findings(&self) -> Vec<IncidentKey> {
+        let of = |(server, live): (&ServerId, &Live)| -> Vec<IncidentKey> {
+            let key = |f: &outband_health::Finding| IncidentKey {
+                server: server.clone(),
+                component: f.component.clone(),
+                fault: f.fault,
+            };
+            live.findings().iter().map(key).collect()
+        };
+        self.live.iter().flat_map(of).collect()
+    }
+
     /// Agents as they are now, and what people did to tickets since the last step.
     fn refresh(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         for agent in self.store.agents()? {

@@ -106,6 +106,12 @@ impl Live {
         }
     }
 
+    /// What rules found when it was last judged.
+    #[cfg(test)]
+    pub(super) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// Whether a rule found this when it was last judged.
     pub(super) fn finds(&self, component: &ComponentId, fault: Fault) -> bool {
         self.findings.iter().any(|f| f.component == *component && f.fault == fault)

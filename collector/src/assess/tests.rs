@@ -1,9 +1,14 @@
 //! The loop over a real store, with time of its own.
 
 mod backlog;
+mod drills;
+mod ends;
+mod own;
+mod racks;
 mod silence;
 mod sources;
 mod storms;
+mod thresholds;
 mod windows;
 
 use super::assessor::Assessor;

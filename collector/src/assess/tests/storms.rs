@@ -7,18 +7,18 @@ use outband_store::maintenance::Maintenance;
 use outband_ticket::{LinkKind, TicketNumber};
 use std::sync::Arc;
 
-const SERVERS: usize = 40;
+pub(super) const SERVERS: usize = 40;
 
 /// Numbers that a seed determines.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % n
     }
 
-    fn shuffled(&mut self, n: usize) -> Vec<usize> {
+    pub(super) fn shuffled(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         for i in (1..n).rev() {
             order.swap(i, self.below(i + 1));
@@ -27,12 +27,12 @@ impl Dice {
     }
 }
 
-fn bmc(i: usize) -> String {
+pub(super) fn bmc(i: usize) -> String {
     format!("bmc{i:02}")
 }
 
 /// A rack of servers on one feed and in one cooling zone.
-fn rack(servers: usize) -> Room {
+pub(super) fn rack(servers: usize) -> Room {
     let mut room = Room::new();
     let mut csv = "server,rack,power_feed,cooling_zone\n".to_owned();
     for i in 0..servers {
@@ -65,7 +65,7 @@ impl Room {
         self.send_body(section.lane(), body);
     }
 
-    fn psu_body(&self, i: usize, well: bool) -> Vec<u8> {
+    pub(super) fn psu_body(&self, i: usize, well: bool) -> Vec<u8> {
         self.body_of(i, Section::Sensors, "psu/1", well, "Power Supply input lost (AC/DC)")
     }
 
@@ -74,7 +74,7 @@ impl Room {
         self.send_body(Section::Sensors.lane(), body);
     }
 
-    fn disk_body(&self, i: usize, well: bool) -> Vec<u8> {
+    pub(super) fn disk_body(&self, i: usize, well: bool) -> Vec<u8> {
         self.body_of(i, Section::Drives, "disk/Bay 1", well, "Drive Fault")
     }
 
@@ -83,7 +83,7 @@ impl Room {
         self.send_body(Section::Drives.lane(), body);
     }
 
-    fn move_ticket(&mut self, number: TicketNumber, action: Action) {
+    pub(super) fn move_ticket(&mut self, number: TicketNumber, action: Action) {
         let record = self.store.ticket(number).unwrap().unwrap();
         let command = Command { who: "ann".to_owned(), why: "because".to_owned(), action };
         let transition = apply(&record.ticket, command, self.now).unwrap();
@@ -96,7 +96,7 @@ impl Room {
         self.step();
     }
 
-    fn open(&self, fault: &str) -> Vec<TicketRecord> {
+    pub(super) fn open(&self, fault: &str) -> Vec<TicketRecord> {
         self.tickets().into_iter().filter(|t| t.ticket.is_open() && t.ticket.fault == fault).collect()
     }
 
@@ -105,7 +105,7 @@ impl Room {
     }
 
     /// Time goes on by some rounds in which `i`'s supplies and drives say how they are.
-    fn rounds(&mut self, n: usize, dice: &mut Dice, well: impl Fn(usize, usize) -> (bool, bool)) {
+    pub(super) fn rounds(&mut self, n: usize, dice: &mut Dice, well: impl Fn(usize, usize) -> (bool, bool)) {
         for round in 0..n {
             self.later();
             let mut bodies = Vec::new();

@@ -56,17 +56,27 @@ impl<S: Kept> Assessor<S> {
             suspects.push(Suspect { key: key.clone(), onset: incident.onset, causes });
             watched.insert(key, incident);
         }
+        let Some(first) = suspects.iter().map(|s| s.onset).min() else { return Ok(()) };
+        // What got its ticket before the others showed may have the same cause: a feed takes minutes to go where supplies hold out for long.
+        let mut told = BTreeMap::new();
+        for incident in self.told_alone(first.minus(Duration::from_secs(self.folding.window_secs))) {
+            let causes = self.causes(&incident.key, now);
+            if !causes.is_empty() {
+                suspects.push(Suspect { key: incident.key.clone(), onset: incident.onset, causes });
+                told.insert(incident.key.clone(), incident);
+            }
+        }
         if suspects.len() < 2 {
             return Ok(());
         }
         for storm in storms(&suspects, |cause| self.size(cause, now), &self.folding) {
             let members: Vec<&Incident> = storm.members.iter().filter_map(|key| watched.get(key)).collect();
-            let mut parent = parent(&storm, &members, now);
-            let children = self.adoptable(&parent, now);
-            for child in &children {
-                embrace(&mut parent, child);
+            if members.is_empty() {
+                continue;
             }
+            let children: Vec<Incident> = storm.members.iter().filter_map(|key| told.get(key)).cloned().collect();
             let all: Vec<&Incident> = members.iter().copied().chain(&children).collect();
+            let mut parent = parent(&storm, &all, now);
             parent.reason = self.in_words(&parent, &all, now);
             parent.evidence = vec![self.names(&all, now)];
             self.live(&parent.key.server, now)?.take(&IncidentChange { incident: parent.clone(), what: What::Opened });
@@ -123,7 +133,7 @@ impl<S: Kept> Assessor<S> {
     ) -> Result<(), Error> {
         let Some(told_at) = self.storms.get(&before.key).map(|running| running.told_at) else { return Ok(()) };
         if now.since(told_at) >= TELL {
-            let late = self.adoptable(&before, now);
+            let late = self.explained(&before, now);
             self.adopt(&late, before.ticket.unwrap_or_default(), draft, now)?;
             children.extend(late);
         }
@@ -224,17 +234,27 @@ impl<S: Kept> Assessor<S> {
         Ok(())
     }
 
-    /// Incidents that have a ticket of their own which was opened before the storm was seen, though its cause explains them.
-    fn adoptable(&self, parent: &Incident, now: Timestamp) -> Vec<Incident> {
-        let window = Duration::from_secs(self.folding.window_secs);
-        let near = |i: &&Incident| i.onset <= parent.onset.plus(window) && parent.onset <= i.onset.plus(window);
-        let free = |i: &&Incident| {
+    /// Incidents that began after `since` and have a ticket that is no part of another one, and never was.
+    fn told_alone(&self, since: Timestamp) -> Vec<Incident> {
+        let alone = |i: &&Incident| {
             let record = i.ticket.and_then(|n| self.tickets.get(&TicketNumber(n)));
-            record.is_some_and(|r| r.ticket.is_open() && r.ticket.parent.is_none() && r.ticket.merged_into.is_none())
+            record.is_some_and(|r| {
+                let ticket = &r.ticket;
+                let was = r.log.iter().any(|entry| matches!(entry.action, Action::Parent { .. }));
+                ticket.is_open() && ticket.merged_into.is_none() && i.follows.is_none() && !was
+            })
         };
         let all = self.live.values().flat_map(|live| &live.incidents);
         let own = all.filter(|i| i.stage == Stage::Open && i.hold.is_none() && i.members.is_empty() && !is_drill(i));
-        own.filter(near).filter(free).filter(|i| self.causes(&i.key, now).contains(&parent.key)).cloned().collect()
+        own.filter(|i| i.onset >= since).filter(alone).cloned().collect()
+    }
+
+    /// Incidents that have a ticket of their own though the cause of a storm that is on explains them.
+    fn explained(&self, parent: &Incident, now: Timestamp) -> Vec<Incident> {
+        let window = Duration::from_secs(self.folding.window_secs);
+        let mut found = self.told_alone(parent.onset.minus(window));
+        found.retain(|i| i.onset <= parent.onset.plus(window) && self.causes(&i.key, now).contains(&parent.key));
+        found
     }
 
     /// Takes tickets under a storm's. They stay, and their clocks run on, as what was promised for them is promised still; nobody is paged for them any
