@@ -9,7 +9,7 @@ const CELL: usize = 32_767;
 /// So many rows a sheet holds, without its head.
 const ROWS: usize = 1_048_575;
 /// The name of the sheet of what is no table.
-const ABOUT: &str = "about";
+const ABOUT: &str = "report";
 
 struct Formats {
     head: Format,
