@@ -1,7 +1,7 @@
 //! Questions, answered from what is stored where that says something; else with how somebody finds out.
 
 use super::case::{Case, Neighbour};
-use super::course::{self, Course};
+use super::course::Course;
 use super::pack::{Fact, Line, Question};
 use super::pick;
 use super::timeline::What;
@@ -64,7 +64,13 @@ impl Known<'_> {
             }
             Topic::Course => match self.course {
                 Course::Unknown => None,
-                known => Some((known.text(lang), course::rule(lang).to_owned())),
+                known => {
+                    let from = from(
+                        "states, log entries and earlier tickets, by the rule below",
+                        "状态、日志和历史工单，按所附规则判定",
+                    );
+                    Some((known.text(lang), from))
+                }
             },
             Topic::Impact => Some((self.impact?.to_owned(), from("a comment on the ticket", "工单备注"))),
             Topic::Crash => self.crash(),

@@ -139,8 +139,12 @@ pub struct Pack {
     pub evidence: Vec<Line>,
     /// When it began, as far as is known.
     pub first_seen: String,
+    /// The same, in milliseconds since 1970.
+    pub first_seen_ms: i64,
     /// When the ticket was opened.
     pub opened: String,
+    /// The same, in milliseconds since 1970.
+    pub opened_ms: i64,
     /// How it shows.
     pub course: Shows,
     /// The last change before it began.
@@ -224,7 +228,9 @@ impl Pack {
             reason: scrub.clean(&ticket.reason),
             evidence: evidence.collect(),
             first_seen: zone.exact(ticket.onset),
+            first_seen_ms: ticket.onset.as_millis(),
             opened: zone.exact(ticket.created_at),
+            opened_ms: ticket.created_at.as_millis(),
             course: Shows { word: found.as_str(), text: found.text(lang), rule: course::rule(lang) },
             questions: answer::questions(&known, fault, &facts),
             last_change,

@@ -12,7 +12,7 @@ const ADDRESS: &str = "[address]";
 const SECRET: &str = "[secret]";
 
 /// Words after which a secret follows.
-const SECRETS: [&str; 14] = [
+const SECRETS: [&str; 15] = [
     "password",
     "passwd",
     "passphrase",
@@ -20,6 +20,7 @@ const SECRETS: [&str; 14] = [
     "secret",
     "token",
     "bearer",
+    "basic",
     "apikey",
     "api_key",
     "authorization",
@@ -255,6 +256,11 @@ fn after_words(text: &str, words: &[&str], instead: &str, wanted: impl Fn(&str) 
                         || (!first.is_ascii() && !c.is_ascii())
                 })
                 .unwrap_or(tail.len());
+            // `Authorization: Bearer …`: the scheme is no secret, what follows is.
+            let scheme = |value: &str| ["bearer", "basic"].iter().any(|s| value.eq_ignore_ascii_case(s));
+            if tail.get(..end).is_some_and(scheme) {
+                continue;
+            }
             let (value, tail) = tail.split_at(end);
             let value = value.trim_end_matches('.');
             let named = between.contains([':', '=', '：', '\'', '"', '(']);

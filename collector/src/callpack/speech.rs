@@ -1,8 +1,10 @@
 //! A pack to be read aloud: short sentences, one a line; what has to be written down by the other side is spelled.
 
+use super::Zone;
 use super::pack::Pack;
 use super::spell::spell;
 use crate::words::Lang;
+use outband_schemas::Timestamp;
 
 /// So many things that happened are read out at most: the newest.
 const HAPPENED: usize = 12;
@@ -28,7 +30,10 @@ impl Page {
     }
 
     fn line(&mut self, text: &str) {
-        self.0.push_str(text.trim_end());
+        // Nothing that a terminal would act on, nor that turns a line around.
+        let harmless = |c: char| if c.is_control() { ' ' } else { c };
+        let turns = |c: &char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        self.0.extend(text.trim_end().chars().filter(|c| !turns(c)).map(harmless));
         self.0.push('\n');
     }
 }
@@ -56,12 +61,18 @@ fn english(pack: &Pack) -> String {
     page.line(&format!("{}.", sentence(&pack.symptom)));
     page.line(&format!("In plain words: {}.", sentence(&pack.symptom_for_customers)));
     page.line(&format!("Why we say so: {}.", sentence(&pack.reason)));
-    page.line(&format!("First seen: {}. Ticket opened: {}.", pack.first_seen, pack.opened));
+    page.line(&format!(
+        "First seen: {}. Ticket opened: {}.",
+        said_at(pack, pack.first_seen_ms),
+        said_at(pack, pack.opened_ms)
+    ));
     page.line(&pack.course.text);
     match &pack.last_change {
-        Some(change) => {
-            page.line(&format!("The last change before it began: {}, {}.", change.time, sentence(&change.text)))
-        }
+        Some(change) => page.line(&format!(
+            "The last change before it began: {}, {}.",
+            said_at(pack, change.at_ms),
+            sentence(&change.text)
+        )),
         None => page.line("No change in the 30 days before it began is on record."),
     }
     match &pack.impact {
@@ -76,7 +87,10 @@ fn english(pack: &Pack) -> String {
     if left > 0 {
         page.line(&format!("{left} earlier steps are left out here."));
     }
-    pack.tried.iter().skip(left).for_each(|line| page.line(&format!("{}: {}.", line.time, sentence(&line.text))));
+    pack.tried
+        .iter()
+        .skip(left)
+        .for_each(|line| page.line(&format!("{}: {}.", said_at(pack, line.at_ms), sentence(&line.text))));
     if pack.tried.is_empty() {
         page.line("Nothing yet.");
     }
@@ -85,7 +99,10 @@ fn english(pack: &Pack) -> String {
     if left > 0 {
         page.line(&format!("{left} earlier entries are left out here; the file has them."));
     }
-    pack.timeline.iter().skip(left).for_each(|line| page.line(&format!("{}: {}.", line.time, sentence(&line.text))));
+    pack.timeline
+        .iter()
+        .skip(left)
+        .for_each(|line| page.line(&format!("{}: {}.", said_at(pack, line.at_ms), sentence(&line.text))));
     page.head("STILL TO BE ASKED");
     for (i, question) in pack.questions.iter().filter(|q| q.answer.is_none()).enumerate() {
         page.line(&format!("{}. {} {}", i + 1, question.question, question.how.as_deref().unwrap_or_default()));
@@ -113,6 +130,8 @@ fn english(pack: &Pack) -> String {
     if pack.contacts.is_empty() {
         page.line("No contact is on record. Take the number from the label on the chassis or the warranty card, never from a search result.");
     }
+    page.head("BY WHICH RULE IT IS CONSTANT OR INTERMITTENT");
+    page.line(pack.course.rule);
     if pack.open_accesses > 0 {
         page.head("ACCESS");
         page.line(&format!("{} temporary accesses are open. End them when the work is done.", pack.open_accesses));
@@ -137,10 +156,16 @@ fn chinese(pack: &Pack) -> String {
     page.line(&format!("{}。", sentence(&pack.symptom)));
     page.line(&format!("通俗地说：{}。", sentence(&pack.symptom_for_customers)));
     page.line(&format!("判断依据：{}。", sentence(&pack.reason)));
-    page.line(&format!("首次出现：{}。建单时间：{}。", pack.first_seen, pack.opened));
+    page.line(&format!(
+        "首次出现：{}。建单时间：{}。",
+        said_at(pack, pack.first_seen_ms),
+        said_at(pack, pack.opened_ms)
+    ));
     page.line(&pack.course.text);
     match &pack.last_change {
-        Some(change) => page.line(&format!("故障前最近一次变更：{}，{}。", change.time, sentence(&change.text))),
+        Some(change) => {
+            page.line(&format!("故障前最近一次变更：{}，{}。", said_at(pack, change.at_ms), sentence(&change.text)))
+        }
         None => page.line("故障前 30 天内没有变更记录。"),
     }
     match &pack.impact {
@@ -155,7 +180,10 @@ fn chinese(pack: &Pack) -> String {
     if left > 0 {
         page.line(&format!("更早的 {left} 步此处略去。"));
     }
-    pack.tried.iter().skip(left).for_each(|line| page.line(&format!("{}：{}。", line.time, sentence(&line.text))));
+    pack.tried
+        .iter()
+        .skip(left)
+        .for_each(|line| page.line(&format!("{}：{}。", said_at(pack, line.at_ms), sentence(&line.text))));
     if pack.tried.is_empty() {
         page.line("暂无。");
     }
@@ -164,7 +192,10 @@ fn chinese(pack: &Pack) -> String {
     if left > 0 {
         page.line(&format!("更早的 {left} 条此处略去，附件中有全部记录。"));
     }
-    pack.timeline.iter().skip(left).for_each(|line| page.line(&format!("{}：{}。", line.time, sentence(&line.text))));
+    pack.timeline
+        .iter()
+        .skip(left)
+        .for_each(|line| page.line(&format!("{}：{}。", said_at(pack, line.at_ms), sentence(&line.text))));
     page.head("五、还要问清的问题");
     for (i, question) in pack.questions.iter().filter(|q| q.answer.is_none()).enumerate() {
         page.line(&format!("{}. {}{}", i + 1, question.question, question.how.as_deref().unwrap_or_default()));
@@ -192,8 +223,10 @@ fn chinese(pack: &Pack) -> String {
     if pack.contacts.is_empty() {
         page.line("没有登记联系人。请以机箱标签或保修卡上的电话为准，不要使用搜索结果。");
     }
+    page.head("八、持续或间歇的判定");
+    page.line(pack.course.rule);
     if pack.open_accesses > 0 {
-        page.head("八、临时访问");
+        page.head("九、临时访问");
         page.line(&format!("有 {} 个临时访问未关闭，处理完请关闭。", pack.open_accesses));
     }
     page.0
@@ -210,6 +243,12 @@ fn facts(page: &mut Page, pack: &Pack, lang: Lang) {
             (None, false, Lang::ZhCn) => page.line(&format!("{}：没有记录。", fact.label)),
         }
     }
+}
+
+/// A time as one says it.
+fn said_at(pack: &Pack, at_ms: i64) -> String {
+    let at = Timestamp::from_millis(at_ms);
+    Zone::of(&pack.time_zone).map_or_else(|| at.to_string(), |zone| zone.said(at, pack.lang()))
 }
 
 /// Without the stop at its end: one is put there anyway.

@@ -2,7 +2,7 @@
 
 use crate::words::Lang;
 
-/// Characters said without a pause.
+/// So many characters at most are said without a pause.
 const GROUP: usize = 4;
 
 /// The spelling alphabet of ICAO and ITU.
@@ -15,15 +15,15 @@ const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six"
 /// On the telephone 1 is 幺: 一 and 七 sound alike.
 const DIGITS_ZH: [&str; 10] = ["零", "幺", "二", "三", "四", "五", "六", "七", "八", "九"];
 
-/// `CN7A1B` → `CN7A 1B (Charlie November seven Alfa, one Bravo)`; in Chinese letters are said as they are, digits as on the telephone.
+/// `CN7A1B` → `CN7 A1B (Charlie November seven, Alfa one Bravo)`; in Chinese letters are said as they are, digits as on the telephone.
 pub fn spell(text: &str, lang: Lang) -> String {
-    let characters: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-    if characters.is_empty() {
+    let groups = groups(text);
+    if groups.is_empty() {
         return String::new();
     }
-    let shown: Vec<String> = characters.chunks(GROUP).map(|group| group.iter().collect()).collect();
-    let said: Vec<String> = characters
-        .chunks(GROUP)
+    let shown: Vec<String> = groups.iter().map(|group| group.iter().collect()).collect();
+    let said: Vec<String> = groups
+        .iter()
         .map(|group| {
             let words: Vec<String> = group.iter().map(|c| word(*c, lang)).collect();
             words.join(if lang == Lang::En { " " } else { "、" })
@@ -33,6 +33,24 @@ pub fn spell(text: &str, lang: Lang) -> String {
         Lang::En => format!("{} ({})", shown.join(" "), said.join(", ")),
         Lang::ZhCn => format!("{}（{}）", shown.join(" "), said.join("；")),
     }
+}
+
+/// Runs of letters and digits in parts of about the same length, each with what separates it from the next.
+fn groups(text: &str) -> Vec<Vec<char>> {
+    let characters: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+    let mut groups: Vec<Vec<char>> = Vec::new();
+    for run in characters.split_inclusive(|c| !c.is_alphanumeric()) {
+        let said = run.iter().filter(|c| c.is_alphanumeric()).count();
+        let parts = said.div_ceil(GROUP).max(1);
+        let mut rest = run;
+        for left in (1..=parts).rev() {
+            let (group, more) =
+                rest.split_at(if left == 1 { rest.len() } else { rest.len().div_ceil(left).min(GROUP) });
+            groups.push(group.to_vec());
+            rest = more;
+        }
+    }
+    groups
 }
 
 fn word(c: char, lang: Lang) -> String {
@@ -64,8 +82,10 @@ mod tests {
 
     #[test]
     fn a_serial_is_said_in_groups() {
-        assert_eq!(spell("CN7A1B", Lang::En), "CN7A 1B (Charlie November seven Alfa, one Bravo)");
+        assert_eq!(spell("CN7A1B", Lang::En), "CN7 A1B (Charlie November seven, Alfa one Bravo)");
         assert_eq!(spell("CN7AO1B-0", Lang::ZhCn), "CN7A O1B- 0（C、N、七、A；字母O、幺、B、横杠；零）");
+        assert_eq!(spell("400-810-1234", Lang::En).split(" (").next(), Some("400- 810- 1234"));
+        assert_eq!(spell("0123456789", Lang::En).split(" (").next(), Some("0123 456 789"));
         assert_eq!(spell(" ", Lang::En), "");
     }
 

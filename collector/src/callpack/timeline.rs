@@ -104,8 +104,8 @@ pub enum What {
         cause: Cause,
         /// Why, in words.
         detail: String,
-        /// When it was last noticed.
-        until: Timestamp,
+        /// For how long it was noticed.
+        lasted: Duration,
         /// How often it was noticed.
         count: i64,
     },
@@ -266,7 +266,10 @@ impl Sources {
             what: What::Gap {
                 cause: record.gap.cause,
                 detail: scrub.clean(&record.gap.detail),
-                until: record.gap.span.map_or(record.last_observed, |(_, last)| last),
+                lasted: match record.gap.span {
+                    Some((first, last)) => last.since(first),
+                    None => record.last_observed.since(record.gap.observed_at),
+                },
                 count: record.count,
             },
         }));

@@ -4,6 +4,7 @@ use super::{Entry, What};
 use crate::words::Lang;
 use outband_schemas::EventKind;
 use outband_ticket::{AccessStep, Action, Milestone, Resolution, Verdict};
+use std::time::Duration;
 
 impl Entry {
     /// The place and what happened there, in one line.
@@ -50,23 +51,39 @@ impl What {
                     (None, false) => format!("新装部件 {now}{model}"),
                 }
             }
-            Self::Gap { cause, detail, until, count } => match en {
-                true => format!("could not be read ({}, {count} times until {until}): {detail}", cause.as_str()),
-                false => format!("无法读取（{}，共 {count} 次，至 {until}）：{detail}", cause.as_str()),
-            },
+            Self::Gap { cause, detail, lasted, count } => {
+                let (cause, lasted) = (cause.as_str(), span(*lasted, lang));
+                match (*count, en) {
+                    (..=1, true) => format!("could not be read ({cause}): {detail}"),
+                    (..=1, false) => format!("无法读取（{cause}）：{detail}"),
+                    (count, true) => format!("could not be read ({cause}, {count} times within {lasted}): {detail}"),
+                    (count, false) => format!("无法读取（{cause}，{lasted}内 {count} 次）：{detail}"),
+                }
+            }
             Self::Ticket { number, person, action, why } => {
-                let by = match (*person, en) {
-                    (false, _) => "",
-                    (true, true) => " by a person",
-                    (true, false) => "（人工）",
-                };
                 let why = if why.is_empty() { String::new() } else { format!(" — {why}") };
-                match en {
-                    true => format!("ticket {number}: {}{by}{why}", deed(action, lang)),
-                    false => format!("工单 {number}：{}{by}{why}", deed(action, lang)),
+                let deed = deed(action, lang);
+                match (*person, en) {
+                    (false, true) => format!("ticket {number}: {deed}{why}"),
+                    (true, true) => format!("ticket {number}, a person: {deed}{why}"),
+                    (false, false) => format!("工单 {number}：{deed}{why}"),
+                    (true, false) => format!("工单 {number}（人工）：{deed}{why}"),
                 }
             }
         }
+    }
+}
+
+fn span(time: Duration, lang: Lang) -> String {
+    let (n, en, zh) = match time.as_secs() {
+        s if s < 120 => (s, "s", "秒"),
+        s if s < 7200 => (s / 60, "min", "分钟"),
+        s if s < 172_800 => (s / 3600, "h", "小时"),
+        s => (s / 86_400, "days", "天"),
+    };
+    match lang {
+        Lang::En => format!("{n} {en}"),
+        Lang::ZhCn => format!("{n} {zh}"),
     }
 }
 
