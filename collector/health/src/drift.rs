@@ -11,6 +11,7 @@ mod baseline;
 mod fan;
 mod heat;
 mod hour;
+mod mates;
 mod memory;
 mod sign;
 mod supply;
@@ -76,6 +77,23 @@ struct Sample {
     y: f64,
     /// The same of the hour's first reading alone.
     first: f64,
+    /// What the steps of the sensors leave unknown of it.
+    grain: f64,
+}
+
+/// A sensor's hour: its median, its first value, the step in which it counts.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    median: f64,
+    first: f64,
+    grain: f64,
+}
+
+impl Told {
+    /// How much of it its steps leave unknown, as a share.
+    fn doubt(&self) -> f64 {
+        if self.median > 0.0 { self.grain / 2.0 / self.median } else { 0.0 }
+    }
 }
 
 /// Whether a place is seen.
@@ -104,6 +122,8 @@ pub struct Drift {
     presence: BTreeMap<ComponentId, Presence>,
     #[serde(with = "pairs")]
     memory: BTreeMap<ComponentId, memory::Errors>,
+    mates: mates::Mates,
+    air: heat::Air,
     /// The newest dates on which something was changed on the server: firmware, a part.
     changed: BTreeSet<i32>,
 }
@@ -182,11 +202,12 @@ impl Drift {
         self.note_presence(date);
         let view = View { hours: &self.hours };
         let mut samples = Vec::new();
-        fan::measure(&view, &mut samples);
+        fan::measure(&view, &mut self.mates, &mut samples);
         supply::measure(&view, &mut samples);
-        heat::measure(&view, &mut samples);
+        let air = self.air.hour(&fan::speeds(&view));
+        heat::measure(&view, air, &mut samples);
         for sample in samples {
-            self.watches.entry(sample.name).or_default().hour(sample.x, sample.y, sample.first);
+            self.watches.entry(sample.name.clone()).or_default().hour(&sample);
         }
         for (_, hour) in self.hours.values_mut().flatten() {
             hour.clear();
@@ -217,7 +238,7 @@ impl Drift {
                     _ => presence.stalls.push((date, 1)),
                 }
             }
-            presence.stalls.retain(|(day, _)| date - *day <= 14);
+            presence.stalls.retain(|(day, _)| date - *day <= 64);
         }
     }
 
@@ -259,6 +280,14 @@ impl Drift {
                 watch.forgive(*date, *by);
             }
         }
+    }
+
+    /// How the measures of a place went, day by day, oldest first: measure, sensor, day, distance from its normal in the measure's unit.
+    pub fn course(&self, component: &ComponentId) -> impl Iterator<Item = (Measure, &str, Timestamp, f64)> {
+        let own = self.watches.iter().filter(move |(name, _)| name.component == *component);
+        own.flat_map(|(name, watch)| {
+            watch.days().map(|(day, level)| (name.measure, name.sensor.as_str(), day_start(day.date), level))
+        })
     }
 
     /// What has moved the wrong way, clearly and for days, in the order of the places; `rack` is what moved the rack alike.
@@ -309,17 +338,20 @@ impl<'a> View<'a> {
         self.hours.keys()
     }
 
-    /// The sensors of one kind: name, the hour's median, its first value.
-    fn sensors(&self, component: &ComponentId, kind: SensorKind) -> impl Iterator<Item = (&'a str, f64, f64)> {
+    /// The sensors of one kind, by name.
+    fn sensors(&self, component: &ComponentId, kind: SensorKind) -> impl Iterator<Item = (&'a str, Told)> {
         let channels = self.hours.get(component).into_iter().flatten();
         channels
             .filter(move |(channel, _)| channel.kind == kind)
-            .filter_map(|(channel, hour)| Some((channel.sensor.as_str(), hour.median()?, hour.first()?)))
+            .filter_map(|(channel, hour)| {
+                let told = Told { median: hour.median()?, first: hour.first()?, grain: hour.grain() };
+                Some((channel.sensor.as_str(), told))
+            })
     }
 
     /// The median of the first sensor of one kind.
     fn number(&self, component: &ComponentId, kind: SensorKind) -> Option<f64> {
-        self.sensors(component, kind).next().map(|(_, median, _)| median)
+        self.sensors(component, kind).next().map(|(_, told)| told.median)
     }
 }
 

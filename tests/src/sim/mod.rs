@@ -5,3 +5,4 @@ pub mod https;
 pub mod ipmi_bmc;
 pub mod machine;
 pub mod redfish_bmc;
+pub mod wear;

@@ -19,8 +19,9 @@ const REACH: i32 = 2;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Baseline {
     hours: u16,
-    learning: BTreeMap<i32, Vec<f32>>,
-    levels: BTreeMap<i32, f32>,
+    learning: BTreeMap<i32, Vec<(f32, f32)>>,
+    /// By step: the load at which its values were learnt, and their level.
+    levels: BTreeMap<i32, (f32, f32)>,
 }
 
 impl Baseline {
@@ -36,12 +37,12 @@ impl Baseline {
         let step = step(x.round());
         if !self.learnt() {
             self.hours += 1;
-            self.learn(step, y, KEPT, ENOUGH);
+            self.learn(step, (x, y), KEPT, ENOUGH);
             if self.learnt() {
                 self.learning.clear();
             }
         } else if self.level(x).is_none() {
-            self.learn(step, y - moved, LATER, LATER);
+            self.learn(step, (x, y - moved), LATER, LATER);
             if self.levels.contains_key(&step) {
                 self.learning.remove(&step);
             }
@@ -50,34 +51,38 @@ impl Baseline {
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
-    fn learn(&mut self, step: i32, y: f64, kept: usize, enough: usize) {
+    fn learn(&mut self, step: i32, (x, y): (f64, f64), kept: usize, enough: usize) {
         let values = self.learning.entry(step).or_default();
         if values.len() < kept {
-            values.push(y as f32);
+            values.push((x as f32, y as f32));
         }
         if values.len() >= enough
-            && let Some(level) = median(values.iter().map(|v| f64::from(*v)))
+            && let Some(load) = median(values.iter().map(|v| f64::from(v.0)))
+            && let Some(level) = median(values.iter().map(|v| f64::from(v.1)))
         {
-            self.levels.insert(step, level as f32);
+            self.levels.insert(step, (load as f32, level as f32));
         }
     }
 
-    /// The level at a load: between those of the nearest steps that have one.
+    /// The level at a load: on the line through the nearest two steps that have one, at most half a step beyond them.
     fn level(&self, x: f64) -> Option<f64> {
-        let floor = step(x.floor());
-        let below = self.levels.range(floor - REACH..=floor).next_back();
-        let above = self.levels.range(floor + 1..=floor + REACH).next();
-        match (below, above) {
-            (Some((a, low)), Some((b, high))) => {
-                let share = (x - f64::from(*a)) / f64::from(b - a);
-                Some(f64::from(*low) + (f64::from(*high) - f64::from(*low)) * share)
-            }
-            // One neighbour alone speaks for one step around it.
-            (Some((at, level)), None) | (None, Some((at, level))) => {
-                ((x - f64::from(*at)).abs() <= 1.0).then(|| f64::from(*level))
-            }
-            (None, None) => None,
+        let own = step(x.round());
+        let load = |l: &&(f32, f32)| f64::from(l.0);
+        let mut below = self.levels.range(own - REACH..=own).map(|(_, l)| l).rev().filter(|l| load(l) <= x);
+        let mut above = self.levels.range(own..=own + REACH).map(|(_, l)| l).filter(|l| load(l) > x);
+        let (a, b) = match (below.next(), above.next()) {
+            (Some(a), Some(b)) => (a, b),
+            (Some(b), None) => (below.next().unwrap_or(b), b),
+            (None, Some(a)) => (a, above.next().unwrap_or(a)),
+            (None, None) => return None,
+        };
+        let (from, to) = (load(&a), load(&b));
+        if x < from - 0.5 || x > to + 0.5 {
+            return None;
         }
+        // Two loads that lie close say little of the slope between them.
+        let slope = if to - from < 0.25 { 0.0 } else { f64::from(b.1 - a.1) / (to - from) };
+        Some(f64::from(a.1) + slope * (x - from))
     }
 }
 

@@ -1,27 +1,35 @@
-//! Fans: the speed at equal duty, or against the siblings where no duty is told.
+//! Fans: the speed at equal duty, or against the others where no duty is told.
 
-use super::watch::{LASTING, Measure};
-use super::{Drift, Name, Sample, Sign, SignClass, SignFact, View, day_start};
+use super::mates::{Mates, Tach};
+use super::sign::What;
+use super::watch::{LASTING, Measure, Watch};
+use super::{Drift, Name, Sample, Sign, SignClass, SignFact, Told, View, day_start};
 use crate::stats::median;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind};
 use std::collections::BTreeMap;
 
 /// Duties are compared in steps of 5 %.
 const DUTY_STEP: f64 = 5.0;
-/// The siblings' speed is compared in steps of 10 %.
-const SIBLINGS_STEP: f64 = 0.1;
-/// Siblings speak for a fan where there are so many.
-const SIBLINGS: usize = 2;
-/// A share of wild hours in a day that a healthy tachometer does not have.
-const WILD: f64 = 0.2;
+/// So many other fans that move alike make it no wear.
+const ALIKE: usize = 2;
 /// A spread of the hours so many times that of its normal is erratic, from this spread on.
-const ERRATIC: f64 = 3.0;
-const ERRATIC_FROM: f64 = 0.012;
-/// So many separate times within two weeks, on so many days, a fan stood still and started again.
-const STALLS: u32 = 3;
-const STALL_DAYS: usize = 2;
+const ERRATIC: f64 = 2.0;
+const ERRATIC_FROM: f64 = 0.01;
+/// So many days are looked at for strange readings, and on so many of them there have to be some.
+const STRANGE_SPAN: i32 = 5;
+const STRANGE_DAYS: usize = 3;
+/// So many strange readings at least.
+const STRANGE: f64 = 6.0;
 
-pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
+/// The speeds of an hour, of those that turn.
+pub(super) fn speeds(view: &View<'_>) -> BTreeMap<Tach, Told> {
+    let all = view.of(ComponentClass::Fan).flat_map(|c| {
+        view.sensors(c, SensorKind::FanSpeed).map(move |(sensor, told)| ((c.clone(), sensor.to_owned()), told))
+    });
+    all.filter(|(_, told)| told.median > 0.0).collect()
+}
+
+pub(super) fn measure(view: &View<'_>, mates: &mut Mates, samples: &mut Vec<Sample>) {
     let duties: Vec<(&ComponentId, f64)> =
         view.components().filter_map(|c| Some((c, view.number(c, SensorKind::FanDuty)?))).collect();
     // One duty for all fans, where the BMC gives just one.
@@ -29,23 +37,21 @@ pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
         [(_, one)] => Some(*one),
         _ => None,
     };
-    let speeds: Vec<(&ComponentId, &str, f64, f64)> = view
-        .of(ComponentClass::Fan)
-        .flat_map(|c| view.sensors(c, SensorKind::FanSpeed).map(move |(sensor, rpm, first)| (c, sensor, rpm, first)))
-        .filter(|(_, _, rpm, _)| *rpm > 0.0)
-        .collect();
-    for (component, sensor, rpm, first) in &speeds {
-        let own = duties.iter().find(|(c, _)| c == component).map(|(_, duty)| *duty);
-        let others = || speeds.iter().filter(|s| s.0 != *component).map(|s| s.2);
-        let load = match own.or(common).filter(|duty| *duty >= 1.0) {
-            Some(duty) => Some((duty / DUTY_STEP, duty)),
-            None if others().count() >= SIBLINGS => median(others()).map(|m| (m.ln() / SIBLINGS_STEP, m)),
-            None => None,
+    let speeds = speeds(view);
+    let medians: BTreeMap<Tach, f64> = speeds.iter().map(|(tach, told)| (tach.clone(), told.median.ln())).collect();
+    mates.hour(&medians);
+    for (tach, told) in &speeds {
+        let own = duties.iter().find(|(c, _)| *c == &tach.0).map(|(_, duty)| *duty);
+        let (x, y) = match own.or(common).filter(|duty| *duty >= 1.0) {
+            Some(duty) => (duty / DUTY_STEP, told.median.ln() - duty.ln()),
+            None => match mates.moved(tach, &medians) {
+                Some(moved) => (0.0, moved),
+                None => continue,
+            },
         };
-        if let Some((x, by)) = load {
-            let name = Name { component: (*component).clone(), measure: Measure::Speed, sensor: (*sensor).to_owned() };
-            samples.push(Sample { name, x, y: (rpm / by).ln(), first: (first.max(1.0) / by).ln() });
-        }
+        let first = y + told.first.max(1.0).ln() - told.median.ln();
+        let name = Name { component: tach.0.clone(), measure: Measure::Speed, sensor: tach.1.clone() };
+        samples.push(Sample { name, x, y, first, grain: told.doubt() });
     }
 }
 
@@ -66,9 +72,10 @@ pub(super) fn signs(drift: &Drift) -> Vec<Sign> {
     for (name, watch) in drift.watches.iter().filter(|(n, _)| n.measure == Measure::Speed) {
         let common = siblings(drift, name);
         let slow = watch.drift(name.measure.terms(), |date| common.get(&date).copied().unwrap_or(0.0));
+        let slow = slow.filter(|d| !shared(drift, name, d.by));
         let mut facts: Vec<SignFact> = slow.map(|d| SignFact::of(name, &d)).into_iter().collect();
         facts.extend(erratic(drift, name));
-        facts.extend(stalls(drift, &name.component));
+        facts.extend(strange(drift, name));
         let score = facts.iter().map(|f| f.share).fold(0.0, f64::max);
         if score <= 0.0 {
             continue;
@@ -92,19 +99,15 @@ fn erratic(drift: &Drift, name: &Name) -> Option<SignFact> {
     if newest.len() <= LASTING {
         return None;
     }
-    let of_others = |f: fn(&super::watch::Day) -> f32, date: i32| {
+    let of_others = |date: i32| {
         let others = drift.watches.iter().filter(|(n, _)| n.measure == name.measure && n.component != name.component);
-        median(others.filter_map(|(_, w)| Some(f64::from(f(w.days().rev().find(|(d, _)| d.date == date)?.0)))))
-            .unwrap_or(0.0)
+        let on_date = |w: &Watch| Some(f64::from(w.days().rev().find(|(d, _)| d.date == date)?.0.spread));
+        median(others.filter_map(|(_, w)| on_date(w))).unwrap_or(0.0)
     };
-    let calm = f64::from(normal.spread).max(ERRATIC_FROM / ERRATIC);
+    let calm = f64::from(normal.spread).max(ERRATIC_FROM / ERRATIC).max(2.0 * watch.grain());
     let shares: Vec<(i32, f64)> = newest
         .iter()
-        .map(|day| {
-            let spread = f64::from(day.spread) / calm.max(of_others(|d| d.spread, day.date)) / ERRATIC;
-            let wild = f64::from(day.wild) - f64::from(normal.wild) - of_others(|d| d.wild, day.date);
-            (day.date, spread.max(wild / WILD))
-        })
+        .map(|day| (day.date, f64::from(day.spread) / calm.max(of_others(day.date)) / ERRATIC))
         .collect();
     // All but one of the newest days.
     let mut sorted: Vec<f64> = shares.iter().map(|s| s.1).collect();
@@ -115,23 +118,43 @@ fn erratic(drift: &Drift, name: &Name) -> Option<SignFact> {
         measure: name.measure,
         sensor: name.sensor.clone(),
         by: f64::from(newest.first().map_or(0.0, |d| d.spread)),
-        what: super::sign::What::Erratic,
+        what: What::Erratic,
         share: share.min(3.0),
         since: day_start(since),
     })
 }
 
-/// A fan that stood still and started again, on several days: it is close to standing still for good.
-fn stalls(drift: &Drift, component: &ComponentId) -> Option<SignFact> {
-    let presence = drift.presence.get(component)?;
-    let times: u32 = presence.stalls.iter().map(|(_, n)| n).sum();
-    let (since, _) = presence.stalls.first()?;
-    (times >= STALLS && presence.stalls.len() >= STALL_DAYS).then(|| SignFact {
+/// A fan that is caught far off its speed, or standing still, on most days, and far more often than before: it sticks and starts
+/// again. A tachometer that is misread now and then is so all its life.
+fn strange(drift: &Drift, name: &Name) -> Option<SignFact> {
+    let watch = drift.watches.get(name)?;
+    let today = watch.days().next_back()?.0.date;
+    let mut by_date: BTreeMap<i32, f64> = watch.days().map(|(day, _)| (day.date, f64::from(day.wild))).collect();
+    let known = by_date.len();
+    for (date, times) in drift.presence.get(&name.component).into_iter().flat_map(|p| &p.stalls) {
+        *by_date.entry(*date).or_default() += f64::from(*times);
+    }
+    let recent = || by_date.range(today - STRANGE_SPAN + 1..=today).filter(|(_, n)| **n > 0.0);
+    let times: f64 = recent().map(|(_, n)| n).sum();
+    // What wears now may have begun a little before.
+    let before: f64 = by_date.range(..today - 2 * STRANGE_SPAN).map(|(_, n)| n).sum();
+    let days = known.saturating_sub(2 * usize::try_from(STRANGE_SPAN).unwrap_or(0)).max(3);
+    let usual = (before + 0.25) / f64::from(u32::try_from(days).unwrap_or(u32::MAX)) * f64::from(STRANGE_SPAN);
+    let bound = STRANGE.max(usual + 6.0 * usual.sqrt() + 3.0);
+    let since = recent().next().map(|(date, _)| *date)?;
+    (times >= bound && recent().count() >= STRANGE_DAYS).then(|| SignFact {
         measure: Measure::Speed,
-        sensor: String::new(),
-        by: f64::from(times),
-        what: super::sign::What::Stalls,
-        share: (f64::from(times) / f64::from(STALLS)).min(3.0),
-        since: day_start(*since),
+        sensor: name.sensor.clone(),
+        by: times,
+        what: What::Stalls,
+        share: (times / bound).min(3.0),
+        since: day_start(since),
     })
+}
+
+/// Whether what slowed this fan slowed others of the server about as much: a change of how the fans are driven, not wear.
+fn shared(drift: &Drift, name: &Name, by: f64) -> bool {
+    let others = drift.watches.iter().filter(|(n, _)| n.measure == name.measure && n.component != name.component);
+    let moved = others.filter_map(|(_, w)| median(w.days().rev().take(LASTING).map(|(_, level)| level)));
+    moved.filter(|level| level / by > 0.5).count() >= ALIKE
 }

@@ -1,9 +1,12 @@
-//! Heat: how far a part is above the air that comes in, at equal power.
+//! Heat: how far a part is above the air that comes in, at equal power and equal air.
 
 use super::watch::Measure;
-use super::{Drift, Name, RackMode, Sample, Sign, SignClass, SignFact, View};
+use super::{Drift, Name, RackMode, Sample, Sign, SignClass, SignFact, Told, View};
+use super::mates::Tach;
 use crate::stats::median;
 use outband_schemas::{ComponentClass as C, ComponentId, SensorKind as K};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Loads are compared in steps of 15 %.
 const LOAD_STEP: f64 = 0.15;
@@ -20,11 +23,36 @@ pub(crate) fn is_inlet(component: &ComponentId, sensor: &str) -> bool {
 pub(super) fn inlet(view: &View<'_>) -> Option<f64> {
     let all = view.components().filter(|c| c.class() != C::PowerSupply);
     median(all.flat_map(|c| {
-        view.sensors(c, K::Temperature).filter(move |(sensor, ..)| is_inlet(c, sensor)).map(|(_, median, _)| median)
+        view.sensors(c, K::Temperature).filter(move |(sensor, ..)| is_inlet(c, sensor)).map(|(_, told)| told.median)
     }))
 }
 
-pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
+/// How fast the fans turn, against how they did in the first days.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Air {
+    hours: u16,
+    usual: f64,
+}
+
+/// So many hours make the usual speed.
+const USUAL_HOURS: u16 = 240;
+/// Heat above the inlet falls with the air's speed to about this power: finned sinks in forced air have 0.5 (laminar) to 0.8 (turbulent; Incropera
+/// and DeWitt, Fundamentals of Heat and Mass Transfer, ch. 7), and a part of the resistance is before the fins.
+const AIR_POWER: f64 = 0.5;
+
+impl Air {
+    /// The factor by which the heat of this hour would be greater at the usual speed of the fans.
+    pub(super) fn hour(&mut self, speeds: &BTreeMap<Tach, Told>) -> f64 {
+        let Some(speed) = median(speeds.values().map(|told| told.median.ln())) else { return 1.0 };
+        if self.hours < USUAL_HOURS {
+            self.hours += 1;
+            self.usual += (speed - self.usual) / f64::from(self.hours);
+        }
+        (AIR_POWER * (speed - self.usual).clamp(-1.5, 1.5)).exp()
+    }
+}
+
+pub(super) fn measure(view: &View<'_>, air: f64, samples: &mut Vec<Sample>) {
     let inlet = inlet(view);
     let whole = power(view);
     for component in view.components() {
@@ -33,13 +61,15 @@ pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
         }
         let own = view.number(component, K::Power).filter(|_| matches!(component.class(), C::Cpu | C::Gpu));
         let x = own.or(whole).filter(|w| *w > 0.0).map_or(0.0, |w| w.ln() / LOAD_STEP);
-        for (sensor, median, first) in view.sensors(component, K::Temperature) {
+        for (sensor, told) in view.sensors(component, K::Temperature) {
             if is_inlet(component, sensor) {
                 continue;
             }
             let name = Name { component: component.clone(), measure: Measure::Heat, sensor: sensor.to_owned() };
-            let above = inlet.unwrap_or(0.0);
-            samples.push(Sample { name, x, y: median - above, first: first - above });
+            // Without an inlet there is nothing to be above of, and the air's speed says nothing.
+            let (above, air) = inlet.map_or((0.0, 1.0), |inlet| (inlet, air));
+            let (y, first) = ((told.median - above) * air, (told.first - above) * air);
+            samples.push(Sample { name, x, y, first, grain: told.grain });
         }
     }
 }

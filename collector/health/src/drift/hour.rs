@@ -12,6 +12,9 @@ pub(super) struct Hour {
     /// Every so manyth value is kept; doubles whenever the room is full.
     stride: u32,
     seen: u32,
+    last: Option<f32>,
+    /// The least distance between two values that followed each other and differed.
+    grain: Option<f32>,
 }
 
 impl Hour {
@@ -30,6 +33,18 @@ impl Hour {
             self.values.push(value as f32);
         }
         self.seen = self.seen.saturating_add(1);
+        let value = value as f32;
+        let apart = self.last.map_or(0.0, |last| (value - last).abs());
+        // Closer than this is the same number, written twice.
+        if apart > value.abs() * 1e-6 && self.grain.is_none_or(|grain| apart < grain) {
+            self.grain = Some(apart);
+        }
+        self.last = Some(value);
+    }
+
+    /// The step in which the sensor counts, as far as was seen; 0: not known.
+    pub(super) fn grain(&self) -> f64 {
+        self.grain.map_or(0.0, f64::from)
     }
 
     /// The hour's median: no single bad read moves it. With one reading an hour it is that reading.

@@ -1,7 +1,7 @@
 //! Power supplies: efficiency, heat, output voltage at equal load, and the share that each gives.
 
 use super::watch::Measure;
-use super::{Drift, Name, Sample, Sign, SignClass, SignFact, View, heat};
+use super::{Drift, Name, Sample, Sign, SignClass, SignFact, Told, View, heat};
 use crate::stats::median;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind as K};
 use std::collections::BTreeMap;
@@ -13,68 +13,77 @@ const IDLE: f64 = 0.16;
 /// Voltages above this are those of the mains or of a busbar: droop there is not the supply's.
 const OUTPUT_BELOW_VOLTS: f64 = 90.0;
 
-/// One supply in one hour: median and first value of each.
+/// One supply in one hour.
 struct Supply<'a> {
     component: &'a ComponentId,
-    power: (f64, f64),
-    efficiency: Option<(f64, f64)>,
-    temperature: Option<(f64, f64)>,
-    volts: Option<(f64, f64)>,
+    power: Told,
+    efficiency: Option<Told>,
+    temperature: Option<Told>,
+    volts: Option<Told>,
 }
 
 pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
     let known = view.of(ComponentClass::PowerSupply).count();
     let supplies: Vec<Supply<'_>> = view.of(ComponentClass::PowerSupply).filter_map(|c| supply(view, c)).collect();
-    let total: (f64, f64) = supplies.iter().fold((0.0, 0.0), |t, s| (t.0 + s.power.0, t.1 + s.power.1));
-    let fair = total.0 / supplies.len().max(1) as f64;
-    let idle = |s: &Supply<'_>| s.power.0 < IDLE * fair || s.power.0 < 5.0;
+    let total: f64 = supplies.iter().map(|s| s.power.median).sum();
+    let total_first: f64 = supplies.iter().map(|s| s.power.first).sum();
+    let fair = total / f64::from(u32::try_from(supplies.len()).unwrap_or(u32::MAX).max(1));
+    let idle = |s: &Supply<'_>| s.power.median < (IDLE * fair).max(5.0);
     // A pair of which one gives nothing runs another way: its hours are compared with nothing.
     if supplies.len() < known || supplies.iter().any(idle) {
         return;
     }
-    let inlet = heat::inlet(view);
+    let inlet = heat::inlet(view).unwrap_or(0.0);
     for supply in &supplies {
-        let x = supply.power.0.ln() / LOAD_STEP;
-        let mut push = |measure, x, value: Option<(f64, f64)>| {
-            if let Some((y, first)) = value.filter(|(y, first)| y.is_finite() && first.is_finite()) {
+        let x = supply.power.median.ln() / LOAD_STEP;
+        let mut push = |measure, x, told: Option<Told>| {
+            if let Some(Told { median, first, grain }) = told.filter(|t| t.median.is_finite() && t.first.is_finite()) {
                 let name = Name { component: supply.component.clone(), measure, sensor: String::new() };
-                samples.push(Sample { name, x, y, first });
+                samples.push(Sample { name, x, y: median, first, grain });
             }
         };
         push(Measure::Efficiency, x, supply.efficiency);
-        push(Measure::Voltage, x, supply.volts.map(|(v, first)| (v.ln(), first.max(0.1).ln())));
-        push(
-            Measure::SupplyHeat,
-            x,
-            supply.temperature.map(|(t, first)| (t - inlet.unwrap_or(0.0), first - inlet.unwrap_or(0.0))),
-        );
+        push(Measure::Voltage, x, supply.volts.map(log));
+        let above = |t: Told| Told { median: t.median - inlet, first: t.first - inlet, grain: t.grain };
+        push(Measure::SupplyHeat, x, supply.temperature.map(above));
         if supplies.len() > 1 {
-            let share = (supply.power.0 / total.0, supply.power.1 / total.1.max(1.0));
-            push(Measure::Share, total.0.ln() / LOAD_STEP, Some(share));
+            let (median, first) = (supply.power.median / total, supply.power.first / total_first.max(1.0));
+            let share = Told { median, first, grain: supply.power.doubt() / 2.0 };
+            push(Measure::Share, total.ln() / LOAD_STEP, Some(share));
         }
     }
 }
 
+/// The logarithm of what is told; its doubt is a share then.
+fn log(told: Told) -> Told {
+    Told { median: told.median.ln(), first: told.first.max(1e-6).ln(), grain: told.doubt() }
+}
+
 fn supply<'a>(view: &View<'a>, component: &'a ComponentId) -> Option<Supply<'a>> {
-    let both = |kind: K| view.sensors(component, kind).next().map(|(_, median, first)| (median, first));
+    let one = |kind: K| view.sensors(component, kind).next().map(|(_, told)| told).filter(|t| t.median > 0.0);
     let product = || {
-        let ((v, v1), (a, a1)) = (both(K::Voltage)?, both(K::Current)?);
-        Some((v * a, v1 * a1))
+        let (v, a) = (one(K::Voltage)?, one(K::Current)?);
+        let (median, first) = (v.median * a.median, v.first * a.first);
+        Some(Told { median, first, grain: 2.0 * median * (v.doubt() + a.doubt()) })
     };
-    let power = both(K::InputPower).or(both(K::Power)).or(both(K::OutputPower)).or(product())?;
-    let ratio = |a: (f64, f64), b: (f64, f64)| (b.0 > 0.0 && b.1 > 0.0).then(|| ((a.0 / b.0).ln(), (a.1 / b.1).ln()));
-    let efficiency = both(K::Efficiency)
-        .and_then(|e| ratio(e, (100.0, 100.0)))
-        .or_else(|| ratio(both(K::OutputPower)?, both(K::InputPower)?))
-        // Volts and amperes of one side, watts of the other: what comes out is less than what goes in.
-        .or_else(|| {
-            ratio(product()?, both(K::Power)?).map(|(y, first)| if y > 0.02 { (-y, -first) } else { (y, first) })
-        });
-    let temperature = view
-        .sensors(component, K::Temperature)
-        .map(|(_, median, first)| (median, first))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let volts = both(K::Voltage).filter(|(v, _)| *v > 0.0 && *v < OUTPUT_BELOW_VOLTS);
+    let power = one(K::InputPower).or(one(K::Power)).or(one(K::OutputPower)).or(product())?;
+    let ratio = |a: Told, b: Told| {
+        let (a, b) = (log(a), log(b));
+        Told { median: a.median - b.median, first: a.first - b.first, grain: a.grain + b.grain }
+    };
+    let whole = Told { median: 100.0, first: 100.0, grain: 0.0 };
+    // Volts and amperes of one side, watts of the other: what comes out is less than what goes in.
+    let by_product = || {
+        let r = ratio(product()?, one(K::Power)?);
+        Some(if r.median > 0.02 { Told { median: -r.median, first: -r.first, grain: r.grain } } else { r })
+    };
+    let efficiency = one(K::Efficiency)
+        .map(|e| ratio(e, whole))
+        .or_else(|| Some(ratio(one(K::OutputPower)?, one(K::InputPower)?)))
+        .or_else(by_product);
+    let temperatures = view.sensors(component, K::Temperature).map(|(_, told)| told);
+    let temperature = temperatures.max_by(|a, b| a.median.total_cmp(&b.median));
+    let volts = one(K::Voltage).filter(|v| v.median < OUTPUT_BELOW_VOLTS);
     Some(Supply { component, power, efficiency, temperature, volts })
 }
 

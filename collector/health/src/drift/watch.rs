@@ -1,5 +1,6 @@
 //! One measure of one part, day by day: how far it has moved from its own baseline, and whether that is a drift.
 
+use super::Sample;
 use super::baseline::Baseline;
 use crate::stats::median;
 use serde::{Deserialize, Serialize};
@@ -52,11 +53,11 @@ impl Measure {
         let gradual = |effect, floor, worse| Terms { effect, floor, worse, wild: f64::INFINITY, forgives_steps: true };
         match self {
             Self::Speed => Terms { effect: 0.04, floor: 0.003, worse: Worse::Down, wild: 0.08, forgives_steps: false },
-            Self::Efficiency => gradual(0.015, 0.001, Worse::Down),
-            Self::SupplyHeat => gradual(4.0, 0.3, Worse::Up),
-            Self::Voltage => gradual(0.012, 0.0007, Worse::Down),
-            Self::Share => gradual(0.08, 0.005, Worse::Either),
-            Self::Heat => gradual(6.0, 0.5, Worse::Up),
+            Self::Efficiency => gradual(0.009, 0.001, Worse::Down),
+            Self::SupplyHeat => gradual(3.0, 0.3, Worse::Up),
+            Self::Voltage => gradual(0.006, 0.0005, Worse::Down),
+            Self::Share => gradual(0.025, 0.003, Worse::Down),
+            Self::Heat => gradual(3.5, 0.3, Worse::Up),
             Self::Errors => gradual(f64::INFINITY, 1.0, Worse::Up),
         }
     }
@@ -69,9 +70,9 @@ pub(super) struct Day {
     pub(super) date: i32,
     /// The median of its hours' residuals.
     pub(super) level: f32,
-    /// The median distance of its hours from that.
+    /// The median distance of an hour from the next.
     pub(super) spread: f32,
-    /// The share of its hours that were wild.
+    /// So many of its hours were wild.
     pub(super) wild: f32,
 }
 
@@ -83,6 +84,10 @@ const DAY_HOURS: usize = 4;
 pub(super) const LASTING: usize = 4;
 /// A drift has moved so many times the scatter of its days.
 const SIGMAS: f64 = 6.0;
+/// And so many times as far as it strayed while it was learnt.
+const STRAYS: f64 = 2.5;
+/// And so many times what the steps of its sensors leave unknown: a steady load sits at one edge of a step for days.
+const GRAINS: f64 = 2.2;
 
 /// One measure of one part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -93,14 +98,20 @@ pub(super) struct Watch {
     days: VecDeque<Day>,
     /// Steps that were forgiven.
     forgiven: f32,
-    /// The level, the spread and the share of wild hours while it was learnt.
+    /// The level, the spread and the wild hours of a day while it was learnt.
     normal: Option<Day>,
+    /// How far its level strayed from that meanwhile, one day left out.
+    strayed: f32,
+    /// What the steps of the sensors leave unknown.
+    grain: f32,
 }
 
 impl Watch {
-    /// Takes in an hour: at the load `x` the hour's median `y`, and its first value.
+    /// Takes in an hour.
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
-    pub(super) fn hour(&mut self, x: f64, y: f64, first: f64) {
+    pub(super) fn hour(&mut self, sample: &Sample) {
+        let Sample { x, y, first, grain, .. } = *sample;
+        self.grain = grain as f32;
         let moved = self.days.back().map_or(0.0, |d| f64::from(d.level));
         if let Some(residual) = self.baseline.residual(x, y, moved) {
             self.today.push((residual as f32, (residual + first - y) as f32));
@@ -115,13 +126,18 @@ impl Watch {
             return;
         }
         let Some(level) = median(today.iter().map(|h| f64::from(h.0))) else { return };
-        let spread = median(today.iter().map(|h| (f64::from(h.1) - level).abs())).unwrap_or(0.0);
-        let wild = today.iter().filter(|h| (f64::from(h.1) - level).abs() > terms.wild).count();
+        // From one hour to the next, so that a load which is judged a little off does not look like a wobble.
+        let firsts: Vec<f64> = today.iter().map(|h| f64::from(h.1)).collect();
+        let spread = median(firsts.windows(2).filter_map(|w| Some((w.last()? - w.first()?).abs()))).unwrap_or(0.0);
+        let lone = |w: &&[f64]| {
+            median(w.iter().copied()).zip(w.get(2)).is_some_and(|(around, own)| (own - around).abs() > terms.wild)
+        };
+        let wild = firsts.windows(5).filter(lone).count();
         let day = Day {
             date,
             level: level as f32,
             spread: spread as f32,
-            wild: crate::stats::ratio(wild, today.len()) as f32,
+            wild: f32::from(u8::try_from(wild).unwrap_or(u8::MAX)),
         };
         if self.days.len() == DAYS {
             self.days.pop_front();
@@ -129,6 +145,10 @@ impl Watch {
         self.days.push_back(day);
         if self.normal.is_none() && self.baseline.learnt() {
             self.normal = self.typical();
+            let level = self.normal.map_or(0.0, |n| n.level);
+            let mut strays: Vec<f32> = self.days.iter().map(|d| (d.level - level).abs()).collect();
+            strays.sort_by(f32::total_cmp);
+            self.strayed = strays.iter().rev().nth(1).copied().unwrap_or(0.0);
         }
     }
 
@@ -147,7 +167,12 @@ impl Watch {
         self.days.iter().take(known).map(move |d| (d, f64::from(d.level) - off))
     }
 
-    /// How it was while it was learnt.
+    /// What the steps of its sensors leave unknown of it now.
+    pub(super) fn grain(&self) -> f64 {
+        f64::from(self.grain)
+    }
+
+    /// How it was while it was learnt
     pub(super) fn normal(&self) -> Option<&Day> {
         self.normal.as_ref()
     }
@@ -192,7 +217,7 @@ impl Watch {
         };
         let wrong = |v: f64| v * towards;
         let least = newest.iter().map(|d| wrong(d.1)).fold(f64::INFINITY, f64::min);
-        let clear = (SIGMAS * self.scatter(terms)).max(0.0);
+        let clear = (SIGMAS * self.scatter(terms)).max(STRAYS * f64::from(self.strayed)).max(GRAINS * f64::from(self.grain));
         if least < 0.5 * clear || wrong(by) < clear {
             return None;
         }

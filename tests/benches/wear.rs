@@ -1,0 +1,160 @@
+//! How well slow wear is seen: simulated racks, the detectors that run live, the judge. Simulated, not a real fleet.
+//!
+//! ```text
+//! cargo bench -p outband-tests --bench wear -- [--seeds 1,2,3] [--racks 53] [--servers 20] [--months 6] [--verbose]
+//! ```
+#![allow(clippy::unwrap_used, reason = "a measurement: it stops where its input is wrong")]
+
+use outband_health::drift::{Drift, RackMode, SignClass};
+use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
+use outband_tests::sim::wear::judge::{Alarm, Tally, judge};
+use outband_tests::sim::wear::{Class, Plan, Rack};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+const CLASSES: [(Class, SignClass, &str); 4] = [
+    (Class::Fan, SignClass::Fan, "fan"),
+    (Class::Psu, SignClass::Psu, "psu"),
+    (Class::Thermal, SignClass::Thermal, "thermal"),
+    (Class::Dimm, SignClass::Dimm, "dimm"),
+];
+/// The first days are for learning: what fails within them cannot be foreseen by anyone.
+const LEARNING: i64 = 17 * 24;
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let value = |name: &str| args.iter().position(|a| a == name).and_then(|at| args.get(at + 1)).cloned();
+    let number = |name: &str, or: usize| value(name).map_or(or, |v| v.parse().unwrap());
+    let seeds: Vec<u64> = value("--seeds").unwrap_or("1".into()).split(',').map(|s| s.parse().unwrap()).collect();
+    let verbose = args.iter().any(|a| a == "--verbose");
+    println!("seed class    failures caught in-time recall recall(7 d) right wrong part-months wrong/100");
+    for seed in seeds {
+        let hours = i64::try_from(number("--months", 6)).unwrap() * 730;
+        let plan = Plan { seed, racks: number("--racks", 53), servers: number("--servers", 20), hours };
+        let begun = Instant::now();
+        let (mut tallies, mut months, mut rows) = (BTreeMap::<&str, Tally>::new(), BTreeMap::<&str, f64>::new(), 0_u64);
+        for rack in 0..plan.racks {
+            rows += one_rack(&plan, rack, &mut tallies, &mut months, verbose);
+        }
+        for (class, tally) in &tallies {
+            let share = |n: u32| f64::from(n) / f64::from(tally.failures.max(1));
+            println!(
+                "{seed:4} {class:8} {:8} {:6} {:7} {:6.3} {:11.3} {:5} {:5} {:11.0} {:9.4}",
+                tally.failures,
+                tally.caught,
+                tally.in_time,
+                share(tally.caught),
+                share(tally.in_time),
+                tally.right,
+                tally.wrong,
+                months[class],
+                100.0 * f64::from(tally.wrong) / months[class]
+            );
+        }
+        let took = begun.elapsed().as_secs_f64();
+        println!("     {rows} readings in {took:.1} s, simulation included: {:.0} ns each", took * 1e9 / rows as f64);
+    }
+}
+
+fn one_rack(
+    plan: &Plan,
+    number: usize,
+    tallies: &mut BTreeMap<&'static str, Tally>,
+    months: &mut BTreeMap<&'static str, f64>,
+    verbose: bool,
+) -> u64 {
+    let rack = Rack::new(plan, number);
+    let truths = rack.truths();
+    let ids: Vec<Vec<ComponentId>> = (0..plan.servers).map(|s| rack.names(s).iter().map(|n| component(n)).collect()).collect();
+    for id in ids.iter().flatten() {
+        let class = match id.class() {
+            ComponentClass::Fan => "fan",
+            ComponentClass::PowerSupply => "psu",
+            ComponentClass::Cpu => "thermal",
+            ComponentClass::Memory => "dimm",
+            _ => continue,
+        };
+        *months.entry(class).or_default() += (plan.hours - LEARNING) as f64 / 730.0;
+    }
+    // DUMP=rack:server:part prints the days of one part.
+    let dump = std::env::var("DUMP").ok().and_then(|d| {
+        let parts: Vec<&str> = d.split(':').collect();
+        Some((parts.first()?.parse::<usize>().ok()?, parts.get(1)?.parse::<usize>().ok()?, (*parts.get(2)?).to_owned()))
+    });
+    let drifts = std::cell::RefCell::new(vec![Drift::default(); plan.servers]);
+    let mut alarms: BTreeMap<&str, Vec<Alarm>> = CLASSES.iter().map(|c| (c.2, Vec::new())).collect();
+    let (mut rows, mut today) = (0_u64, 0_i64);
+    let at = |hour: i64| Timestamp::from_secs((hour + 24 * 365 * 50) * 3600);
+    rack.run(
+        |row| {
+            rows += 1;
+            let mut drifts = drifts.borrow_mut();
+            let kind = kind(row.kind);
+            drifts[row.server].take(&ids[row.server][row.component], kind, "", row.value, at(row.hour));
+            // The clock of a server may be off; the collector's is not. One look a day.
+            if row.true_hour / 24 > today {
+                today = row.true_hour / 24;
+                let mode = RackMode::of(drifts.iter());
+                for (server, drift) in drifts.iter().enumerate() {
+                    for sign in drift.signs(&mode).iter().filter(|s| s.score >= 1.0) {
+                        let class = CLASSES.iter().find(|c| c.1 == sign.class).unwrap().2;
+                        let name = sign.component.slot().to_owned();
+                        let known = alarms[class].iter().any(|(s, n, _)| *s == server && *n == name);
+                        if verbose && !known {
+                            let facts: Vec<String> = sign
+                                .facts
+                                .iter()
+                                .map(|f| format!("{:?} {:?} by {:.4} share {:.2}", f.measure, f.what, f.by, f.share))
+                                .collect();
+                            println!("     rack {number} server {server} {name}: {} at {}", facts.join(", "), row.true_hour);
+                        }
+                        alarms.get_mut(class).unwrap().push((server, name, row.true_hour));
+                    }
+                }
+            }
+        },
+        |happening| {
+            if dump.as_ref().is_some_and(|d| d.0 == number && d.1 == happening.server) {
+                println!("     {happening:?}");
+            }
+            let mut drifts = drifts.borrow_mut();
+            match happening.event {
+                "replaced" => drifts[happening.server].renew(&component(&happening.component), at(happening.at)),
+                _ => drifts[happening.server].changed(at(happening.at)),
+            }
+        },
+    );
+    if let Some((server, part)) = dump.as_ref().filter(|d| d.0 == number).map(|d| (d.1, &d.2)) {
+        for (measure, _, day, level) in drifts.borrow()[server].course(&component(part)) {
+            println!("     {measure:?} {} {level:.4}", day.as_secs() / 3600 - 24 * 365 * 50);
+        }
+    }
+    for (class, _, name) in CLASSES {
+        let tally = judge(class, &truths, &alarms[name], LEARNING, plan.hours, |note| {
+            if verbose {
+                println!("     rack {number} {note}");
+            }
+        });
+        tallies.entry(name).or_default().add(tally);
+    }
+    rows
+}
+
+fn component(name: &str) -> ComponentId {
+    let class = match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
+        "fan" => ComponentClass::Fan,
+        "psu" => ComponentClass::PowerSupply,
+        "cpu" => ComponentClass::Cpu,
+        "dimm" => ComponentClass::Memory,
+        "inlet" => ComponentClass::Board,
+        _ => ComponentClass::Server,
+    };
+    ComponentId::lenient(class, name)
+}
+
+fn kind(name: &str) -> SensorKind {
+    match name {
+        "memory_ce_count" => SensorKind::CorrectableErrors,
+        other => other.parse().unwrap(),
+    }
+}
