@@ -3,6 +3,7 @@
 mod assess;
 pub(crate) mod audit;
 mod deadline;
+mod decision;
 mod grant;
 mod history;
 mod ingest;
@@ -21,7 +22,7 @@ use outband_store::{Outbox, Store};
 pub(crate) type Behaviour<S> = (&'static str, fn(&S));
 
 /// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
-pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit + outband_store::keeping::Keeping + outband_store::order::Orders + outband_store::grant::Grants + outband_store::change::Changes>(
+pub(crate) fn conformance<S: Store + outband_store::drill::Drills + outband_store::threshold::Thresholds + outband_store::recall::Recall + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit + outband_store::keeping::Keeping + outband_store::order::Orders + outband_store::grant::Grants + outband_store::change::Changes>(
     make: impl Fn(&str) -> S,
 ) {
     let all: Vec<Behaviour<S>> = ingest::all::<S>()
@@ -29,6 +30,7 @@ pub(crate) fn conformance<S: Store + outband_store::deadline::Deadlines + Mainte
         .chain(assess::all())
         .chain(ticket::all())
         .chain(deadline::all())
+        .chain(decision::all())
         .chain(grant::all())
         .chain(history::all())
         .chain(maintenance::all())

@@ -1,0 +1,115 @@
+//! Drills, thresholds, and what a restart asks for.
+
+use super::Behaviour;
+use super::make::*;
+use outband_health::Stage;
+use outband_schemas::Timestamp;
+use outband_store::drill::{Drill, DrillChange, Drills};
+use outband_store::maintenance::Selector;
+use outband_store::recall::{BmcFirmware, Recall};
+use outband_store::threshold::{Threshold, ThresholdChange, Thresholds};
+use outband_store::{Applied, Store, StoreError};
+use outband_ticket::TicketNumber;
+
+fn drill(plan: Option<&str>) -> DrillChange {
+    let drill = Drill {
+        id: 0,
+        server: server_id("s1"),
+        component: None,
+        fault: "disk_failure".to_owned(),
+        pages: true,
+        reason: "night duty".to_owned(),
+        runbook: String::new(),
+        author: "ann".to_owned(),
+        plan: plan.map(str::to_owned),
+        starts_at: at(1),
+        ends_at: at(100),
+        ended_at: None,
+        revision: 0,
+    };
+    DrillChange { at: at(1), who: "ann".to_owned(), what: "start".to_owned(), drill }
+}
+
+/// A drill is kept until somebody ends it, and a plan makes one drill a turn.
+fn drills_are_kept_and_a_plan_makes_one_a_turn<S: Drills>(store: &S) {
+    let one = store.put_drill(&drill(None)).unwrap();
+    let two = store.put_drill(&drill(Some("night/2026-Q4"))).unwrap();
+    assert_eq!((one.id, one.revision, two.id), (1, 1, 2));
+    assert!(matches!(store.put_drill(&drill(Some("night/2026-Q4"))), Err(StoreError::Conflict { .. })));
+    assert!(store.had_turn("night/2026-Q4").unwrap() && !store.had_turn("night/2027-Q1").unwrap());
+    let ended = Drill { ended_at: Some(at(5)), revision: 2, ..one.clone() };
+    let change = DrillChange { at: at(5), who: "bob".to_owned(), what: "end".to_owned(), drill: ended.clone() };
+    assert_eq!(store.put_drill(&change).unwrap(), ended);
+    assert!(matches!(store.put_drill(&change), Err(StoreError::Conflict { .. })), "not one revision ahead any more");
+    assert_eq!(store.drills(false).unwrap(), [two.clone()]);
+    assert_eq!(store.drills(true).unwrap(), [ended.clone(), two]);
+    assert_eq!((store.drill(1).unwrap(), store.drill(9).unwrap()), (Some(ended), None));
+}
+
+/// A threshold is kept with every change of it.
+fn thresholds_are_kept_with_every_change<S: Thresholds>(store: &S) {
+    let threshold = Threshold {
+        id: 0,
+        selector: Selector { model: Some("R750".to_owned()), ..Selector::default() },
+        parameter: "disk.increases".to_owned(),
+        value: 5.0,
+        reason: "counts twice".to_owned(),
+        author: "ann".to_owned(),
+        created_at: at(1),
+        until: at(100),
+        ended_at: None,
+        revision: 0,
+    };
+    let change = |what: &str, threshold| ThresholdChange { at: at(2), who: "ann".into(), what: what.into(), threshold };
+    let kept = store.put_threshold(&change("create", threshold)).unwrap();
+    assert_eq!(store.thresholds(false).unwrap(), [kept.clone()]);
+    let ended = Threshold { ended_at: Some(at(3)), revision: kept.revision + 1, ..kept.clone() };
+    store.put_threshold(&change("end", ended.clone())).unwrap();
+    assert!(matches!(store.put_threshold(&change("end", ended)), Err(StoreError::Conflict { .. })));
+    assert_eq!((store.thresholds(false).unwrap().len(), store.thresholds(true).unwrap().len()), (0, 1));
+    let what: Vec<String> = store.threshold_changes(kept.id).unwrap().into_iter().map(|c| c.what).collect();
+    assert_eq!(what, ["create", "end"]);
+}
+
+/// What ended is found by when, by its ticket, and the firmware of BMCs is the newest.
+fn what_ended_and_which_firmware_is_new_is_known_again<S: Store + Recall>(store: &S) {
+    let ended = |name: &str, when: i64, ticket: u64| {
+        let mut incident = incident(name, 1, Stage::Ended { at: at(when) });
+        incident.ticket = Some(ticket);
+        incident
+    };
+    let open = incident("s3", 1, Stage::Open);
+    let firmware = |version: &str, since: Option<Timestamp>| BmcFirmware {
+        server: server_id("s1"),
+        model: "R750".to_owned(),
+        version: version.to_owned(),
+        since,
+    };
+    let some = Applied {
+        incidents: vec![ended("s1", 50, 7), ended("s2", 90, 8), open],
+        firmware: vec![firmware("7.00", None)],
+        ..Applied::default()
+    };
+    store.apply(some, at(1)).unwrap();
+    let more = Applied { firmware: vec![firmware("7.10", Some(at(60)))], ..Applied::default() };
+    store.apply(more, at(2)).unwrap();
+    let found = |since: i64| -> Vec<u64> {
+        store.ended_incidents(at(since)).unwrap().iter().filter_map(|i| i.ticket).collect()
+    };
+    assert_eq!((found(0), found(50), found(51), found(91)), (vec![7, 8], vec![7, 8], vec![8], vec![]));
+    assert_eq!(store.incidents_of(TicketNumber(8)).unwrap(), [ended("s2", 90, 8)]);
+    assert_eq!(store.incidents_of(TicketNumber(9)).unwrap(), []);
+    assert_eq!(store.bmc_firmwares().unwrap(), [firmware("7.10", Some(at(60)))]);
+}
+
+/// The behaviours of this file.
+pub(crate) fn all<S: Store + Drills + Thresholds + Recall>() -> Vec<Behaviour<S>> {
+    vec![
+        ("drills_are_kept_and_a_plan_makes_one_a_turn", drills_are_kept_and_a_plan_makes_one_a_turn::<S> as fn(&S)),
+        ("thresholds_are_kept_with_every_change", thresholds_are_kept_with_every_change::<S>),
+        (
+            "what_ended_and_which_firmware_is_new_is_known_again",
+            what_ended_and_which_firmware_is_new_is_known_again::<S>,
+        ),
+    ]
+}
