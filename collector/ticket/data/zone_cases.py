@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A second implementation of the calendars' conventions, slow and plain, for where clocks change.
 
-    python3 zone_cases.py 600 7 > zone_cases.json       # so many cases, from a seed
+    python3 zone_cases.py 900 7 > zone_cases.json       # so many cases, from a seed
     python3 zone_cases.py 100000 1 > /tmp/many.json && OUTBAND_SLA_CASES=/tmp/many.json cargo test -p outband-ticket sla_cases
 
 It shares nothing with the Rust code: zones come from Python's zoneinfo, and every open period of two years is laid out and
@@ -26,7 +26,7 @@ PLACES = [
     ("Asia/Beirut", "2022-03-27"), ("America/Asuncion", "2020-10-04"), ("UTC", "2020-02-29"),
 ]
 HOURS = ["00:00", "00:15", "00:30", "01:00", "01:30", "02:00", "02:30", "03:00", "03:30", "06:00", "08:00", "09:00",
-         "12:00", "13:00", "17:00", "18:00", "21:30", "22:00", "23:00", "23:30", "24:00"]
+         "12:00", "12:01", "13:00", "17:00", "17:59", "18:00", "21:30", "22:00", "23:00", "23:30", "24:00"]
 
 
 def seconds(text):
@@ -169,22 +169,56 @@ def some_calendar(rng):
     return spec, near
 
 
+def replay(rng, name, calendar, moment, show):
+    """A ticket that is opened, waits, and is promised something else."""
+    times = sorted(moment() for _ in range(rng.randint(2, 7)))
+    events, dues, pauses, start, target = [], [], [], times[0], rng.choice([0, 900, 3600, 14400, 86400])
+    for at in times:
+        if not events:
+            events.append({"at": show(at), "ev": "create", "calendar": name, "target_s": target})
+        elif pauses and pauses[-1][1] > 1 << 39:
+            pauses[-1][1] = at
+            events.append({"at": show(at), "ev": "resume"})
+        elif rng.random() < 0.6:
+            pauses.append([at, 1 << 40])
+            events.append({"at": show(at), "ev": "pause"})
+        else:
+            rebase, target = rng.choice(["creation", "change"]), rng.choice([900, 7200, 28800])
+            start = at if rebase == "change" else times[0]
+            events.append({"at": show(at), "ev": "policy", "calendar": name, "target_s": target, "rebase": rebase})
+        dues.append(show(calendar.due(start, target, pauses)))
+    checks = [{"after": i, "due": due} for i, due in enumerate(dues)]
+    return {"events": events, "checks": checks, "expect": dues}
+
+
 def some_case(rng, name, number, calendar, near):
     noon = int(datetime(near.year, near.month, near.day, 12, tzinfo=timezone.utc).timestamp())
 
+    # Where hours begin and end, and a second beside.
+    edges = [edge for period in calendar.open for edge in period if abs(edge - noon) < 6 * 86400]
+
     def moment():
+        if edges and rng.random() < 0.25:
+            return rng.choice(edges) + rng.choice([-1, 0, 0, 0, 1])
         return noon + rng.choice([900, 1800, 1800, 3600, 1]) * rng.randint(-48, 48)
 
     def show(at):
         return None if at is None else datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    kind = rng.choice(["due", "due", "elapsed", "elapsed", "is_open", "opens_at", "closes_at", "before", "due_days"])
+    kind = rng.choice(["due", "due", "due", "elapsed", "elapsed", "elapsed", "is_open", "opens_at", "closes_at", "before",
+                       "due_days", "replay"])
     case = {"id": f"zone-{number:05}", "kind": kind, "calendar": name}
     pauses = sorted(sorted([moment(), moment()]) for _ in range(rng.choice([0, 0, 0, 1, 2])))
     if kind in ("due", "elapsed") and pauses:
         case["pauses"] = [[show(a), show(b)] for a, b in pauses]
     amount = rng.choice([0, 1, 900, 3600, 7200, 86400]) * rng.randint(1, 12)
     at = moment()
-    if kind == "due":
+    if kind == "replay":
+        case |= replay(rng, name, calendar, moment, show)
+    elif kind == "due":
+        # Less than nothing lies on the other side.
+        if not pauses and rng.random() < 0.1:
+            answer = calendar.before(at, amount) if amount else calendar.due(at, 0, [])
+            return case | {"start": show(at), "target_s": -amount, "expect": show(answer), "source": "zone_cases.py"}
         case |= {"start": show(at), "target_s": amount, "expect": show(calendar.due(at, amount, pauses))}
     elif kind == "elapsed":
         to = moment()

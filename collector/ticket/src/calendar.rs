@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use revision::{Basis, CalendarRevision, Change, Flag};
 pub use spec::{CalendarError, CalendarSpec, Week, Weekday};
 pub use zone::tzdb_version;
-use zone::{Day, date_of, day_of, instant};
+use zone::{Day, Stretch, date_of, day_of, instant};
 
 /// A span of time, half open: from, to.
 pub type Span = (Timestamp, Timestamp);
@@ -158,7 +158,11 @@ impl Calendar {
         while days < HORIZON_DAYS {
             days *= 2;
             let begin = days_before(anchor, days);
-            let Some(mut spare) = self.elapsed(begin, anchor, pauses).checked_sub(offset) else { continue };
+            let elapsed = self.elapsed(begin, anchor, pauses);
+            if elapsed.is_zero() && days > EMPTY_DAYS && begin < self.first_exception() {
+                return None;
+            }
+            let Some(mut spare) = elapsed.checked_sub(offset) else { continue };
             for (from, to) in self.pieces(begin, anchor, pauses) {
                 let length = to.since(from);
                 if spare < length {
@@ -177,20 +181,20 @@ impl Calendar {
         let first = day_of(local.date());
         let mut day = first;
         let (mut left, step) = (days.unsigned_abs(), if days < 0 { -1 } else { 1 });
-        let mut found = first;
-        while left > 0 || (end_of_day && !self.is_business_day(day)) {
+        let (mut found, mut stretch) = (first, Stretch::around(&self.zone, start));
+        while left > 0 || (end_of_day && self.day(day, &mut stretch).is_empty()) {
             day += step;
             // One that never opens is not searched for a thousand years.
             let barren = (day - found).abs() > EMPTY_DAYS && !self.exceptions().contains(&day);
             if barren || (day - first).abs() > HORIZON_DAYS {
                 return None;
             }
-            if left > 0 && self.is_business_day(day) {
+            if left > 0 && !self.day(day, &mut stretch).is_empty() {
                 (left, found) = (left - 1, day);
             }
         }
         if end_of_day {
-            return self.day(day).into_iter().map(|(_, to)| to).max();
+            return self.day(day, &mut stretch).into_iter().map(|(_, to)| to).max();
         }
         let same_time = if days == 0 { start } else { self.local_instant(date_of(day)?.to_datetime(local.time()))? };
         self.opens_at(same_time)
@@ -198,10 +202,15 @@ impl Calendar {
 }
 
 impl Calendar {
-    /// From the first to the last day that has windows of its own.
+    /// The days among which those that are unlike their week lie.
     fn exceptions(&self) -> std::ops::RangeInclusive<Day> {
         let firsts = [self.overrides.keys().next(), self.make_up.keys().next()];
         firsts.into_iter().flatten().min().copied().unwrap_or(Day::MAX)..=self.last_exception
+    }
+
+    /// A time before all of them.
+    fn first_exception(&self) -> Timestamp {
+        Timestamp::from_millis((i64::from(*self.exceptions().start()) - 3).saturating_mul(zone::DAY_MS))
     }
 }
 

@@ -123,7 +123,7 @@ impl Case<'_> {
     /// Replays the events and answers `due` after each check's event.
     fn replay(&self) -> Option<Value> {
         let (mut calendar, mut target) = (None, None);
-        let (mut start, mut pauses) = (Timestamp::EPOCH, Vec::<Span>::new());
+        let (mut created, mut start, mut pauses) = (Timestamp::EPOCH, Timestamp::EPOCH, Vec::<Span>::new());
         let mut dues = Vec::new();
         for event in self.case["events"].as_array()? {
             let now = at(&event["at"])?;
@@ -132,9 +132,14 @@ impl Case<'_> {
                 // One that nothing precedes resumes nothing.
                 "resume" => pauses.iter_mut().filter(|pause| pause.1 == FOREVER).for_each(|pause| pause.1 = now),
                 _ => {
-                    if event["ev"] == "create" || event["rebase"] == "change" {
-                        start = now;
-                    }
+                    start = match (event["ev"].as_str()?, event["rebase"].as_str()) {
+                        ("create", _) => {
+                            created = now;
+                            now
+                        }
+                        (_, Some("change")) => now,
+                        _ => created,
+                    };
                     // What a change does not name stays; what it names as nothing is gone.
                     if let Some(named) = event.get("calendar") {
                         calendar = named.as_str().and_then(|name| self.calendars.get(name));

@@ -57,15 +57,10 @@ impl Calendar {
         }
     }
 
-    /// Whether a window begins on a day.
-    pub(super) fn is_business_day(&self, day: Day) -> bool {
-        !self.day(day).is_empty()
-    }
-
-    pub(super) fn day(&self, day: Day) -> Vec<Span> {
+    /// The open periods that begin on a day: a business day has some.
+    pub(super) fn day(&self, day: Day, stretch: &mut Stretch<'_>) -> Vec<Span> {
         let mut spans = Vec::new();
-        let noon = Timestamp::from_secs(i64::from(day) * 86_400 + 43_200);
-        self.open_on(day, &mut Stretch::around(&self.zone, noon), &mut spans);
+        self.open_on(day, stretch, &mut spans);
         spans
     }
 

@@ -237,3 +237,94 @@ fn open_all_day_every_day_is_around_the_clock() {
         "its days are still those of the zone"
     );
 }
+
+/// Asks everything at once; what matters is that it ends, and soon.
+fn ask_everything(calendar: &Calendar, at: Timestamp) -> Option<Timestamp> {
+    let long = [Duration::ZERO, Duration::from_secs(1), Duration::MAX];
+    let all = long.map(|time| (calendar.due(at, time, &[]), calendar.before(at, time, &[])));
+    for days in [0, 1, -1, i32::MAX, i32::MIN] {
+        for end_of_day in [false, true] {
+            calendar.due_days(at, days, end_of_day);
+        }
+    }
+    calendar.elapsed(at, Timestamp::from_millis(i64::MAX), &[]);
+    calendar.is_open(at);
+    calendar.closes_at(at).or(calendar.opens_at(at)).or(all[1].0)
+}
+
+fn extremes() -> Vec<Timestamp> {
+    [i64::MIN, 1 << 40, 253_402_207_200_000, i64::MAX].map(Timestamp::from_millis).to_vec()
+}
+
+#[test]
+fn hours_that_never_come_have_no_answer_and_no_search_lasts_forever() {
+    let closed = [
+        CalendarSpec { week: Week::default(), ..CalendarSpec::default() },
+        // Closed on every day of the year.
+        CalendarSpec {
+            holidays_yearly: (1..=12)
+                .flat_map(|m| (1..=31).map(move |d| format!("{m:02}-{d:02}")))
+                .filter(|d| d.parse::<u8>().is_err() && month_day_exists(d))
+                .collect(),
+            ..CalendarSpec::default()
+        },
+        // Broken off on every day of the week.
+        CalendarSpec { weekly_breaks: Week::on(&Weekday::ALL, &[("00:00", "24:00")]), ..CalendarSpec::default() },
+    ];
+    for spec in closed {
+        let calendar = Calendar::try_from(&spec).unwrap();
+        for at in extremes() {
+            assert_eq!(ask_everything(&calendar, at), None, "{at}");
+        }
+    }
+}
+
+fn month_day_exists(text: &str) -> bool {
+    format!("2024-{text}").parse::<jiff::civil::Date>().is_ok()
+}
+
+#[test]
+fn times_at_the_ends_of_time_are_answered_or_have_no_answer() {
+    let minute = CalendarSpec { week: Week::on(&[Weekday::Sun], &[("23:59", "24:00")]), ..CalendarSpec::default() };
+    let apia = CalendarSpec { tz: "Pacific/Apia".to_owned(), ..CalendarSpec::default() };
+    for calendar in [&minute, &apia, &CalendarSpec::default()].map(|spec| Calendar::try_from(spec).unwrap()) {
+        let answers = extremes().into_iter().filter_map(|at| ask_everything(&calendar, at)).count();
+        assert!(answers >= 1, "times of our days have answers");
+    }
+    assert_eq!(ask_everything(&Calendar::always(), at("2026-01-01T00:00:00Z")), Some(at("2026-01-01T00:00:00Z")));
+}
+
+#[test]
+fn a_target_of_many_years_is_counted_to_its_end() {
+    // Forty hours a week: a thousand million seconds take 6944 weeks and 640,000 s more.
+    let calendar = Calendar::try_from(&CalendarSpec {
+        week: Week::on(&[Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri], &[("09:00", "17:00")]),
+        ..CalendarSpec::default()
+    })
+    .unwrap();
+    let monday: Timestamp = "2026-01-05T00:00:00Z".parse().unwrap();
+    let due = calendar.due(monday, Duration::from_secs(6944 * 40 * 3600), &[]).unwrap();
+    let weeks = Duration::from_secs(6943 * 7 * 86_400 + 4 * 86_400 + 17 * 3600);
+    assert_eq!(due, monday.plus(weeks));
+}
+
+#[test]
+fn the_29th_of_february_is_closed_in_the_years_that_have_one() {
+    let spec = CalendarSpec { holidays_yearly: vec!["02-29".to_owned()], ..CalendarSpec::default() };
+    let calendar = Calendar::try_from(&spec).unwrap();
+    let open = |text: &str| calendar.is_open(text.parse().unwrap());
+    assert!(!open("2024-02-29T10:00:00Z") && open("2024-02-28T10:00:00Z"));
+    assert!(open("2023-03-01T10:00:00Z") && open("2023-02-28T10:00:00Z"));
+}
+
+#[test]
+fn a_time_of_day_may_lack_its_zero_and_nothing_else() {
+    let with = |start: &str| {
+        let week = Week::on(&[Weekday::Mon], &[(start, "18:00")]);
+        Calendar::try_from(&CalendarSpec { week, ..CalendarSpec::default() }).is_ok()
+    };
+    assert!(["9:00", "09:00", "09:00:30", "24:00"].into_iter().all(with));
+    assert!(
+        !["", "9", "009:00", "9:0", "9:00:", "+9:00", "24:01", "25:00", "09:60", "09:00:00:00"].into_iter().any(with)
+    );
+}
