@@ -3,13 +3,13 @@
 //! The rule, in words. A clock is likely to be missed where one of these holds:
 //! - nobody works on its ticket, and so many percent of the time allowed are used (75 unless the config says otherwise);
 //! - the work that stands before the ticket in its queue, shared among those who work there, and then the ticket's own work take longer than
-//!   the time that is left. What a ticket takes is the median of what tickets with the same fault took from the moment at which somebody
+//!   the time that is left, even if all of it were done in three quarters of what it usually takes. What a ticket takes is the median of what tickets with the same fault took from the moment at which somebody
 //!   began; of one that is under way, the median of those that took longer than it has taken already, less that.
 //!
 //! Graver tickets stand before others, then older ones before younger ones, and what somebody works on before all. A ticket that somebody
 //! has stands in his queue, any other in that of its site. One that waits for the customer or for parts stands before nobody.
 //!
-//! The median means: more likely than not. All times are open time of the clock in question, so that nights and pauses count nowhere.
+//! The median means: more likely than not; the quarter keeps what is uncertain from being told too early. All times are open time of the clock in question, so that nights and pauses count nowhere.
 
 use crate::{Priority, Target};
 use outband_schemas::Timestamp;
@@ -137,7 +137,7 @@ pub enum Risk {
         /// The share of the time allowed.
         used_percent: u32,
     },
-    /// It would be met later than it is due.
+    /// It would be met later than it is due, by more than a quarter of what is still to be done.
     Late {
         /// From now until it would be met.
         met_in: Duration,
@@ -163,7 +163,7 @@ impl Prospect {
     pub fn risk(&self, alarm_percent: u32) -> Option<Risk> {
         let used_percent = self.used_percent();
         match self.met_in() {
-            Some(met_in) if met_in > self.remaining => Some(Risk::Late { met_in }),
+            Some(met_in) if met_in * 3 / 4 > self.remaining => Some(Risk::Late { met_in }),
             _ if !self.begun && alarm_percent > 0 && used_percent >= alarm_percent => {
                 Some(Risk::Untouched { used_percent })
             }
@@ -232,7 +232,8 @@ mod tests {
         let place = |ahead, people| Place { ahead, people, before: Some(minutes(u64::from(ahead) * 30)) };
         let risk = |ahead, people| prospect(60, 180, place(ahead, people)).risk(75);
         assert_eq!(risk(3, 2), None);
-        assert_eq!(risk(12, 2), Some(Risk::Late { met_in: minutes(210) }));
+        assert_eq!(risk(12, 2), None, "three quarters of 210 minutes are less than 180");
+        assert_eq!(risk(16, 2), Some(Risk::Late { met_in: minutes(270) }));
     }
 
     #[test]

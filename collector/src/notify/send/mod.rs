@@ -76,6 +76,10 @@ impl From<secret::Error> for Refusal {
 
 /// Sends a message on a channel. Gives up after a while.
 pub(super) async fn send(channel: &Channel, message: &Message) -> Result<(), Refusal> {
+    send_within(channel, message, WITHIN).await
+}
+
+async fn send_within(channel: &Channel, message: &Message, within: Duration) -> Result<(), Refusal> {
     let sent = async {
         match channel {
             Channel::Email(to) => email::send(to, message).await,
@@ -87,9 +91,9 @@ pub(super) async fn send(channel: &Channel, message: &Message) -> Result<(), Ref
             Channel::Syslog(to) => syslog::send(to, message).await,
         }
     };
-    match tokio::time::timeout(WITHIN, sent).await {
+    match tokio::time::timeout(within, sent).await {
         Ok(result) => result,
-        Err(_) => Err(Refusal::later(format!("no answer within {} s", WITHIN.as_secs()))),
+        Err(_) => Err(Refusal::later(format!("no answer within {} s", within.as_secs()))),
     }
 }
 
@@ -105,6 +109,9 @@ pub(crate) fn check(channel: &Channel) -> Result<(), String> {
         Channel::Syslog(to) => syslog::check(to),
     }
 }
+
+#[cfg(test)]
+mod real;
 
 #[cfg(test)]
 fn message() -> Message {

@@ -12,6 +12,11 @@ use tokio_rustls::TlsConnector;
 /// The enterprise number that is kept for documentation (RFC 5612): the project has none of its own.
 const ENTERPRISE: u32 = 32_473;
 
+/// A datagram holds no more, in bytes: what every receiver should take whole (RFC 5426, 3.2).
+const LONGEST_DATAGRAM: usize = 2048;
+/// A message over a connection holds no more, in bytes: what every receiver should take whole (RFC 5425, 4.3.1).
+const LONGEST: usize = 8192;
+
 /// What is wrong with the config.
 pub(super) fn check(to: &Syslog) -> Result<(), String> {
     let port = to.server.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then(|| port.parse::<u16>()));
@@ -26,7 +31,8 @@ pub(super) fn check(to: &Syslog) -> Result<(), String> {
 }
 
 pub(super) async fn send(to: &Syslog, message: &Message) -> Result<(), Refusal> {
-    let line = line(to.facility, message);
+    let longest = if matches!(to.transport, Transport::Udp) { LONGEST_DATAGRAM } else { LONGEST };
+    let line = cut(line(to.facility, message), longest);
     let failed = |e: std::io::Error| Refusal::later(format!("{}: {e}", to.server));
     match to.transport {
         Transport::Udp => {
@@ -66,6 +72,12 @@ fn connector(to: &Syslog) -> Result<TlsConnector, Refusal> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// As much of a line as fits, in whole characters.
+fn cut(mut line: String, longest: usize) -> String {
+    line.truncate(line.floor_char_boundary(longest));
+    line
+}
+
 /// `<PRI>1 TIME HOST APP PID MSGID [DATA] BOM TEXT`, in one line.
 fn line(facility: u8, message: &Message) -> String {
     // alert, critical, warning, notice
@@ -76,10 +88,8 @@ fn line(facility: u8, message: &Message) -> String {
         _ => 5,
     };
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "-",
-        name => name,
-    };
+    let host: String = host.chars().filter(char::is_ascii_graphic).take(255).collect();
+    let host = if host.is_empty() { "-" } else { &host };
     let data = format!(
         "[outband@{ENTERPRISE} ticket=\"{}\" seq=\"{}\" priority=\"P{}\" key=\"{}\"]",
         message.ticket, message.seq, message.priority, message.key
