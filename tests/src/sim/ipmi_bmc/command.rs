@@ -15,6 +15,10 @@ const NOT_PRESENT: u8 = 0xcb;
 const INVALID_FIELD: u8 = 0xcc;
 const PRIVILEGE_TOO_LOW: u8 = 0xd4;
 
+/// Privilege levels (table 22-18).
+const OPERATOR: u8 = 3;
+const ADMINISTRATOR: u8 = 4;
+
 /// A request as it came out of its envelope.
 pub(super) struct Request<'a> {
     pub(super) net_fn: u8,
@@ -86,6 +90,22 @@ fn in_session(bmc: &mut Bmc, session: u32, request: &Request<'_>) -> Outcome {
             // 87h: no such session.
             if bmc.sessions.close(session, id) { Ok(Vec::new()) } else { Err(0x87) }
         }
+        // Restarting, the light, clearing the log: not for everybody.
+        (0x06, 0x02) => {
+            at_least(&mut bmc.sessions, session, ADMINISTRATOR)?;
+            bmc.resets = true;
+            Ok(Vec::new())
+        }
+        (0x00, 0x04) => {
+            at_least(&mut bmc.sessions, session, OPERATOR)?;
+            machine.identify =
+                data.first().is_none_or(|secs| *secs > 0) || data.get(1).is_some_and(|force| force & 1 > 0);
+            Ok(Vec::new())
+        }
+        (0x0a, 0x47) => {
+            at_least(&mut bmc.sessions, session, OPERATOR)?;
+            event_log(bmc, &mut machine, request.command, data)
+        }
         // Chassis: capabilities, status.
         (0x00, 0x00) => Ok(vec![0, 0x20, 0x20, 0x20, 0x20]),
         (0x00, 0x01) => Ok(vec![0x61, 0, 0x40]),
@@ -99,6 +119,11 @@ fn in_session(bmc: &mut Bmc, session: u32, request: &Request<'_>) -> Outcome {
         (0x0a, 0x40..=0x49) => event_log(bmc, &mut machine, request.command, data),
         _ => Err(INVALID_COMMAND),
     }
+}
+
+fn at_least(sessions: &mut Sessions, id: u32, wanted: u8) -> Result<(), u8> {
+    let session = sessions.get(id).ok_or(INVALID_FIELD)?;
+    if session.privilege >= wanted { Ok(()) } else { Err(PRIVILEGE_TOO_LOW) }
 }
 
 fn set_privilege(sessions: &mut Sessions, id: u32, wanted: u8) -> Outcome {
@@ -180,6 +205,7 @@ fn event_log(bmc: &mut Bmc, machine: &mut Machine, command: u8, data: &[u8]) -> 
         }
         0x42 => {
             bmc.sel_reservation = bmc.sel_reservation % 0xffff + 1;
+            bmc.sel_written = machine.log.written();
             Ok(bmc.sel_reservation.to_le_bytes().to_vec())
         }
         0x43 => {
@@ -208,7 +234,8 @@ fn event_log(bmc: &mut Bmc, machine: &mut Machine, command: u8, data: &[u8]) -> 
             if data.get(2..5) != Some(b"CLR") {
                 return Err(INVALID_FIELD);
             }
-            if word(data, 0)? != bmc.sel_reservation {
+            // An entry that is added cancels the reservation (§31.4.2).
+            if word(data, 0)? != bmc.sel_reservation || machine.log.written() != bmc.sel_written {
                 return Err(RESERVATION_CANCELLED);
             }
             if byte(data, 5)? == 0xaa {

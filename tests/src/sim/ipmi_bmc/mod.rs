@@ -79,6 +79,10 @@ struct Bmc {
     repository_stamp: u32,
     sdr_reservation: u16,
     sel_reservation: u16,
+    /// How many entries had been written when the log was reserved.
+    sel_written: u64,
+    /// It restarts before the next datagram.
+    resets: bool,
     requests: u64,
 }
 
@@ -105,6 +109,8 @@ impl IpmiBmc {
             repository_stamp: now,
             sdr_reservation: 1,
             sel_reservation: 1,
+            sel_written: 0,
+            resets: false,
             requests: 0,
         }));
         let task = tokio::spawn(listen(socket, Arc::clone(&bmc)));
@@ -186,6 +192,10 @@ impl Bmc {
     fn datagram(&mut self, datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
         if self.machine.now().silent {
             return Vec::new();
+        }
+        if std::mem::take(&mut self.resets) {
+            self.sessions.forget();
+            self.machine.now().bmc_resets += 1;
         }
         let answer = match datagram {
             // RMCP version 1.0; classes ASF and IPMI.

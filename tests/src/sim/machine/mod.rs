@@ -55,6 +55,10 @@ pub struct Machine {
     pub log: Log,
     /// Whether its BMC has stopped answering.
     pub silent: bool,
+    /// Whether its locator light blinks.
+    pub identify: bool,
+    /// How often its BMC was restarted.
+    pub bmc_resets: u64,
     faults: Vec<Fault>,
     noise: Noise,
 }
@@ -79,6 +83,8 @@ impl Machine {
             dimms,
             log: Log::new(spec.log_capacity),
             silent: false,
+            identify: false,
+            bmc_resets: 0,
             time: 0.0,
             load: 0.4,
             faults,

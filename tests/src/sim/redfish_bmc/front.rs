@@ -98,7 +98,10 @@ impl<C: Content> Front<C> {
         }
         if call.method != "GET" {
             let refused = || error(405, "Base.1.8.OperationNotAllowed");
-            let answer = self.content.act(call).or_else(|| self.clear_log(call));
+            if self.shared.options.read_only {
+                return plain(error(403, "Base.1.8.InsufficientPrivilege"));
+            }
+            let answer = self.reset(call).or_else(|| self.content.act(call)).or_else(|| self.clear_log(call));
             return plain(answer.unwrap_or_else(refused));
         }
         let mut got = self.get(call);
@@ -271,6 +274,22 @@ impl<C: Content> Front<C> {
             return Answer::status(304, "").with("etag", tag);
         }
         answer.with("etag", tag)
+    }
+
+    /// `Manager.Reset`: sessions and streams end with the answer.
+    fn reset(&self, call: &Call) -> Option<Answer> {
+        call.path.trim_end_matches('/').strip_suffix("/Actions/Manager.Reset")?;
+        if call.method != "POST" {
+            return None;
+        }
+        let said: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        if !matches!(said["ResetType"].as_str(), Some("GracefulRestart" | "ForceRestart")) {
+            return Some(error(400, "Base.1.8.ActionParameterNotSupported"));
+        }
+        self.content.was_reset();
+        self.shared.sessions.forget();
+        self.shared.events.reset();
+        Some(Answer::status(204, ""))
     }
 
     /// `LogService.ClearLog` of a log whose content does not know how.

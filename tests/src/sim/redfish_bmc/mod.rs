@@ -53,6 +53,9 @@ pub trait Content: Send + Sync + 'static {
         None
     }
 
+    /// The BMC was restarted on somebody's word.
+    fn was_reset(&self) {}
+
     /// Log entries, as resources, written since the last call; `seen` is for the content to remember how many there were.
     fn fresh_entries(&self, _seen: &mut u64) -> Vec<Value> {
         Vec::new()

@@ -11,6 +11,8 @@ pub struct Options {
     pub port: u16,
     /// Who may log in; `None`: everybody may read everything.
     pub login: Option<Login>,
+    /// Whether those who may log in may only look.
+    pub read_only: bool,
     /// How logins are taken.
     pub doors: Doors,
     /// How many sessions it can hold at once; 0: 16.

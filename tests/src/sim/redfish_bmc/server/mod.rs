@@ -48,6 +48,9 @@ impl Content for RedfishServer {
 
     fn act(&self, call: &Call) -> Option<Answer> {
         let clear = "/redfish/v1/Systems/1/LogServices/Sel/Actions/LogService.ClearLog";
+        if call.method == "PATCH" && call.path.trim_end_matches('/') == "/redfish/v1/Systems/1" {
+            return Some(self.light(call));
+        }
         if call.method != "POST" {
             return None;
         }
@@ -68,8 +71,25 @@ impl Content for RedfishServer {
         machine.log.entries().skip(skip).map(|e| entries::entry(&machine, e)).collect()
     }
 
+    fn was_reset(&self) {
+        self.machine.now().bmc_resets += 1;
+    }
+
     fn silent(&self) -> bool {
         self.machine.now().silent
+    }
+}
+
+impl RedfishServer {
+    /// The one thing of the system that can be set.
+    fn light(&self, call: &Call) -> Answer {
+        let said: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        match said["IndicatorLED"].as_str() {
+            Some("Blinking" | "Lit") => self.machine.now().identify = true,
+            Some("Off") => self.machine.now().identify = false,
+            _ => return error(400, "Base.1.8.PropertyValueNotInList"),
+        }
+        Answer::status(204, "")
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) fn resource(machine: &Machine, path: &[&str]) -> Option<Value> {
             "@odata.type": "#ComputerSystem.v1_14_0.ComputerSystem", "Id": "1", "Name": "Computer System", "SystemType": "Physical",
             "Manufacturer": machine.spec.manufacturer, "Model": machine.spec.model, "SerialNumber": machine.spec.serial,
             "UUID": machine.spec.uuid_text(), "HostName": machine.spec.name, "AssetTag": machine.spec.name, "PowerState": "On",
-            "BiosVersion": "2.14", "Status": status("OK"),
+            "BiosVersion": "2.14", "Status": status("OK"), "IndicatorLED": if machine.identify { "Blinking" } else { "Off" },
             "ProcessorSummary": {"Count": 2, "Model": "NG Xeon", "Status": status("OK")},
             "MemorySummary": {"TotalSystemMemoryGiB": machine.dimms.len() * 32, "Status": status("OK")},
             "Storage": link("/Systems/1/Storage"), "Memory": link("/Systems/1/Memory"), "Processors": link("/Systems/1/Processors"),
@@ -64,6 +64,10 @@ pub(super) fn manager(machine: &Machine, path: &[&str]) -> Option<Value> {
         ["1"] => Some(json!({
             "@odata.type": "#Manager.v1_13_0.Manager", "Id": "1", "Name": "Manager", "ManagerType": "BMC", "FirmwareVersion": "3.21",
             "Model": "Northgate BMC", "DateTime": entries::written(machine.bmc_time()), "DateTimeLocalOffset": "+00:00", "Status": status("OK"),
+            "Actions": {"#Manager.Reset": {
+                "target": "/redfish/v1/Managers/1/Actions/Manager.Reset",
+                "ResetType@Redfish.AllowableValues": ["GracefulRestart", "ForceRestart"],
+            }},
             "Links": {"ManagerForServers": [link("/Systems/1")], "ManagerForChassis": [link("/Chassis/1")]},
         })),
         _ => None,
