@@ -29,8 +29,10 @@ use outband_store::audit::Audit;
 use outband_store::change::Changes;
 use outband_store::drill::Drills;
 use outband_store::grant::Grants;
+use outband_store::keeping::Keeping;
 use outband_store::maintenance::Maintenance;
 use outband_store::order::Orders;
+use outband_store::recall::Recall;
 use outband_store::threshold::Thresholds;
 use outband_store::{Outbox, Store};
 use std::net::SocketAddr;
@@ -132,7 +134,7 @@ pub async fn operators<S, C>(
     shutdown: CancellationToken,
 ) -> Result<(), Error>
 where
-    S: Store + Audit + Changes + Grants + Maintenance + Orders + Outbox + Drills + Thresholds,
+    S: Store + Audit + Keeping + Changes + Grants + Maintenance + Orders + Outbox + Drills + Thresholds + Recall,
     C: Timekeeper + Send + Sync + 'static,
 {
     let whom = "operators";

@@ -117,13 +117,17 @@ Examples:
 Examples:
   outband incidents                  everything that is not well, and its ticket
   outband incidents --held           what is kept without a ticket, and why: folded into a storm's ticket,
-                                     in a maintenance window, or watched for a cause that it shares with others")]
+                                     in a maintenance window, or watched for a cause that it shares with others
+  outband incidents --ticket 12      what ticket 12 is about; of a storm, its cause and every part of it")]
     Incidents {
         /// Only of this server
         server: Option<String>,
         /// Only those without a ticket of their own
         #[arg(long)]
         held: bool,
+        /// Only what this ticket is about; of a storm's ticket, everything that is a part of it
+        #[arg(long, value_name = "NUMBER")]
+        ticket: Option<String>,
     },
     /// Maintenance windows, mutes and known issues
     #[command(after_help = "\

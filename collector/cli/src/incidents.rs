@@ -25,6 +25,8 @@ struct View {
     held_by: String,
     held_until: Time,
     members: i32,
+    /// Of a storm, where the incidents of its ticket are asked for.
+    member_names: Vec<String>,
 }
 
 impl OfServer for View {
@@ -76,6 +78,13 @@ const COLUMNS: &[Column<View>] = &[
         cell: |v, _| v.held_until.short(),
         raw: |v| v.held_until.text(),
     },
+    Column {
+        key: "members",
+        head: Word::Members,
+        wide: false,
+        cell: |v, _| if v.members == 0 { "–".to_owned() } else { v.members.to_string() },
+        raw: |v| v.members.to_string(),
+    },
     Column { key: "reason", head: Word::Reason, wide: false, cell: |v, _| v.reason.clone(), raw: |v| v.reason.clone() },
 ];
 
@@ -95,15 +104,23 @@ impl From<Incident> for View {
             held_by: i.held_by,
             held_until: Time::optional(i.held_until_ms),
             members: i.members,
+            member_names: i.member_names,
         }
     }
 }
 
-pub(crate) async fn run(context: &Context, server: Option<String>, held: bool) -> Result<(), Error> {
+pub(crate) async fn run(
+    context: &Context,
+    server: Option<String>,
+    held: bool,
+    ticket: Option<String>,
+) -> Result<(), Error> {
+    let ticket = ticket.map(|t| name::ticket(&t)).unwrap_or_default();
     let server = server.map(|s| name::server(&s)).unwrap_or_default();
     watch::show(context, async || {
         let paged = paging::follow(context.limit, async |page_size, page_token| {
-            let request = ListIncidentsRequest { server: server.clone(), held, page_size, page_token };
+            let request =
+                ListIncidentsRequest { server: server.clone(), held, page_size, page_token, ticket: ticket.clone() };
             let answer = context.api.incidents().list_incidents(request).await?.into_inner();
             Ok((answer.incidents.into_iter().map(View::from).collect(), answer.next_page_token))
         })

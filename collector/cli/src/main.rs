@@ -77,7 +77,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Events { server, severity } => events::run(&context, server, severity).await,
         Command::Gaps { server } => gaps::run(&context, server).await,
         Command::Tickets { command } => tickets::run(&context, command).await,
-        Command::Incidents { server, held } => incidents::run(&context, server, held).await,
+        Command::Incidents { server, held, ticket } => incidents::run(&context, server, held, ticket).await,
         Command::Maintenance { command } => maintenance::run(&context, command).await,
         Command::Notices { command } => notices::run(&context, command).await,
         Command::Timeline(asked) => callpack::timeline(&context, asked).await,

@@ -37,7 +37,8 @@ pub(crate) fn short(name: &str) -> String {
     let bare = ["servers/", "tickets/", "agents/"].iter().find_map(|p| name.strip_prefix(p)).unwrap_or(name);
     match bare.split_once("/components/") {
         Some((server, place)) => format!("{server}/{}", percent_decode_str(place).decode_utf8_lossy()),
-        None => bare.to_owned(),
+        // Where what servers share stands, which is no server.
+        None => bare.strip_prefix("site.").map_or_else(|| bare.to_owned(), |site| format!("sites/{site}")),
     }
 }
 

@@ -210,6 +210,7 @@ words! {
     NoGaps "nothing is missing" "没有数据缺失",
     NoTickets "no ticket matches" "没有符合条件的工单",
     NoIncidents "everything is well" "没有异常",
+    Members "MEMBERS" "成员数",
     Pages "PAGES" "是否告警",
     Plan "PLAN" "演练计划",
     Runbook "RUNBOOK" "演练步骤",

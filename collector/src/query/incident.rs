@@ -7,12 +7,14 @@ use outband_health::{Hold, Incident, Stage};
 use outband_proto::incident as wire;
 use outband_proto::incident::incident_service_server::IncidentService;
 use outband_schemas::{Clock, Timestamp};
-use outband_store::Store;
+use outband_store::recall::Recall;
+use outband_store::{Store, StoreError};
 use outband_ticket::TicketNumber;
+use std::collections::BTreeSet;
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
-impl<S: Store, C: Clock + Send + Sync + 'static> IncidentService for Desk<S, C> {
+impl<S: Store + Recall, C: Clock + Send + Sync + 'static> IncidentService for Desk<S, C> {
     async fn list_incidents(
         &self,
         request: Request<wire::ListIncidentsRequest>,
@@ -20,11 +22,16 @@ impl<S: Store, C: Clock + Send + Sync + 'static> IncidentService for Desk<S, C> 
         let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let server = if r.server.is_empty() { None } else { Some(name::read_server("server", &r.server)?) };
-        let pager = Pager::new("ListIncidents", &(&r.server, r.held));
+        let ticket = if r.ticket.is_empty() { None } else { Some(name::read_ticket(&r.ticket)?) };
+        let pager = Pager::new("ListIncidents", &(&r.server, r.held, &r.ticket));
         let page = pager.page(r.page_size, &r.page_token)?;
         let mut found = self
             .ask(move |store| {
-                sight.seen(store.open_incidents()?, |sight, incident| sight.server(store, &incident.key.server))
+                let found = match ticket {
+                    Some(ticket) => of_ticket(store, ticket)?,
+                    None => store.open_incidents()?,
+                };
+                sight.seen(found, |sight, incident| sight.server(store, &incident.key.server))
             })
             .await?;
         found.retain(|i| server.as_ref().is_none_or(|s| i.key.server == *s) && (!r.held || i.hold.is_some()));
@@ -34,17 +41,34 @@ impl<S: Store, C: Clock + Send + Sync + 'static> IncidentService for Desk<S, C> 
         found.truncate(page.limit);
         let next = found.last().filter(|_| more).map(place);
         let next_page_token = pager.token(next.as_deref());
-        Ok(Response::new(wire::ListIncidentsResponse { incidents: found.iter().map(shown).collect(), next_page_token }))
+        Ok(Response::new(wire::ListIncidentsResponse {
+            incidents: found.iter().map(|i| shown(i, ticket.is_some())).collect(),
+            next_page_token,
+        }))
     }
+}
+
+/// What a ticket is about: its incidents, those of the tickets that are a part of it, and those that have none because of it.
+fn of_ticket<S: Store + Recall>(store: &S, ticket: TicketNumber) -> Result<Vec<Incident>, StoreError> {
+    let mut found = store.incidents_of(ticket)?;
+    let members: BTreeSet<_> = found.iter().flat_map(|i| i.members.iter().cloned()).collect();
+    let parts = store.open_tickets()?.into_iter().filter(|r| r.ticket.parent == Some(ticket));
+    let parts: BTreeSet<u64> = parts.map(|r| r.ticket.number.0).collect();
+    let into = Some(Hold::Folded { into: ticket.0 });
+    let open = store.open_incidents()?.into_iter().filter(|i| i.ticket != Some(ticket.0));
+    let belongs =
+        |i: &Incident| i.hold == into || members.contains(&i.key) || i.ticket.is_some_and(|n| parts.contains(&n));
+    found.extend(open.filter(belongs));
+    Ok(found)
 }
 
 /// Its place in the listing.
 fn place(incident: &Incident) -> String {
     let key = &incident.key;
-    format!("{}\u{1f}{}\u{1f}{}", key.server, key.component, key.fault)
+    format!("{}\u{1f}{}\u{1f}{}\u{1f}{:016x}", key.server, key.component, key.fault, incident.noted_at.as_millis())
 }
 
-fn shown(incident: &Incident) -> wire::Incident {
+fn shown(incident: &Incident, in_full: bool) -> wire::Incident {
     let stage = match incident.stage {
         Stage::Pending => "pending",
         Stage::Open => "open",
@@ -72,5 +96,11 @@ fn shown(incident: &Incident) -> wire::Incident {
         held_by,
         held_until_ms: until.map(Timestamp::as_millis),
         members: i32::try_from(incident.members.len()).unwrap_or(i32::MAX),
+        member_names: incident
+            .members
+            .iter()
+            .filter(|_| in_full)
+            .map(|key| format!("{} {} {}", name::server(&key.server), key.component, key.fault))
+            .collect(),
     }
 }

@@ -141,3 +141,141 @@ impl<S: Kept> Assessor<S> {
         hushing.in_force = in_force;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::synthetic;
+    use crate::judgement::Terms;
+    use crate::maintenance::Windows;
+    use outband_store::drill::Drill;
+    use outband_store::maintenance::{Selector, Window};
+    use outband_store::sqlite::Options;
+    use outband_store::{SqliteStore, TicketRecord};
+    use outband_ticket::{Opening, Priority};
+    use std::time::Instant;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    /// An assessor that holds so many open tickets, ten on each server.
+    fn crowd(dir: &std::path::Path, tickets: u64) -> Assessor<SqliteStore> {
+        let store = SqliteStore::open(&Options::new(dir)).unwrap();
+        let terms = Terms::try_from(&crate::config::Config::default()).unwrap();
+        let mut assessor = Assessor::load(store, &terms, NOW).unwrap();
+        for n in 1..=tickets {
+            let server = ServerId::new(format!("srv-{}", n / 10)).unwrap();
+            let drill = Drill {
+                id: n,
+                server: server.clone(),
+                component: None,
+                fault: "disk_failure".to_owned(),
+                pages: true,
+                reason: "x".to_owned(),
+                runbook: String::new(),
+                author: "ann".to_owned(),
+                plan: None,
+                starts_at: NOW,
+                ends_at: NOW,
+                ended_at: None,
+                revision: 1,
+            };
+            let mut incident = synthetic::incident(&drill, NOW).unwrap();
+            incident.ticket = Some(n);
+            let opening = Opening {
+                number: TicketNumber(n),
+                priority: Priority::P3,
+                title: "x".to_owned(),
+                site: None,
+                server: server.clone(),
+                component: incident.key.component.clone(),
+                fault: "disk_failure".to_owned(),
+                rule: "disk.smart_growth".to_owned(),
+                predicted: true,
+                reason: "x".to_owned(),
+                evidence: Vec::new(),
+                onset: NOW,
+                part_serial: None,
+            };
+            let (ticket, opened) = Ticket::open(opening, "collector", NOW);
+            assessor.remember(TicketRecord { ticket, log: vec![opened], change: 1 });
+            assessor.live.entry(server).or_default().incidents.push(incident);
+        }
+        assessor
+    }
+
+    fn window(id: u64, selector: Selector) -> Window {
+        Window {
+            id,
+            kind: WindowKind::Maintenance,
+            name: "x".to_owned(),
+            selector,
+            starts: "2027-01-15T08:00:00".to_owned(),
+            lasts_secs: 3600,
+            zone: "UTC".to_owned(),
+            recurrence: None,
+            reason: "x".to_owned(),
+            author: "ann".to_owned(),
+            created_at: NOW,
+            ended_at: None,
+            revision: 1,
+        }
+    }
+
+    fn of_server(id: &str) -> Selector {
+        Selector { server: Some(id.to_owned()), ..Selector::default() }
+    }
+
+    fn suppressed(assessor: &Assessor<SqliteStore>) -> usize {
+        assessor.tickets.values().filter(|r| r.ticket.suppressed.is_some()).count()
+    }
+
+    #[test]
+    fn a_window_of_one_server_has_only_its_tickets_looked_at_and_no_step_looks_at_too_many() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut assessor = crowd(dir.path(), 12_000);
+        let mut draft = Draft::default();
+        assert!(assessor.hushing.due.is_empty(), "without a window there is nothing to look at");
+        assessor.windows = Windows::new(vec![window(1, of_server("srv-7"))]);
+        assessor.ask_windows(NOW);
+        assert_eq!(assessor.hushing.due.len(), 10);
+        assessor.hush(&mut draft, NOW).unwrap();
+        assert_eq!((suppressed(&assessor), assessor.hushing.due.len()), (10, 0));
+        let all = Selector { fault: Some("disk_failure".to_owned()), ..Selector::default() };
+        assessor.windows = Windows::new(vec![window(2, all)]);
+        let later = |secs| NOW.plus(Duration::from_secs(secs));
+        assessor.hush(&mut draft, later(10)).unwrap();
+        assert_eq!(suppressed(&assessor), SOME);
+        for secs in 11..14 {
+            assessor.hush(&mut draft, later(secs)).unwrap();
+        }
+        assert_eq!(suppressed(&assessor), 12_000);
+        assessor.windows = Windows::new(Vec::new());
+        for secs in 30..34 {
+            assessor.hush(&mut draft, later(secs)).unwrap();
+        }
+        assert_eq!(suppressed(&assessor), 0);
+    }
+
+    #[test]
+    #[ignore = "measures; run with --ignored --nocapture"]
+    fn what_a_hundred_thousand_tickets_cost() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut assessor = crowd(dir.path(), 100_000);
+        let mut now = NOW;
+        let mut timed = |what: &str, assessor: &mut Assessor<SqliteStore>| {
+            now = now.plus(HUSH);
+            let (mut draft, began) = (Draft::default(), Instant::now());
+            assessor.hush(&mut draft, now).unwrap();
+            eprintln!("{what}: {:?}", began.elapsed());
+        };
+        timed("no window", &mut assessor);
+        assessor.windows = Windows::new(vec![window(1, of_server("srv-7"))]);
+        timed("a window of one server begins", &mut assessor);
+        timed("and goes on", &mut assessor);
+        let site = Selector { site: Some("dc2".to_owned()), ..Selector::default() };
+        assessor.windows = Windows::new(vec![window(1, of_server("srv-7")), window(2, site)]);
+        for _ in 0..3 {
+            timed("a window of a site begins, one step", &mut assessor);
+        }
+    }
+}
