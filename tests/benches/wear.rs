@@ -65,7 +65,8 @@ fn one_rack(
 ) -> u64 {
     let rack = Rack::new(plan, number);
     let truths = rack.truths();
-    let ids: Vec<Vec<ComponentId>> = (0..plan.servers).map(|s| rack.names(s).iter().map(|n| component(n)).collect()).collect();
+    let ids: Vec<Vec<ComponentId>> =
+        (0..plan.servers).map(|s| rack.names(s).iter().map(|n| component(n)).collect()).collect();
     for id in ids.iter().flatten() {
         let class = match id.class() {
             ComponentClass::Fan => "fan",
@@ -106,7 +107,11 @@ fn one_rack(
                                 .iter()
                                 .map(|f| format!("{:?} {:?} by {:.4} share {:.2}", f.measure, f.what, f.by, f.share))
                                 .collect();
-                            println!("     rack {number} server {server} {name}: {} at {}", facts.join(", "), row.true_hour);
+                            println!(
+                                "     rack {number} server {server} {name}: {} at {}",
+                                facts.join(", "),
+                                row.true_hour
+                            );
                         }
                         alarms.get_mut(class).unwrap().push((server, name, row.true_hour));
                     }

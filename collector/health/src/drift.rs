@@ -341,12 +341,10 @@ impl<'a> View<'a> {
     /// The sensors of one kind, by name.
     fn sensors(&self, component: &ComponentId, kind: SensorKind) -> impl Iterator<Item = (&'a str, Told)> {
         let channels = self.hours.get(component).into_iter().flatten();
-        channels
-            .filter(move |(channel, _)| channel.kind == kind)
-            .filter_map(|(channel, hour)| {
-                let told = Told { median: hour.median()?, first: hour.first()?, grain: hour.grain() };
-                Some((channel.sensor.as_str(), told))
-            })
+        channels.filter(move |(channel, _)| channel.kind == kind).filter_map(|(channel, hour)| {
+            let told = Told { median: hour.median()?, first: hour.first()?, grain: hour.grain() };
+            Some((channel.sensor.as_str(), told))
+        })
     }
 
     /// The median of the first sensor of one kind.
@@ -373,3 +371,6 @@ mod pairs {
         Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,10 +105,8 @@ fn erratic(drift: &Drift, name: &Name) -> Option<SignFact> {
         median(others.filter_map(|(_, w)| on_date(w))).unwrap_or(0.0)
     };
     let calm = f64::from(normal.spread).max(ERRATIC_FROM / ERRATIC).max(2.0 * watch.grain());
-    let shares: Vec<(i32, f64)> = newest
-        .iter()
-        .map(|day| (day.date, f64::from(day.spread) / calm.max(of_others(day.date)) / ERRATIC))
-        .collect();
+    let shares: Vec<(i32, f64)> =
+        newest.iter().map(|day| (day.date, f64::from(day.spread) / calm.max(of_others(day.date)) / ERRATIC)).collect();
     // All but one of the newest days.
     let mut sorted: Vec<f64> = shares.iter().map(|s| s.1).collect();
     sorted.sort_by(f64::total_cmp);

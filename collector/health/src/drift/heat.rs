@@ -1,8 +1,8 @@
 //! Heat: how far a part is above the air that comes in, at equal power and equal air.
 
+use super::mates::Tach;
 use super::watch::Measure;
 use super::{Drift, Name, RackMode, Sample, Sign, SignClass, SignFact, Told, View};
-use super::mates::Tach;
 use crate::stats::median;
 use outband_schemas::{ComponentClass as C, ComponentId, SensorKind as K};
 use serde::{Deserialize, Serialize};

@@ -48,6 +48,11 @@ impl Errors {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn of_day(&self, date: i32) -> f64 {
+        self.days.iter().filter(|(d, _)| *d == date).map(|(_, n)| n).sum()
+    }
+
     pub(super) fn close(&mut self, date: i32) {
         if self.today > 0.0 {
             self.days.push_back((date, self.today));

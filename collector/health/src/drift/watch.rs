@@ -31,7 +31,6 @@ pub enum Measure {
 pub(super) enum Worse {
     Down,
     Up,
-    Either,
 }
 
 /// What is taken for a drift of a measure.
@@ -213,11 +212,11 @@ impl Watch {
         let towards = match terms.worse {
             Worse::Down => -1.0,
             Worse::Up => 1.0,
-            Worse::Either => by.signum(),
         };
         let wrong = |v: f64| v * towards;
         let least = newest.iter().map(|d| wrong(d.1)).fold(f64::INFINITY, f64::min);
-        let clear = (SIGMAS * self.scatter(terms)).max(STRAYS * f64::from(self.strayed)).max(GRAINS * f64::from(self.grain));
+        let clear =
+            (SIGMAS * self.scatter(terms)).max(STRAYS * f64::from(self.strayed)).max(GRAINS * f64::from(self.grain));
         if least < 0.5 * clear || wrong(by) < clear {
             return None;
         }

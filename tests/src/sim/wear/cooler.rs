@@ -12,7 +12,12 @@ pub(super) struct Cooler {
 
 impl Cooler {
     pub(super) fn new(mut dice: Dice, hours: i64) -> Self {
-        let fate = Fate::draw(&mut dice, hours, 0.04, &[("paste", 0.6, (40.0, 150.0), (0.3, 0.8)), ("dust", 0.4, (50.0, 170.0), (0.25, 0.6))]);
+        let fate = Fate::draw(
+            &mut dice,
+            hours,
+            0.04,
+            &[("paste", 0.6, (40.0, 150.0), (0.3, 0.8)), ("dust", 0.4, (50.0, 170.0), (0.25, 0.6))],
+        );
         Self { fate, resistance: dice.within(0.16, 0.22), dice }
     }
 

@@ -6,7 +6,9 @@ pub(super) struct Dice(StdRng);
 
 impl Dice {
     pub(super) fn new(seed: u64, names: &[u64]) -> Self {
-        let mixed = names.iter().fold(seed, |s, n| (s ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9));
+        let mixed = names.iter().fold(seed, |s, n| {
+            (s ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        });
         Self(StdRng::seed_from_u64(mixed))
     }
 

@@ -63,7 +63,11 @@ pub fn judge(
     for ((server, component), opened) in &tickets {
         for at in opened.iter().filter(|at| **at >= from && **at < to) {
             let wears = truths.iter().any(|t| {
-                t.server == *server && t.component == *component && t.foreseeable() && t.onset <= *at && *at <= t.fails + STAYS
+                t.server == *server
+                    && t.component == *component
+                    && t.foreseeable()
+                    && t.onset <= *at
+                    && *at <= t.fails + STAYS
             });
             if wears {
                 tally.right += 1;

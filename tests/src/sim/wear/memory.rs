@@ -14,7 +14,12 @@ pub(super) struct Module {
 
 impl Module {
     pub(super) fn new(mut dice: Dice, hours: i64) -> Self {
-        let fate = Fate::draw(&mut dice, hours, 0.008, &[("growing", 0.7, (8.0, 60.0), (3.0, 7.0)), ("sudden", 0.3, (0.01, 0.02), (0.0, 0.0))]);
+        let fate = Fate::draw(
+            &mut dice,
+            hours,
+            0.008,
+            &[("growing", 0.7, (8.0, 60.0), (3.0, 7.0)), ("sudden", 0.3, (0.01, 0.02), (0.0, 0.0))],
+        );
         Self {
             fate,
             a_day: if dice.chance(0.08) { dice.within(0.01, 0.3) } else { 0.0 },
@@ -33,7 +38,8 @@ impl Module {
         let grown = self.fate.filter(|f| f.mode == "growing" && f.onset <= hour && hour < f.fails);
         // From about one a day to e^depth times as many.
         let failing = grown.map_or(0.0, |f| (f.progress(hour) * f.depth).exp());
-        let burst: f64 = self.bursts.iter().filter(|s| s.from <= hour && hour < s.to).map(|s| s.size / (s.to - s.from) as f64).sum();
+        let burst: f64 =
+            self.bursts.iter().filter(|s| s.from <= hour && hour < s.to).map(|s| s.size / (s.to - s.from) as f64).sum();
         self.count += self.dice.poisson((self.a_day + failing) / 24.0) + burst.round();
         self.count
     }

@@ -96,7 +96,13 @@ impl Fate {
         })?;
         let fails = dice.within(20.0 * 24.0, hours as f64 * 1.2) as i64;
         let lasts = (dice.within(days.0, days.1) * 24.0) as i64;
-        Some(Self { mode, onset: fails - lasts, fails, depth: dice.within(depth.0, depth.1), bend: dice.within(1.2, 2.6) })
+        Some(Self {
+            mode,
+            onset: fails - lasts,
+            fails,
+            depth: dice.within(depth.0, depth.1),
+            bend: dice.within(1.2, 2.6),
+        })
     }
 
     /// How far it has gone at an hour: 0 before the onset, 1 at the failure.

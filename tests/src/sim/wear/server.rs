@@ -156,14 +156,19 @@ impl Server {
     }
 
     /// One hour: each reading as component number, kind, value. `feeds` says which feed is alive.
-    pub(super) fn tell(&mut self, hour: i64, inlet: f64, feeds: [bool; 2], out: &mut impl FnMut(usize, &'static str, f64)) {
+    pub(super) fn tell(
+        &mut self,
+        hour: i64,
+        inlet: f64,
+        feeds: [bool; 2],
+        out: &mut impl FnMut(usize, &'static str, f64),
+    ) {
         self.wander = 0.9 * self.wander + 0.03 * self.dice.normal();
         let day = ((hour as f64 + self.phase) / 24.0 * std::f64::consts::TAU).sin();
         let week = if (hour / 24) % 7 >= 5 { -0.5 * self.swing } else { 0.0 };
         let moved = super::plan::during(&self.migrations, hour);
         let load = (self.load + moved + self.swing * day + week + self.wander).clamp(0.02, 1.0);
-        let alive: Vec<bool> =
-            self.supplies.iter().zip(feeds).map(|(s, feed)| feed && !s.is_dead(hour)).collect();
+        let alive: Vec<bool> = self.supplies.iter().zip(feeds).map(|(s, feed)| feed && !s.is_dead(hour)).collect();
         if !alive.contains(&true) {
             return;
         }
@@ -227,7 +232,8 @@ impl Server {
         out(0, "power", taken);
         out(1, "temperature", (inlet_read + 0.3 * self.dice.normal()).round());
 
-        let airflow = self.fans.iter().filter(|f| !f.is_out(hour)).count() as f64 / self.fans.len() as f64 * zones[0] / 100.0;
+        let airflow =
+            self.fans.iter().filter(|f| !f.is_out(hour)).count() as f64 / self.fans.len() as f64 * zones[0] / 100.0;
         for cooler in &mut self.coolers {
             let cpu = (watts - self.idle * 0.6) * 0.42;
             out(component, "temperature", cooler.temperature(hour, cpu, inlet_read, airflow));
