@@ -230,6 +230,9 @@ fn facts(incident: &Incident) -> Vec<Evidence> {
     incident.evidence.iter().map(|f| Evidence { observed_at: f.observed_at, text: f.text.clone() }).collect()
 }
 
+/// What an override is called by which a person decides how urgent a ticket is.
+pub const PRIORITY: &str = "priority";
+
 /// Writes on one ticket, and knows what it looked like before.
 struct Pen<'a> {
     before: &'a Ticket,
@@ -257,7 +260,8 @@ impl<'a> Pen<'a> {
             self.act("the predicted failure was seen", Action::Escalate)?;
         }
         let priority = priority(incident, context);
-        if priority < self.ticket.priority {
+        // How urgent it is, a person may have decided.
+        if priority < self.ticket.priority && !self.ticket.overrides.iter().any(|o| o.what == PRIORITY) {
             self.act(&incident.reason, Action::Prioritise { priority, rebase: Rebase::Change })?;
         }
         Ok(())

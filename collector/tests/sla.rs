@@ -6,12 +6,16 @@ mod common;
 
 use common::{Home, PATIENCE, WithToken};
 use outband_collector::app::Collector;
+use outband_collector::calendars::Shelf;
 use outband_collector::config::Config;
+use outband_collector::datadir::DataDir;
 use outband_proto::sla::sla_service_client::SlaServiceClient;
 use outband_proto::sla::{ComputeSlaRequest, ConfirmTimeRequest, GetTimeRequest};
 use outband_schemas::{ComponentClass, ComponentId, Identity, ServerId, SiteId, Timestamp};
+use outband_store::audit::{Audit, AuditFilter};
+use outband_store::deadline::Deadlines;
 use outband_store::{Applied, ServerRecord, SqliteStore, Store, TicketWrite};
-use outband_ticket::{Action, Opening, Priority, Ticket, TicketNumber};
+use outband_ticket::{Action, CalendarRevision, CalendarSpec, Opening, Priority, Ticket, TicketNumber};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tonic::Code;
 
@@ -118,5 +122,73 @@ async fn the_collectors_time_is_the_machines_as_long_as_nobody_sets_it() {
     assert!(told.at_ms.abs_diff(ago(0).as_millis()) < 5000);
     assert_eq!(told.held_ms, None);
     assert_eq!(client.confirm_time(ConfirmTimeRequest::default()).await.unwrap().into_inner().step_ms, 0);
+    collector.stop().await.unwrap();
+}
+
+/// The calendar `cn` of a data directory: weekdays, with these holidays, known until then.
+fn keep_calendar(home: &Home, revision: u32, holidays: &[String], until: &str) {
+    let shelf = Shelf::new(DataDir::open(home.dir().to_owned()).unwrap());
+    let spec = CalendarSpec { holidays: holidays.to_vec(), ..CalendarSpec::default() };
+    let revision = CalendarRevision {
+        id: "cn".to_owned(),
+        revision,
+        spec,
+        valid_from: None,
+        valid_until: Some(until.to_owned()),
+        source: "test".to_owned(),
+        imported_at: ago(0),
+    };
+    shelf.keep(&revision).unwrap();
+}
+
+fn date(days: u64) -> String {
+    ago(0).plus(Duration::from_secs(days * 86_400)).to_string()[..10].to_owned()
+}
+
+async fn repair(client: &mut SlaServiceClient<WithToken>) -> (i64, Vec<String>, i32) {
+    let request = ComputeSlaRequest { name: "tickets/1".to_owned(), at_ms: None };
+    let run = client.compute_sla(request).await.unwrap().into_inner().runs.remove(0);
+    (run.due_ms.unwrap(), run.flags, run.calendar_revision)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_beyond_their_calendar_are_flagged_and_computed_anew_when_the_next_year_is_imported() {
+    let home = Home::new();
+    keep_calendar(&home, 1, &[], &date(1));
+    let file = home.dir().with_extension("service.toml");
+    let contract =
+        "[customers.a]\nname='A'\n[contracts.c]\ncustomer='a'\npackage='days'\nfrom='2020-01-01'\nuntil='2099-12-31'
+        sites=['dc1']\n[packages.days]\nclocks=[{name='repair',targets={P1='5 business days'},calendar='cn'}]";
+    std::fs::write(&file, contract).unwrap();
+    let mut config: Config = home.config();
+    config.service.file = Some(file);
+    let mut collector = Collector::start(config.clone()).await.unwrap();
+    open(collector.store(), 60);
+    logged(&collector, |a| matches!(a, Action::Policy { .. })).await;
+    let mut client = sla(&home, &collector).await;
+    let (before, flags, revision) = repair(&mut client).await;
+    assert_eq!((flags, revision), (vec!["beyond_calendar".to_owned()], 1));
+
+    // The next year is known now, and begins with a fortnight of holidays.
+    keep_calendar(&home, 2, &(1..=14).map(date).collect::<Vec<_>>(), "2099-12-31");
+    collector.reload(config).unwrap();
+    let (after, flags, revision) = repair(&mut client).await;
+    assert_eq!((flags, revision), (Vec::new(), 2));
+    assert!(after > before + 7 * 86_400_000, "{before} became {after}");
+    // The index follows, and the audit log says by what, and for which tickets.
+    let told = async {
+        loop {
+            let page = outband_store::Page::first(100);
+            let entries = collector.store().audited(&AuditFilter::default(), &page).unwrap().rows;
+            let mut told = entries.iter().filter(|e| e.actor.name == "collector").map(|e| e.deed.detail.as_str());
+            if told.clone().any(|t| t.contains("calendar cn 2")) && told.any(|t| t.contains("another time for 1: 1")) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("the audit log never says it");
+    let due = collector.store().next_due(&[TicketNumber(1)]).unwrap();
+    assert_eq!(due[&TicketNumber(1)].as_millis(), after + 1);
     collector.stop().await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 use crate::judgement::Terms;
 use crate::query::problem::invalid;
+use crate::react;
 use outband_proto::ticket as wire;
 use outband_schemas::Timestamp;
 use outband_ticket::{Action, Milestone, Priority, Rebase, Transition, Verdict, sla};
@@ -9,9 +10,6 @@ use tonic::Status;
 
 /// The words of the requests that decide something.
 pub(super) const WORDS: &str = "prioritise, policy, verdict:WHAT (WHAT: confirmed, no_fault_found, false_alarm)";
-
-/// What a person says is urgent is not raised by the collector afterwards.
-pub(super) const PRIORITY: &str = "priority";
 
 /// What a request decides, where it decides something.
 pub(super) fn action(request: &wire::TransitionTicketRequest, terms: &Terms) -> Option<Result<Action, Status>> {
@@ -54,7 +52,8 @@ pub(super) fn by_policy(action: Action, terms: &Terms, log: &[Transition], now: 
 
 /// What goes into the log together with an action.
 pub(super) fn together(action: &Action) -> Option<Action> {
-    matches!(action, Action::Prioritise { .. }).then(|| Action::Override { what: PRIORITY.to_owned(), until: None })
+    matches!(action, Action::Prioritise { .. })
+        .then(|| Action::Override { what: react::PRIORITY.to_owned(), until: None })
 }
 
 /// What was reached, and when.
