@@ -8,10 +8,11 @@ use super::text;
 use crate::config::notify::{Cause, Notify, PriorityName, Recipient, Rule};
 use crate::react::WHO;
 use crate::service::Contact;
+use crate::words::Audience;
 use outband_schemas::Timestamp;
 use outband_store::{Notice, NoticeDraft, TicketRecord};
 use outband_ticket::escalation::Step;
-use outband_ticket::{Action, Calendars, Policies, Ticket, Transition, Visibility};
+use outband_ticket::{AccessStep, Action, Calendars, Policies, Ticket, Transition, Visibility};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -65,7 +66,9 @@ pub(super) fn drafts(
             let later = fallbacks.map(|f| (f.after.duration(), &f.to));
             for (step, (after, names)) in (0..).zip([(Duration::ZERO, &rule.to)].into_iter().chain(later)) {
                 for name in names {
-                    if let Some(to) = notify.recipients.get(name) {
+                    // Who helps whom is between the provider's people.
+                    let may = |to: &&Recipient| cause != Cause::Access || to.audience == Audience::Operator;
+                    if let Some(to) = notify.recipients.get(name).filter(may) {
                         add(&mut drafts, news.draft((step, after), (name, to)));
                     }
                 }
@@ -177,6 +180,7 @@ fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
         Action::Resolve { .. } => Cause::Resolved,
         // A repair that the same step resolved and verified was told as resolved.
         Action::Close => Cause::Closed,
+        Action::Access { step: AccessStep::Reminded, .. } => Cause::Access,
         Action::Comment { visibility: Visibility::Internal, .. }
         | Action::Start
         | Action::Locate { .. }
@@ -195,7 +199,7 @@ fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
         | Action::Release
         | Action::Override { .. }
         | Action::Drill
-        | Action::Access { .. }
+        | Action::Access { step: AccessStep::Granted { .. } | AccessStep::Ended, .. }
         | Action::Import { .. } => return None,
     })
 }

@@ -207,7 +207,8 @@ fn happened(cause: Cause, lang: Lang) -> &'static str {
         Cause::Update => words_of(lang, "updated", "有新进展"),
         Cause::Waiting => words_of(lang, "waits for customer", "等待客户处理"),
         Cause::Resolved => words_of(lang, "resolved", "已解决"),
-        Cause::Closed => words_of(lang, "verified and closed", "已验证并关闭"),
+        Cause::Closed => words_of(lang, "verified, closed", "已验证并关闭"),
+        Cause::Access => words_of(lang, "access still open", "临时访问未关闭"),
     }
 }
 

@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
                 kinds = {"/robot/send": dingtalk, "/cgi-bin/webhook/send": wecom}
                 answer = kinds[url.path](query, body) if url.path in kinds else feishu(url.path, body)
             with open(record, "a") as out:
-                out.write(json.dumps({"path": url.path, "answer": answer, "text": text}) + "\n")
+                out.write(json.dumps({"path": url.path, "answer": answer, "text": text, "raw": raw.decode()}) + "\n")
         data = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -30,7 +30,7 @@ class Handler:
         mail = message_from_bytes(envelope.content, policy=policy.default)
         line = {
             "tls": session.ssl is not None or security == "tls",
-            "login": session.authenticated,
+            "login": bool(session.authenticated),
             "to": envelope.rcpt_tos,
             "headers": {name.lower(): str(value) for name, value in mail.items()},
             "names": [name.lower() for name in mail.keys()],
@@ -57,7 +57,8 @@ class Server(SMTP):
 
 def authenticate(server, session, envelope, mechanism, data):
     good = isinstance(data, LoginPassword) and (data.login, data.password) == (user.encode(), password.encode())
-    return AuthResult(success=good)
+    # Not handled: aiosmtpd is to answer 535 itself.
+    return AuthResult(success=good, handled=False)
 
 
 async def mute(reader, writer):

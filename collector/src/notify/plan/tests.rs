@@ -326,3 +326,16 @@ fn what_has_become_urgent_since_is_not_kept_quiet() {
     let urgent = then(calm, "wang", raised, 5);
     assert_eq!(judge(&told, &urgent, &li, &calendars(), at(6)), Judged::Send);
 }
+
+#[test]
+fn an_access_that_is_open_when_the_ticket_is_resolved_is_told_to_operators_and_to_no_customer() {
+    let mut notify = config();
+    notify.rules[1].causes.push(Cause::Access);
+    let resolved = then(opened(Priority::P2, "dc2"), "wang", Action::Resolve { resolution: Resolution::Repaired }, 10);
+    let given = AccessStep::Granted { holder: "zhao".to_owned(), role: "viewer".to_owned(), until: at(99) };
+    let granted = then(resolved, "wang", Action::Access { grant: 3, step: given }, 20);
+    let reminded = then(granted, WHO, Action::Access { grant: 3, step: AccessStep::Reminded }, 30);
+    let drafts = told(&notify, &reminded, 2, at(-100), &web1(), at(31));
+    let who: Vec<_> = drafts.iter().map(|d| (d.seq, d.cause.as_str(), d.recipient.as_str())).collect();
+    assert_eq!(who, [(4, "access", "li"), (4, "access", "duty")]);
+}

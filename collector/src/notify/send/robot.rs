@@ -10,7 +10,7 @@ use crate::config::notify::Robot;
 use crate::notify::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -64,8 +64,11 @@ fn feishu_sign(secret: &str, at_s: i64) -> String {
     STANDARD.encode(hmac_sha256(format!("{at_s}\n{secret}").as_bytes(), b""))
 }
 
+/// What stands for itself in an address (RFC 3986, 2.3) stays: a token that is a UUID is not to be altered.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// Subject and body; the key last, so that people see what came twice.

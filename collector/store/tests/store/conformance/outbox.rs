@@ -22,6 +22,11 @@ pub(crate) fn all<S: Store + Outbox>() -> Vec<Behaviour<S>> {
         a_channel_with_much_to_send_hides_no_other,
         settled_notices_expire_and_pending_ones_stay,
         notices_page_newest_first_by_ticket_and_state,
+        notices_are_found_by_channel_recipient_and_key,
+        a_digest_is_never_longer_than_people_read,
+        a_digest_that_is_refused_as_one_is_sent_one_by_one,
+        a_channel_that_wants_to_rest_uses_up_no_try,
+        what_is_stuck_is_told_by_channel_and_what_waits_by_design_is_not,
     ]
 }
 
@@ -189,4 +194,68 @@ fn notices_page_newest_first_by_ticket_and_state<S: Store + Outbox>(store: &S) {
     assert_eq!(store.notices(&of_one, &Page::first(9)).unwrap().rows.len(), 3);
     let none = NoticeFilter { state: Some(NoticeState::Failed), ..NoticeFilter::default() };
     assert!(store.notices(&none, &Page::first(9)).unwrap().rows.is_empty());
+}
+
+fn notices_are_found_by_channel_recipient_and_key<S: Store + Outbox>(store: &S) {
+    made(store, vec![draft(1, "li"), draft(1, "wang"), NoticeDraft { channel: "hook".to_owned(), ..draft(1, "desk") }]);
+    let found = |filter: NoticeFilter| -> Vec<String> {
+        let rows = store.notices(&filter, &Page::first(9)).unwrap().rows;
+        rows.into_iter().map(|n| n.draft.recipient).collect()
+    };
+    assert_eq!(found(NoticeFilter { channel: Some("mail".to_owned()), ..NoticeFilter::default() }), ["wang", "li"]);
+    assert_eq!(found(NoticeFilter { recipient: Some("desk".to_owned()), ..NoticeFilter::default() }), ["desk"]);
+    let one = store.notices(&NoticeFilter::default(), &Page::first(1)).unwrap().rows.remove(0);
+    assert_eq!(store.notice_of_key(&one.key).unwrap(), Some(one));
+    assert_eq!(store.notice_of_key("none").unwrap(), None);
+}
+
+fn a_digest_is_never_longer_than_people_read<S: Store + Outbox>(store: &S) {
+    let loose = |ticket| NoticeDraft { digest: true, ..draft(ticket, "li") };
+    made(store, (1..=120).map(loose).collect());
+    store.gather_digests(at(5)).unwrap();
+    let mut sizes = std::collections::BTreeMap::new();
+    for notice in store.due_notices(at(5), 200).unwrap() {
+        *sizes.entry(notice.batch.unwrap()).or_insert(0) += 1;
+    }
+    let mut sizes: Vec<i32> = sizes.into_values().collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [20, 50, 50]);
+}
+
+fn a_digest_that_is_refused_as_one_is_sent_one_by_one<S: Store + Outbox>(store: &S) {
+    let loose = |ticket| NoticeDraft { digest: true, ..draft(ticket, "li") };
+    made(store, vec![loose(1), loose(2)]);
+    store.gather_digests(at(5)).unwrap();
+    let together = store.due_notices(at(5), 9).unwrap();
+    let ids: Vec<i64> = together.iter().map(|n| n.id).collect();
+    store.settle_notices(&ids, Outcome::Apart { error: "too long".to_owned() }, at(6)).unwrap();
+    store.gather_digests(at(7)).unwrap();
+    let alone = store.due_notices(at(7), 9).unwrap();
+    assert_eq!(alone.len(), 2);
+    assert!(alone.iter().all(|n| n.batch.is_none() && !n.draft.digest && n.attempts == 0 && n.error == "too long"));
+    assert!(alone.iter().zip(&together).all(|(a, t)| a.key == t.key));
+}
+
+fn a_channel_that_wants_to_rest_uses_up_no_try<S: Store + Outbox>(store: &S) {
+    made(store, vec![draft(1, "li")]);
+    let id = due(store, at(5))[0];
+    store.settle_notices(&[id], Outcome::Later { at: at(66), error: "too fast".to_owned() }, at(6)).unwrap();
+    let waits = store.notice(id).unwrap().unwrap();
+    assert_eq!((waits.state, waits.attempts, waits.draft.not_before), (NoticeState::Pending, 0, at(66)));
+}
+
+fn what_is_stuck_is_told_by_channel_and_what_waits_by_design_is_not<S: Store + Outbox>(store: &S) {
+    let hook = NoticeDraft { channel: "hook".to_owned(), ..draft(3, "desk") };
+    let later = NoticeDraft { channel: "later".to_owned(), not_before: at(500), ..draft(4, "li") };
+    made(store, vec![draft(1, "li"), draft(2, "li"), hook, later]);
+    let ids = due(store, at(5));
+    let retry = |until, why: &str| Outcome::Retry { at: at(until), error: why.to_owned() };
+    store.settle_notices(&ids[2..3], retry(90, "503"), at(6)).unwrap();
+    store.settle_notices(&ids[2..3], retry(200, "504"), at(91)).unwrap();
+    store.settle_notices(&ids[..1], Outcome::Held { until: at(400), why: "quiet hours".to_owned() }, at(6)).unwrap();
+    let unsent = store.oldest_unsent(at(100)).unwrap();
+    let told: Vec<_> = unsent.iter().map(|u| (u.channel.as_str(), u.count, u.since, u.error.as_str())).collect();
+    assert_eq!(told, [("mail", 1, at(5), ""), ("hook", 1, at(6), "504")]);
+    store.settle_notices(&ids[1..], Outcome::Delivered, at(101)).unwrap();
+    assert!(store.oldest_unsent(at(102)).unwrap().is_empty());
 }
