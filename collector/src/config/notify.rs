@@ -315,11 +315,13 @@ pub enum Cause {
     Resolved,
     /// The repair is verified.
     Closed,
+    /// It is resolved, and somebody's temporary access to it is still open. Customers are not told.
+    Access,
 }
 
 impl Cause {
     /// Every one.
-    pub const ALL: [Cause; 11] = [
+    pub const ALL: [Cause; 12] = [
         Self::Opened,
         Self::Worse,
         Self::Reopened,
@@ -331,6 +333,7 @@ impl Cause {
         Self::Waiting,
         Self::Resolved,
         Self::Closed,
+        Self::Access,
     ];
 
     /// The word used in the outbox and in the config.
@@ -347,6 +350,7 @@ impl Cause {
             Self::Waiting => "waiting",
             Self::Resolved => "resolved",
             Self::Closed => "closed",
+            Self::Access => "access",
         }
     }
 
@@ -412,8 +416,8 @@ fn unhurried() -> Vec<PriorityName> {
     vec![PriorityName::P3, PriorityName::P4]
 }
 fn causes() -> Vec<Cause> {
-    use Cause::{AtRisk, Breach, Escalation, Opened, Reopened, Resolved, Worse};
-    vec![Opened, Worse, Reopened, Escalation, AtRisk, Breach, Resolved]
+    use Cause::{Access, AtRisk, Breach, Escalation, Opened, Reopened, Resolved, Worse};
+    vec![Opened, Worse, Reopened, Escalation, AtRisk, Breach, Resolved, Access]
 }
 
 impl Rule {
