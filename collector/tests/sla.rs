@@ -11,11 +11,13 @@ use outband_collector::config::Config;
 use outband_collector::datadir::DataDir;
 use outband_proto::sla::sla_service_client::SlaServiceClient;
 use outband_proto::sla::{ComputeSlaRequest, ConfirmTimeRequest, GetTimeRequest};
+use outband_proto::ticket::ticket_service_client::TicketServiceClient;
+use outband_proto::ticket::{ReachMilestoneRequest, TransitionTicketRequest};
 use outband_schemas::{ComponentClass, ComponentId, Identity, ServerId, SiteId, Timestamp};
 use outband_store::audit::{Audit, AuditFilter};
 use outband_store::deadline::Deadlines;
 use outband_store::{Applied, ServerRecord, SqliteStore, Store, TicketWrite};
-use outband_ticket::{Action, CalendarRevision, CalendarSpec, Opening, Priority, Ticket, TicketNumber};
+use outband_ticket::{Action, CalendarRevision, CalendarSpec, Opening, Priority, Ticket, TicketNumber, Verdict};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tonic::Code;
 
@@ -190,5 +192,53 @@ async fn clocks_beyond_their_calendar_are_flagged_and_computed_anew_when_the_nex
     tokio::time::timeout(PATIENCE, told).await.expect("the audit log never says it");
     let due = collector.store().next_due(&[TicketNumber(1)]).unwrap();
     assert_eq!(due[&TicketNumber(1)].as_millis(), after + 1);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_reach_and_decide_on_a_ticket_stands_in_its_log_once() {
+    let home = Home::new();
+    let collector = home.start().await;
+    open(collector.store(), 600);
+    let mut client = TicketServiceClient::new(home.operator(&collector).await);
+    let reach = |milestone: &str, reached_at: Timestamp| ReachMilestoneRequest {
+        name: "tickets/1".to_owned(),
+        milestone: milestone.to_owned(),
+        reached_at_ms: Some(reached_at.as_millis()),
+        request_id: "call-88123".to_owned(),
+        ..ReachMilestoneRequest::default()
+    };
+    // A telephone system that sends it twice; another request under the same id is a mistake.
+    let call = reach("pickup", ago(300));
+    let first = client.reach_milestone(call.clone()).await.unwrap().into_inner();
+    assert_eq!(client.reach_milestone(call).await.unwrap().into_inner(), first);
+    let other = client.reach_milestone(reach("onsite", ago(300))).await.unwrap_err();
+    assert_eq!(other.code(), Code::AlreadyExists);
+    for (milestone, when) in
+        [("onsite", ago(0).plus(Duration::from_secs(600))), ("onsite", ago(700)), ("lunch", ago(1))]
+    {
+        let wrong = ReachMilestoneRequest { request_id: String::new(), ..reach(milestone, when) };
+        assert_eq!(client.reach_milestone(wrong).await.unwrap_err().code(), Code::InvalidArgument, "{milestone}");
+    }
+    for (action, detail) in
+        [("prioritise", "P3"), ("verdict:no_fault_found", "tested for a day"), ("policy", "default")]
+    {
+        let request = TransitionTicketRequest {
+            name: "tickets/1".to_owned(),
+            action: action.to_owned(),
+            detail: detail.to_owned(),
+            ..TransitionTicketRequest::default()
+        };
+        client.transition_ticket(request).await.unwrap();
+    }
+    let ticket = collector.store().ticket(TicketNumber(1)).unwrap().unwrap().ticket;
+    assert_eq!((ticket.priority, ticket.verdict), (Priority::P3, Some(Verdict::NoFaultFound)));
+    assert_eq!(ticket.overrides.iter().map(|o| o.what.as_str()).collect::<Vec<_>>(), ["priority"]);
+    assert_eq!(ticket.policy.map(|p| (p.name, p.revision)), Some(("default".to_owned(), 1)));
+    let page = outband_store::Page::first(100);
+    let filter = AuditFilter { resource: Some("tickets/1".to_owned()), ..AuditFilter::default() };
+    let told: Vec<String> =
+        collector.store().audited(&filter, &page).unwrap().rows.into_iter().map(|e| e.deed.detail).collect();
+    assert_eq!(told, ["policy", "verdict:no_fault_found", "prioritise", "milestone:pickup"]);
     collector.stop().await.unwrap();
 }

@@ -18,7 +18,7 @@ use std::error::Error;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -1,11 +1,12 @@
 //! `outband-collector calendar`: looking at calendars, and taking in a new year.
 
 use super::{Error, Shelf, checked};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use outband_schemas::Timestamp;
-use outband_ticket::CalendarRevision;
 use outband_ticket::calendar::ical::{Import, Terms, import};
 use outband_ticket::calendar::{Weekday, tzdb_version};
+use outband_ticket::{Calendar, CalendarRevision};
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::fs;
 use std::ops::RangeInclusive;
@@ -15,14 +16,22 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Ask {
     /// List the calendars that clocks may name, and until when the holidays of each are known.
-    List,
+    List {
+        /// How to print.
+        #[arg(short, long, value_enum, default_value_t = Format::Text)]
+        output: Format,
+    },
     /// Print a calendar as JSON.
     Show {
         /// Its name.
         name: String,
     },
     /// Check every calendar; exit code 1 where one is of no use, a warning where its holidays are known for less than 60 days more.
-    Check,
+    Check {
+        /// How to print.
+        #[arg(short, long, value_enum, default_value_t = Format::Text)]
+        output: Format,
+    },
     /// Take in holidays from iCalendar files as a new revision of a calendar.
     ///
     /// Events marked 班, 补班, 上班 or "working day" become make-up days, others that last whole days become holidays, and closed
@@ -52,45 +61,142 @@ pub enum Ask {
 /// For how many days ahead holidays should be known.
 const AHEAD_DAYS: i64 = 60;
 
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The language of people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lang {
+    /// English.
+    En,
+    /// Chinese.
+    Zh,
+}
+
+impl Lang {
+    /// That of the locale, as POSIX ranks the variables.
+    pub fn of_environment() -> Self {
+        let set = |key: &&str| std::env::var(key).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(set);
+        if locale.is_some_and(|l| l.starts_with("zh")) { Self::Zh } else { Self::En }
+    }
+
+    fn of(self, en: &'static str, zh: &'static str) -> &'static str {
+        if self == Self::Zh { zh } else { en }
+    }
+}
+
+/// A calendar as it is listed.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    revision: u32,
+    zone: String,
+    /// The first and the last date whose holidays are known.
+    valid_from: Option<String>,
+    valid_until: Option<String>,
+    source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Right,
+    /// Its holidays are known for less than [`AHEAD_DAYS`] more.
+    EndsSoon,
+    NeverOpen,
+}
+
+impl Row {
+    fn of(revision: &CalendarRevision) -> Self {
+        Self {
+            name: revision.id.clone(),
+            revision: revision.revision,
+            zone: revision.spec.tz.clone(),
+            valid_from: revision.valid_from.clone(),
+            valid_until: revision.valid_until.clone(),
+            source: revision.source.clone(),
+            state: None,
+        }
+    }
+
+    fn checked(&self, lang: Lang) -> String {
+        let (name, until) = (&self.name, self.valid_until.as_deref().unwrap_or("-"));
+        match (self.state, lang) {
+            (Some(State::NeverOpen), _) => {
+                format!("{name}: {}", lang.of("never open from now on", "从现在起再无服务时间"))
+            }
+            (Some(State::EndsSoon), Lang::En) => {
+                format!(
+                    "{name}: holidays are known until {until} only; later answers are flagged. Import the next year."
+                )
+            }
+            (Some(State::EndsSoon), Lang::Zh) => {
+                format!("{name}: 节假日仅已知至 {until}，之后的结果会加注标记。请导入下一年日历。")
+            }
+            _ => format!("{name}: {}", lang.of("right", "正常")),
+        }
+    }
+}
+
+fn state(calendar: &Calendar, now: Timestamp) -> State {
+    let soon = Timestamp::from_millis(now.as_millis().saturating_add(AHEAD_DAYS * 86_400_000));
+    match calendar.valid() {
+        _ if calendar.opens_at(now).is_none() => State::NeverOpen,
+        Some((_, end)) if end < soon => State::EndsSoon,
+        _ => State::Right,
+    }
+}
+
+fn json(rows: &[Row]) -> String {
+    // Text, numbers and nothing else: they cannot fail.
+    serde_json::to_string_pretty(rows).unwrap_or_default()
+}
+
 /// Answers, for printing; `false` where something is of no use.
 pub fn answer(ask: Ask, shelf: &Shelf, now: Timestamp) -> Result<(String, bool), Error> {
+    answer_in(Lang::of_environment(), ask, shelf, now)
+}
+
+fn answer_in(lang: Lang, ask: Ask, shelf: &Shelf, now: Timestamp) -> Result<(String, bool), Error> {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let mut say = |line: String| writeln!(out, "{line}").unwrap_or_default();
     match ask {
-        Ask::List => {
+        Ask::List { output: Format::Json } => say(json(&shelf.newest()?.values().map(Row::of).collect::<Vec<_>>())),
+        Ask::List { output: Format::Text } => {
             for (name, revision) in shelf.newest()? {
                 let until = revision.valid_until.as_deref().unwrap_or("-");
                 let (tz, number) = (&revision.spec.tz, revision.revision);
-                say(format!(
-                    "{name:<24} revision {number:<4} {tz:<20} holidays known until {until:<12} {}",
-                    revision.source
-                ));
+                let (word, known) = (lang.of("revision", "修订"), lang.of("holidays known until", "节假日有效至"));
+                say(format!("{name:<24} {word} {number:<4} {tz:<20} {known} {until:<12} {}", revision.source));
             }
-            say(format!("time zone data {}", tzdb_version()));
+            say(format!("{} {}", lang.of("time zone data", "时区数据"), tzdb_version()));
         }
         Ask::Show { name } => {
             let revision = shelf.named(&name)?;
             let text = serde_json::to_string_pretty(&revision);
             say(text.map_err(|source| Error::Parse { path: name.into(), source })?);
         }
-        Ask::Check => {
-            for (name, revision) in shelf.newest()? {
-                let calendar = checked(&revision)?;
-                let end = calendar.valid().map(|(_, end)| end);
-                let soon = Timestamp::from_millis(now.as_millis().saturating_add(AHEAD_DAYS * 86_400_000));
-                match end {
-                    _ if calendar.opens_at(now).is_none() => {
-                        say(format!("{name}: never open from now on"));
-                        return Ok((out, false));
-                    }
-                    Some(end) if end < soon => say(format!(
-                        "{name}: holidays are known until {} only; later answers are flagged. Import the next year.",
-                        revision.valid_until.as_deref().unwrap_or("-")
-                    )),
-                    _ => say(format!("{name}: right")),
-                }
+        Ask::Check { output } => {
+            let mut rows = Vec::new();
+            for revision in shelf.newest()?.values() {
+                rows.push(Row { state: Some(state(&checked(revision)?, now)), ..Row::of(revision) });
             }
+            match output {
+                Format::Json => say(json(&rows)),
+                Format::Text => rows.iter().for_each(|row| say(row.checked(lang))),
+            }
+            return Ok((out, rows.iter().all(|row| row.state != Some(State::NeverOpen))));
         }
         Ask::Import { name, files, years, like, tz, dry_run } => {
             let base = match shelf.named(&name) {
@@ -207,9 +313,14 @@ mod tests {
     #[test]
     fn a_calendar_whose_holidays_soon_end_is_warned_of() {
         let (_root, shelf, _) = shelf();
-        let (text, good) = answer(Ask::Check, &shelf, now()).unwrap();
+        let check = |lang, output| answer_in(lang, Ask::Check { output }, &shelf, now()).unwrap();
+        let (text, good) = check(Lang::En, Format::Text);
         assert!(good && text.contains("cn-9-18: holidays are known until 2026-12-31 only"), "{text}");
         assert!(text.contains("24x7: right"), "{text}");
+        assert!(check(Lang::Zh, Format::Text).0.contains("cn-9-18: 节假日仅已知至 2026-12-31"));
+        let rows: serde_json::Value = serde_json::from_str(&check(Lang::Zh, Format::Json).0).unwrap();
+        let found = rows.as_array().unwrap().iter().find(|row| row["name"] == "cn-9-18").unwrap();
+        assert_eq!((&found["state"], &found["valid_until"]), (&"ends_soon".into(), &"2026-12-31".into()));
     }
 
     #[test]
