@@ -59,7 +59,8 @@ impl Outbox for SqliteStore {
     }
 
     fn notice_of_key(&self, key: &str) -> Result<Option<Notice>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM notice WHERE key = ?1 OR batch = ?1 ORDER BY key = ?1 DESC, id LIMIT 1");
+        let sql =
+            format!("SELECT {COLUMNS} FROM notice WHERE key = ?1 OR batch = ?1 ORDER BY key = ?1 DESC, id LIMIT 1");
         self.read(|db| Ok(collect(db, &sql, vec![key.to_owned().into()])?.pop()))
     }
 

@@ -190,7 +190,8 @@ fn notices_page_newest_first_by_ticket_and_state<S: Store + Outbox>(store: &S) {
     assert_eq!(first.rows.iter().map(|n| n.id).collect::<Vec<_>>(), [5, 4, 3]);
     let rest = store.notices(&NoticeFilter::default(), &Page::after(first.next.unwrap(), 3)).unwrap();
     assert_eq!((rest.rows.len(), rest.next), (2, None));
-    let of_one = NoticeFilter { ticket: Some(TicketNumber(1)), state: Some(NoticeState::Pending), ..NoticeFilter::default() };
+    let of_one =
+        NoticeFilter { ticket: Some(TicketNumber(1)), state: Some(NoticeState::Pending), ..NoticeFilter::default() };
     assert_eq!(store.notices(&of_one, &Page::first(9)).unwrap().rows.len(), 3);
     let none = NoticeFilter { state: Some(NoticeState::Failed), ..NoticeFilter::default() };
     assert!(store.notices(&none, &Page::first(9)).unwrap().rows.is_empty());
