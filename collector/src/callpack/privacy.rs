@@ -133,6 +133,7 @@ impl Scrubber {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let text = after_words(&text, &SECRETS, SECRET, |_| true);
         let text = after_words(&text, &PEOPLE, PERSON, |name| !NO_NAMES.contains(&name.to_lowercase().as_str()));
+        let text = before_words(&text);
         let text = self.names.iter().fold(text, |text, name| replace_word(&text, name, PERSON));
         self.tokens(&text)
     }
@@ -279,6 +280,27 @@ fn after_words(text: &str, words: &[&str], instead: &str, wanted: impl Fn(&str) 
     out
 }
 
+/// Whoever `logged in`, on, out or off.
+fn before_words(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(" logged ") {
+        let (before, tail) = rest.split_at(at);
+        let start =
+            before.rfind(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | '\'' | '"')).map_or(0, |i| i + 1);
+        let (head, name) = before.split_at_checked(start).unwrap_or((before, ""));
+        let deed = tail.get(" logged ".len()..).unwrap_or_default();
+        let somebody = ["in", "on", "out", "off"].iter().any(|w| deed.starts_with(w));
+        let known = name.is_empty() || name.starts_with('[') || NO_NAMES.contains(&name.to_lowercase().as_str());
+        out.push_str(head);
+        out.push_str(if somebody && !known { PERSON } else { name });
+        out.push_str(" logged ");
+        rest = deed;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// A name wherever it stands as a word of its own; scripts without blanks have no such words.
 fn replace_word(text: &str, name: &str, instead: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -339,6 +361,8 @@ mod tests {
         assert_eq!(clean("User requested power cycle"), "User requested power cycle");
         assert_eq!(clean("用户：admin 登录；李伟已确认"), "用户：[person] 登录；[person]已确认");
         assert_eq!(clean("wangle is a word"), "wangle is a word");
+        assert_eq!(clean("cord; lili logged in from 10.1.2.3"), "cord; [person] logged in from [address]");
+        assert_eq!(clean("it was logged on Monday, 3 errors logged"), "it was logged on Monday, 3 errors logged");
     }
 
     #[test]
