@@ -1,7 +1,7 @@
 //! How well slow wear is seen: simulated racks, the detectors that run live, the judge. Simulated, not a real fleet.
 //!
 //! ```text
-//! cargo bench -p outband-tests --bench wear -- [--seeds 1,2,3] [--racks 53] [--servers 20] [--months 6] [--verbose]
+//! cargo bench -p outband-tests --bench wear -- [--seeds 1,2,3] [--racks 60] [--servers 20] [--from 0] [--months 6] [--verbose]
 //! ```
 #![allow(clippy::unwrap_used, reason = "a measurement: it stops where its input is wrong")]
 
@@ -30,10 +30,10 @@ fn main() {
     println!("seed class    failures caught in-time recall recall(7 d) right wrong part-months wrong/100");
     for seed in seeds {
         let hours = i64::try_from(number("--months", 6)).unwrap() * 730;
-        let plan = Plan { seed, racks: number("--racks", 53), servers: number("--servers", 20), hours };
+        let plan = Plan { seed, racks: number("--racks", 60), servers: number("--servers", 20), hours };
         let begun = Instant::now();
         let (mut tallies, mut months, mut rows) = (BTreeMap::<&str, Tally>::new(), BTreeMap::<&str, f64>::new(), 0_u64);
-        for rack in 0..plan.racks {
+        for rack in number("--from", 0)..plan.racks {
             rows += one_rack(&plan, rack, &mut tallies, &mut months, verbose);
         }
         for (class, tally) in &tallies {

@@ -129,6 +129,8 @@ pub struct Drift {
 }
 
 const HOUR_MILLIS: i64 = 3_600_000;
+/// So many days after its return a part is compared with what was there before.
+const SETTLED_DAYS: i32 = 4;
 /// A clock that stands so many hours before what was seen last has been set back, and is followed.
 const SET_BACK: i64 = 3;
 
@@ -224,7 +226,8 @@ impl Drift {
         for (component, rpm) in seen.into_iter().filter(|_| any) {
             let presence = self.presence.entry(component).or_default();
             if rpm.is_some_and(|rpm| rpm > 0.0) {
-                if presence.away > 0 {
+                // One hour alone may have been a bad read.
+                if presence.away >= 2 {
                     presence.returned = Some(date);
                 }
                 (presence.away, presence.still) = (0, false);
@@ -249,7 +252,21 @@ impl Drift {
         for errors in self.memory.values_mut() {
             errors.close(date);
         }
+        self.forgive_returned(date);
         self.forgive_steps();
+    }
+
+    /// What came back after it had been away may be another one: how it is some days later is its normal.
+    fn forgive_returned(&mut self, date: i32) {
+        for (name, watch) in &mut self.watches {
+            let Some(presence) = self.presence.get(&name.component) else { continue };
+            if let Some(since) = presence.returned.filter(|since| date - since >= SETTLED_DAYS) {
+                watch.forgive(since, watch.shift(since));
+            }
+        }
+        for presence in self.presence.values_mut() {
+            presence.returned = presence.returned.filter(|since| date - since < SETTLED_DAYS);
+        }
     }
 
     /// A step is wear only where it befell one fan alone, for no reason that is known.

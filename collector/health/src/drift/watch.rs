@@ -194,6 +194,13 @@ impl Watch {
         (large && steady(a, d) && steady(e, g)).then_some((e.date, by))
     }
 
+    /// By how much the days after a date differ from those before it.
+    pub(super) fn shift(&self, date: i32) -> f64 {
+        let before = median(self.days.iter().rev().filter(|d| d.date < date).take(4).map(|d| f64::from(d.level)));
+        let after = median(self.days.iter().filter(|d| d.date > date).take(4).map(|d| f64::from(d.level)));
+        before.zip(after).map_or(0.0, |(before, after)| after - before)
+    }
+
     /// Takes a step for a new normal.
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
     pub(super) fn forgive(&mut self, date: i32, by: f64) {
@@ -206,7 +213,7 @@ impl Watch {
     /// How far it has drifted the wrong way over the last days, in parts of what is a finding, and since which date; `common` is what moved
     /// its peers alike by date. 0 where it has not, or not for long enough, or not clearly.
     pub(super) fn drift(&self, terms: Terms, common: impl Fn(i32) -> f64) -> Option<Drifted> {
-        let moved: Vec<(i32, f64)> = self.days().map(|(d, level)| (d.date, level - common(d.date))).collect();
+        let moved: Vec<(i32, f64)> = self.days().map(|(d, level)| (d.date, unshared(level, common(d.date)))).collect();
         let newest = moved.get(moved.len().checked_sub(LASTING)?..)?;
         let by = median(newest.iter().map(|d| d.1))?;
         let towards = match terms.worse {
@@ -223,6 +230,11 @@ impl Watch {
         let since = moved.iter().rev().take_while(|d| wrong(d.1) > 0.25 * wrong(by)).last()?.0;
         Some(Drifted { share: wrong(by) / terms.effect, by, since })
     }
+}
+
+/// What is left of a move once what moved the peers the same way is taken off. Peers can explain a move, never make one.
+fn unshared(own: f64, common: f64) -> f64 {
+    if own * common <= 0.0 { own } else { own.signum() * (own.abs() - common.abs()).max(0.0) }
 }
 
 /// A measure that has moved.

@@ -23,7 +23,8 @@ impl Cooler {
 
     /// The processor's temperature, in whole degrees.
     pub(super) fn temperature(&mut self, hour: i64, watts: f64, inlet: f64, airflow: f64) -> f64 {
-        let worn = self.fate.map_or(0.0, |f| f.progress(hour) * f.depth);
+        // It is cleaned, or pasted anew, three days after it has become too hot.
+        let worn = self.fate.filter(|f| hour < f.fails + 72).map_or(0.0, |f| f.progress(hour) * f.depth);
         let resistance = self.resistance * (1.0 + worn) * (0.5 / airflow.max(0.1)).powf(0.6);
         (inlet + 4.0 + watts * resistance + 0.5 * self.dice.normal()).round()
     }
