@@ -286,8 +286,8 @@ fn before_words(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(" logged ") {
         let (before, tail) = rest.split_at(at);
-        let start =
-            before.rfind(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | '\'' | '"')).map_or(0, |i| i + 1);
+        let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | '\'' | '"');
+        let start = before.char_indices().rev().find(|(_, c)| ends(*c)).map_or(0, |(i, c)| i + c.len_utf8());
         let (head, name) = before.split_at_checked(start).unwrap_or((before, ""));
         let deed = tail.get(" logged ".len()..).unwrap_or_default();
         let somebody = ["in", "on", "out", "off"].iter().any(|w| deed.starts_with(w));
