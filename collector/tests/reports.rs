@@ -322,6 +322,8 @@ fn a_fault_report_names_the_old_and_the_new_part() {
         gather::fault(&store, &terms(), &all(), TicketNumber(1), Audience::Operator, t(70 * DAY)).unwrap().unwrap();
     let parts: Vec<_> = report.parts.iter().map(|p| (p.serial.as_deref().unwrap(), p.new)).collect();
     assert_eq!(parts, [("OLD-1", false), ("NEW-1", true)]);
+    let around: Vec<_> = report.around.iter().map(|e| (e.source, e.zh.as_str())).collect();
+    assert!(around.iter().any(|(source, zh)| *source == "inventory" && zh.contains("NEW-1")), "{around:?}");
 }
 
 #[test]

@@ -4,13 +4,17 @@
 use super::history::Entry;
 use super::sla::Promises;
 use super::whys::{Whys, whys};
-use crate::words::Audience;
+use crate::callpack::timeline::{Timeline, What};
+use crate::words::{Audience, Lang};
 use outband_schemas::Timestamp;
 use outband_store::{PartRecord, ServerRecord};
 use outband_ticket::sla::{ClockStatus, account};
 use outband_ticket::{Action, Priority, Resolution, State, Target, Ticket, Transition, Verdict};
 use serde::Serialize;
 use std::time::Duration;
+
+/// So many entries of what happened to the server are told at most.
+pub const AROUND_MOST: usize = 300;
 
 /// What is told of.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +31,8 @@ pub struct Subject<'a> {
     pub model: Option<&'a str>,
     /// Whose it is.
     pub customer: Option<&'a str>,
+    /// What happened to its server around it.
+    pub timeline: &'a Timeline,
 }
 
 /// The report of one fault: it holds what its audience may read, and nothing else.
@@ -81,6 +87,8 @@ pub struct FaultReport {
     pub evidence: Vec<Fact>,
     /// What happened to the ticket.
     pub timeline: Vec<Entry>,
+    /// What happened to the server around it, oldest first; at most [`AROUND_MOST`], the newest.
+    pub around: Vec<Around>,
     /// Its clocks with what was counted.
     pub clocks: Vec<Clock>,
     /// The parts in its place, then and now.
@@ -103,6 +111,22 @@ pub struct Fact {
     pub at: Timestamp,
     /// What.
     pub text: String,
+}
+
+/// Something that happened to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Around {
+    /// When, as well as it is known.
+    #[serde(serialize_with = "super::json::time")]
+    pub at: Timestamp,
+    /// By which clock: `collector`, `agent`, `bmc_corrected`, `bmc`, `read`.
+    pub by: &'static str,
+    /// Where it is from: `log`, `power`, `firmware`, `inventory`, `gap`.
+    pub source: &'static str,
+    /// What, in English.
+    pub en: String,
+    /// What, in Chinese.
+    pub zh: String,
 }
 
 /// A run of a clock.
@@ -167,7 +191,7 @@ pub struct Part {
 
 /// The report of a ticket.
 pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, now: Timestamp) -> FaultReport {
-    let Subject { ticket, log, server, parts, model, customer } = subject;
+    let Subject { ticket, log, server, parts, model, customer, timeline: around } = subject;
     let for_customer = audience == Audience::Customer;
     let resolved = log.iter().rev().find(|e| matches!(e.action, Action::Resolve { .. }));
     let accounts = account(promises.policies, promises.calendars, log, now);
@@ -201,12 +225,29 @@ pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, n
         verdict: ticket.verdict,
         evidence: ticket.evidence.iter().map(|e| Fact { at: e.observed_at, text: e.text.clone() }).collect(),
         timeline,
+        around: self::around(around),
         clocks: accounts.iter().map(|a| clock(a, now)).collect(),
         parts: in_place(ticket, parts),
         whys: whys(log, for_customer),
         as_of: now,
         audience,
     }
+}
+
+/// Without the ticket's own log, which has a table of its own.
+fn around(timeline: &Timeline) -> Vec<Around> {
+    let all = timeline.entries.iter().filter(|e| !matches!(e.what, What::Ticket { .. }));
+    let mut all: Vec<Around> = all
+        .map(|e| Around {
+            at: e.at,
+            by: e.by.as_str(),
+            source: e.what.source(),
+            en: e.line(Lang::En),
+            zh: e.line(Lang::ZhCn),
+        })
+        .collect();
+    all.drain(..all.len().saturating_sub(AROUND_MOST));
+    all
 }
 
 fn clock(account: &outband_ticket::sla::Account, now: Timestamp) -> Clock {

@@ -35,6 +35,7 @@ pub(super) fn doc(report: &FaultReport, lang: Lang, zone: TimeZone) -> Doc {
     }
     say(Block::Table(evidence(report, lang)));
     say(Block::Table(timeline(report, lang)));
+    say(Block::Table(around(report, lang)));
     say(Block::Table(parts(report, lang)));
     say(Block::Table(clocks(&report.clocks, lang)));
     say(Block::Table(spans(&report.clocks, lang)));
@@ -95,6 +96,18 @@ fn timeline(report: &FaultReport, lang: Lang) -> Table {
     };
     let columns = [Label::At, Label::What, Label::Who, Label::Why];
     table("timeline", Label::Timeline.text(lang), &columns, report.timeline.iter().map(row).collect(), lang)
+}
+
+fn around(report: &FaultReport, lang: Lang) -> Table {
+    let rows = report.around.iter().map(|e| {
+        let what = match lang {
+            Lang::En => &e.en,
+            Lang::ZhCn => &e.zh,
+        };
+        vec![Cell::Time(e.at), Cell::text(e.by), Cell::text(e.source), Cell::text(what.clone())]
+    });
+    let columns = [Label::At, Label::Clock, Label::Source, Label::What];
+    table("server", Label::Around.text(lang), &columns, rows.collect(), lang)
 }
 
 fn parts(report: &FaultReport, lang: Lang) -> Table {

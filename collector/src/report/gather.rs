@@ -5,18 +5,23 @@ use super::fault::{self, FaultReport, Subject};
 use super::period::{self, Period};
 use super::reliability::{self, Machine, Reliability};
 use super::sla::{self, Promises, Scope, SlaReport};
+use crate::callpack::timeline::{self, Timeline};
 use crate::judgement::Terms;
 use crate::sight::{self, Sight};
 use crate::words::Audience;
 use outband_schemas::{ServerId, Timestamp};
+use outband_store::change::Changes;
 use outband_store::{Listing, Page, ServerRecord, Store, StoreError, TicketFilter, TicketRecord};
 use outband_ticket::TicketNumber;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Rows read at once.
 const BATCH: usize = 1000;
 /// Servers that were merged into others are followed so far.
 const MERGES: usize = 16;
+/// What happened to a server is told from so long before a fault began until so long after it ended.
+const AROUND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +165,7 @@ pub fn reliability<S: Store>(
 }
 
 /// The report of one ticket's fault; `None` where there is no such ticket that may be seen.
-pub fn fault<S: Store>(
+pub fn fault<S: Store + Changes>(
     store: &S,
     terms: &Terms,
     sight: &Sight,
@@ -179,6 +184,12 @@ pub fn fault<S: Store>(
         Some(server) => store.parts(&server.id)?,
         None => Vec::new(),
     };
+    let ticket = &record.ticket;
+    let until = if ticket.is_open() { now } else { ticket.updated_at.plus(AROUND).min(now) };
+    let timeline = match server {
+        Some(server) => timeline::read(store, &server.id, ticket.onset.minus(AROUND), until)?,
+        None => Timeline::default(),
+    };
     let promises = Promises { policies: &terms.policy, calendars: &terms.calendar };
     let subject = Subject {
         ticket: case.ticket,
@@ -187,6 +198,7 @@ pub fn fault<S: Store>(
         parts: &parts,
         model: case.model.as_deref(),
         customer: case.customer.as_deref(),
+        timeline: &timeline,
     };
     Ok(Some(fault::fault(subject, promises, audience, now)))
 }

@@ -168,6 +168,8 @@ labels! {
     Evidence "Evidence" "证据",
     Fact "Fact" "事实",
     Timeline "Timeline" "时间线",
+    Around "What happened to the server around it" "故障前后服务器事件",
+    Source "Source" "来源",
     Clocks "Clocks" "时钟",
     Spans "Counted spans" "计时区间",
     Pauses "Pauses" "暂停区间",
