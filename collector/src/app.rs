@@ -19,6 +19,7 @@ use crate::token::{self, Role, Tokens};
 use crate::topology::{self, Topology};
 use crate::{assess, calendars, notify, record, tls, upkeep};
 use outband_schemas::{Clock, Timestamp};
+use outband_store::audit::{Actor, Audit, Deed, Outcome};
 use outband_store::deadline::Deadlines;
 use outband_store::sqlite::Options;
 use outband_store::{SqliteStore, Store, StoreError};
@@ -37,6 +38,9 @@ const DRAIN: Duration = Duration::from_secs(15);
 /// Why the collector does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// What administrators of the machine did.
+    #[error(transparent)]
+    Journal(#[from] audit::journal::Error),
     /// The config.
     #[error(transparent)]
     Config(#[from] config::Error),
@@ -142,6 +146,7 @@ impl Collector {
         let store = opened.map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
         let kept = store.kept_time().map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
         let clock = Arc::new(SteadyClock::resume(kept.as_ref()));
+        audit::journal::take(&store, &dir)?;
         let (refusals, refused) = Refusals::new();
         let access = grant::Live::of(&store, clock.clone())
             .map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
@@ -151,9 +156,11 @@ impl Collector {
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
         let judgement = Judgement::new(terms(&config, &dir, &store, clock.now())?);
         let hand = judgement.clone();
-        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone()).noting(refusals);
-        let ingest = Ingest::new(store.clone(), clock.clone(), registry.clone(), shutdown.clone());
         let retention = upkeep::Terms::new(config.retention);
+        let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone())
+            .noting(refusals)
+            .keeping(retention.clone());
+        let ingest = Ingest::new(store.clone(), clock.clone(), registry.clone(), shutdown.clone());
         let drills = drill::Plans::new(config.drills.clone());
         let notices = notify::Terms::new(config.notify.clone(), judgement.clone());
         let desk = desk.with_telling(notices.clone()).with_access(access.clone());
@@ -181,7 +188,7 @@ impl Collector {
         );
         tasks.spawn(async { Ok(told.await?) });
         tasks.spawn(async { Ok(checked.await?) });
-        let upkeep = upkeep::run(store.clone(), clock.clone(), retention.clone(), shutdown.clone());
+        let upkeep = upkeep::run(store.clone(), clock.clone(), retention.clone(), judgement.clone(), shutdown.clone());
         tasks.spawn(async { Ok(upkeep.await?) });
         let telling = notify::run(store.clone(), clock.clone(), notices.clone(), shutdown.clone());
         tasks.spawn(async { Ok(telling.await?) });
@@ -204,7 +211,8 @@ impl Collector {
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
-            let run = assess::run(store.clone(), clock, dir.root().to_owned(), judgement.clone(), pulse, shutdown.clone());
+            let run =
+                assess::run(store.clone(), clock, dir.root().to_owned(), judgement.clone(), pulse, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
@@ -217,7 +225,21 @@ impl Collector {
         }
         dir.write_run_info(&info)?;
         announce(&dir, &info);
-        Ok(Self { config, dir, store, gate, desk, judgement, retention, notices, drills, orders, info, shutdown, tasks })
+        Ok(Self {
+            config,
+            dir,
+            store,
+            gate,
+            desk,
+            judgement,
+            retention,
+            notices,
+            drills,
+            orders,
+            info,
+            shutdown,
+            tasks,
+        })
     }
 
     /// Where agents connect.
@@ -267,6 +289,9 @@ impl Collector {
         }
         let kept = self.config.clone();
         self.config = Config { listen: kept.listen, data: kept.data, tls: kept.tls, ..config };
+        audit::journal::take(&self.store, &self.dir)?;
+        let who = Actor { name: crate::react::WHO.to_owned(), peer: None };
+        self.store.audit(who, reloaded(self.desk.now())).map_err(audit::journal::Error::Store)?;
         Ok(())
     }
 
@@ -293,6 +318,21 @@ impl Collector {
         let store = self.store.clone();
         let closed = tokio::task::spawn_blocking(move || store.close()).await?;
         closed.map_err(|source| Error::Store { path, source })
+    }
+}
+
+/// What the audit log says of a reload: config, tokens, calendars and contracts are those on disk from here on.
+fn reloaded(at: Timestamp) -> Deed {
+    Deed {
+        at,
+        role: String::new(),
+        method: "outband.collector/Reload".to_owned(),
+        resource: "config".to_owned(),
+        detail: "the config, the tokens, the calendars and the contracts were read anew".to_owned(),
+        outcome: Outcome::Done,
+        request_id: None,
+        before: None,
+        after: None,
     }
 }
 

@@ -3,6 +3,8 @@
 #![allow(clippy::print_stdout, reason = "this is the one module whose output is the program's answer")]
 
 use crate::app::{Collector, Error};
+use crate::audit::journal;
+use crate::calendars::cli::Ask;
 use crate::calendars::{self, Shelf};
 use crate::config::Config;
 use crate::datadir::DataDir;
@@ -178,6 +180,19 @@ fn make_token(
         Some(name) => {
             let limits = Limits { sites: token::sites(sites)?, customers: customers.into_iter().collect() };
             let (token, path) = token::make_limited(&dir, role, &name, &limits)?;
+            let at = Timestamp::from_millis(clock::machine().wall);
+            let of: Vec<String> = limits
+                .sites
+                .iter()
+                .map(|s| format!("sites/{s}"))
+                .chain(limits.customers.iter().map(|c| format!("customers/{c}")))
+                .collect();
+            let detail = if of.is_empty() { "not limited".to_owned() } else { format!("limited to {}", of.join(", ")) };
+            if let Err(error) = journal::leave(&dir, at, "token", format!("tokens/{role}.{name}"), detail) {
+                // Nobody has seen it yet: what cannot be logged is not handed out.
+                std::fs::remove_file(&path).map_err(Error::Process)?;
+                return Err(error.into());
+            }
             println!("{}", token.reveal());
             eprintln!(
                 "made a token for {role} {name}; it is shown this once. Its digest is {}: remove it to revoke the token.",
@@ -215,8 +230,15 @@ fn check_records(config: Option<PathBuf>) -> Result<(), Error> {
 
 fn calendar(ask: calendars::cli::Ask, config: Option<PathBuf>) -> Result<(), Error> {
     let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
-    let shelf = Shelf::new(DataDir::open(Collector::data_root(&config)?)?);
-    let (text, good) = calendars::cli::answer(ask, &shelf, Timestamp::from_millis(clock::machine().wall))?;
+    let dir = DataDir::open(Collector::data_root(&config)?)?;
+    let at = Timestamp::from_millis(clock::machine().wall);
+    if let Ask::Import { name, years, files, dry_run: false, .. } = &ask {
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let detail = format!("the years {years} from {}", files.join(", "));
+        journal::leave(&dir, at, "calendar import", format!("calendars/{name}"), detail)?;
+    }
+    let shelf = Shelf::new(dir);
+    let (text, good) = calendars::cli::answer(ask, &shelf, at)?;
     print!("{text}");
     if good { Ok(()) } else { Err(Error::NoUse) }
 }

@@ -86,6 +86,11 @@ pub const RIGHTS: &[(&str, &[Role], Reach)] = &[
     ("outband.audit.v1.AuditService/VerifyAudit", ADMINS, Fleet),
     ("outband.record.v1.RecordService/ErasePerson", ADMINS, Fleet),
     ("outband.record.v1.RecordService/ExportCustomer", ADMINS, Scoped),
+    ("outband.record.v1.RecordService/EraseCustomer", ADMINS, Fleet),
+    ("outband.record.v1.RecordService/PreviewRetention", ADMINS, Fleet),
+    ("outband.record.v1.RecordService/ListHolds", ADMINS, Fleet),
+    ("outband.record.v1.RecordService/CreateHold", ADMINS, Fleet),
+    ("outband.record.v1.RecordService/ReleaseHold", ADMINS, Fleet),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS, Open),
     ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS, Open),
 ];

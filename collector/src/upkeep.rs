@@ -1,6 +1,9 @@
 //! Keeps the store in order: seals finished history, drops what is older than the retention.
 
+use crate::judgement::{self, Judgement};
+use crate::record;
 use outband_schemas::{Clock, Timestamp};
+use outband_store::keeping::Keeping;
 use outband_store::{Retention, Store, StoreError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -28,16 +31,18 @@ impl Terms {
         *self.retention.write().unwrap_or_else(PoisonError::into_inner) = retention;
     }
 
-    fn now(&self) -> Retention {
+    /// What is in force.
+    pub fn now(&self) -> Retention {
         *self.retention.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Works until `shutdown` is cancelled. A failure is logged and tried again: the store says itself when it is full. An error is a panic in it.
-pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
+pub async fn run<S: Store + Keeping, C: Clock + Send + Sync + 'static>(
     store: S,
     clock: Arc<C>,
     terms: Terms,
+    judgement: Judgement,
     shutdown: CancellationToken,
 ) -> Result<(), JoinError> {
     let mut ticks = interval(SEAL_EVERY);
@@ -49,8 +54,8 @@ pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
             _ = ticks.tick() => {}
         }
         let expire = expired.is_none_or(|at| at.elapsed() >= EXPIRE_EVERY).then(|| terms.now());
-        let (store, now) = (store.clone(), clock.now());
-        match tokio::task::spawn_blocking(move || work(&store, now, expire)).await? {
+        let (store, now, promised) = (store.clone(), clock.now(), judgement.terms());
+        match tokio::task::spawn_blocking(move || work(&store, now, expire, &promised)).await? {
             Ok(()) if expire.is_some() => expired = Some(Instant::now()),
             Ok(()) => {}
             Err(StoreError::Closed) => return Ok(()),
@@ -59,13 +64,24 @@ pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
     }
 }
 
-fn work<S: Store>(store: &S, now: Timestamp, expire: Option<Retention>) -> Result<(), StoreError> {
+fn work<S: Store + Keeping>(
+    store: &S,
+    now: Timestamp,
+    expire: Option<Retention>,
+    promised: &judgement::Terms,
+) -> Result<(), StoreError> {
     let sealed = store.seal(now)?;
     if sealed.chunks > 0 {
         tracing::debug!(chunks = sealed.chunks, points = sealed.points, bytes = sealed.bytes, "sealed history");
     }
     match expire {
-        Some(retention) => store.expire(now, &retention),
+        Some(retention) => {
+            store.expire(now, &retention)?;
+            let held = record::hold::held(store, promised)?;
+            // Portion by portion, so that nobody else waits long for the store.
+            while store.prune(&retention.limits(now), &held, now, false)?.more {}
+            Ok(())
+        }
         None => Ok(()),
     }
 }

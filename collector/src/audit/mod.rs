@@ -1,5 +1,6 @@
 //! Who did what: callers as the audit log names them, and requests that may come twice.
 
+pub mod journal;
 mod refusals;
 
 pub use refusals::{Refusals, Waiting, run};

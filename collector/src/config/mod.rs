@@ -186,6 +186,8 @@ impl Config {
         for (at, zero) in [
             ("retention.raw_days", self.retention.raw_days == 0),
             ("retention.event_days", self.retention.event_days == 0),
+            ("retention.ticket_days", self.retention.ticket_days == 0),
+            ("retention.audit_days", self.retention.audit_days == 0),
         ] {
             if zero {
                 add(at, "0 would keep nothing".to_owned());

@@ -33,8 +33,9 @@ use crate::notify;
 use crate::orders;
 use crate::sight::Sight;
 use crate::token::Principal;
+use crate::upkeep;
 use outband_schemas::{Clock, Timestamp};
-use outband_store::{Store, StoreError};
+use outband_store::{Retention, Store, StoreError};
 use pulse::Pulse;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,7 @@ pub struct Desk<S, C> {
     pulse: Pulse,
     judgement: Judgement,
     refusals: Option<Refusals>,
+    retention: upkeep::Terms,
     telling: Option<notify::Terms>,
     access: Option<Live>,
     orders: Option<orders::Terms>,
@@ -64,6 +66,7 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             pulse: self.pulse.clone(),
             judgement: self.judgement.clone(),
             refusals: self.refusals.clone(),
+            retention: self.retention.clone(),
             telling: self.telling.clone(),
             access: self.access.clone(),
             orders: self.orders.clone(),
@@ -82,7 +85,20 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
         judgement: Judgement,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { store, clock, registry, pulse, judgement, refusals: None, telling: None, access: None, orders: None, shutdown }
+        let retention = upkeep::Terms::new(Retention::default());
+        Self {
+            store,
+            clock,
+            registry,
+            pulse,
+            judgement,
+            refusals: None,
+            retention,
+            telling: None,
+            access: None,
+            orders: None,
+            shutdown,
+        }
     }
 
     /// The desk, with a place to note whom it refused.
@@ -111,6 +127,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
 
     fn telling(&self) -> Option<Arc<Notify>> {
         self.telling.as_ref().map(notify::Terms::now)
+    }
+
+    /// The desk, with the terms for which things are kept.
+    #[must_use]
+    pub fn keeping(self, retention: upkeep::Terms) -> Self {
+        Self { retention, ..self }
     }
 
     /// Tells watchers anew: other terms are in force.

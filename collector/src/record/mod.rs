@@ -1,6 +1,7 @@
 //! Whether what is kept is what was done: tickets against their logs.
 
 pub mod export;
+pub mod hold;
 pub mod zip;
 
 use outband_schemas::Timestamp;

@@ -88,6 +88,23 @@ pub struct AuditEntry {
     pub hash: Sha256Hash,
 }
 
+/// An entry as it was hashed: with it, anybody can redo the sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// Its place.
+    pub seq: i64,
+    /// The hash of the entry before it.
+    pub before: Sha256Hash,
+    /// What was hashed after that hash and the place (8 bytes, the highest first).
+    pub body: String,
+    /// The SHA-256 of these.
+    pub hash: Sha256Hash,
+    /// With this before it and a zero byte between them, name and address have the SHA-256 that stands in the body as `actor`. `None`: erased.
+    pub salt: Option<Vec<u8>>,
+    /// Who did it.
+    pub actor: Actor,
+}
+
 /// What is wrong with an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
@@ -170,6 +187,9 @@ pub trait Audit {
 
     /// Entries, newest first.
     fn audited(&self, filter: &AuditFilter, page: &Page) -> Result<Listing<AuditEntry>, StoreError>;
+
+    /// One entry as it was hashed.
+    fn audit_proof(&self, seq: i64) -> Result<Option<Proof>, StoreError>;
 
     /// Walks the whole log. With `until`, the log as it was when that was its last entry.
     fn verify_audit(&self, until: Option<i64>) -> Result<Chain, StoreError>;

@@ -7,7 +7,7 @@ use super::query::next_token;
 use super::{SqliteStore, ticket};
 use crate::StoreError;
 use crate::audit::{
-    ANSWERS_KEPT, Actor, Answer, Audit, AuditEntry, AuditFilter, Chain, Deed, Erased, Sha256Hash, Wrong,
+    ANSWERS_KEPT, Actor, Answer, Audit, AuditEntry, AuditFilter, Chain, Deed, Erased, Proof, Sha256Hash, Wrong,
 };
 use crate::query::{Listing, Page};
 use crate::record::{TicketRecord, TicketWrite};
@@ -38,6 +38,10 @@ impl Audit for SqliteStore {
 
     fn audited(&self, filter: &AuditFilter, page: &Page) -> Result<Listing<AuditEntry>, StoreError> {
         self.read(|db| list(db, filter, page))
+    }
+
+    fn audit_proof(&self, seq: i64) -> Result<Option<Proof>, StoreError> {
+        self.read(|db| proof(db, seq))
     }
 
     fn verify_audit(&self, until: Option<i64>) -> Result<Chain, StoreError> {
@@ -154,6 +158,24 @@ fn list(db: &Connection, filter: &AuditFilter, page: &Page) -> Result<Listing<Au
         out.push(AuditEntry { seq, actor, deed: body.deed, hash: Sha256Hash(hash) });
     }
     next_token(out, limit, |last| Ok(last.seq.to_string()))
+}
+
+fn proof(db: &Connection, seq: i64) -> Result<Option<Proof>, StoreError> {
+    let doing = "reading an entry of the audit log";
+    let before: Option<[u8; 32]> = db
+        .query_row("SELECT hash FROM audit WHERE seq = ?1", [seq.saturating_sub(1)], |r| r.get(0))
+        .optional()
+        .during(doing)?;
+    let before = match before {
+        Some(hash) => Sha256Hash(hash),
+        None => anchor(db)?.map(|(_, hash)| hash).unwrap_or_default(),
+    };
+    db.query_row("SELECT seq, body, hash, who, peer, salt FROM audit WHERE seq = ?1", [seq], |row| {
+        let (seq, body, hash, actor) = entry(row)?;
+        Ok(Proof { seq, before, body, hash: Sha256Hash(hash), salt: row.get(5)?, actor })
+    })
+    .optional()
+    .during(doing)
 }
 
 /// The last entry that retention removed.
