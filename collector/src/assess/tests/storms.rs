@@ -351,3 +351,27 @@ fn a_merged_ticket_is_closed_and_its_incident_gets_another_one_only_if_it_outliv
     assert_eq!(again.server, merged.server);
     assert!(again.links.iter().any(|l| l.to == second), "{:?}", again.links);
 }
+
+#[test]
+fn a_restart_between_an_update_and_the_trouble_after_it_forgets_no_update() {
+    let mut room = Room::new();
+    for version in ["7.00", "7.10"] {
+        room.later();
+        for i in 0..6 {
+            let at = room.now;
+            room.send_of(at, Section::Inventory, &bmc(i), vec![firmware(version, i, at)]);
+            room.state_of(i, Section::Sensors, "fan/1", true, "");
+        }
+    }
+    room.restart();
+    for round in 0..14 {
+        room.later();
+        if round == 4 {
+            room.restart();
+        }
+        for i in 0..6 {
+            room.state_of(i, Section::Sensors, "fan/1", i >= 4, "Failed");
+        }
+    }
+    assert_eq!((room.open("firmware_wave").len(), room.tickets().len()), (1, 1));
+}
