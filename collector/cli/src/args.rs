@@ -3,14 +3,14 @@
 use crate::audit::AuditCommand;
 use crate::callpack::TimelineArgs;
 use crate::connect::ConnectionArgs;
-use crate::drill::DrillCommand;
-use crate::orders::OrdersCommand;
 use crate::contacts::ContactsArgs;
+use crate::drill::DrillCommand;
 use crate::events::SeverityArg;
 use crate::grants::GrantsCommand;
 use crate::maintenance::MaintenanceCommand;
 use crate::notices::NoticesCommand;
 use crate::once::RequestArgs;
+use crate::orders::OrdersCommand;
 use crate::output::Format;
 use crate::overrides::OverridesCommand;
 use crate::readings::ReadingsArgs;
@@ -204,8 +204,13 @@ Examples:
   outband record erase-person wang --yes         put a pseudonym in its place, everywhere, for good
   outband record export --customer acme acme.zip the tickets, clocks, readings and audit entries of a customer
   outband record export --site dc1 dc1.zip       the same of a site
+  outband record verify acme.zip                 whether an export is as it was handed out; needs no collector
+  outband record erase-customer acme             count what a customer's people wrote, and where they are named
+  outband record erase-customer acme --records --yes   take it out, and the records of closed tickets, too
+  outband record retention                       what would go now because it is older than its term
+  outband record holds add --customer acme --why 'case 7'   nothing of it goes before that is released
 
-Both stand in the audit log. What people wrote in their own words is not changed: the tickets that still hold the name are listed.
+All stand in the audit log. What people wrote in their own words is not changed: the tickets that still hold the name are listed.
 An export holds internal comments, too: look at it before you hand it on.")]
     Record {
         #[command(subcommand)]

@@ -32,6 +32,7 @@ mod servers;
 mod sla;
 mod ticket_view;
 mod tickets;
+mod verify;
 mod watch;
 mod when;
 mod words;
@@ -66,6 +67,9 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Args::command(), "outband", &mut script);
         return output::print(&String::from_utf8_lossy(&script));
+    }
+    if let Command::Record { command: record::RecordCommand::Verify { file } } = &args.command {
+        return record::check(file, args.output, lang);
     }
     let Args { connection, output, watch, limit, command, .. } = args;
     let api = connect::connect(&connection).await?;

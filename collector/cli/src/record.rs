@@ -1,13 +1,19 @@
 //! `outband record`.
 
-use crate::context::Context;
+use crate::context::{Context, now_ms};
 use crate::error::Error;
-use crate::once::RequestArgs;
-use crate::output::{self, Block, Document, Rows, Shown};
-use crate::words::Word;
+use crate::once::{ChangeArgs, RequestArgs};
+use crate::output::{self, Block, Column, Document, Format, List, Rows, Shown};
+use crate::when::Time;
+use crate::words::{Lang, Word};
+use crate::{name, paging, verify};
 use clap::Subcommand;
-use outband_proto::record::{ErasePersonRequest, ErasePersonResponse, ExportCustomerRequest};
+use outband_proto::record::{
+    CreateHoldRequest, EraseCustomerRequest, ErasePersonRequest, ErasePersonResponse, ExportCustomerRequest, Hold,
+    ListHoldsRequest, PreviewRetentionRequest, ReleaseHoldRequest,
+};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,6 +31,38 @@ pub(crate) enum RecordCommand {
         #[command(flatten)]
         request: RequestArgs,
     },
+    /// Take out what a customer's people wrote, and their names; on order the records, too
+    EraseCustomer {
+        /// The customer, as the topology or the contracts name it
+        #[arg(required_unless_present = "site")]
+        customer: Option<String>,
+        /// A site in its place; may be given several times
+        #[arg(long = "site", id = "site", value_name = "SITE", conflicts_with = "customer")]
+        sites: Vec<String>,
+        /// Somebody of the customer's, as named on tickets; those who used a customer's token are found without
+        #[arg(long = "person", value_name = "NAME")]
+        people: Vec<String>,
+        /// The records as well: closed tickets with everything about them, log entries, gaps, history
+        #[arg(long)]
+        records: bool,
+        /// Do it; without this, it is only counted
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// What would go now because it is older than its term
+    Retention,
+    /// Legal holds: nothing about a customer goes, by age or on order, before they are released
+    Holds {
+        #[command(subcommand)]
+        command: Option<HoldsCommand>,
+    },
+    /// Whether an export is as it was handed out; needs no collector
+    Verify {
+        /// The export
+        file: PathBuf,
+    },
     /// Write one customer's evidence to a zip file, with a manifest of SHA-256 sums
     Export {
         /// The customer, as the topology names it
@@ -36,6 +74,126 @@ pub(crate) enum RecordCommand {
         /// The file to write
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HoldsCommand {
+    /// Those that nobody has released
+    List {
+        /// Released ones, too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Make one
+    Add {
+        /// Of this customer
+        #[arg(long, required_unless_present = "site")]
+        customer: Option<String>,
+        /// Of this site
+        #[arg(long, conflicts_with = "customer")]
+        site: Option<String>,
+        /// Why
+        #[arg(long)]
+        why: String,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Release one
+    Release {
+        /// Its number
+        number: String,
+        /// Why
+        #[arg(long)]
+        why: String,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+}
+
+/// Names and values, in the order in which they are shown.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Facts(BTreeMap<&'static str, String>);
+
+impl Facts {
+    fn of<const N: usize>(facts: [(&'static str, String); N]) -> Self {
+        Self(facts.into_iter().collect())
+    }
+}
+
+impl Document for Facts {
+    fn blocks(&self, _: &Shown) -> Vec<Block> {
+        vec![Block::Sheet(self.0.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())]
+    }
+
+    fn rows(&self) -> Rows {
+        (self.0.keys().copied().collect(), vec![self.0.values().cloned().collect()])
+    }
+}
+
+/// A hold.
+#[derive(Debug, Clone, Serialize)]
+struct HoldView {
+    name: String,
+    of: String,
+    servers: Vec<String>,
+    reason: String,
+    author: String,
+    created_at: Time,
+    released_at: Time,
+    released_by: String,
+    etag: String,
+}
+
+const HOLDS: &[Column<HoldView>] = &[
+    Column {
+        key: "name",
+        head: Word::Name,
+        wide: false,
+        cell: |v, _| v.name.trim_start_matches("holds/").to_owned(),
+        raw: |v| v.name.clone(),
+    },
+    Column { key: "of", head: Word::Covers, wide: false, cell: |v, _| v.of.clone(), raw: |v| v.of.clone() },
+    Column { key: "reason", head: Word::Why, wide: false, cell: |v, _| v.reason.clone(), raw: |v| v.reason.clone() },
+    Column { key: "author", head: Word::Who, wide: false, cell: |v, _| v.author.clone(), raw: |v| v.author.clone() },
+    Column {
+        key: "created_at",
+        head: Word::From,
+        wide: false,
+        cell: |v, _| v.created_at.short(),
+        raw: |v| v.created_at.text(),
+    },
+    Column {
+        key: "released_at",
+        head: Word::Ended,
+        wide: false,
+        cell: |v, _| v.released_at.short(),
+        raw: |v| v.released_at.text(),
+    },
+    Column {
+        key: "servers",
+        head: Word::Server,
+        wide: true,
+        cell: |v, _| v.servers.join(" "),
+        raw: |v| v.servers.join(" "),
+    },
+    Column { key: "etag", head: Word::Version, wide: true, cell: |v, _| v.etag.clone(), raw: |v| v.etag.clone() },
+];
+
+impl From<Hold> for HoldView {
+    fn from(h: Hold) -> Self {
+        Self {
+            name: h.name,
+            of: h.of,
+            servers: h.servers,
+            reason: h.reason,
+            author: h.author,
+            created_at: Time(h.created_at_ms),
+            released_at: Time::optional(h.released_at_ms),
+            released_by: h.released_by,
+            etag: h.etag,
+        }
+    }
 }
 
 /// What was, or would be, erased.
@@ -77,6 +235,40 @@ pub(crate) async fn run(context: &Context, command: RecordCommand) -> Result<(),
             let erased = Erased { pseudonym, ticket_entries, audit_entries, mentions };
             output::print(&context.render(&erased)?)
         }
+        RecordCommand::EraseCustomer { customer, sites, people, records, yes, request } => {
+            let request = EraseCustomerRequest {
+                customer: customer.unwrap_or_default(),
+                sites: sites.iter().map(|site| name::site(site)).collect(),
+                people,
+                records,
+                validate_only: !yes,
+                request_id: request.request_id,
+            };
+            let e = context.api.record().erase_customer(request).await?.into_inner();
+            let facts = Facts::of([
+                ("pseudonym", e.pseudonym),
+                ("ticket_entries", e.ticket_entries.to_string()),
+                ("audit_entries", e.audit_entries.to_string()),
+                ("notices", e.notices.to_string()),
+                ("tickets", e.tickets.join(" ")),
+                ("kept", e.kept.join(" ")),
+                ("rows", e.rows.to_string()),
+                ("proof", e.proof),
+            ]);
+            output::print(&context.render(&facts)?)
+        }
+        RecordCommand::Retention => {
+            let due = context.api.record().preview_retention(PreviewRetentionRequest {}).await?.into_inner();
+            let facts = Facts::of([
+                ("tickets", due.tickets.join(" ")),
+                ("tickets_before", Time(due.tickets_before_ms).text()),
+                ("audit_entries", due.audit_entries.to_string()),
+                ("audit_before", Time(due.audit_before_ms).text()),
+            ]);
+            output::print(&context.render(&facts)?)
+        }
+        RecordCommand::Holds { command } => holds(context, command.unwrap_or(HoldsCommand::List { all: false })).await,
+        RecordCommand::Verify { file } => check(&file, context.format, context.lang),
         RecordCommand::Export { customer, sites, file } => {
             let sites = sites.iter().map(|site| format!("sites/{}", site.trim_start_matches("sites/"))).collect();
             export(context, ExportCustomerRequest { customer: customer.unwrap_or_default(), sites }, &file).await
@@ -91,6 +283,47 @@ async fn export(context: &Context, request: ExportCustomerRequest, path: &Path) 
         file.write(&piece.chunk)?;
     }
     file.finish()
+}
+
+async fn holds(context: &Context, command: HoldsCommand) -> Result<(), Error> {
+    let holds = match command {
+        HoldsCommand::List { all } => {
+            context.api.record().list_holds(ListHoldsRequest { all }).await?.into_inner().holds
+        }
+        HoldsCommand::Add { customer, site, why, request } => {
+            let of = match (customer, site) {
+                (Some(customer), _) => format!("customers/{customer}"),
+                (None, site) => name::site(&site.unwrap_or_default()),
+            };
+            let request = CreateHoldRequest { of, reason: why, request_id: request.request_id };
+            context.api.record().create_hold(request).await?.into_inner().hold.into_iter().collect()
+        }
+        HoldsCommand::Release { number, why, change } => {
+            let request = ReleaseHoldRequest {
+                name: format!("holds/{}", number.trim_start_matches("holds/")),
+                reason: why,
+                etag: change.if_etag,
+                request_id: change.request.request_id,
+            };
+            context.api.record().release_hold(request).await?.into_inner().hold.into_iter().collect()
+        }
+    };
+    let views: Vec<HoldView> = holds.into_iter().map(HoldView::from).collect();
+    // They come in one answer.
+    let paged = paging::follow(context.limit, async |_, _| Ok((views.clone(), String::new()))).await?;
+    output::print(&context.render(&List { name: "holds", columns: HOLDS, paged, none: Word::NoEntries })?)
+}
+
+/// Looks at an export and says what was found.
+pub(crate) fn check(file: &Path, format: Format, lang: Lang) -> Result<(), Error> {
+    let verified = verify::file(file)?;
+    let facts = Facts::of([
+        ("files", verified.files.to_string()),
+        ("audit_entries", verified.entries.to_string()),
+        ("seal", verified.seal),
+    ]);
+    let shown = Shown { now_ms: now_ms(), lang, wide: format == Format::Wide };
+    output::print(&output::render(&facts, format, &shown, false)?)
 }
 
 /// A file in the making: under its name there is the whole file, or none.
