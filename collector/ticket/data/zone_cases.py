@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A second implementation of the calendars' conventions, slow and plain, for where clocks change.
 
-    python3 zone_cases.py 900 7 > zone_cases.json       # so many cases, from a seed
+    python3 zone_cases.py 1200 1 > zone_cases.json       # so many cases, from a seed
     python3 zone_cases.py 100000 1 > /tmp/many.json && OUTBAND_SLA_CASES=/tmp/many.json cargo test -p outband-ticket sla_cases
 
 It shares nothing with the Rust code: zones come from Python's zoneinfo, and every open period of two years is laid out and
