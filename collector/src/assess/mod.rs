@@ -134,7 +134,9 @@ pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
 /// What the collector sees of itself.
 fn vitals<S: Outbox>(store: &S, clock: &impl Timekeeper, dir: &Path, now: Timestamp) -> Result<Vitals, StoreError> {
     let disk = match nix::sys::statvfs::statvfs(dir) {
-        Ok(s) => Some((s.blocks_available().saturating_mul(s.fragment_size()), s.blocks().saturating_mul(s.fragment_size()))),
+        Ok(s) => {
+            Some((s.blocks_available().saturating_mul(s.fragment_size()), s.blocks().saturating_mul(s.fragment_size())))
+        }
         Err(error) => {
             tracing::warn!(%error, "the room on the disk of the store is not known");
             None

@@ -5,11 +5,12 @@ mod hush;
 mod storm;
 
 use super::Assessor;
+use crate::assess::draft::Draft;
 use crate::assess::synthetic::is_drill;
 use crate::assess::{Error, Kept};
-use crate::assess::draft::Draft;
 use crate::maintenance::Whereabouts;
 use crate::topology::Place;
+pub(super) use hush::Hushing;
 use outband_health::incident::storm::{Cause, place_of_site};
 use outband_health::{Fault, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, What};
 use outband_schemas::{ServerId, SiteId, Timestamp};
@@ -17,7 +18,6 @@ use outband_store::ServerRecord;
 use outband_store::maintenance::Window;
 use outband_ticket::TicketNumber;
 use std::time::Duration;
-pub(super) use hush::Hushing;
 pub(super) use storm::Running;
 
 /// No incident waits longer for a common cause.

@@ -22,7 +22,20 @@ use outband_store::{Outbox, Store};
 pub(crate) type Behaviour<S> = (&'static str, fn(&S));
 
 /// Runs every behaviour, each on a store of its own. `make` gets a name that is new each time.
-pub(crate) fn conformance<S: Store + outband_store::drill::Drills + outband_store::threshold::Thresholds + outband_store::recall::Recall + outband_store::deadline::Deadlines + Maintenance + Outbox + Audit + outband_store::keeping::Keeping + outband_store::order::Orders + outband_store::grant::Grants + outband_store::change::Changes>(
+pub(crate) fn conformance<
+    S: Store
+        + outband_store::drill::Drills
+        + outband_store::threshold::Thresholds
+        + outband_store::recall::Recall
+        + outband_store::deadline::Deadlines
+        + Maintenance
+        + Outbox
+        + Audit
+        + outband_store::keeping::Keeping
+        + outband_store::order::Orders
+        + outband_store::grant::Grants
+        + outband_store::change::Changes,
+>(
     make: impl Fn(&str) -> S,
 ) {
     let all: Vec<Behaviour<S>> = ingest::all::<S>()
