@@ -60,8 +60,7 @@ fn grants<S: Store + Audit + Grants>(store: &S) {
         ended: None,
         reminded: false,
     };
-    let granted =
-        AccessStep::Granted { holder: grant.holder.clone(), role: grant.role.clone(), until: grant.until };
+    let granted = AccessStep::Granted { holder: grant.holder.clone(), role: grant.role.clone(), until: grant.until };
     let digest = Sha256Hash([7; 32]);
     let stale = change(store, &grant, granted.clone(), at);
     store.add_grant(change(store, &grant, granted, at), digest).unwrap();
