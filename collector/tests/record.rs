@@ -205,7 +205,7 @@ async fn every_change_and_every_refusal_stands_in_the_audit_log() {
     assert_eq!(moved.peer, "127.0.0.1");
 
     let whole = audit.verify_audit(VerifyAuditRequest::default()).await.unwrap().into_inner();
-    assert_eq!((whole.entries, whole.broken_seq), (2, 0));
+    assert_eq!((whole.entries, whole.broken_seq), (4, 0));
     let noted = VerifyAuditRequest { seq: 2, hash: whole.head.clone() };
     assert_eq!(audit.verify_audit(noted).await.unwrap().into_inner().broken_seq, 0);
     let another = VerifyAuditRequest { seq: 1, hash: whole.head };
