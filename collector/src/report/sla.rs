@@ -254,11 +254,15 @@ pub fn sla<'a>(
     tally.report()
 }
 
+/// Of which line a run is: the number is the clock's place among those that are shipped.
+type Key = (Group, usize, Target, String, u32, Priority);
+
 /// A report in the making: cases are added one by one, so that they need not all be at hand at once.
 #[derive(Debug)]
 pub struct Tally<'p> {
     promises: Promises<'p>,
-    lines: BTreeMap<(Group, usize, Target, String, u32, Priority), (u64, u64)>,
+    /// Runs that were met, and that ran out.
+    lines: BTreeMap<Key, (u64, u64)>,
     report: SlaReport,
 }
 
