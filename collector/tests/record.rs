@@ -206,7 +206,7 @@ async fn every_change_and_every_refusal_stands_in_the_audit_log() {
 
     let whole = audit.verify_audit(VerifyAuditRequest::default()).await.unwrap().into_inner();
     assert_eq!((whole.entries, whole.broken_seq), (4, 0));
-    let noted = VerifyAuditRequest { seq: 2, hash: whole.head.clone() };
+    let noted = VerifyAuditRequest { seq: whole.entries, hash: whole.head.clone() };
     assert_eq!(audit.verify_audit(noted).await.unwrap().into_inner().broken_seq, 0);
     let another = VerifyAuditRequest { seq: 1, hash: whole.head };
     assert_eq!(audit.verify_audit(another).await.unwrap().into_inner().broken_seq, 1);
