@@ -6,8 +6,8 @@
 
 use crate::datadir::{self, DataDir, Secrecy};
 use outband_schemas::{AgentId, SiteId};
-use outband_ticket::TicketNumber;
 use outband_store::audit::Sha256Hash;
+use outband_ticket::TicketNumber;
 use rand::TryRng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;

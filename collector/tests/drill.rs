@@ -177,7 +177,7 @@ async fn a_threshold_is_set_listed_with_its_author_and_ended_and_a_wrong_one_is_
         assert_eq!(refused.code(), Code::InvalidArgument, "{wrong:?}");
     }
     let listed = |all| ListThresholdsRequest { all };
-    assert_eq!(desk.list_thresholds(listed(false)).await.unwrap().into_inner().thresholds, [kept.clone()]);
+    assert_eq!(desk.list_thresholds(listed(false)).await.unwrap().into_inner().thresholds, std::slice::from_ref(&kept));
     let end = EndThresholdRequest { name: kept.name.clone() };
     let ended = desk.end_threshold(end).await.unwrap().into_inner().threshold.unwrap();
     assert!(!ended.in_force);

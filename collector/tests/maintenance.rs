@@ -72,10 +72,14 @@ async fn a_window_that_covers_everything_says_nothing_or_is_never_is_refused() {
         Window { kind: "party".to_owned(), ..window() },
         Window { starts: "tomorrow".to_owned(), ..window() },
     ] {
-        let status = desk.create_window(CreateWindowRequest { window: Some(bad.clone()), ..Default::default() }).await.unwrap_err();
+        let status = desk
+            .create_window(CreateWindowRequest { window: Some(bad.clone()), ..Default::default() })
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{bad:?}: {status}");
     }
-    let nothing = desk.end_window(EndWindowRequest { name: "windows/9".to_owned(), ..Default::default() }).await.unwrap_err();
+    let nothing =
+        desk.end_window(EndWindowRequest { name: "windows/9".to_owned(), ..Default::default() }).await.unwrap_err();
     assert_eq!(nothing.code(), Code::NotFound);
     collector.stop().await.unwrap();
 }

@@ -4,6 +4,7 @@
 //! cargo bench -p outband-tests --bench wear -- [--seeds 1,2,3] [--racks 60] [--servers 20] [--from 0] [--months 6] [--verbose]
 //! ```
 #![allow(clippy::unwrap_used, reason = "a measurement: it stops where its input is wrong")]
+#![allow(clippy::print_stdout, reason = "a measurement tells what it found")]
 
 use outband_health::drift::{Drift, RackMode, SignClass};
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};

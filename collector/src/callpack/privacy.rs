@@ -238,14 +238,11 @@ fn after_words(text: &str, words: &[&str], instead: &str, wanted: impl Fn(&str) 
         let whole = !out.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric());
         for word in words {
             let Some(head) = rest.get(..word.len()) else { continue };
-            if !head.eq_ignore_ascii_case(word) || !(whole || !first.is_ascii()) {
+            if !head.eq_ignore_ascii_case(word) || (!whole && first.is_ascii()) {
                 continue;
             }
             let tail = rest.get(word.len()..).unwrap_or_default();
-            let gap = tail.len()
-                - tail
-                    .trim_start_matches(|c: char| matches!(c, ' ' | ':' | '=' | '：' | '是' | '\'' | '"' | '(' | '（'))
-                    .len();
+            let gap = tail.len() - tail.trim_start_matches([' ', ':', '=', '：', '是', '\'', '"', '(', '（']).len();
             let (between, tail) = tail.split_at(gap);
             if between.is_empty() && first.is_ascii() {
                 continue;

@@ -31,7 +31,9 @@ fn words(fault: Fault) -> Pair {
         Fault::AgentBlind => pair("agent reaches no BMC", "代理无法访问 BMC", "site not monitored", "站点监控中断"),
         Fault::FirmwareWave => pair("faults after firmware", "固件升级后异常", "after-update problem", "升级后异常"),
         Fault::ClockStepped => pair("collector's clock off", "采集器时钟偏差", "clock being checked", "时钟核对中"),
-        Fault::StoreNearlyFull => pair("collector disk full soon", "采集器磁盘将满", "monitoring storage", "监控存储不足"),
+        Fault::StoreNearlyFull => {
+            pair("collector disk full soon", "采集器磁盘将满", "monitoring storage", "监控存储不足")
+        }
         Fault::NoticesStuck => pair("notices not delivered", "通知无法送达", "messages late", "消息延迟"),
     }
 }

@@ -23,4 +23,6 @@ pub use policy::{Calendars, Policies, SlaPolicy};
 pub use priority::{Impact, Priority, Redundancy};
 pub use sla::{Allowance, ClockSpec, Hours, SlaClock, Target};
 pub use state::{Rejected, State, Verb, apply};
-pub use ticket::{Comment, Evidence, Link, OpenAccess, Opening, Override, PolicyRef, Suppression, Ticket, TicketNumber};
+pub use ticket::{
+    Comment, Evidence, Link, OpenAccess, Opening, Override, PolicyRef, Suppression, Ticket, TicketNumber,
+};

@@ -6,7 +6,9 @@ use super::tls::{self, Shown, TlsError, Verifier};
 use super::walk::Answer;
 use crate::{Credentials, Fingerprint, PollStats, Target};
 use outband_schemas::Cause;
-use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+};
 use std::error::Error as _;
 use std::fmt;
 use std::net::SocketAddr;

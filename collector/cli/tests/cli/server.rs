@@ -276,6 +276,13 @@ impl TicketService for Desk {
         Ok(Response::new(k::CommentTicketResponse { ticket: Some(ticket()) }))
     }
 
+    async fn reach_milestone(
+        &self,
+        _: Request<k::ReachMilestoneRequest>,
+    ) -> Result<Response<k::ReachMilestoneResponse>, Status> {
+        Ok(Response::new(k::ReachMilestoneResponse { ticket: Some(ticket()) }))
+    }
+
     type WatchTicketsStream = ReceiverStream<Result<k::WatchTicketsResponse, Status>>;
 
     async fn watch_tickets(

@@ -287,7 +287,7 @@ fn whoever_is_asked_learns_who_else_is_and_whose_address_may_be_out_of_date() {
 
 #[test]
 fn a_name_that_nobody_knows_delays_nobody() {
-    let quiet: Notify = toml::from_str(&CONFIG.split("[[rules]]").next().unwrap().to_owned()).unwrap();
+    let quiet: Notify = toml::from_str(CONFIG.split("[[rules]]").next().unwrap()).unwrap();
     let record = then(opened(Priority::P1, "dc1"), WHO, step(2), 1800);
     let drafts = told(&quiet, &record, 1, at(-100), &web1(), at(1801));
     assert_eq!(names(&drafts), [(1, "duty")]);
@@ -297,7 +297,7 @@ fn a_name_that_nobody_knows_delays_nobody() {
 #[test]
 fn who_is_asked_is_asked_no_more_once_somebody_acknowledges_on_whichever_channel() {
     let record = then(opened(Priority::P1, "dc1"), WHO, step(2), 1800);
-    let quiet: Notify = toml::from_str(&CONFIG.split("[[rules]]").next().unwrap().to_owned()).unwrap();
+    let quiet: Notify = toml::from_str(CONFIG.split("[[rules]]").next().unwrap()).unwrap();
     let asked = notice(told(&quiet, &record, 1, at(-100), &web1(), at(1801)).remove(0));
     let duty = quiet.recipients["duty"].clone();
     assert_eq!(judge(&asked, &record, &duty, &calendars(), at(1801)), Judged::Send);

@@ -133,7 +133,9 @@ fn common(db: &Connection) -> Result<(), StoreError> {
 fn check_later(path: PathBuf) {
     let looking = move || match open_reader(&path).and_then(|db| check(&db)) {
         Ok(()) => tracing::debug!("the store was checked whole"),
-        Err(error) => tracing::error!(%error, "the store is damaged: stop the collector, keep the file, restore a backup"),
+        Err(error) => {
+            tracing::error!(%error, "the store is damaged: stop the collector, keep the file, restore a backup")
+        }
     };
     if let Err(error) = std::thread::Builder::new().name("store-check".to_owned()).spawn(looking) {
         tracing::warn!(%error, "the store is not checked whole");

@@ -65,6 +65,9 @@ pub struct Happening {
     pub at: i64,
 }
 
+/// A mode of failure: its name, how common it is, days from onset to failure (least, most), depth (least, most).
+pub(super) type Mode = (&'static str, f64, (f64, f64), (f64, f64));
+
 /// One part's fate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fate {
@@ -78,13 +81,8 @@ pub(super) struct Fate {
 }
 
 impl Fate {
-    /// Draws a fate: a share of parts fail within the time that is simulated. `modes`: name, how common, days from onset to failure, depth.
-    pub(super) fn draw(
-        dice: &mut Dice,
-        hours: i64,
-        share: f64,
-        modes: &[(&'static str, f64, (f64, f64), (f64, f64))],
-    ) -> Option<Self> {
+    /// Draws a fate: a share of parts fail within the time that is simulated.
+    pub(super) fn draw(dice: &mut Dice, hours: i64, share: f64, modes: &[Mode]) -> Option<Self> {
         if !dice.chance(share) {
             return None;
         }

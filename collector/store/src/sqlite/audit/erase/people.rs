@@ -88,7 +88,8 @@ fn replace(value: &mut Value, name: &str, other: &str) -> bool {
             other.clone_into(text);
             true
         }
-        Value::Array(all) => all.iter_mut().fold(false, |done, one| replace(one, name, other) || done),
+        // Every one, not until the first: a filter, since `any` would stop there.
+        Value::Array(all) => all.iter_mut().filter_map(|one| replace(one, name, other).then_some(())).count() > 0,
         Value::Object(fields) => fields
             .iter_mut()
             .filter(|(key, _)| !NO_PEOPLE.contains(&key.as_str()))
