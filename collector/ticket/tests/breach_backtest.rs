@@ -271,7 +271,7 @@ fn nearly_every_breach_is_foretold_and_much_earlier_than_by_the_time_used_alone(
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes ten times as long"]
 fn the_same_holds_of_calm_and_overrun_sites_over_weeks() {
     let (told, thumb) = scores(&SITES, 26);
     is_much_better(&told, &thumb);
