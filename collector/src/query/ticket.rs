@@ -51,7 +51,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
         let filter = TicketFilter {
             server: if r.server.is_empty() { None } else { Some(name::read_server("server", &r.server)?) },
             states: states(&r.states)?,
-            changed_after: None,
+            ..TicketFilter::default()
         };
         let sight = self.sight(&who);
         let (seen, next_page_token) = self

@@ -96,22 +96,20 @@ pub fn zone(terms: &Terms, scope: &Scope, asked: Option<&str>) -> String {
     asked.or_else(of_site).or_else(of_customer).or_else(usual).unwrap_or("UTC").to_owned()
 }
 
-/// Hands every case of a scope that may be seen, and was opened before `before`, to `take`, newest ticket first.
+/// Hands every case of a scope that may be seen, and can have to do with the period, to `take`, newest ticket first.
 fn each<S: Store>(
     store: &S,
     fleet: &mut Fleet<'_>,
     sight: &Sight,
     scope: &Scope,
-    before: Timestamp,
+    period: &Period,
     mut take: impl FnMut(&Case<'_>),
 ) -> Result<(), StoreError> {
+    let filter = TicketFilter { between: Some((period.from, period.to)), ..TicketFilter::default() };
     let mut page = Page::first(BATCH);
     loop {
-        let listing = store.tickets(&TicketFilter::default(), &page)?;
+        let listing = store.tickets(&filter, &page)?;
         for record in &listing.rows {
-            if record.ticket.created_at >= before {
-                continue;
-            }
             let case = fleet.case(store, record)?;
             let ours = is_of(scope, case.site.as_deref(), case.customer.as_deref());
             if ours && sight.ticket(store, case.ticket)? {
@@ -137,7 +135,7 @@ pub fn sla<S: Store>(
     let mut fleet = Fleet::read(store, terms)?;
     let promises = Promises { policies: &terms.policy, calendars: &terms.calendar };
     let mut tally = sla::Tally::new(promises, period.clone(), scope.clone(), as_of);
-    each(store, &mut fleet, sight, &scope, period.to, |case| tally.add(case))?;
+    each(store, &mut fleet, sight, &scope, &period, |case| tally.add(case))?;
     Ok(tally.report())
 }
 
@@ -160,7 +158,7 @@ pub fn reliability<S: Store>(
             tally.watch(&Machine { model: fleet.model(server), site, customer, watched });
         }
     }
-    each(store, &mut fleet, sight, &scope, period.to, |case| tally.add(case))?;
+    each(store, &mut fleet, sight, &scope, &period, |case| tally.add(case))?;
     Ok(tally.report())
 }
 

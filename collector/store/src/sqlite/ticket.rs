@@ -117,6 +117,11 @@ pub(super) fn list(db: &Connection, filter: &TicketFilter, page: &Page) -> Resul
         clause.push_str(&format!(" AND state IN ({marks})"));
         params.extend(filter.states.iter().map(|s| Value::from(i64::from(s.number()))));
     }
+    if let Some((from, to)) = filter.between {
+        clause.push_str(" AND (open = 1 OR json_extract(body, '$.updated_at') >= ?)");
+        clause.push_str(" AND json_extract(body, '$.created_at') < ?");
+        params.extend([from, to].map(|at| Value::from(at.as_millis())));
+    }
     for change in [filter.changed_after, after.filter(|_| by_change)].into_iter().flatten() {
         clause.push_str(" AND change > ?");
         params.push(change.into());

@@ -14,6 +14,7 @@ behaviours![
     a_ticket_that_is_not_what_its_log_says_is_refused,
     a_comment_moves_nothing_but_the_revision,
     tickets_page_newest_first_and_by_state,
+    a_period_finds_what_was_open_or_changed_in_it,
     a_watcher_sees_each_change_in_order,
 ];
 
@@ -131,6 +132,26 @@ fn tickets_page_newest_first_and_by_state<S: Store>(store: &S) {
     assert_eq!(numbers(&working, &Page::first(9)).0, [4]);
     let elsewhere = TicketFilter { server: Some(server_id("s9")), ..TicketFilter::default() };
     assert!(numbers(&elsewhere, &Page::first(9)).0.is_empty());
+}
+
+fn a_period_finds_what_was_open_or_changed_in_it<S: Store>(store: &S) {
+    let [_open, over, late] = ["Bay 1", "Bay 2", "Bay 3"].map(|bay| open(store, bay));
+    let ends = |ticket: &TicketRecord, at| {
+        let resolve = Action::Resolve { resolution: outband_ticket::Resolution::Repaired };
+        store.update_ticket(moved(ticket, resolve, at)).unwrap();
+    };
+    ends(&over, at(20));
+    ends(&late, at(40));
+    let numbers = |from, to| {
+        let filter = TicketFilter { between: Some((from, to)), ..TicketFilter::default() };
+        let listing = store.tickets(&filter, &Page::first(9)).unwrap();
+        listing.rows.iter().map(|t| t.ticket.number.0).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(at(10), at(30)), [3, 2, 1]);
+    assert_eq!(numbers(at(20), at(30)), [3, 2, 1], "the first moment is a part of it");
+    assert_eq!(numbers(at(21), at(30)), [3, 1]);
+    let opened = over.ticket.created_at;
+    assert!(numbers(at(0), opened).is_empty(), "what was opened at the end is of the next period");
 }
 
 fn a_watcher_sees_each_change_in_order<S: Store>(store: &S) {
