@@ -15,7 +15,7 @@ use crate::query::Desk;
 use crate::query::pulse::Pulse;
 use crate::serve::{self, Bound};
 use crate::service::{self, Service};
-use crate::token::{self, Role, Tokens};
+use crate::token::{self, Role, TokenKey, Tokens};
 use crate::topology::{self, Topology};
 use crate::{assess, calendars, notify, record, tls, upkeep};
 use outband_schemas::{Clock, Timestamp};
@@ -163,7 +163,10 @@ impl Collector {
         let ingest = Ingest::new(store.clone(), clock.clone(), registry.clone(), shutdown.clone());
         let drills = drill::Plans::new(config.drills.clone());
         let notices = notify::Terms::new(config.notify.clone(), judgement.clone());
-        let desk = desk.with_telling(notices.clone()).with_access(access.clone());
+        let desk = desk
+            .with_telling(notices.clone())
+            .with_access(access.clone())
+            .with_token_key(TokenKey::load_or_make(&dir)?);
         let orders = orders::Terms::new(config.orders.clone());
         let desk = desk.with_orders(orders.clone());
 

@@ -141,10 +141,26 @@ where
         let method = request.uri().path().trim_start_matches('/');
         match self.gate.admit(method, request.headers(), request.extensions()) {
             Ok(principal) => {
+                let changes = rights::changes(method);
                 request.extensions_mut().insert(principal);
-                Box::pin(self.service.call(request))
+                let answer = self.service.call(request);
+                if changes { Box::pin(whole(answer)) } else { Box::pin(answer) }
             }
             Err(status) => Box::pin(std::future::ready(Ok(status.into_http()))),
+        }
+    }
+}
+
+/// What has begun to change something is brought to its end, with its entry in the audit log and its answer, although whoever asked has
+/// gone: he will ask again, under the same id.
+async fn whole(
+    answer: impl Future<Output = Result<http::Response<Body>, Infallible>> + Send + 'static,
+) -> Result<http::Response<Body>, Infallible> {
+    match tokio::spawn(answer).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "a change was not brought to its end");
+            Ok(Status::internal("the collector failed; see its log").into_http())
         }
     }
 }

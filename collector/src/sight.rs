@@ -6,6 +6,7 @@
 use crate::judgement::Terms;
 use crate::token::{Principal, Role};
 use outband_schemas::{ServerId, SiteId, Timestamp};
+use outband_store::maintenance::Selector;
 use outband_store::{Scope, ServerRecord, Store, StoreError};
 use outband_ticket::{State, Ticket, TicketNumber};
 use std::collections::BTreeSet;
@@ -47,6 +48,11 @@ impl Sight {
         self.limits.is_some()
     }
 
+    /// The one ticket that a temporary access is about; `None`: it is none.
+    pub fn only(&self) -> Option<TicketNumber> {
+        self.limits.as_ref().and_then(|limits| limits.only)
+    }
+
     /// Whether everything at a site may be seen, what is the site's as a whole included.
     pub fn site(&self, site: &SiteId) -> bool {
         self.limits.as_ref().is_none_or(|l| l.only.is_none() && l.customers.is_empty() && l.sites.contains(site))
@@ -64,6 +70,14 @@ impl Sight {
         let of_customer = limits.customers.is_empty() || customer.is_some_and(|c| limits.customers.contains(c));
         let whole = limits.sites.is_empty() && limits.customers.is_empty();
         limits.only.is_none() && !whole && of_site && of_customer
+    }
+
+    /// Whether what is decided for a selection lies within what may be seen: it names a server that may be, or all that the limits ask for.
+    pub fn covers<S: Store>(&self, store: &S, selector: &Selector) -> Result<bool, StoreError> {
+        match selector.server.as_deref().map(ServerId::new) {
+            Some(Ok(server)) if self.is_limited() => self.server(store, &server),
+            _ => Ok(self.selector(selector.site.as_deref(), selector.customer.as_deref())),
+        }
     }
 
     /// Whether a server may be seen. One that a temporary access is about is found by [`Sight::server`].

@@ -5,6 +5,7 @@
 //! reloading revokes the token.
 
 use crate::datadir::{self, DataDir, Secrecy};
+use hmac::{Hmac, KeyInit, Mac};
 use outband_schemas::{AgentId, SiteId};
 use outband_store::audit::Sha256Hash;
 use outband_ticket::TicketNumber;
@@ -311,16 +312,62 @@ pub fn temporary() -> Result<(Token, Sha256Hash), Error> {
     Ok((token, digest))
 }
 
+/// The file of [`TokenKey`].
+const KEY: &str = "grant.key";
+
+/// What tokens are made from that may have to be told twice, because the first answer was lost: the store keeps none in clear.
+pub struct TokenKey(Sha);
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey(..)")
+    }
+}
+
+impl TokenKey {
+    /// The key in `grant.key`, made where it is not there. Without the file, what was told already goes on being good, and cannot be told again.
+    pub fn load_or_make(dir: &DataDir) -> Result<Self, Error> {
+        let text = match dir.read(KEY)? {
+            Some(text) => text,
+            None => {
+                let key = hex(&bytes()?);
+                dir.write(KEY, &format!("{key}\n"), Secrecy::Secret)?;
+                key
+            }
+        };
+        let what = "key of 64 hexadecimal digits";
+        unhex(text.trim()).map(Self).ok_or_else(|| Error::Malformed { path: dir.path(KEY), what })
+    }
+
+    /// The token for a temporary access that this person's request asked for, and what is kept of it: each time the same.
+    pub fn temporary(&self, grant: u64, who: &str, request_id: &str) -> Result<(Token, Sha256Hash), Error> {
+        let failed = |e: hmac::digest::InvalidLength| Error::Random(e.to_string());
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).map_err(failed)?;
+        // No name and no id holds a zero byte.
+        mac.update(format!("{grant}\0{who}\0{request_id}").as_bytes());
+        let token = Token(format!("outband-grant-{}", hex(&mac.finalize().into_bytes())));
+        let digest = Sha256Hash(sha256(token.reveal()));
+        Ok((token, digest))
+    }
+}
+
 fn generate(role: Role) -> Result<Token, Error> {
     random(role.as_str())
 }
 
 fn random(what: &str) -> Result<Token, Error> {
+    // The prefix tells scanners for leaked secrets, and people, what it is.
+    Ok(Token(format!("outband-{what}-{}", hex(&bytes()?))))
+}
+
+fn bytes() -> Result<Sha, Error> {
     let mut bytes = [0u8; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|e| Error::Random(e.to_string()))?;
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    // The prefix tells scanners for leaked secrets, and people, what it is.
-    Ok(Token(format!("outband-{what}-{hex}")))
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn sha256(text: &str) -> Sha {

@@ -50,7 +50,7 @@ fn drill() -> StartDrillRequest {
         reason: "night duty".to_owned(),
         ..Drill::default()
     };
-    StartDrillRequest { drill: Some(drill), lasts_secs: 600 }
+    StartDrillRequest { drill: Some(drill), lasts_secs: 600, ..StartDrillRequest::default() }
 }
 
 struct Desk {
@@ -114,7 +114,7 @@ async fn a_drill_makes_a_marked_ticket_measures_what_people_do_and_closes_it_at_
     desk.tickets.transition_ticket(begin).await.unwrap();
     let taken = |drill: &Drill| drill.measures.iter().any(|m| m.what == "taken" && m.after_ms.is_some());
     desk.until(&started.name, |drill, _| taken(drill)).await;
-    let end = EndDrillRequest { name: started.name.clone() };
+    let end = EndDrillRequest { name: started.name.clone(), ..EndDrillRequest::default() };
     let ended = desk.drills.end_drill(end).await.unwrap().into_inner().drill.unwrap();
     assert!(ended.ended_at_ms.is_some());
     let closed = |_: &Drill, ticket: Option<&Ticket>| ticket.is_some_and(|t| t.state() == State::Closed);
@@ -141,7 +141,7 @@ async fn a_drill_that_could_not_be_is_refused_with_what_is_wrong() {
         (asked, -1, Code::InvalidArgument),
     ];
     for (drill, lasts_secs, code) in wrong {
-        let request = StartDrillRequest { drill: Some(drill), lasts_secs };
+        let request = StartDrillRequest { drill: Some(drill), lasts_secs, ..StartDrillRequest::default() };
         assert_eq!(desk.drills.start_drill(request.clone()).await.unwrap_err().code(), code, "{request:?}");
     }
     collector.stop().await.unwrap();
@@ -161,7 +161,10 @@ async fn a_threshold_is_set_listed_with_its_author_and_ended_and_a_wrong_one_is_
         until_ms: hour,
         ..Threshold::default()
     };
-    let create = |threshold: Threshold| CreateThresholdRequest { threshold: Some(threshold) };
+    let create = |threshold: Threshold| CreateThresholdRequest {
+        threshold: Some(threshold),
+        ..CreateThresholdRequest::default()
+    };
     let kept = desk.create_threshold(create(asked.clone())).await.unwrap().into_inner().threshold.unwrap();
     assert!(kept.in_force && !kept.author.is_empty(), "{kept:?}");
     for wrong in [
@@ -178,7 +181,7 @@ async fn a_threshold_is_set_listed_with_its_author_and_ended_and_a_wrong_one_is_
     }
     let listed = |all| ListThresholdsRequest { all };
     assert_eq!(desk.list_thresholds(listed(false)).await.unwrap().into_inner().thresholds, std::slice::from_ref(&kept));
-    let end = EndThresholdRequest { name: kept.name.clone() };
+    let end = EndThresholdRequest { name: kept.name.clone(), ..EndThresholdRequest::default() };
     let ended = desk.end_threshold(end).await.unwrap().into_inner().threshold.unwrap();
     assert!(!ended.in_force);
     assert!(desk.list_thresholds(listed(false)).await.unwrap().into_inner().thresholds.is_empty());

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::once::{ChangeArgs, RequestArgs};
 use crate::output::{self, Block, Column, Document, List, Rows, Shown};
 use crate::when::{self, Time};
 use crate::words::Word;
@@ -46,11 +47,15 @@ pub(crate) enum DrillCommand {
         /// Why
         #[arg(long)]
         why: String,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// End one before its time; its ticket is closed
     End {
         /// Its number
         number: String,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
 }
 
@@ -71,6 +76,7 @@ struct View {
     ended_at: Time,
     ticket: String,
     measures: Vec<Measure>,
+    etag: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -151,6 +157,7 @@ impl From<Drill> for View {
             ended_at: Time::optional(d.ended_at_ms),
             ticket: d.ticket,
             measures: d.measures.into_iter().map(measure).collect(),
+            etag: d.etag,
         }
     }
 }
@@ -210,7 +217,16 @@ pub(crate) async fn run(context: &Context, command: Option<DrillCommand>) -> Res
             })
             .await
         }
-        DrillCommand::Start { server, fault, component, pages, lasts, runbook, why } => {
+        DrillCommand::Start {
+            server,
+            fault,
+            component,
+            pages,
+            lasts,
+            runbook,
+            why,
+            request: RequestArgs { request_id },
+        } => {
             let drill = Drill {
                 server: name::server(&server),
                 fault,
@@ -220,12 +236,13 @@ pub(crate) async fn run(context: &Context, command: Option<DrillCommand>) -> Res
                 reason: why,
                 ..Drill::default()
             };
-            let request = StartDrillRequest { drill: Some(drill), lasts_secs: when::seconds(&lasts)? };
+            let request = StartDrillRequest { drill: Some(drill), lasts_secs: when::seconds(&lasts)?, request_id };
             let started = context.api.drills().start_drill(request).await?.into_inner().drill;
             output::print(&table(context, started.into_iter().collect()).await?)
         }
-        DrillCommand::End { number } => {
-            let request = EndDrillRequest { name: named(&number) };
+        DrillCommand::End { number, change } => {
+            let ChangeArgs { if_etag: etag, request: RequestArgs { request_id } } = change;
+            let request = EndDrillRequest { name: named(&number), etag, request_id };
             let ended = context.api.drills().end_drill(request).await?.into_inner().drill;
             output::print(&table(context, ended.into_iter().collect()).await?)
         }

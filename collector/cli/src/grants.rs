@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::once::{ChangeArgs, RequestArgs};
 use crate::output::{self, Column, List};
 use crate::paging::Paged;
 use crate::when::Time;
@@ -53,6 +54,8 @@ pub(crate) enum GrantsCommand {
         /// The file that the token is written to, for nobody else to read; else it is printed
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// End one before its time
     End {
@@ -61,9 +64,8 @@ pub(crate) enum GrantsCommand {
         /// Why, for the ticket's log
         #[arg(long, default_value = "", hide_default_value = true)]
         why: String,
-        /// Only if it is still as it was when this etag was read (see `-o json`)
-        #[arg(long, default_value = "", hide_default_value = true, value_name = "ETAG")]
-        if_etag: String,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
 }
 
@@ -167,7 +169,7 @@ pub(crate) async fn run(context: &Context, command: Option<GrantsCommand>) -> Re
             let request = ListGrantsRequest { ticket: ticket.map(|t| name::ticket(&t)).unwrap_or_default(), all };
             show(context, context.api.grants().list_grants(request).await?.into_inner().grants)
         }
-        GrantsCommand::Add { ticket, holder, role, lasts, verified, why, out } => {
+        GrantsCommand::Add { ticket, holder, role, lasts, verified, why, out, request: RequestArgs { request_id } } => {
             let lasts = outband_schemas::time::duration(&lasts).map_err(|e| Error::Usage(e.to_string()))?;
             // Before anything is asked: a token that cannot be put down is lost.
             let file = out.as_deref().map(record::Partial::create).transpose()?;
@@ -183,6 +185,7 @@ pub(crate) async fn run(context: &Context, command: Option<GrantsCommand>) -> Re
                 reason: why,
                 // 0 would be taken for the usual time.
                 lasts_secs: i64::try_from(lasts.as_secs().max(1)).unwrap_or(i64::MAX),
+                request_id,
             };
             let answer = match context.api.grants().create_grant(request).await {
                 Ok(answer) => answer.into_inner(),
@@ -203,9 +206,10 @@ pub(crate) async fn run(context: &Context, command: Option<GrantsCommand>) -> Re
                 None => output::print(&format!("{}\n", answer.token)),
             }
         }
-        GrantsCommand::End { number, why, if_etag } => {
+        GrantsCommand::End { number, why, change } => {
+            let ChangeArgs { if_etag: etag, request: RequestArgs { request_id } } = change;
             let bare = number.trim_start_matches("grants/");
-            let request = EndGrantRequest { name: format!("grants/{bare}"), reason: why, etag: if_etag };
+            let request = EndGrantRequest { name: format!("grants/{bare}"), reason: why, etag, request_id };
             show(context, context.api.grants().end_grant(request).await?.into_inner().grant.into_iter().collect())
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::once::{ChangeArgs, RequestArgs};
 use crate::output::{self, Block, Column, Document, Format, List, OfServer, Rows, Shown};
 use crate::record::Partial;
 use crate::when::Time;
@@ -64,14 +65,15 @@ pub(crate) enum OrdersCommand {
         /// Only say what would be sent, and what stands in the way of it
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// Let an order be sent
     Approve {
         /// Its number
         number: String,
-        /// Only if it is still as it was when this etag was read (see `-o json`)
-        #[arg(long, default_value = "", hide_default_value = true, value_name = "ETAG")]
-        if_etag: String,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
     /// Say no, or take back what was not sent yet
     Reject {
@@ -80,18 +82,24 @@ pub(crate) enum OrdersCommand {
         /// Why
         #[arg(long)]
         why: String,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
     /// Send nothing more, and have agents leave undone what they have not begun
     Stop {
         /// Why
         #[arg(long)]
         why: String,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// Send again what is approved
     Resume {
         /// Why
         #[arg(long)]
         why: String,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// Write what an order brought to a file
     File {
@@ -305,7 +313,7 @@ pub(crate) async fn run(context: &Context, command: Option<OrdersCommand>) -> Re
             })
             .await
         }
-        OrdersCommand::Request { kind, server, why, ticket, target, dry_run } => {
+        OrdersCommand::Request { kind, server, why, ticket, target, dry_run, request } => {
             let kind = kind.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
             let request = RequestOrderRequest {
                 kind,
@@ -314,6 +322,7 @@ pub(crate) async fn run(context: &Context, command: Option<OrdersCommand>) -> Re
                 ticket: ticket.map(|t| name::ticket(&t)).unwrap_or_default(),
                 reason: why,
                 validate_only: dry_run,
+                request_id: request.request_id,
             };
             let answer = api.request_order(request).await?.into_inner();
             if dry_run {
@@ -322,20 +331,22 @@ pub(crate) async fn run(context: &Context, command: Option<OrdersCommand>) -> Re
             }
             one(context, answer.order).await
         }
-        OrdersCommand::Approve { number, if_etag } => {
-            let request = ApproveOrderRequest { name: named(&number), etag: if_etag };
+        OrdersCommand::Approve { number, change } => {
+            let ChangeArgs { if_etag: etag, request: RequestArgs { request_id } } = change;
+            let request = ApproveOrderRequest { name: named(&number), etag, request_id };
             one(context, api.approve_order(request).await?.into_inner().order).await
         }
-        OrdersCommand::Reject { number, why } => {
-            let request = RejectOrderRequest { name: named(&number), why };
+        OrdersCommand::Reject { number, why, change } => {
+            let ChangeArgs { if_etag: etag, request: RequestArgs { request_id } } = change;
+            let request = RejectOrderRequest { name: named(&number), why, etag, request_id };
             one(context, api.reject_order(request).await?.into_inner().order).await
         }
-        OrdersCommand::Stop { why } => {
-            let switch = api.stop_orders(StopOrdersRequest { why }).await?.into_inner().switch;
+        OrdersCommand::Stop { why, request: RequestArgs { request_id } } => {
+            let switch = api.stop_orders(StopOrdersRequest { why, request_id }).await?.into_inner().switch;
             output::print(&context.render(&SwitchView::from(switch.unwrap_or_default()))?)
         }
-        OrdersCommand::Resume { why } => {
-            let switch = api.resume_orders(ResumeOrdersRequest { why }).await?.into_inner().switch;
+        OrdersCommand::Resume { why, request: RequestArgs { request_id } } => {
+            let switch = api.resume_orders(ResumeOrdersRequest { why, request_id }).await?.into_inner().switch;
             output::print(&context.render(&SwitchView::from(switch.unwrap_or_default()))?)
         }
         OrdersCommand::File { number, file } => {

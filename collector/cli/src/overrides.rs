@@ -2,6 +2,7 @@
 
 use crate::context::{Context, now_ms};
 use crate::error::Error;
+use crate::once::{ChangeArgs, RequestArgs};
 use crate::output::{self, Column, List};
 use crate::when::{self, Time};
 use crate::words::Word;
@@ -61,11 +62,15 @@ pub(crate) enum OverridesCommand {
         /// Why
         #[arg(long)]
         why: String,
+        #[command(flatten)]
+        request: RequestArgs,
     },
     /// End one before its time
     End {
         /// Its number
         number: String,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
 }
 
@@ -81,6 +86,7 @@ struct View {
     created_at: Time,
     ended_at: Time,
     in_force: bool,
+    etag: String,
 }
 
 const COLUMNS: &[Column<View>] = &[
@@ -157,6 +163,7 @@ impl From<Threshold> for View {
             created_at: Time(t.created_at_ms),
             ended_at: Time::optional(t.ended_at_ms),
             in_force: t.in_force,
+            etag: t.etag,
         }
     }
 }
@@ -214,7 +221,7 @@ pub(crate) async fn run(context: &Context, command: Option<OverridesCommand>) ->
             let list = List { name: "parameters", columns: SETTABLE, paged, none: Word::NoOverrides };
             output::print(&context.render(&list)?)
         }
-        OverridesCommand::Set { parameter, value, covers, lasts, why } => {
+        OverridesCommand::Set { parameter, value, covers, lasts, why, request: RequestArgs { request_id } } => {
             let selector = Selector {
                 site: covers.site.unwrap_or_default(),
                 rack: covers.rack.unwrap_or_default(),
@@ -227,13 +234,14 @@ pub(crate) async fn run(context: &Context, command: Option<OverridesCommand>) ->
             let until_ms = now_ms().saturating_add(when::seconds(&lasts)?.saturating_mul(1000));
             let threshold =
                 Threshold { selector: Some(selector), parameter, value, reason: why, until_ms, ..Threshold::default() };
-            let request = CreateThresholdRequest { threshold: Some(threshold) };
+            let request = CreateThresholdRequest { threshold: Some(threshold), request_id };
             let kept = context.api.thresholds().create_threshold(request).await?.into_inner().threshold;
             output::print(&table(context, kept.into_iter().collect()).await?)
         }
-        OverridesCommand::End { number } => {
-            let request =
-                EndThresholdRequest { name: format!("thresholds/{}", number.trim_start_matches("thresholds/")) };
+        OverridesCommand::End { number, change } => {
+            let ChangeArgs { if_etag: etag, request: RequestArgs { request_id } } = change;
+            let name = format!("thresholds/{}", number.trim_start_matches("thresholds/"));
+            let request = EndThresholdRequest { name, etag, request_id };
             let kept = context.api.thresholds().end_threshold(request).await?.into_inner().threshold;
             output::print(&table(context, kept.into_iter().collect()).await?)
         }

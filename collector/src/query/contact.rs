@@ -1,20 +1,22 @@
 //! Whom contracts name, in the words of the wire.
 
 use crate::config::notify::Notify;
-use crate::service::Service;
+use crate::service::{Contract, Service};
+use crate::sight::Sight;
 use outband_proto::notice as wire;
-use outband_schemas::Timestamp;
+use outband_schemas::{SiteId, Timestamp};
 
 /// The contacts of every contract, or of one, by contract, role and turn.
 pub(super) fn list(
     service: &Service,
     notify: Option<&Notify>,
     asked: &wire::ListContactsRequest,
+    sight: &Sight,
     now: Timestamp,
 ) -> Vec<wire::Contact> {
     let mut all = Vec::new();
     let contracts = service.contracts.iter().filter(|(name, _)| asked.contract.is_empty() || **name == asked.contract);
-    for (name, contract) in contracts {
+    for (name, contract) in contracts.filter(|(_, contract)| visible(sight, contract)) {
         for (role, people) in &contract.contacts {
             for (turn, person) in (1..).zip(people) {
                 let unknown = |name: &&String| notify.is_some_and(|n| !n.recipients.contains_key(*name));
@@ -37,4 +39,11 @@ pub(super) fn list(
     }
     all.retain(|c| !asked.stale_only || c.stale || c.unknown_recipients.len() == c.recipients.len());
     all
+}
+
+/// Whether a contract may be seen: it is of a customer that may be, or covers nothing but sites that may be.
+fn visible(sight: &Sight, contract: &Contract) -> bool {
+    let of_site = |site: &String| SiteId::new(site).is_ok_and(|site| sight.site(&site));
+    let sites = contract.serials.is_empty() && !contract.sites.is_empty() && contract.sites.iter().all(of_site);
+    !sight.is_limited() || sites || sight.customer(&contract.customer)
 }

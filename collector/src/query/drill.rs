@@ -2,18 +2,21 @@
 
 use crate::assess::synthetic;
 use crate::audit::Caller;
+use crate::auth;
 use crate::config::drills::LONGEST;
 use crate::drill::{end, measure};
+use crate::query::once::Known;
 use crate::query::problem::{changed_meanwhile, invalid, not_found};
 use crate::query::{Desk, name};
+use crate::sight::Sight;
 use outband_proto::drill as wire;
 use outband_proto::drill::drill_service_server::DrillService;
 use outband_schemas::{Clock, Timestamp};
-use outband_store::audit::Audit;
+use outband_store::audit::{Audit, Deed};
 use outband_store::drill::{Drill, DrillChange, Drills};
 use outband_store::{Page, Store, StoreError, TicketFilter, TicketRecord};
 use std::time::Duration;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 const START: &str = "outband.drill.v1.DrillService/StartDrill";
 const END: &str = "outband.drill.v1.DrillService/EndDrill";
@@ -26,8 +29,11 @@ impl<S: Store + Drills + Audit, C: Clock + Send + Sync + 'static> DrillService f
         &self,
         request: Request<wire::ListDrillsRequest>,
     ) -> Result<Response<wire::ListDrillsResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let all = request.into_inner().all;
-        let drills = self.ask(move |store| store.drills(all)).await?;
+        let drills = self
+            .ask(move |store| sight.seen(store.drills(all)?, |sight, drill| sight.server(store, &drill.server)))
+            .await?;
         Ok(Response::new(wire::ListDrillsResponse { drills: drills.iter().map(|d| shown(d, None)).collect() }))
     }
 
@@ -35,7 +41,8 @@ impl<S: Store + Drills + Audit, C: Clock + Send + Sync + 'static> DrillService f
         &self,
         request: Request<wire::GetDrillRequest>,
     ) -> Result<Response<wire::GetDrillResponse>, Status> {
-        let drill = self.stored_drill(&request.into_inner().name).await?;
+        let sight = self.sight(&auth::principal(&request)?);
+        let drill = self.stored_drill(&request.into_inner().name, &sight).await?;
         let of = drill.clone();
         let ticket = self.ask(move |store| ticket(store, &of)).await?;
         Ok(Response::new(wire::GetDrillResponse { drill: Some(shown(&drill, ticket.as_ref())) }))
@@ -47,6 +54,15 @@ impl<S: Store + Drills + Audit, C: Clock + Send + Sync + 'static> DrillService f
     ) -> Result<Response<wire::StartDrillResponse>, Status> {
         let caller = Caller::of(&request)?;
         let r = request.into_inner();
+        let once = match self.known(&caller, START, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let sight = self.sight(&caller.principal);
+        if sight.only().is_some() {
+            self.denied(&caller, START, "drills");
+            return Err(Status::permission_denied("a temporary access is for one ticket, and a drill opens another"));
+        }
         let asked = r.drill.unwrap_or_default();
         let server = name::read_server("drill.server", &asked.server)?;
         if synthetic::fault(&asked.fault).is_none() {
@@ -86,18 +102,22 @@ impl<S: Store + Drills + Audit, C: Clock + Send + Sync + 'static> DrillService f
         let change = DrillChange { at: now, who: drill.author.clone(), what: "start".to_owned(), drill };
         let started = self
             .ask(move |store| {
-                if store.server(&change.drill.server)?.is_none_or(|s| s.merged_into.is_some()) {
+                let server = &change.drill.server;
+                if !sight.server(store, server)? || store.server(server)?.is_none_or(|s| s.merged_into.is_some()) {
                     return Ok(None);
                 }
-                let drill = store.put_drill(&change)?;
-                let deed = caller.did(now, START, format!("drills/{}", drill.id), drill.reason.clone());
-                store.audit(caller.actor(), deed)?;
-                Ok(Some(drill))
+                store.put_drill(&change).map(Some)
             })
             .await?;
-        let drill = started
-            .ok_or_else(|| not_found("Server", &name::server(&server), "list the servers to see those there are"))?;
-        Ok(Response::new(wire::StartDrillResponse { drill: Some(shown(&drill, None)) }))
+        let drill = started.ok_or_else(|| {
+            self.denied(&caller, START, &name::server(&server));
+            not_found("Server", &name::server(&server), "list the servers to see those there are")
+        })?;
+        let deed = caller.did(now, START, format!("drills/{}", drill.id), drill.reason.clone());
+        let deed = Deed { after: Some(etag(&drill)), ..deed };
+        let answer = wire::StartDrillResponse { drill: Some(shown(&drill, None)) };
+        self.done(&caller, deed, once, &answer).await?;
+        Ok(Response::new(answer))
     }
 
     async fn end_drill(
@@ -105,35 +125,54 @@ impl<S: Store + Drills + Audit, C: Clock + Send + Sync + 'static> DrillService f
         request: Request<wire::EndDrillRequest>,
     ) -> Result<Response<wire::EndDrillResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let name = request.into_inner().name;
-        let drill = self.stored_drill(&name).await?;
+        let r = request.into_inner();
+        let once = match self.known(&caller, END, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let found = self.stored_drill(&r.name, &self.sight(&caller.principal)).await;
+        let drill = found.inspect_err(|status| {
+            if status.code() == Code::NotFound {
+                self.denied(&caller, END, &r.name);
+            }
+        })?;
+        let before = etag(&drill);
+        if !r.etag.is_empty() && r.etag != before {
+            return Err(changed_meanwhile(&r.name, Some(&before)));
+        }
         if drill.ended_at.is_some() {
             return Ok(Response::new(wire::EndDrillResponse { drill: Some(shown(&drill, None)) }));
         }
         let now = self.now();
+        let who = caller.principal.name.clone();
         let ended = self
-            .ask(move |store| {
-                let drill = match end(store, drill, &caller.principal.name, now) {
-                    Err(StoreError::Conflict { .. }) => return Ok(None),
-                    other => other?,
-                };
-                let deed = caller.did(now, END, format!("drills/{}", drill.id), drill.reason.clone());
-                store.audit(caller.actor(), deed)?;
-                Ok(Some(drill))
+            .ask(move |store| match end(store, drill, &who, now) {
+                Err(StoreError::Conflict { .. }) => Ok(None),
+                other => other.map(Some),
             })
             .await?;
-        let drill = ended.ok_or_else(|| changed_meanwhile(&name, None))?;
-        Ok(Response::new(wire::EndDrillResponse { drill: Some(shown(&drill, None)) }))
+        let drill = ended.ok_or_else(|| changed_meanwhile(&r.name, None))?;
+        let deed = caller.did(now, END, r.name, drill.reason.clone());
+        let deed = Deed { before: Some(before), after: Some(etag(&drill)), ..deed };
+        let answer = wire::EndDrillResponse { drill: Some(shown(&drill, None)) };
+        self.done(&caller, deed, once, &answer).await?;
+        Ok(Response::new(answer))
     }
 }
 
 impl<S: Store + Drills + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
-    async fn stored_drill(&self, name: &str) -> Result<Drill, Status> {
+    async fn stored_drill(&self, name: &str, sight: &Sight) -> Result<Drill, Status> {
         let id: u64 = name
             .strip_prefix("drills/")
             .and_then(|id| id.parse().ok())
             .ok_or_else(|| invalid("name", format!("{name:?} is not drills/NUMBER")))?;
-        let found = self.ask(move |store| store.drill(id)).await?;
+        let sight = sight.clone();
+        let found = self
+            .ask(move |store| match store.drill(id)? {
+                Some(drill) if sight.server(store, &drill.server)? => Ok(Some(drill)),
+                _ => Ok(None),
+            })
+            .await?;
         found.ok_or_else(|| not_found("Drill", name, "list the drills to see those there are"))
     }
 }
@@ -153,6 +192,10 @@ fn ticket<S: Store>(store: &S, drill: &Drill) -> Result<Option<TicketRecord>, St
             None => return Ok(None),
         }
     }
+}
+
+fn etag(drill: &Drill) -> String {
+    format!("{}-{}", drill.id, drill.revision)
 }
 
 fn shown(drill: &Drill, record: Option<&TicketRecord>) -> wire::Drill {
@@ -176,5 +219,6 @@ fn shown(drill: &Drill, record: Option<&TicketRecord>) -> wire::Drill {
         ended_at_ms: drill.ended_at.map(Timestamp::as_millis),
         ticket: record.map(|r| name::ticket(r.ticket.number)).unwrap_or_default(),
         measures: record.map(|r| measure::measures(r).into_iter().map(measure).collect()).unwrap_or_default(),
+        etag: etag(drill),
     }
 }

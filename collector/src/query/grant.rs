@@ -3,20 +3,23 @@
 use crate::audit::Caller;
 use crate::auth;
 use crate::grant::{self, LONGEST, ROLES, USUAL};
+use crate::query::once::Known;
 use crate::query::problem::{changed_meanwhile, invalid, not_found, rejected};
 use crate::query::ticket::text;
 use crate::query::{Desk, name};
-use crate::token;
+use crate::token::{self, Token};
 use outband_proto::grant as wire;
 use outband_proto::grant::grant_service_server::GrantService;
 use outband_schemas::Clock;
-use outband_store::audit::Audit;
+use outband_store::audit::{Audit, Deed, Sha256Hash};
 use outband_store::grant::{Grant, GrantEnd, Grants};
 use outband_store::{Store, StoreError};
-use outband_ticket::{AccessStep, State};
+use outband_ticket::{AccessStep, State, Ticket, TicketNumber};
 use std::time::Duration;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
+const CREATE: &str = "outband.grant.v1.GrantService/CreateGrant";
+const END: &str = "outband.grant.v1.GrantService/EndGrant";
 /// How often it is tried anew when somebody else changed the ticket in between.
 const TRIES: usize = 5;
 /// The longest name of somebody, in bytes.
@@ -44,6 +47,14 @@ impl<S: Store + Audit + Grants, C: Clock + Send + Sync + 'static> GrantService f
     ) -> Result<Response<wire::CreateGrantResponse>, Status> {
         let caller = Caller::of(&request)?;
         let r = request.into_inner();
+        let once = match self.known::<_, wire::CreateGrantResponse>(&caller, CREATE, &r.request_id, &r).await? {
+            Known::Answered(answer) => {
+                let id = answer.grant.as_ref().map(|grant| read(&grant.name)).transpose()?.unwrap_or_default();
+                let (token, _) = self.token(id, &caller, Some(&r.request_id))?;
+                return Ok(Response::new(wire::CreateGrantResponse { token: token.reveal().to_owned(), ..answer }));
+            }
+            Known::New(once) => once,
+        };
         let number = name::read_ticket(&r.ticket)?;
         let holder = holder(&r.holder)?;
         let role = ROLES.iter().find(|role| role.as_str() == r.role).ok_or_else(|| {
@@ -65,10 +76,10 @@ impl<S: Store + Audit + Grants, C: Clock + Send + Sync + 'static> GrantService f
                 ));
             }
         };
-        let (token, digest) = token::temporary().map_err(|e| Status::internal(e.to_string()))?;
         let id = self.ask(|store| store.reserve_grant()).await?;
+        let (token, digest) = self.token(id, &caller, once.id.as_deref())?;
         for _ in 0..TRIES {
-            let ticket = self.read(number, &caller.principal).await?.ticket;
+            let ticket = self.ticket_of(number, &caller, CREATE).await?;
             if ticket.state == State::Closed {
                 return Err(Status::failed_precondition(format!(
                     "{} is closed: there is nothing to help with",
@@ -90,19 +101,18 @@ impl<S: Store + Audit + Grants, C: Clock + Send + Sync + 'static> GrantService f
                 reminded: false,
             };
             let step = AccessStep::Granted { holder: holder.clone(), role: grant.role.clone(), until: grant.until };
-            let deed = caller.did(
-                now,
-                "outband.grant.v1.GrantService/CreateGrant",
-                called(id),
-                format!("{role} of {}", name::ticket(number)),
-            );
+            let deed = Deed {
+                request_id: once.id.clone(),
+                after: Some(etag(&grant)),
+                ..caller.did(now, CREATE, called(id), format!("{role} of {}", name::ticket(number)))
+            };
             let write = grant::write(grant.clone(), step, &reason, &ticket, caller.actor(), deed)
                 .map_err(|e| rejected(&name::ticket(number), &e))?;
             if self.kept(move |store| store.add_grant(write, digest)).await? {
-                return Ok(Response::new(wire::CreateGrantResponse {
-                    grant: Some(shown(&grant)),
-                    token: token.reveal().to_owned(),
-                }));
+                let answer = wire::CreateGrantResponse { grant: Some(shown(&grant)), token: String::new() };
+                // Without the token: the store keeps none in clear.
+                self.remember(&caller, once, &answer).await?;
+                return Ok(Response::new(wire::CreateGrantResponse { token: token.reveal().to_owned(), ..answer }));
             }
         }
         Err(changed_meanwhile(&name::ticket(number), None))
@@ -114,32 +124,63 @@ impl<S: Store + Audit + Grants, C: Clock + Send + Sync + 'static> GrantService f
     ) -> Result<Response<wire::EndGrantResponse>, Status> {
         let caller = Caller::of(&request)?;
         let r = request.into_inner();
+        let once = match self.known(&caller, END, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
         let id = read(&r.name)?;
         let why = text("reason", &r.reason)?;
         for _ in 0..TRIES {
             let grant = self.ask(move |store| store.grant(id)).await?.ok_or_else(|| no_such(&r.name))?;
             // Whether there is one of a ticket that somebody may not see is not his to know.
-            let record = self.read(grant.ticket, &caller.principal).await.map_err(|_| no_such(&r.name))?;
-            if !r.etag.is_empty() && r.etag != etag(&grant) {
-                return Err(changed_meanwhile(&r.name, Some(&etag(&grant))));
+            let ticket = self.ticket_of(grant.ticket, &caller, END).await.map_err(|_| no_such(&r.name))?;
+            let was = etag(&grant);
+            if !r.etag.is_empty() && r.etag != was {
+                return Err(changed_meanwhile(&r.name, Some(&was)));
             }
             if grant.ended.is_some() {
                 return Ok(Response::new(wire::EndGrantResponse { grant: Some(shown(&grant)) }));
             }
             let now = self.now();
             let after = Grant { ended: Some((now, GrantEnd::Revoked)), ..grant };
-            let deed = caller.did(now, "outband.grant.v1.GrantService/EndGrant", called(id), String::new());
-            let write = grant::write(after.clone(), AccessStep::Ended, &why, &record.ticket, caller.actor(), deed)
+            let deed = Deed {
+                request_id: once.id.clone(),
+                before: Some(was),
+                after: Some(etag(&after)),
+                ..caller.did(now, END, called(id), String::new())
+            };
+            let write = grant::write(after.clone(), AccessStep::Ended, &why, &ticket, caller.actor(), deed)
                 .map_err(|e| rejected(&name::ticket(after.ticket), &e))?;
             if self.kept(move |store| store.change_grant(write)).await? {
-                return Ok(Response::new(wire::EndGrantResponse { grant: Some(shown(&after)) }));
+                let answer = wire::EndGrantResponse { grant: Some(shown(&after)) };
+                self.remember(&caller, once, &answer).await?;
+                return Ok(Response::new(answer));
             }
         }
         Err(changed_meanwhile(&r.name, None))
     }
 }
 
-impl<S: Store + Grants, C: Clock + Send + Sync + 'static> Desk<S, C> {
+impl<S: Store + Audit + Grants, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    /// The token of a grant: the same each time where the request has an id.
+    fn token(&self, id: u64, caller: &Caller, request_id: Option<&str>) -> Result<(Token, Sha256Hash), Status> {
+        let made = match (&self.token_key, request_id) {
+            (Some(key), Some(request_id)) => key.temporary(id, &caller.principal.name, request_id),
+            _ => token::temporary(),
+        };
+        made.map_err(|e| Status::internal(e.to_string()))
+    }
+
+    /// The ticket that a grant is about.
+    async fn ticket_of(&self, number: TicketNumber, caller: &Caller, method: &str) -> Result<Ticket, Status> {
+        let record = self.read(number, &caller.principal).await.inspect_err(|status| {
+            if status.code() == Code::NotFound {
+                self.denied(caller, method, &name::ticket(number));
+            }
+        })?;
+        Ok(record.ticket)
+    }
+
     /// Whether it was written; not where somebody else was quicker. The door knows of it before anybody is answered.
     async fn kept(&self, write: impl FnOnce(&S) -> Result<(), StoreError> + Send + 'static) -> Result<bool, Status> {
         let live = self.access.clone();

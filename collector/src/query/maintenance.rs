@@ -6,10 +6,9 @@ use crate::maintenance::{problem, recur::Schedule};
 use crate::query::Desk;
 use crate::query::once::{Known, Once};
 use crate::query::problem::{changed_meanwhile, invalid, not_found};
-use crate::sight::Sight;
 use outband_proto::maintenance as wire;
 use outband_proto::maintenance::maintenance_service_server::MaintenanceService;
-use outband_schemas::{Clock, ServerId, Timestamp};
+use outband_schemas::{Clock, Timestamp};
 use outband_store::audit::{Audit, Deed};
 use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
 use outband_store::{Store, StoreError};
@@ -38,7 +37,7 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Maintenan
         let all = request.into_inner().all;
         let found = self
             .ask(move |store| {
-                let windows = sight.seen(store.windows(all)?, |sight, w| within(store, sight, &w.selector))?;
+                let windows = sight.seen(store.windows(all)?, |sight, w| sight.covers(store, &w.selector))?;
                 windows.into_iter().map(|w| Ok((store.window_changes(w.id)?, w))).collect::<Result<Vec<_>, _>>()
             })
             .await?;
@@ -148,7 +147,7 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Desk<S, C
         let sight = self.sight(&caller.principal);
         let found = self
             .ask(move |store| match store.windows(true)?.into_iter().find(|w| w.id == id) {
-                Some(window) if within(store, &sight, &window.selector)? => Ok(Some(window)),
+                Some(window) if sight.covers(store, &window.selector)? => Ok(Some(window)),
                 _ => Ok(None),
             })
             .await?;
@@ -174,7 +173,7 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Desk<S, C
         }
         let name = format!("windows/{}", window.id);
         let (sight, selector) = (self.sight(&caller.principal), window.selector.clone());
-        if !self.ask(move |store| within(store, &sight, &selector)).await? {
+        if !self.ask(move |store| sight.covers(store, &selector)).await? {
             self.denied(caller, method, &name);
             return Err(Status::permission_denied(
                 "this token is limited: a window has to name a server, a site or a customer that it may see",
@@ -198,14 +197,6 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Desk<S, C
         let answer = answer(shown(&window, &changes, at));
         self.done(caller, deed, once, &answer).await?;
         Ok(answer)
-    }
-}
-
-/// Whether what a window covers lies within what may be seen: it names a server that may be, or all that the limits ask for.
-fn within<S: Store>(store: &S, sight: &Sight, selector: &Selector) -> Result<bool, StoreError> {
-    match selector.server.as_deref().map(ServerId::new) {
-        Some(Ok(server)) if sight.is_limited() => sight.server(store, &server),
-        _ => Ok(sight.selector(selector.site.as_deref(), selector.customer.as_deref())),
     }
 }
 

@@ -32,7 +32,7 @@ use crate::judgement::{Judgement, Terms};
 use crate::notify;
 use crate::orders;
 use crate::sight::Sight;
-use crate::token::Principal;
+use crate::token::{Principal, TokenKey};
 use crate::upkeep;
 use outband_schemas::{Clock, Timestamp};
 use outband_store::{Retention, Store, StoreError};
@@ -54,6 +54,8 @@ pub struct Desk<S, C> {
     telling: Option<notify::Terms>,
     access: Option<Live>,
     orders: Option<orders::Terms>,
+    token_key: Option<Arc<TokenKey>>,
+    turns: once::Turns,
     shutdown: CancellationToken,
 }
 
@@ -70,6 +72,8 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             telling: self.telling.clone(),
             access: self.access.clone(),
             orders: self.orders.clone(),
+            token_key: self.token_key.clone(),
+            turns: self.turns.clone(),
             shutdown: self.shutdown.clone(),
         }
     }
@@ -97,6 +101,8 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
             telling: None,
             access: None,
             orders: None,
+            token_key: None,
+            turns: once::Turns::default(),
             shutdown,
         }
     }
@@ -117,6 +123,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     #[must_use]
     pub fn with_access(self, access: Live) -> Self {
         Self { access: Some(access), ..self }
+    }
+
+    /// The desk, with the key from which it makes tokens that may have to be told twice.
+    #[must_use]
+    pub fn with_token_key(self, key: TokenKey) -> Self {
+        Self { token_key: Some(Arc::new(key)), ..self }
     }
 
     /// The desk, knowing what agents may be asked to do.

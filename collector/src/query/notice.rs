@@ -125,8 +125,9 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
         &self,
         request: Request<wire::ListContactsRequest>,
     ) -> Result<Response<wire::ListContactsResponse>, Status> {
-        let (terms, telling) = (self.terms(), self.telling());
-        let contacts = super::contact::list(&terms.service, telling.as_deref(), &request.into_inner(), self.now());
+        let sight = self.sight(&auth::principal(&request)?);
+        let (terms, telling, asked) = (self.terms(), self.telling(), request.into_inner());
+        let contacts = super::contact::list(&terms.service, telling.as_deref(), &asked, &sight, self.now());
         Ok(Response::new(wire::ListContactsResponse { contacts }))
     }
 }

@@ -7,20 +7,43 @@ use outband_schemas::Clock;
 use outband_store::Store;
 use outband_store::audit::{Answer, Audit, Deed, Sha256Hash};
 use prost::Message;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OwnedMutexGuard;
 use tonic::Status;
+
+type Lock = Arc<tokio::sync::Mutex<()>>;
+
+/// The requests with an id that are being answered, by whose they are: of two at a time, the second waits for the first's answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Turns(Arc<Mutex<HashMap<(String, String), Lock>>>);
+
+impl Turns {
+    async fn take(&self, who: &str, id: &str) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // What only this table holds is over.
+            all.retain(|_, lock| Arc::strong_count(lock) > 1);
+            all.entry((who.to_owned(), id.to_owned())).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+}
 
 /// A request that was not answered yet.
 #[derive(Debug)]
 pub(crate) struct Once {
     pub(crate) id: Option<String>,
     digest: Sha256Hash,
+    /// Until the answer is kept, nobody else answers a request of this id.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Once {
     /// What is to be remembered of the answer: nothing, where the request has no id.
-    pub(crate) fn answer(self, answer: &impl Message) -> Option<Answer> {
+    pub(crate) fn answer(&self, answer: &impl Message) -> Option<Answer> {
         let digest = self.digest;
-        self.id.map(|request_id| Answer { request_id, digest, body: answer.encode_to_vec() })
+        self.id.clone().map(|request_id| Answer { request_id, digest, body: answer.encode_to_vec() })
     }
 }
 
@@ -44,7 +67,9 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
     ) -> Result<Known<A>, Status> {
         let id = audit::request_id(request_id).map_err(|e| invalid("request_id", e))?;
         let digest = audit::digest(method, request);
+        let mut turn = None;
         if let Some(id) = id.clone() {
+            turn = Some(self.turns.take(&caller.principal.name, &id).await);
             let (who, now, asked) = (caller.principal.name.clone(), self.now(), id.clone());
             match self.ask(move |store| store.answered(&who, &asked, now)).await? {
                 Some(known) if known.digest != digest => return Err(id_reused(&id)),
@@ -55,7 +80,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
                 None => {}
             }
         }
-        Ok(Known::New(Once { id, digest }))
+        Ok(Known::New(Once { id, digest, _turn: turn }))
     }
 
     /// Notes what was done, and the answer to it.

@@ -1,24 +1,33 @@
 //! Orders, as people ask for them, approve them and stop them.
 
 use crate::audit::Caller;
+use crate::auth;
 use crate::config::orders::OrdersConfig;
 use crate::orders::limits::{self, LOOKS_BACK, Situation};
 use crate::orders::machine::{self, Refused, Step};
+use crate::query::once::{Known, Once};
 use crate::query::page::Pager;
 use crate::query::problem::{changed_meanwhile, invalid, not_found};
 use crate::query::{Desk, name};
+use crate::sight::Sight;
 use outband_proto::order as wire;
 use outband_proto::order::order_service_server::OrderService;
 use outband_schemas::{Clock, OrderKind, Timestamp};
-use outband_store::audit::Audit;
+use outband_store::audit::{Audit, Deed};
 use outband_store::order::{Order, OrderChange, OrderFilter, OrderState, OrderSwitch, Orders};
 use outband_store::{AgentTarget, ServerRecord, Store, StoreError};
+use prost::Message;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
-const SERVICE: &str = "outband.order.v1.OrderService";
+const REQUEST: &str = "outband.order.v1.OrderService/RequestOrder";
+const APPROVE: &str = "outband.order.v1.OrderService/ApproveOrder";
+const REJECT: &str = "outband.order.v1.OrderService/RejectOrder";
+const STOP: &str = "outband.order.v1.OrderService/StopOrders";
+const RESUME: &str = "outband.order.v1.OrderService/ResumeOrders";
+const ATTACHMENT: &str = "outband.order.v1.OrderService/GetAttachment";
 /// A file is handed out in pieces of so many bytes.
 const PIECE: usize = 256 << 10;
 /// The longest reason, in characters.
@@ -30,15 +39,21 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
         &self,
         request: Request<wire::ListOrdersRequest>,
     ) -> Result<Response<wire::ListOrdersResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
         let pager = Pager::new("ListOrders", &(r.all, &r.ticket));
         let page = pager.page(r.page_size, &r.page_token)?;
         let ticket = if r.ticket.is_empty() { None } else { Some(name::read_ticket(&r.ticket)?) };
         let filter = OrderFilter { open: !r.all, ticket };
-        let listing = self.ask(move |store| store.orders(&filter, &page)).await?;
-        let next_page_token = pager.next(&listing);
-        let scene = self.scene().await?;
-        let orders = listing.rows.iter().map(|o| self.shown_order(o, &scene)).collect();
+        let scene = self.scene(&sight).await?;
+        let (seen, next_page_token) = self
+            .ask(move |store| {
+                let listing = store.orders(&filter, &page)?;
+                let next = pager.next(&listing);
+                Ok((sight.seen(listing.rows, |sight, order| visible(store, sight, order))?, next))
+            })
+            .await?;
+        let orders = seen.iter().map(|o| self.shown_order(o, &scene)).collect();
         let switch = scene.switch.clone().map(shown_switch);
         Ok(Response::new(wire::ListOrdersResponse { orders, next_page_token, switch }))
     }
@@ -47,10 +62,11 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
         &self,
         request: Request<wire::GetOrderRequest>,
     ) -> Result<Response<wire::GetOrderResponse>, Status> {
-        let (order, changes) = self.stored_order(&request.into_inner().name).await?;
+        let sight = self.sight(&auth::principal(&request)?);
+        let (order, changes) = self.stored_order(&request.into_inner().name, &sight).await?;
         let changes =
             changes.into_iter().map(|c| wire::Change { at_ms: c.at.as_millis(), who: c.who, what: c.what }).collect();
-        let order = wire::Order { changes, ..self.shown_order(&order, &self.scene().await?) };
+        let order = wire::Order { changes, ..self.shown_order(&order, &self.scene(&sight).await?) };
         Ok(Response::new(wire::GetOrderResponse { order: Some(order) }))
     }
 
@@ -60,17 +76,24 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
     ) -> Result<Response<wire::RequestOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let r = request.into_inner();
+        let once = match self.known(&caller, REQUEST, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
         let config = self.orders_config();
-        let order = self.asked_for(&r, &caller, &config).await?;
-        let scene = self.scene().await?;
+        let sight = self.sight(&caller.principal);
+        let order = self.asked_for(&r, &caller, &sight, &config).await?;
+        let scene = self.scene(&sight).await?;
         if r.validate_only {
             let notes = self.rehearse(&order, &scene).await?;
             let order = Some(self.shown_order(&order, &scene));
             return Ok(Response::new(wire::RequestOrderResponse { order, notes }));
         }
-        let order = self.keep_order(order, &caller, "RequestOrder", "request").await?;
+        let order = self.keep_order(order, &caller, REQUEST, "request", &once).await?;
         let order = Some(self.shown_order(&order, &scene));
-        Ok(Response::new(wire::RequestOrderResponse { order, notes: Vec::new() }))
+        let answer = wire::RequestOrderResponse { order, notes: Vec::new() };
+        self.remember(&caller, once, &answer).await?;
+        Ok(Response::new(answer))
     }
 
     async fn approve_order(
@@ -79,9 +102,13 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
     ) -> Result<Response<wire::ApproveOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let r = request.into_inner();
-        let by = caller.principal.name.clone();
-        let order = self.take_step(&r.name, &r.etag, Step::Approve { by }, &caller, "ApproveOrder").await?;
-        Ok(Response::new(wire::ApproveOrderResponse { order: Some(order) }))
+        let once = match self.known(&caller, APPROVE, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let step = Step::Approve { by: caller.principal.name.clone() };
+        let answer = |order| wire::ApproveOrderResponse { order: Some(order) };
+        Ok(Response::new(self.take_step((&r.name, &r.etag), step, &caller, APPROVE, once, answer).await?))
     }
 
     async fn reject_order(
@@ -90,9 +117,13 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
     ) -> Result<Response<wire::RejectOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let r = request.into_inner();
-        let why = words("why", &r.why)?;
-        let order = self.take_step(&r.name, "", Step::Reject { why }, &caller, "RejectOrder").await?;
-        Ok(Response::new(wire::RejectOrderResponse { order: Some(order) }))
+        let once = match self.known(&caller, REJECT, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let step = Step::Reject { why: words("why", &r.why)? };
+        let answer = |order| wire::RejectOrderResponse { order: Some(order) };
+        Ok(Response::new(self.take_step((&r.name, &r.etag), step, &caller, REJECT, once, answer).await?))
     }
 
     async fn stop_orders(
@@ -100,8 +131,13 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
         request: Request<wire::StopOrdersRequest>,
     ) -> Result<Response<wire::StopOrdersResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let switch = self.turn_switch(true, &request.into_inner().why, &caller, "StopOrders").await?;
-        Ok(Response::new(wire::StopOrdersResponse { switch: Some(switch) }))
+        let r = request.into_inner();
+        let once = match self.known(&caller, STOP, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let answer = |switch| wire::StopOrdersResponse { switch: Some(switch) };
+        Ok(Response::new(self.turn_switch(true, &r.why, &caller, STOP, once, answer).await?))
     }
 
     async fn resume_orders(
@@ -109,8 +145,13 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
         request: Request<wire::ResumeOrdersRequest>,
     ) -> Result<Response<wire::ResumeOrdersResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let switch = self.turn_switch(false, &request.into_inner().why, &caller, "ResumeOrders").await?;
-        Ok(Response::new(wire::ResumeOrdersResponse { switch: Some(switch) }))
+        let r = request.into_inner();
+        let once = match self.known(&caller, RESUME, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let answer = |switch| wire::ResumeOrdersResponse { switch: Some(switch) };
+        Ok(Response::new(self.turn_switch(false, &r.why, &caller, RESUME, once, answer).await?))
     }
 
     type GetAttachmentStream = ReceiverStream<Result<wire::GetAttachmentResponse, Status>>;
@@ -121,9 +162,8 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
     ) -> Result<Response<Self::GetAttachmentStream>, Status> {
         let caller = Caller::of(&request)?;
         let name = request.into_inner().name;
-        let (order, _) = self.stored_order(&name).await?;
-        let method = format!("{SERVICE}/GetAttachment");
-        let deed = caller.did(self.now(), &method, name.clone(), format!("{} bytes", order.content_bytes));
+        let (order, _) = self.stored_order(&name, &self.sight(&caller.principal)).await?;
+        let deed = caller.did(self.now(), ATTACHMENT, name.clone(), format!("{} bytes", order.content_bytes));
         let actor = caller.actor();
         // Before the first byte goes out: what cannot be logged is not handed out.
         let file = self
@@ -159,11 +199,16 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         self.orders.as_ref().map_or_else(Arc::default, crate::orders::Terms::now)
     }
 
-    async fn scene(&self) -> Result<Scene, Status> {
+    /// For whom this is shown: who turned the switch, and why, is not for everybody.
+    async fn scene(&self, sight: &Sight) -> Result<Scene, Status> {
         let now = self.now();
         let back = i64::try_from(LOOKS_BACK.as_millis()).unwrap_or(i64::MAX);
         let since = Timestamp::from_millis(now.as_millis().saturating_sub(back));
         let (switch, sent) = self.ask(move |s| Ok((s.order_switch()?, s.orders_sent_since(since)?))).await?;
+        let switch = switch.map(|s| match sight.is_limited() {
+            true => OrderSwitch { who: "an operator".to_owned(), why: "for all sites".to_owned(), ..s },
+            false => s,
+        });
         Ok(Scene { config: self.orders_config(), switch, sent, now })
     }
 
@@ -178,12 +223,18 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         shown(order, waits.unwrap_or_default())
     }
 
-    async fn stored_order(&self, name: &str) -> Result<(Order, Vec<OrderChange>), Status> {
+    async fn stored_order(&self, name: &str, sight: &Sight) -> Result<(Order, Vec<OrderChange>), Status> {
         let id: u64 = name
             .strip_prefix("orders/")
             .and_then(|id| id.parse().ok())
             .ok_or_else(|| invalid("name", format!("{name:?} is not orders/NUMBER")))?;
-        let found = self.ask(move |store| store.order(id)).await?;
+        let sight = sight.clone();
+        let found = self
+            .ask(move |store| match store.order(id)? {
+                Some(found) if visible(store, &sight, &found.0)? => Ok(Some(found)),
+                _ => Ok(None),
+            })
+            .await?;
         found.ok_or_else(|| not_found("Order", name, "list the orders to see those there are"))
     }
 
@@ -192,6 +243,7 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         &self,
         r: &wire::RequestOrderRequest,
         caller: &Caller,
+        sight: &Sight,
         config: &OrdersConfig,
     ) -> Result<Order, Status> {
         let kind: OrderKind =
@@ -204,19 +256,20 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
             return Err(Status::failed_precondition(why));
         }
         let id = name::read_server("server", &r.server)?;
-        let server = self.ask(move |store| store.server(&id)).await?;
-        let server = server.filter(|s| s.merged_into.is_none());
-        let server = server.ok_or_else(|| not_found("Server", &r.server, "list the servers to see those there are"))?;
+        let eyes = sight.clone();
+        let server = self.ask(move |store| if eyes.server(store, &id)? { store.server(&id) } else { Ok(None) }).await?;
+        let server = server.filter(|s| s.merged_into.is_none()).ok_or_else(|| {
+            self.denied(caller, REQUEST, &r.server);
+            not_found("Server", &r.server, "list the servers to see those there are")
+        })?;
         let target = self.target_of(&server, &r.target)?;
         let ticket = match r.ticket.as_str() {
             "" => None,
-            text => {
-                let number = name::read_ticket(text)?;
-                let found = self.ask(move |store| store.ticket(number)).await?;
-                found.ok_or_else(|| not_found("Ticket", text, "list the tickets to see those there are"))?;
-                Some(number)
-            }
+            text => Some(self.read(name::read_ticket(text)?, &caller.principal).await?.ticket.number),
         };
+        if sight.only().is_some_and(|only| ticket != Some(only)) {
+            return Err(invalid("ticket", "a temporary access asks for orders of its own ticket: name it"));
+        }
         let placed = self.terms().topology.place(&server).and_then(|place| place.model.clone());
         let now = self.now();
         Ok(Order {
@@ -284,12 +337,27 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         Ok(notes)
     }
 
-    async fn keep_order(&self, order: Order, caller: &Caller, method: &str, what: &str) -> Result<Order, Status> {
+    async fn keep_order(
+        &self,
+        order: Order,
+        caller: &Caller,
+        method: &str,
+        what: &str,
+        once: &Once,
+    ) -> Result<Order, Status> {
         let now = self.now();
+        let (before, after) = (etag(&order), format!("{}-{}", order.id, order.revision + 1));
+        // Of a new one nobody knows the number yet.
+        let etags = if order.id == 0 { (None, None) } else { (Some(before), Some(after)) };
         let name = format!("orders/{}", order.id);
         let change = OrderChange { at: now, who: caller.principal.name.clone(), what: what.to_owned() };
         let detail = format!("{} at {}", order.kind, order.server);
-        let deed = caller.did(now, &format!("{SERVICE}/{method}"), name.clone(), detail);
+        let deed = Deed {
+            request_id: once.id.clone(),
+            before: etags.0,
+            after: etags.1,
+            ..caller.did(now, method, name.clone(), detail)
+        };
         let actor = caller.actor();
         let kept = self
             .ask(move |store| match store.put_order(order, change, None, Some((actor, deed))) {
@@ -303,44 +371,64 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         kept.ok_or_else(|| changed_meanwhile(&name, None))
     }
 
-    async fn take_step(
+    async fn take_step<A: Message>(
         &self,
-        name: &str,
-        etag: &str,
+        (name, read_as): (&str, &str),
         step: Step,
         caller: &Caller,
         method: &str,
-    ) -> Result<wire::Order, Status> {
-        let (order, _) = self.stored_order(name).await?;
-        if !etag.is_empty() && etag != self::etag(&order) {
-            return Err(changed_meanwhile(name, Some(&self::etag(&order))));
+        once: Once,
+        answer: impl FnOnce(wire::Order) -> A,
+    ) -> Result<A, Status> {
+        let sight = self.sight(&caller.principal);
+        let found = self.stored_order(name, &sight).await;
+        let (order, _) = found.inspect_err(|status| {
+            if status.code() == Code::NotFound {
+                self.denied(caller, method, name);
+            }
+        })?;
+        if !read_as.is_empty() && read_as != etag(&order) {
+            return Err(changed_meanwhile(name, Some(&etag(&order))));
         }
         let next = machine::apply(&order, &step, self.orders_config().two_person, self.now());
         let next = next.map_err(|refused| match refused {
             Refused::SamePerson => Status::permission_denied(format!("{name}: {refused}")),
             Refused::State(_) | Refused::Expired => Status::failed_precondition(format!("{name}: {refused}")),
         })?;
-        let kept = self.keep_order(next, caller, method, step.what()).await?;
-        Ok(self.shown_order(&kept, &self.scene().await?))
+        let kept = self.keep_order(next, caller, method, step.what(), &once).await?;
+        let answer = answer(self.shown_order(&kept, &self.scene(&sight).await?));
+        self.remember(caller, once, &answer).await?;
+        Ok(answer)
     }
 
-    async fn turn_switch(
+    async fn turn_switch<A: Message>(
         &self,
         stopped: bool,
         why: &str,
         caller: &Caller,
         method: &str,
-    ) -> Result<wire::Switch, Status> {
+        once: Once,
+        answer: impl FnOnce(wire::Switch) -> A,
+    ) -> Result<A, Status> {
         let now = self.now();
         let switch = OrderSwitch { stopped, who: caller.principal.name.clone(), why: words("why", why)?, at: now };
-        let deed = caller.did(now, &format!("{SERVICE}/{method}"), "orders".to_owned(), String::new());
+        let deed = caller.did(now, method, "orders".to_owned(), String::new());
+        let deed = Deed { request_id: once.id.clone(), ..deed };
         let (actor, kept) = (caller.actor(), switch.clone());
         self.ask(move |store| store.set_order_switch(kept, actor, deed)).await?;
         if let Some(terms) = &self.orders {
             terms.ring();
         }
-        Ok(shown_switch(switch))
+        let answer = answer(shown_switch(switch));
+        self.remember(caller, once, &answer).await?;
+        Ok(answer)
     }
+}
+
+/// Whether an order may be seen: its server may, and a temporary access sees those of its own ticket.
+fn visible<S: Store>(store: &S, sight: &Sight, order: &Order) -> Result<bool, StoreError> {
+    let own = sight.only().is_none_or(|only| order.ticket == Some(only));
+    Ok(own && sight.server(store, &order.server)?)
 }
 
 fn words(field: &str, text: &str) -> Result<String, Status> {

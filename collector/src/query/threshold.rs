@@ -1,7 +1,9 @@
 //! Thresholds that somebody set otherwise for some servers.
 
 use crate::audit::Caller;
+use crate::auth;
 use crate::query::Desk;
+use crate::query::once::{Known, Once};
 use crate::query::problem::{changed_meanwhile, invalid, not_found};
 use crate::thresholds::problem;
 use outband_health::parameter;
@@ -9,10 +11,11 @@ use outband_proto::threshold as wire;
 use outband_proto::threshold::threshold_service_server::ThresholdService;
 use outband_proto::{maintenance, threshold};
 use outband_schemas::{Clock, Timestamp};
-use outband_store::audit::Audit;
+use outband_store::audit::{Audit, Deed};
 use outband_store::maintenance::Selector;
 use outband_store::threshold::{Threshold, ThresholdChange, Thresholds};
 use outband_store::{Store, StoreError};
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 const CREATE: &str = "outband.threshold.v1.ThresholdService/CreateThreshold";
@@ -24,11 +27,12 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> ThresholdS
         &self,
         request: Request<wire::ListThresholdsRequest>,
     ) -> Result<Response<wire::ListThresholdsResponse>, Status> {
+        let sight = self.sight(&auth::principal(&request)?);
         let all = request.into_inner().all;
         let now = self.now();
         let found = self
             .ask(move |store| {
-                let mut found = store.thresholds(all)?;
+                let mut found = sight.seen(store.thresholds(all)?, |sight, t| sight.covers(store, &t.selector))?;
                 found.retain(|t| all || t.is_in_force(now));
                 found.into_iter().map(|t| Ok((store.threshold_changes(t.id)?, t))).collect::<Result<Vec<_>, _>>()
             })
@@ -42,7 +46,12 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> ThresholdS
         request: Request<wire::CreateThresholdRequest>,
     ) -> Result<Response<wire::CreateThresholdResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let asked = request.into_inner().threshold.unwrap_or_default();
+        let r = request.into_inner();
+        let once = match self.known(&caller, CREATE, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let asked = r.threshold.unwrap_or_default();
         let now = self.now();
         let threshold = Threshold {
             id: 0,
@@ -59,8 +68,16 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> ThresholdS
         if let Some((field, what)) = problem(&threshold, now) {
             return Err(invalid(&format!("threshold.{field}"), what));
         }
-        let kept = self.keep_threshold("create", CREATE, threshold, caller, now).await?;
-        Ok(Response::new(wire::CreateThresholdResponse { threshold: Some(kept) }))
+        let sight = self.sight(&caller.principal);
+        let selector = threshold.selector.clone();
+        if sight.only().is_some() || !self.ask(move |store| sight.covers(store, &selector)).await? {
+            self.denied(&caller, CREATE, "thresholds");
+            return Err(Status::permission_denied(
+                "this token is limited: a threshold has to name a server, a site or a customer that it may see",
+            ));
+        }
+        let answer = |threshold| wire::CreateThresholdResponse { threshold: Some(threshold) };
+        Ok(Response::new(self.keep_threshold(("create", CREATE), threshold, None, &caller, once, now, answer).await?))
     }
 
     async fn end_threshold(
@@ -68,23 +85,38 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> ThresholdS
         request: Request<wire::EndThresholdRequest>,
     ) -> Result<Response<wire::EndThresholdResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let name = request.into_inner().name;
+        let r = request.into_inner();
+        let once = match self.known(&caller, END, &r.request_id, &r).await? {
+            Known::Answered(answer) => return Ok(Response::new(answer)),
+            Known::New(once) => once,
+        };
+        let name = r.name;
         let id: u64 = name
             .strip_prefix("thresholds/")
             .and_then(|id| id.parse().ok())
             .ok_or_else(|| invalid("name", format!("{name:?} is not thresholds/NUMBER")))?;
-        let all = self.ask(|store| store.thresholds(true)).await?;
-        let before = all
-            .into_iter()
-            .find(|t| t.id == id)
-            .ok_or_else(|| not_found("Threshold", &name, "list the thresholds to see those there are"))?;
+        let sight = self.sight(&caller.principal);
+        let found = self
+            .ask(move |store| match store.thresholds(true)?.into_iter().find(|t| t.id == id) {
+                Some(t) if sight.only().is_none() && sight.covers(store, &t.selector)? => Ok(Some(t)),
+                _ => Ok(None),
+            })
+            .await?;
+        let before = found.ok_or_else(|| {
+            self.denied(&caller, END, &name);
+            not_found("Threshold", &name, "list the thresholds to see those there are")
+        })?;
+        let was = etag(&before);
+        if !r.etag.is_empty() && r.etag != was {
+            return Err(changed_meanwhile(&name, Some(&was)));
+        }
         let now = self.now();
         if before.ended_at.is_some() {
             return Ok(Response::new(wire::EndThresholdResponse { threshold: Some(shown(&before, &[], now)) }));
         }
         let threshold = Threshold { ended_at: Some(now), revision: before.revision + 1, ..before };
-        let kept = self.keep_threshold("end", END, threshold, caller, now).await?;
-        Ok(Response::new(wire::EndThresholdResponse { threshold: Some(kept) }))
+        let answer = |threshold| wire::EndThresholdResponse { threshold: Some(threshold) };
+        Ok(Response::new(self.keep_threshold(("end", END), threshold, Some(was), &caller, once, now, answer).await?))
     }
 
     async fn list_parameters(
@@ -105,14 +137,17 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> ThresholdS
 }
 
 impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
-    async fn keep_threshold(
+    #[allow(clippy::too_many_arguments, reason = "what is done to which, and what every change carries")]
+    async fn keep_threshold<A: Message>(
         &self,
-        what: &str,
-        method: &'static str,
+        (what, method): (&str, &'static str),
         threshold: Threshold,
-        caller: Caller,
+        before: Option<String>,
+        caller: &Caller,
+        once: Once,
         at: Timestamp,
-    ) -> Result<threshold::Threshold, Status> {
+        answer: impl FnOnce(threshold::Threshold) -> A,
+    ) -> Result<A, Status> {
         let name = format!("thresholds/{}", threshold.id);
         let change = ThresholdChange { at, who: caller.principal.name.clone(), what: what.to_owned(), threshold };
         let kept = self
@@ -121,14 +156,21 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> Desk<S, C>
                     Err(StoreError::Conflict { .. }) => return Ok(None),
                     other => other?,
                 };
-                let detail = format!("{} = {}: {}", kept.parameter, kept.value, kept.reason);
-                store.audit(caller.actor(), caller.did(at, method, format!("thresholds/{}", kept.id), detail))?;
                 Ok(Some((store.threshold_changes(kept.id)?, kept)))
             })
             .await?;
         let (changes, kept) = kept.ok_or_else(|| changed_meanwhile(&name, None))?;
-        Ok(shown(&kept, &changes, at))
+        let detail = format!("{} = {}: {}", kept.parameter, kept.value, kept.reason);
+        let deed = caller.did(at, method, format!("thresholds/{}", kept.id), detail);
+        let deed = Deed { before, after: Some(etag(&kept)), ..deed };
+        let answer = answer(shown(&kept, &changes, at));
+        self.done(caller, deed, once, &answer).await?;
+        Ok(answer)
     }
+}
+
+fn etag(threshold: &Threshold) -> String {
+    format!("{}-{}", threshold.id, threshold.revision)
 }
 
 fn selector(asked: maintenance::Selector) -> Selector {
@@ -168,6 +210,7 @@ fn shown(threshold: &Threshold, changes: &[ThresholdChange], now: Timestamp) -> 
         until_ms: threshold.until.as_millis(),
         ended_at_ms: threshold.ended_at.map(Timestamp::as_millis),
         in_force: threshold.is_in_force(now),
+        etag: etag(threshold),
         changes: changes
             .iter()
             .map(|c| maintenance::Change { at_ms: c.at.as_millis(), who: c.who.clone(), what: c.what.clone() })
