@@ -4,6 +4,7 @@
 
 use crate::app::{Collector, Error};
 use crate::audit::journal;
+use crate::backtest::Backtest;
 use crate::calendars::cli::Ask;
 use crate::calendars::{self, Shelf};
 use crate::config::Config;
@@ -96,6 +97,7 @@ enum Command {
         #[arg(long, value_name = "FILE", global = true)]
         config: Option<PathBuf>,
     },
+    Backtest(Backtest),
     /// Print the JSON Schema of the config file.
     Schema,
     /// Print completions for a shell.
@@ -132,6 +134,7 @@ impl Cli {
             }
             Command::Check { config } => check_records(config),
             Command::Calendar { ask, config } => calendar(ask, config),
+            Command::Backtest(ask) => backtest(&ask),
             Command::Schema => schema(),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "outband-collector", &mut std::io::stdout());
@@ -241,6 +244,11 @@ fn calendar(ask: calendars::cli::Ask, config: Option<PathBuf>) -> Result<(), Err
     let (text, good) = calendars::cli::answer(ask, &shelf, at)?;
     print!("{text}");
     if good { Ok(()) } else { Err(Error::NoUse) }
+}
+
+fn backtest(ask: &Backtest) -> Result<(), Error> {
+    print!("{}", ask.run(&mut |told| eprintln!("{told}"))?);
+    Ok(())
 }
 
 fn schema() -> Result<(), Error> {

@@ -7,6 +7,7 @@ pub mod app;
 pub mod assess;
 pub mod audit;
 pub mod auth;
+pub mod backtest;
 pub mod calendars;
 pub mod callpack;
 pub mod cli;

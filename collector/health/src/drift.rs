@@ -11,6 +11,7 @@ mod baseline;
 mod fan;
 mod heat;
 mod hour;
+pub mod judge;
 mod mates;
 mod memory;
 mod sign;

@@ -20,6 +20,9 @@ pub enum SignClass {
 }
 
 impl SignClass {
+    /// Every class.
+    pub const ALL: [Self; 4] = [Self::Fan, Self::Psu, Self::Thermal, Self::Dimm];
+
     /// The word used in output.
     pub fn as_str(self) -> &'static str {
         match self {
