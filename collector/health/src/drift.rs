@@ -163,8 +163,13 @@ impl Drift {
         closed
     }
 
-    /// Notes that something was changed on the server at `at` (firmware, a part, a setting): a step on that day is no wear.
+    /// Notes that something was changed on the server at `at` (firmware, a part, a setting): a step on that day is no wear, and what is
+    /// still being learnt is learnt anew.
     pub fn changed(&mut self, at: Timestamp) {
+        self.mates.restart();
+        for watch in self.watches.values_mut() {
+            watch.restart();
+        }
         self.changed.insert(date_of(hour_of(at)));
         while self.changed.len() > 16 {
             self.changed.pop_first();

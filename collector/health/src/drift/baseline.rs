@@ -81,7 +81,7 @@ impl Baseline {
             return None;
         }
         // Two loads that lie close say little of the slope between them.
-        let slope = if to - from < 0.25 { 0.0 } else { f64::from(b.1 - a.1) / (to - from) };
+        let slope = if to - from < 0.75 { 0.0 } else { f64::from(b.1 - a.1) / (to - from) };
         Some(f64::from(a.1) + slope * (x - from))
     }
 }

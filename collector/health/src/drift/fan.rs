@@ -8,8 +8,8 @@ use crate::stats::median;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind};
 use std::collections::BTreeMap;
 
-/// Duties are compared in steps of 5 %.
-const DUTY_STEP: f64 = 5.0;
+/// Duties are compared in steps of 2 %.
+const DUTY_STEP: f64 = 2.0;
 /// So many other fans that move alike make it no wear.
 const ALIKE: usize = 2;
 /// A spread of the hours so many times that of its normal is erratic, from this spread on.
@@ -42,16 +42,17 @@ pub(super) fn measure(view: &View<'_>, mates: &mut Mates, samples: &mut Vec<Samp
     mates.hour(&medians);
     for (tach, told) in &speeds {
         let own = duties.iter().find(|(c, _)| *c == &tach.0).map(|(_, duty)| *duty);
-        let (x, y) = match own.or(common).filter(|duty| *duty >= 1.0) {
-            Some(duty) => (duty / DUTY_STEP, told.median.ln() - duty.ln()),
+        let (x, y, grain) = match own.or(common).filter(|duty| *duty >= 1.0) {
+            Some(duty) => (duty / DUTY_STEP, told.median.ln() - duty.ln(), told.doubt()),
             None => match mates.moved(tach, &medians) {
-                Some(moved) => (0.0, moved),
+                // The steps of both tachometers leave their doubt, and so did they while this was learnt.
+                Some(moved) => (0.0, moved, 3.0 * told.doubt()),
                 None => continue,
             },
         };
         let first = y + told.first.max(1.0).ln() - told.median.ln();
         let name = Name { component: tach.0.clone(), measure: Measure::Speed, sensor: tach.1.clone() };
-        samples.push(Sample { name, x, y, first, grain: told.doubt() });
+        samples.push(Sample { name, x, y, first, grain });
     }
 }
 

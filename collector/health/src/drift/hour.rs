@@ -13,9 +13,22 @@ pub(super) struct Hour {
     stride: u32,
     seen: u32,
     last: Option<f32>,
-    /// The least distance between two values that followed each other and differed.
+    /// The least distance between two values that followed each other that was seen often.
     grain: Option<f32>,
+    /// Lesser distances, and how often each was seen.
+    lesser: Vec<(f32, u8)>,
+    /// How many values followed another, and how many of them were the same.
+    pairs: u16,
+    same: u16,
 }
+
+/// A sensor whose steps are finer than its noise seldom tells the same twice, and its noise takes the steps' doubt away: one in so many.
+const SELDOM: u16 = 8;
+
+/// So many lesser distances are kept.
+const LESSER: usize = 5;
+/// A distance that was seen so often is the sensor's step; a seldom one is between a misread value and a right one.
+const OFTEN: u8 = 4;
 
 impl Hour {
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
@@ -35,16 +48,39 @@ impl Hour {
         self.seen = self.seen.saturating_add(1);
         let value = value as f32;
         let apart = self.last.map_or(0.0, |last| (value - last).abs());
-        // Closer than this is the same number, written twice.
-        if apart > value.abs() * 1e-6 && self.grain.is_none_or(|grain| apart < grain) {
-            self.grain = Some(apart);
-        }
         self.last = Some(value);
+        // Closer than this is the same number, written twice.
+        let same = value.abs() * 1e-5;
+        if self.pairs == u16::MAX {
+            (self.pairs, self.same) = (self.pairs / 2, self.same / 2);
+        }
+        self.pairs += 1;
+        self.same += u16::from(apart <= same);
+        if apart <= same || self.grain.is_some_and(|grain| apart >= grain - same) {
+            return;
+        }
+        let times = match self.lesser.iter_mut().find(|(step, _)| (step - apart).abs() <= same) {
+            Some((_, times)) => {
+                *times = times.saturating_add(1);
+                *times
+            }
+            None => {
+                self.lesser.push((apart, 1));
+                self.lesser.sort_by(|a, b| a.0.total_cmp(&b.0));
+                self.lesser.truncate(LESSER);
+                1
+            }
+        };
+        if times >= OFTEN {
+            self.grain = Some(apart);
+            self.lesser.retain(|(step, _)| *step < apart - same);
+        }
     }
 
-    /// The step in which the sensor counts, as far as was seen; 0: not known.
+    /// The step in which the sensor counts, where it matters; 0: not known, or finer than its noise.
     pub(super) fn grain(&self) -> f64 {
-        self.grain.map_or(0.0, f64::from)
+        let coarse = self.same >= self.pairs / SELDOM;
+        self.grain.filter(|_| coarse).map_or(0.0, f64::from)
     }
 
     /// The hour's median: no single bad read moves it. With one reading an hour it is that reading.
@@ -77,6 +113,20 @@ mod tests {
         let median = hour.median().unwrap();
         assert!((1400.0..2200.0).contains(&median), "{median}");
         assert_eq!(hour.first(), Some(0.0));
+    }
+
+    #[test]
+    fn a_sensor_that_counts_in_steps_shows_its_step_through_a_few_misread_values() {
+        let mut hour = Hour::default();
+        for n in 0..40_i32 {
+            hour.push(if n % 13 == 5 { 4017.3 + f64::from(n) } else { 5040.0 + 120.0 * f64::from(n / 2 % 3) });
+        }
+        assert!((hour.grain() - 120.0).abs() < 0.1, "{}", hour.grain());
+        let mut smooth = Hour::default();
+        for n in 0..40_i32 {
+            smooth.push(5000.0 * f64::from(n).sin());
+        }
+        assert_eq!(smooth.grain(), 0.0);
     }
 
     #[test]

@@ -48,6 +48,13 @@ impl Mates {
         }
     }
 
+    /// Begins to learn again, if it has not learnt yet: what is driven another way now tells nothing of the rest.
+    pub(super) fn restart(&mut self) {
+        if self.hours < LEARN_HOURS {
+            (self.hours, self.speeds) = (0, BTreeMap::new());
+        }
+    }
+
     /// The least that a fan has moved against the others in this hour. `None` before that is learnt, or alone.
     pub(super) fn moved(&self, tach: &Tach, speeds: &BTreeMap<Tach, f64>) -> Option<f64> {
         let own = speeds.get(tach)?;

@@ -85,6 +85,8 @@ pub(super) const LASTING: usize = 4;
 const SIGMAS: f64 = 6.0;
 /// And so many times as far as it strayed while it was learnt.
 const STRAYS: f64 = 2.5;
+/// What is left of an hour's doubt an hour later.
+const FADE: f32 = 0.98;
 /// And so many times what the steps of its sensors leave unknown: a steady load sits at one edge of a step for days.
 const GRAINS: f64 = 2.2;
 
@@ -110,10 +112,25 @@ impl Watch {
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
     pub(super) fn hour(&mut self, sample: &Sample) {
         let Sample { x, y, first, grain, .. } = *sample;
-        self.grain = grain as f32;
-        let moved = self.days.back().map_or(0.0, |d| f64::from(d.level));
-        if let Some(residual) = self.baseline.residual(x, y, moved) {
+        // The doubt of the worst hour of the last days: where a sensor counts in steps, a day may sit on one edge of a step.
+        self.grain = (grain as f32).max(self.grain * FADE);
+        if let Some(residual) = self.baseline.residual(x, y, self.moved()) {
             self.today.push((residual as f32, (residual + first - y) as f32));
+        }
+    }
+
+    /// What a load that comes up for the first time is held against: how far the measure has moved at other loads, if it clearly has. Were a little
+    /// passed on each time, many loads in turn would add their errors up.
+    fn moved(&self) -> f64 {
+        let newest = self.days.iter().rev().take(7).map(|d| f64::from(d.level));
+        let clear = 3.0 * f64::from(self.strayed.max(self.grain));
+        median(newest).filter(|moved| moved.abs() > clear).unwrap_or(0.0)
+    }
+
+    /// Begins to learn again, if it has not learnt yet.
+    pub(super) fn restart(&mut self) {
+        if !self.baseline.learnt() {
+            *self = Self::default();
         }
     }
 
