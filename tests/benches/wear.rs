@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! cargo bench -p outband-tests --bench wear -- [--seeds 1,2,3] [--racks 60] [--servers 20] [--from 0] [--months 6] [--verbose]
+//! cargo bench -p outband-tests --bench wear -- --write DIR [--seeds 1] [--racks 60] [--servers 20] [--months 6]
 //! ```
+//! The second writes the racks of the first seed as files for `outband-collector backtest --readings`.
 #![allow(clippy::unwrap_used, reason = "a measurement: it stops where its input is wrong")]
 #![allow(clippy::print_stdout, reason = "a measurement tells what it found")]
 
@@ -28,6 +30,11 @@ fn main() {
     let number = |name: &str, or: usize| value(name).map_or(or, |v| v.parse().unwrap());
     let seeds: Vec<u64> = value("--seeds").unwrap_or("1".into()).split(',').map(|s| s.parse().unwrap()).collect();
     let verbose = args.iter().any(|a| a == "--verbose");
+    if let Some(dir) = value("--write") {
+        let hours = i64::try_from(number("--months", 6)).unwrap() * 730;
+        let plan = Plan { seed: seeds[0], racks: number("--racks", 60), servers: number("--servers", 20), hours };
+        return outband_tests::sim::wear::write::write(&plan, dir.as_ref()).unwrap();
+    }
     println!("seed class    failures caught in-time recall recall(7 d) right wrong part-months wrong/100");
     for seed in seeds {
         let hours = i64::try_from(number("--months", 6)).unwrap() * 730;

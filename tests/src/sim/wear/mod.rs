@@ -15,6 +15,7 @@ mod plan;
 mod rack;
 mod server;
 mod supply;
+pub mod write;
 
 pub use plan::{Class, Happening, Plan, Truth};
 pub use rack::{Rack, Row};
