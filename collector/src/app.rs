@@ -217,8 +217,8 @@ impl Collector {
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
-            let run =
-                assess::run(store.clone(), clock, dir.root().to_owned(), judgement.clone(), pulse, shutdown.clone());
+            let disk = (dir.root().to_owned(), config.data.keep_free_mib.saturating_mul(1 << 20));
+            let run = assess::run(store.clone(), clock, disk, judgement.clone(), pulse, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
         }
         {

@@ -62,7 +62,7 @@ impl Stack {
             log_filter: None,
         };
         let collector = format!(
-            "[listen]\nagents = \"127.0.0.1:{}\"\noperators = \"127.0.0.1:{}\"\n[data]\ndir = '{}'\n{collector_more}",
+            "[listen]\nagents = \"127.0.0.1:{}\"\noperators = \"127.0.0.1:{}\"\n[data]\nkeep_free_mib = 0\ndir = '{}'\n{collector_more}",
             stack.agents_port,
             stack.operators_port,
             stack.collector_dir().display()

@@ -67,11 +67,11 @@ pub enum Error {
 pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall {}
 impl<S: Store + Maintenance + Drills + Thresholds + Recall> Kept for S {}
 
-/// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written. `dir` holds the store: its disk is watched.
+/// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written. `dir` holds the store: on its disk so many bytes are to be kept free.
 pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     store: S,
     clock: Arc<C>,
-    dir: PathBuf,
+    (dir, keep_free): (PathBuf, u64),
     judgement: Judgement,
     pulse: Pulse,
     shutdown: CancellationToken,
@@ -91,7 +91,7 @@ pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
                 Some(assessor) => assessor,
                 None => Assessor::load(ours, &terms, now)?,
             };
-            let done = assessor.step(&terms, now, |store| vitals(store, &*keeper, &dir, now))?;
+            let done = assessor.step(&terms, now, |store| vitals(store, &*keeper, (&dir, keep_free), now))?;
             Ok::<_, Error>((assessor, done))
         });
         match step.await? {
@@ -132,11 +132,9 @@ pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
 }
 
 /// What the collector sees of itself.
-fn vitals<S: Outbox>(store: &S, clock: &impl Timekeeper, dir: &Path, now: Timestamp) -> Result<Vitals, StoreError> {
+fn vitals<S: Outbox>(store: &S, clock: &impl Timekeeper, (dir, keep_free): (&Path, u64), now: Timestamp) -> Result<Vitals, StoreError> {
     let disk = match nix::sys::statvfs::statvfs(dir) {
-        Ok(s) => {
-            Some((s.blocks_available().saturating_mul(s.fragment_size()), s.blocks().saturating_mul(s.fragment_size())))
-        }
+        Ok(s) => Some((s.blocks_available().saturating_mul(s.fragment_size()), keep_free)),
         Err(error) => {
             tracing::warn!(%error, "the room on the disk of the store is not known");
             None

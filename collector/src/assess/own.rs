@@ -5,10 +5,8 @@ use outband_schemas::{AgentId, ComponentClass, ComponentId, IdError, ServerId, T
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// With less of its disk free than this, in percent, the collector is short of room.
-const SHORT_PERCENT: u64 = 10;
-/// With less than this it is about to lose what comes.
-const OUT_PERCENT: u64 = 3;
+/// With less free than this share of what is to be kept free, the collector is about to lose what comes.
+const OUT: u64 = 4;
 /// A notice that is not delivered for so long is stuck.
 const STUCK: Duration = Duration::from_secs(15 * 60);
 /// An agent is silent after so many of its sensor intervals, and never sooner than [`SILENT`].
@@ -25,7 +23,7 @@ pub fn place_of_collector() -> Result<ServerId, IdError> {
 pub struct Vitals {
     /// By how many milliseconds the wall clock is ahead of the collector's, where it is not followed.
     pub clock_ahead_ms: Option<i64>,
-    /// Free and total bytes of the disk that holds the store.
+    /// The bytes that are free on the disk that holds the store, and those that are to be kept free.
     pub disk: Option<(u64, u64)>,
     /// Channels that do not deliver.
     pub unsent: Vec<Stuck>,
@@ -64,16 +62,15 @@ pub(super) fn findings(vitals: &Vitals, agents: &[Homeless], now: Timestamp) -> 
         let fact = format!("the wall clock is {side} the collector's time by about {}", about(seconds));
         found.push(finding("collector.clock", Fault::ClockStepped, "clock", Level::Critical, reason, fact, now));
     }
-    if let Some((free, total)) = vitals.disk.filter(|(_, total)| *total > 0) {
-        let percent = free.saturating_mul(100) / total;
-        if percent < SHORT_PERCENT {
-            let level = if percent < OUT_PERCENT { Level::Critical } else { Level::Warning };
-            let limit = if percent < OUT_PERCENT { OUT_PERCENT } else { SHORT_PERCENT };
-            let reason = format!("{percent} % of the disk that holds the store is free ({} MiB)", free / (1 << 20));
-            let fact = format!("less than {limit} % of the disk that holds the store is free");
-            let f = finding("collector.disk", Fault::StoreNearlyFull, "disk", level, reason, fact, now);
-            found.push(Finding { predicted: level < Level::Critical, ..f });
-        }
+    if let Some((free, wanted)) = vitals.disk.filter(|(free, wanted)| free < wanted) {
+        let out = free < wanted / OUT;
+        let level = if out { Level::Critical } else { Level::Warning };
+        let limit = if out { wanted / OUT } else { wanted };
+        let mib = |bytes: u64| bytes / (1 << 20);
+        let reason = format!("{} MiB of the disk that holds the store are free", mib(free));
+        let fact = format!("less than {} MiB of the disk that holds the store are free", mib(limit));
+        let f = finding("collector.disk", Fault::StoreNearlyFull, "disk", level, reason, fact, now);
+        found.push(Finding { predicted: !out, ..f });
     }
     for stuck in vitals.unsent.iter().filter(|s| now.since(s.since) >= STUCK) {
         let Stuck { channel, count, since, error } = stuck;

@@ -119,12 +119,20 @@ impl Default for Listen {
 }
 
 /// Where it keeps what it knows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Data {
     /// The data directory. Left out: systemd's STATE_DIRECTORY, else `outband-collector` in XDG_STATE_HOME, else
     /// `~/.local/state/outband-collector`.
     pub dir: Option<PathBuf>,
+    /// With less room on its disk than this, in MiB, there is a ticket; with less than a quarter of it, an urgent one. Default 4096. 0: never.
+    pub keep_free_mib: u64,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: None, keep_free_mib: 4096 }
+    }
 }
 
 /// Its certificate.

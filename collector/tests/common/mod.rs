@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests: a failure here is the test's failure")]
 
+pub mod raw;
+
 use outband_collector::app::Collector;
 use outband_collector::config::Config;
 use outband_proto::ingest::ingest_service_client::IngestServiceClient;
@@ -41,6 +43,8 @@ impl Home {
         let text = "[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n";
         let mut config = Config::parse(text).unwrap();
         config.data.dir = Some(self.dir());
+        // What the disk of this machine has left is not what is tested.
+        config.data.keep_free_mib = 0;
         config
     }
 

@@ -16,6 +16,8 @@ operators = "127.0.0.1:0"
 
 [data]
 dir = {dir}
+# The demo is no place to watch the disk of.
+keep_free_mib = 0
 
 # Rules count polls. The agent polls every two seconds instead of every minute, so a baseline of six polls is twelve seconds.
 [health.fan]

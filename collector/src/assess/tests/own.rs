@@ -40,13 +40,13 @@ fn a_clock_that_stepped_is_a_ticket_until_it_is_confirmed_or_set_right() {
 
 #[test]
 fn a_disk_that_is_nearly_full_is_a_ticket_until_there_is_room() {
-    let vitals = |_| Vitals { disk: Some((9, 100)), ..Vitals::default() };
+    let vitals = |_| Vitals { disk: Some((9 << 20, 10 << 20)), ..Vitals::default() };
     opens_and_ends(vitals, "store_nearly_full", "The collector's disk is nearly full: disk");
     let mut room = Room::new();
-    room.vitals = Vitals { disk: Some((9 << 30, 100 << 30)), ..Vitals::default() };
+    room.vitals = Vitals { disk: Some((9 << 20, 10 << 20)), ..Vitals::default() };
     room.look(4);
     assert_eq!(room.only_ticket().ticket.priority, Priority::P3);
-    room.vitals.disk = Some((2 << 30, 100 << 30));
+    room.vitals.disk = Some((2 << 20, 10 << 20));
     room.look(4);
     assert_eq!(room.only_ticket().ticket.priority, Priority::P2, "nearly full becomes full");
 }
@@ -56,7 +56,7 @@ fn a_disk_with_room_and_a_channel_that_is_only_slow_are_no_ticket() {
     let mut room = Room::new();
     let since = room.now;
     let stuck = Stuck { channel: "mail".to_owned(), count: 3, since, error: String::new() };
-    room.vitals = Vitals { disk: Some((11, 100)), unsent: vec![stuck], ..Vitals::default() };
+    room.vitals = Vitals { disk: Some((11 << 20, 10 << 20)), unsent: vec![stuck], ..Vitals::default() };
     room.look(20);
     assert_eq!(room.tickets().len(), 0);
 }
