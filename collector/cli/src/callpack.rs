@@ -28,9 +28,9 @@ pub(crate) enum FormatArg {
 pub(crate) struct CallPackArgs {
     /// The ticket's number
     number: String,
-    /// As what
-    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
-    format: FormatArg,
+    /// As what [default: text; with -o json, json]
+    #[arg(long, value_enum)]
+    format: Option<FormatArg>,
     /// IANA time zone in which times are told, e.g. Asia/Shanghai [default: UTC]
     #[arg(long)]
     zone: Option<String>,
@@ -60,7 +60,8 @@ fn tag(lang: Lang) -> String {
 }
 
 pub(crate) async fn callpack(context: &Context, asked: CallPackArgs) -> Result<(), Error> {
-    let format = match asked.format {
+    let usual = if context.format == output::Format::Json { FormatArg::Json } else { FormatArg::Text };
+    let format = match asked.format.unwrap_or(usual) {
         FormatArg::Text => Format::Text,
         FormatArg::Html => Format::Html,
         FormatArg::Json => Format::Json,

@@ -80,7 +80,9 @@ impl Error {
             }
             Error::Unreachable { .. } => Some((Word::LikelyNotRunning, "systemctl status outband-collector")),
             Error::NoCredentials { .. } => Some((Word::LikelyNotOnCollector, "outband --ca FILE --token-file FILE …")),
+            Error::Usage(_) => Some((Word::LikelyWrongValue, "outband COMMAND --help")),
             Error::Status(status) => match status.code() {
+                Code::InvalidArgument | Code::OutOfRange => Some((Word::LikelyWrongValue, "outband COMMAND --help")),
                 Code::NotFound => Some((Word::LikelyMistyped, "outband servers; outband tickets --help")),
                 Code::Unavailable | Code::DeadlineExceeded => {
                     Some((Word::LikelyNotRunning, "systemctl status outband-collector"))

@@ -12,8 +12,7 @@ use outband_proto::record::{
     CreateHoldRequest, EraseCustomerRequest, ErasePersonRequest, ErasePersonResponse, ExportCustomerRequest, Hold,
     ListHoldsRequest, PreviewRetentionRequest, ReleaseHoldRequest,
 };
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Serialize, Serializer};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -110,24 +109,29 @@ pub(crate) enum HoldsCommand {
     },
 }
 
-/// Names and values, in the order in which they are shown.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Facts(BTreeMap<&'static str, String>);
+/// Values with their names for programs and for people, in the order in which they are shown.
+#[derive(Debug)]
+struct Facts(Vec<(&'static str, Word, String)>);
 
 impl Facts {
-    fn of<const N: usize>(facts: [(&'static str, String); N]) -> Self {
-        Self(facts.into_iter().collect())
+    fn of<const N: usize>(facts: [(&'static str, Word, String); N]) -> Self {
+        Self(facts.into())
+    }
+}
+
+impl Serialize for Facts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, _, value)| (key, value)))
     }
 }
 
 impl Document for Facts {
-    fn blocks(&self, _: &Shown) -> Vec<Block> {
-        vec![Block::Sheet(self.0.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())]
+    fn blocks(&self, shown: &Shown) -> Vec<Block> {
+        vec![Block::Sheet(self.0.iter().map(|(_, word, value)| (shown.word(*word), value.clone())).collect())]
     }
 
     fn rows(&self) -> Rows {
-        (self.0.keys().copied().collect(), vec![self.0.values().cloned().collect()])
+        (self.0.iter().map(|f| f.0).collect(), vec![self.0.iter().map(|f| f.2.clone()).collect()])
     }
 }
 
@@ -246,24 +250,24 @@ pub(crate) async fn run(context: &Context, command: RecordCommand) -> Result<(),
             };
             let e = context.api.record().erase_customer(request).await?.into_inner();
             let facts = Facts::of([
-                ("pseudonym", e.pseudonym),
-                ("ticket_entries", e.ticket_entries.to_string()),
-                ("audit_entries", e.audit_entries.to_string()),
-                ("notices", e.notices.to_string()),
-                ("tickets", e.tickets.join(" ")),
-                ("kept", e.kept.join(" ")),
-                ("rows", e.rows.to_string()),
-                ("proof", e.proof),
+                ("pseudonym", Word::Pseudonym, e.pseudonym),
+                ("ticket_entries", Word::TicketEntries, e.ticket_entries.to_string()),
+                ("audit_entries", Word::AuditEntries, e.audit_entries.to_string()),
+                ("notices", Word::NoticesHead, e.notices.to_string()),
+                ("tickets", Word::Tickets, e.tickets.join(" ")),
+                ("kept", Word::Kept, e.kept.join(" ")),
+                ("rows", Word::OtherRows, e.rows.to_string()),
+                ("proof", Word::Proof, e.proof),
             ]);
             output::print(&context.render(&facts)?)
         }
         RecordCommand::Retention => {
             let due = context.api.record().preview_retention(PreviewRetentionRequest {}).await?.into_inner();
             let facts = Facts::of([
-                ("tickets", due.tickets.join(" ")),
-                ("tickets_before", Time(due.tickets_before_ms).text()),
-                ("audit_entries", due.audit_entries.to_string()),
-                ("audit_before", Time(due.audit_before_ms).text()),
+                ("tickets", Word::Tickets, due.tickets.join(" ")),
+                ("tickets_before", Word::TicketsBefore, Time(due.tickets_before_ms).text()),
+                ("audit_entries", Word::AuditEntries, due.audit_entries.to_string()),
+                ("audit_before", Word::AuditBefore, Time(due.audit_before_ms).text()),
             ]);
             output::print(&context.render(&facts)?)
         }
@@ -318,9 +322,9 @@ async fn holds(context: &Context, command: HoldsCommand) -> Result<(), Error> {
 pub(crate) fn check(file: &Path, format: Format, lang: Lang) -> Result<(), Error> {
     let verified = verify::file(file)?;
     let facts = Facts::of([
-        ("files", verified.files.to_string()),
-        ("audit_entries", verified.entries.to_string()),
-        ("seal", verified.seal),
+        ("files", Word::Files, verified.files.to_string()),
+        ("audit_entries", Word::AuditEntries, verified.entries.to_string()),
+        ("seal", Word::Seal, verified.seal),
     ]);
     let shown = Shown { now_ms: now_ms(), lang, wide: format == Format::Wide };
     output::print(&output::render(&facts, format, &shown, false)?)

@@ -185,7 +185,7 @@ const EVIDENCE: &[Column<Evidence>] = &[
 const TRANSITIONS: &[Column<Transition>] = &[
     Column { key: "at", head: Word::Time, wide: false, cell: |t, _| t.at.short(), raw: |t| t.at.text() },
     Column { key: "who", head: Word::Who, wide: false, cell: |t, _| t.who.clone(), raw: |t| t.who.clone() },
-    Column { key: "action", head: Word::What, wide: false, cell: |t, _| done(t), raw: |t| t.action.clone() },
+    Column { key: "action", head: Word::What, wide: false, cell: done, raw: |t| t.action.clone() },
     Column { key: "to", head: Word::State, wide: false, cell: |t, s| state_text(t.to, s), raw: |t| t.to.to_owned() },
     Column { key: "why", head: Word::Why, wide: false, cell: |t, _| t.why.clone(), raw: |t| t.why.clone() },
 ];
@@ -204,7 +204,11 @@ const COMMENTS: &[Column<Comment>] = &[
 ];
 
 /// What was done, and when it was reached where that was told afterwards.
-fn done(entry: &Transition) -> String {
+fn done(entry: &Transition, shown: &Shown) -> String {
+    // Level 0 of an escalation is what was foretold.
+    if let Some(clock) = entry.action.strip_prefix("step:").and_then(|step| step.strip_suffix(":0")) {
+        return format!("{}: {clock}", shown.word(Word::LikelyMissed));
+    }
     match entry.reached_at {
         Time(0) => entry.action.clone(),
         reached => format!("{} @ {}", entry.action, reached.short()),
