@@ -8,6 +8,7 @@
 
 mod common;
 
+use common::raw::call;
 use common::{Home, WithToken, with_token};
 use outband_collector::app::Collector;
 use outband_collector::config::Config;
@@ -20,11 +21,14 @@ use outband_health::{
 use outband_proto::grant::CreateGrantRequest;
 use outband_proto::grant::grant_service_client::GrantServiceClient;
 use outband_schemas::{
-    AgentId, ComponentClass, ComponentId, EventKind, Gap, Identity, LogEvent, Quality, Reading, SensorKind, ServerId,
-    Severity, SiteId, Source, TargetId, Timestamp, Value,
+    AgentId, ComponentClass, ComponentId, EventKind, Gap, Identity, LogEvent, OrderKind, Quality, Reading, SensorKind,
+    ServerId, Severity, SiteId, Source, TargetId, Timestamp, Value,
 };
 use outband_store::audit::{Actor, Audit, AuditFilter, Deed, Outcome};
+use outband_store::drill::{Drill, DrillChange, Drills};
 use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
+use outband_store::order::{Order, OrderChange, OrderFile, OrderState, Orders};
+use outband_store::threshold::{Threshold, ThresholdChange, Thresholds};
 use outband_store::{
     AgentTarget, Applied, HealthRecord, Made, NoticeDraft, Outbox, Page, Scope, Sequence, ServerEvents, ServerGaps,
     ServerReadings, ServerRecord, SqliteStore, Store, TicketWrite,
@@ -35,18 +39,24 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::codegen::http::uri::PathAndQuery;
-use tonic::{Code, Request, Status};
+use tonic::Code;
 
 /// What names the other's things. An answer may repeat what was asked, and names no more.
-const NAMES: [&str; 6] = ["bravo", "server-bravo", "bravo-hall", "tickets/2", "notices/2", "windows/2"];
+const NAMES: [&str; 9] = [
+    "bravo",
+    "server-bravo",
+    "bravo-hall",
+    "tickets/2",
+    "notices/2",
+    "windows/2",
+    "orders/2",
+    "drills/2",
+    "thresholds/2",
+];
 /// What is in them, and nobody can ask for.
 const SECRET: [&str; 2] = ["yankee", "zulu"];
-/// So long a watch is listened to.
-const LISTEN: Duration = Duration::from_millis(300);
 /// So many combinations are tried of one method.
-const PROBES: usize = 120;
+const PROBES: usize = 240;
 
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -60,6 +70,7 @@ fn furnish(store: &SqliteStore, customer: &str, site: &str, secret: &str) {
     let at = now();
     let server = ServerId::new(format!("server-{customer}")).unwrap();
     let site = SiteId::new(site).unwrap();
+    let place = site.clone();
     let disk = ComponentId::new(ComponentClass::Disk, format!("Bay {customer}")).unwrap();
     let record = ServerRecord {
         id: server.clone(),
@@ -194,6 +205,64 @@ fn furnish(store: &SqliteStore, customer: &str, site: &str, secret: &str) {
         revision: 1,
     };
     store.put_window(&WindowChange { at, who: "ann".to_owned(), what: "create".to_owned(), window }).unwrap();
+    let order = Order {
+        id: 0,
+        revision: 0,
+        wire_id: String::new(),
+        kind: OrderKind::Identify,
+        server: server.clone(),
+        site: place.clone(),
+        model: None,
+        agent: AgentId::new("a1").unwrap(),
+        target: TargetId::new(format!("bmc-{customer}")).unwrap(),
+        ticket: Some(number),
+        reason: format!("look for {secret}"),
+        requester: "ann".to_owned(),
+        requested_at: at,
+        approver: None,
+        approved_at: None,
+        expires_at: at.plus(Duration::from_secs(3600)),
+        state: OrderState::Requested,
+        sent_at: None,
+        sent_after: 0,
+        spool_id: None,
+        settled_at: None,
+        detail: String::new(),
+        content_bytes: 0,
+        told: false,
+    };
+    let asked = OrderChange { at, who: "ann".to_owned(), what: "request".to_owned() };
+    let file = OrderFile { media_type: "text/plain".to_owned(), content: format!("bundle of {secret}").into_bytes() };
+    store.put_order(order, asked, Some(file), None).unwrap();
+    let drill = Drill {
+        id: 0,
+        server: server.clone(),
+        component: None,
+        fault: "fan_failure".to_owned(),
+        pages: false,
+        reason: format!("drill of {secret}"),
+        runbook: String::new(),
+        author: "ann".to_owned(),
+        plan: None,
+        starts_at: at,
+        ends_at: at.plus(Duration::from_secs(3600)),
+        ended_at: None,
+        revision: 0,
+    };
+    store.put_drill(&DrillChange { at, who: "ann".to_owned(), what: "start".to_owned(), drill }).unwrap();
+    let threshold = Threshold {
+        id: 0,
+        selector: Selector { server: Some(server.to_string()), ..Selector::default() },
+        parameter: "disk.increases".to_owned(),
+        value: 6.0,
+        reason: format!("the drives of {secret}"),
+        author: "ann".to_owned(),
+        created_at: at,
+        until: at.plus(Duration::from_secs(3600)),
+        ended_at: None,
+        revision: 0,
+    };
+    store.put_threshold(&ThresholdChange { at, who: "ann".to_owned(), what: "create".to_owned(), threshold }).unwrap();
     store.begin_outbox("i", at).unwrap();
     let through = store.unnoticed(10).unwrap().map_or(1_000, |u| u.through);
     let draft = NoticeDraft {
@@ -225,12 +294,34 @@ fn furnish(store: &SqliteStore, customer: &str, site: &str, secret: &str) {
     store.audit(Actor { name: "li".to_owned(), peer: None }, deed).unwrap();
 }
 
+/// A contract that names somebody. It covers what stands at its site, if that is nobody else's, too.
+fn contract(((customer, site), secret): ((&str, &str), &str)) -> String {
+    let covers = if site == "hall" { format!("serials = ['SN-{secret}']") } else { format!("sites = ['{site}']") };
+    format!(
+        "[contracts.{customer}]\ncustomer = '{customer}'\npackage = 'plain'\nfrom = '2020-01-01'\nuntil = '2099-12-31'\n{covers}\n\
+         contacts = {{ duty = [{{ name = 'Zhang of {secret}', recipients = ['desk'] }}] }}\n"
+    )
+}
+
 /// A collector that has one of everything of two customers, at these sites.
 async fn furnished(home: &Home, sites: [&str; 2]) -> (Collector, Config) {
     let topology = home.dir().with_file_name("topology.csv");
     std::fs::write(&topology, "server,customer\nserver-alfa,alfa\nserver-bravo,bravo\n").unwrap();
     let mut config = home.config();
     config.topology.file = Some(topology);
+    let service = home.dir().with_file_name("service.toml");
+    let contracts = ["alfa", "bravo"].into_iter().zip(sites).zip(SECRET).map(contract);
+    std::fs::write(
+        &service,
+        format!(
+            "packages.plain.clocks = []\ncustomers.alfa.name = 'A'\ncustomers.bravo.name = 'B'\n{}",
+            contracts.collect::<String>()
+        ),
+    )
+    .unwrap();
+    config.service.file = Some(service);
+    config.orders.allow = OrderKind::ALL.into_iter().collect();
+    config.orders.two_person = false;
     let collector = Collector::start(config.clone()).await.unwrap();
     furnish(collector.store(), "alfa", sites[0], SECRET[0]);
     furnish(collector.store(), "bravo", sites[1], SECRET[1]);
@@ -262,8 +353,14 @@ fn candidates(field: &str) -> Vec<String> {
             "notices/2",
             "windows/2",
             "grants/2",
+            "orders/2",
+            "drills/2",
+            "thresholds/2",
             "tickets/1",
         ],
+        "kind" => &["", "identify"],
+        "fault" => &["", "disk_failure"],
+        "parameter" => &["disk.increases"],
         "parent" => &["servers/-", "servers/server-bravo", "sites/bravo-hall", ""],
         "server" => &["servers/server-bravo", "server-bravo", ""],
         "ticket" => &["tickets/2", ""],
@@ -337,6 +434,14 @@ impl Protos {
                 varint(tag, out);
                 varint(1, out);
             }
+            Type::Double => {
+                varint(tag | 1, out);
+                out.extend(6f64.to_le_bytes());
+            }
+            Type::Int64 if field.name() == "until_ms" => {
+                varint(tag, out);
+                varint(u64::try_from(now().as_millis()).unwrap() + 3_600_000, out);
+            }
             Type::Int64 if field.name() == "lasts_secs" => {
                 varint(tag, out);
                 varint(3600, out);
@@ -363,61 +468,6 @@ fn varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(u8::try_from(value).unwrap());
 }
 
-/// Bytes as they are.
-#[derive(Debug, Default, Clone, Copy)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = Vec<u8>;
-    type Encoder = Raw;
-    type Decoder = Raw;
-
-    fn encoder(&mut self) -> Raw {
-        Raw
-    }
-
-    fn decoder(&mut self) -> Raw {
-        Raw
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        prost::bytes::BufMut::put_slice(buffer, &item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        let length = prost::bytes::Buf::remaining(buffer);
-        Ok(Some(prost::bytes::Buf::copy_to_bytes(buffer, length).to_vec()))
-    }
-}
-
-/// Everything that a call answers: of a watch, what comes within a moment.
-async fn call(client: &WithToken, method: &str, request: Vec<u8>) -> Result<Vec<u8>, Status> {
-    let mut grpc = tonic::client::Grpc::new(client.clone());
-    grpc.ready().await.map_err(|e| Status::unknown(e.to_string()))?;
-    let path: PathAndQuery = format!("/{method}").parse().unwrap();
-    let mut stream = grpc.server_streaming(Request::new(request), path, Raw).await?.into_inner();
-    let mut all = Vec::new();
-    while let Ok(message) = tokio::time::timeout(LISTEN, stream.message()).await {
-        match message? {
-            Some(message) => all.extend(message),
-            None => break,
-        }
-    }
-    Ok(all)
-}
-
 /// Whether an answer says more of the other than was asked.
 fn leaks(answer: &[u8], asked: &str) -> bool {
     let text = String::from_utf8_lossy(answer).to_lowercase();
@@ -429,7 +479,7 @@ fn leaks(answer: &[u8], asked: &str) -> bool {
 
 /// Whether a request by name was answered with something although that is the other's.
 fn served(answer: &[u8], asked: &str) -> bool {
-    let one = ["tickets/2", "notices/2", "windows/2", "servers/server-bravo"];
+    let one = ["tickets/2", "notices/2", "windows/2", "orders/2", "drills/2", "thresholds/2", "servers/server-bravo"];
     !answer.is_empty()
         && one
             .iter()
@@ -440,7 +490,8 @@ fn served(answer: &[u8], asked: &str) -> bool {
 fn answers(protos: &Protos, method: &str, answer: &[u8], asked: &str) -> bool {
     let first = protos.messages[&protos.methods[method]].field.first();
     let by_name = first.is_some_and(|f| ["name", "ticket"].contains(&f.name()) && f.number() == 1);
-    let makes = method.contains("/Create") && NAMES.iter().any(|name| asked.contains(name));
+    let makes = ["/Create", "/Request", "/Start"].iter().any(|verb| method.contains(verb))
+        && NAMES.iter().any(|name| asked.contains(name));
     makes || (by_name && served(answer, asked))
 }
 
@@ -462,8 +513,12 @@ async fn try_everything(sites: [&str; 2], limits: Limits) {
     let customer = client(&home, &mut collector, &config, Role::Customer, &limits).await;
     let admin = client(&home, &mut collector, &config, Role::Admin, &Limits::default()).await;
     let of_the_other = |store: &SqliteStore| {
-        let windows = store.windows(true).unwrap();
-        (store.ticket(TicketNumber(2)).unwrap(), windows.into_iter().find(|w| w.id == 2))
+        let mut log = store.ticket(TicketNumber(2)).unwrap().unwrap().log;
+        // Clocks run meanwhile.
+        log.retain(|entry| entry.who != "collector");
+        let window = store.windows(true).unwrap().into_iter().find(|w| w.id == 2);
+        let threshold = store.thresholds(true).unwrap().into_iter().find(|t| t.id == 2);
+        (log, window, threshold, store.order(2).unwrap(), store.drill(2).unwrap())
     };
     let before = of_the_other(collector.store());
     let mut problems = Vec::new();

@@ -14,9 +14,9 @@ use outband_schemas::Clock;
 use outband_store::audit::{Audit, Deed, Sha256Hash};
 use outband_store::grant::{Grant, GrantEnd, Grants};
 use outband_store::{Store, StoreError};
-use outband_ticket::{AccessStep, State, Ticket, TicketNumber};
+use outband_ticket::{AccessStep, State};
 use std::time::Duration;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 const CREATE: &str = "outband.grant.v1.GrantService/CreateGrant";
 const END: &str = "outband.grant.v1.GrantService/EndGrant";
@@ -76,10 +76,12 @@ impl<S: Store + Audit + Grants, C: Clock + Send + Sync + 'static> GrantService f
                 ));
             }
         };
+        // Whoever may not see the ticket uses up no number, either.
+        self.read_for(CREATE, number, &caller).await?;
         let id = self.ask(|store| store.reserve_grant()).await?;
         let (token, digest) = self.token(id, &caller, once.id.as_deref())?;
         for _ in 0..TRIES {
-            let ticket = self.ticket_of(number, &caller, CREATE).await?;
+            let ticket = self.read_for(CREATE, number, &caller).await?.ticket;
             if ticket.state == State::Closed {
                 return Err(Status::failed_precondition(format!(
                     "{} is closed: there is nothing to help with",
@@ -133,7 +135,7 @@ impl<S: Store + Audit + Grants, C: Clock + Send + Sync + 'static> GrantService f
         for _ in 0..TRIES {
             let grant = self.ask(move |store| store.grant(id)).await?.ok_or_else(|| no_such(&r.name))?;
             // Whether there is one of a ticket that somebody may not see is not his to know.
-            let ticket = self.ticket_of(grant.ticket, &caller, END).await.map_err(|_| no_such(&r.name))?;
+            let ticket = self.read_for(END, grant.ticket, &caller).await.map_err(|_| no_such(&r.name))?.ticket;
             let was = etag(&grant);
             if !r.etag.is_empty() && r.etag != was {
                 return Err(changed_meanwhile(&r.name, Some(&was)));
@@ -169,16 +171,6 @@ impl<S: Store + Audit + Grants, C: Clock + Send + Sync + 'static> Desk<S, C> {
             _ => token::temporary(),
         };
         made.map_err(|e| Status::internal(e.to_string()))
-    }
-
-    /// The ticket that a grant is about.
-    async fn ticket_of(&self, number: TicketNumber, caller: &Caller, method: &str) -> Result<Ticket, Status> {
-        let record = self.read(number, &caller.principal).await.inspect_err(|status| {
-            if status.code() == Code::NotFound {
-                self.denied(caller, method, &name::ticket(number));
-            }
-        })?;
-        Ok(record.ticket)
     }
 
     /// Whether it was written; not where somebody else was quicker. The door knows of it before anybody is answered.

@@ -103,7 +103,7 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
             level => level,
         };
         let wish = Wish {
-            method: "outband.notice.v1.NoticeService/AcknowledgeTicket",
+            method: ACKNOWLEDGE,
             number,
             etag: &r.etag,
             request_id: &r.request_id,
@@ -149,7 +149,7 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> Desk<S, C> {
     /// The ticket in which the work goes on: what people were told of is what they take note of.
     async fn goes_on_in(&self, mut number: TicketNumber, caller: &Caller) -> Result<TicketNumber, Status> {
         for _ in 0..MERGES {
-            match self.read(number, &caller.principal).await?.ticket.merged_into {
+            match self.read_for(ACKNOWLEDGE, number, caller).await?.ticket.merged_into {
                 Some(into) => number = into,
                 None => break,
             }
@@ -163,6 +163,7 @@ fn prefix(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!("{why}; ") }
 }
 
+const ACKNOWLEDGE: &str = "outband.notice.v1.NoticeService/AcknowledgeTicket";
 const REPLAY: &str = "outband.notice.v1.NoticeService/ReplayNotice";
 
 /// Changes with every try and every turn.

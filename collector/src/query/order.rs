@@ -265,7 +265,7 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         let target = self.target_of(&server, &r.target)?;
         let ticket = match r.ticket.as_str() {
             "" => None,
-            text => Some(self.read(name::read_ticket(text)?, &caller.principal).await?.ticket.number),
+            text => Some(self.read_for(REQUEST, name::read_ticket(text)?, caller).await?.ticket.number),
         };
         if sight.only().is_some_and(|only| ticket != Some(only)) {
             return Err(invalid("ticket", "a temporary access asks for orders of its own ticket: name it"));

@@ -93,7 +93,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
             action: relate::action(&r).or_else(|| decide::action(&r, &self.terms())).unwrap_or_else(|| action(&r))?,
         };
         if let Some(to) = relate::other(&wish.action) {
-            self.relate(&wish.action, wish.number, to, &caller.principal).await?;
+            self.relate(&wish, to, &caller).await?;
         }
         let answer = |ticket| TransitionTicketResponse { ticket: Some(ticket) };
         Ok(Response::new(self.change(&caller, &wish, &r, answer).await?))
@@ -174,15 +174,24 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         record.ok_or_else(|| no_such(number))
     }
 
-    /// Whether a ticket may be tied to another: that has to be there, and no ticket is its own ancestor.
-    async fn relate(
+    /// Like [`Desk::read`], for a method that changes something: that somebody may not is noted.
+    pub(super) async fn read_for(
         &self,
-        action: &Action,
+        method: &str,
         number: TicketNumber,
-        to: TicketNumber,
-        caller: &Principal,
-    ) -> Result<(), Status> {
-        let other = self.read(to, caller).await?.ticket;
+        caller: &Caller,
+    ) -> Result<TicketRecord, Status> {
+        self.read(number, &caller.principal).await.inspect_err(|status| {
+            if status.code() == Code::NotFound {
+                self.denied(caller, method, &name::ticket(number));
+            }
+        })
+    }
+
+    /// Whether a ticket may be tied to another: that has to be there, and no ticket is its own ancestor.
+    async fn relate(&self, wish: &Wish<'_>, to: TicketNumber, caller: &Caller) -> Result<(), Status> {
+        let (action, number) = (&wish.action, wish.number);
+        let other = self.read_for(wish.method, to, caller).await?.ticket;
         if let Some(status) = relate::refuse(action, number, &other) {
             return Err(status);
         }
@@ -214,13 +223,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
                 Known::New(once) => once,
             };
             let now = self.now();
-            let record = match self.read(number, &caller.principal).await {
-                Err(status) if status.code() == Code::NotFound => {
-                    self.denied(caller, wish.method, &name::ticket(number));
-                    return Err(status);
-                }
-                other => other?,
-            };
+            let record = self.read_for(wish.method, number, caller).await?;
             let before = record.ticket.etag();
             if !wish.etag.is_empty() && wish.etag != before {
                 return Err(changed_meanwhile(&name::ticket(number), Some(&before)));
