@@ -13,6 +13,7 @@ pub mod audit;
 pub mod change;
 pub mod chunk;
 pub mod deadline;
+pub mod drift;
 pub mod drill;
 pub mod error;
 pub mod grant;

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../../../../schemas/sql/sqlite/0008_drills.sql")),
     (9, include_str!("../../../../schemas/sql/sqlite/0009_keeping.sql")),
     (11, include_str!("../../../../schemas/sql/sqlite/0011_unsent.sql")),
+    (13, include_str!("../../../../schemas/sql/sqlite/0013_drift.sql")),
 ];
 
 /// The newest schema that this version knows.

@@ -5,6 +5,7 @@ mod audit;
 mod change;
 mod deadline;
 mod decision;
+mod drift;
 mod drill;
 mod error;
 mod grant;

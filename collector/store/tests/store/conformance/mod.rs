@@ -4,6 +4,7 @@ mod assess;
 pub(crate) mod audit;
 mod deadline;
 mod decision;
+mod drift;
 mod grant;
 mod history;
 mod ingest;
@@ -33,6 +34,7 @@ pub(crate) fn conformance<
         + Audit
         + outband_store::keeping::Keeping
         + outband_store::order::Orders
+        + outband_store::drift::Drifts
         + outband_store::grant::Grants
         + outband_store::change::Changes,
 >(
@@ -44,6 +46,7 @@ pub(crate) fn conformance<
         .chain(ticket::all())
         .chain(deadline::all())
         .chain(decision::all())
+        .chain(drift::all())
         .chain(grant::all())
         .chain(history::all())
         .chain(maintenance::all())
