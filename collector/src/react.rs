@@ -26,6 +26,8 @@ pub struct Context {
     pub drill: Option<Exercise>,
     /// What people decided otherwise than the rules, and had a part in this.
     pub overruled: Vec<Overruled>,
+    /// From when the clocks of another priority count, as its ticket's policy has it.
+    pub reprioritise: Rebase,
 }
 
 /// An exercise that opens a ticket.
@@ -262,7 +264,7 @@ impl<'a> Pen<'a> {
         let priority = priority(incident, context);
         // How urgent it is, a person may have decided.
         if priority < self.ticket.priority && !self.ticket.overrides.iter().any(|o| o.what == PRIORITY) {
-            self.act(&incident.reason, Action::Prioritise { priority, rebase: Rebase::Change })?;
+            self.act(&incident.reason, Action::Prioritise { priority, rebase: context.reprioritise })?;
         }
         Ok(())
     }
@@ -342,6 +344,7 @@ mod tests {
             is_server: true,
             drill: None,
             overruled: Vec::new(),
+            reprioritise: Rebase::Change,
         }
     }
 
@@ -386,6 +389,22 @@ mod tests {
         assert_eq!(write.ticket.title, "Disk failed: disk/3 of web1");
         let words: Vec<_> = write.transitions.iter().map(|entry| entry.action.word()).collect();
         assert_eq!(words, ["evidence", "escalate", "prioritise"]);
+    }
+
+    #[test]
+    fn from_when_the_clocks_of_a_raised_ticket_count_is_what_its_policy_says() {
+        let failed = Incident { predicted: false, level: Level::Critical, ..incident() };
+        for reprioritise in [Rebase::Change, Rebase::Creation] {
+            let change = IncidentChange { incident: failed.clone(), what: What::Escalated };
+            let context = Context { reprioritise, ..context() };
+            let number = || Ok::<_, Rejected>(TicketNumber(7));
+            let write = react(&change, Some(&opened()), &context, number, at(10)).unwrap().unwrap();
+            let raised = write.transitions.iter().find_map(|entry| match entry.action {
+                Action::Prioritise { rebase, .. } => Some(rebase),
+                _ => None,
+            });
+            assert_eq!(raised, Some(reprioritise));
+        }
     }
 
     #[test]

@@ -291,6 +291,42 @@ fn a_customers_fault_report_holds_no_names_and_no_internal_remarks() {
 }
 
 #[test]
+fn names_of_colleagues_go_from_whatever_people_wrote_for_a_customer() {
+    let (_dir, store) = store();
+    let ticket = opened(1, "srv-1", Priority::P2, 0, "disk of zhaolei's rack, asked zhaolei");
+    let ticket = then(ticket, 5, Action::Assign { to: "zhaolei".to_owned() });
+    let ticket = then(ticket, 100, Action::Assign { to: "wang".to_owned() });
+    let text = "why 1: zhaolei pulled the wrong drive\nprevent: 李伟 checks, wang labels".to_owned();
+    let ticket = then(ticket, 110, Action::Comment { text, visibility: Visibility::Customer });
+    let ticket = then(ticket, 120, Action::Assign { to: "李伟".to_owned() });
+    let ticket = then(ticket, 5 * DAY, Action::Locate { root_cause: "worn out, says wang".to_owned() });
+    let ticket = then(ticket, 5 * DAY + 1, Action::Resolve { resolution: Resolution::Repaired });
+    let detail = "李伟 tested it".to_owned();
+    let ticket = then(ticket, 5 * DAY + 2, Action::Verdict { verdict: Verdict::Confirmed, detail });
+    put(&store, vec![server("srv-1", "dc1")], vec![ticket]);
+    let fault = |audience| {
+        let report = gather::fault(&store, &terms(), &all(), TicketNumber(1), audience, t(70 * DAY)).unwrap().unwrap();
+        Report::Fault(Box::new(report), jiff::tz::TimeZone::UTC)
+    };
+    let month = Period::parse("2026-10", "Asia/Shanghai").unwrap();
+    let sla = gather::sla(&store, &terms(), &all(), month, Scope::default(), t(70 * DAY)).unwrap();
+    assert!(!sla.misses.is_empty());
+    let text = |report: Report| {
+        let write = |format| String::from_utf8(report.write(format, Lang::En, None).unwrap()).unwrap();
+        write(Format::Markdown) + &write(Format::Json)
+    };
+    for (ours, theirs) in [
+        (text(fault(Audience::Operator)), text(fault(Audience::Customer))),
+        (text(Report::Sla(sla.clone())), text(Report::Sla(sla.for_customer()))),
+    ] {
+        for name in ["zhaolei", "wang", "李伟"] {
+            assert!(ours.contains(name) && !theirs.contains(name), "{name}: {theirs}");
+        }
+        assert!(theirs.contains("[person] pulled the wrong drive") && theirs.contains("worn out"), "{theirs}");
+    }
+}
+
+#[test]
 fn a_fault_report_names_the_old_and_the_new_part() {
     let (_dir, store) = store();
     fill(&store);

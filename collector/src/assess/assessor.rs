@@ -30,7 +30,7 @@ use outband_store::{
     AgentRecord, AgentTarget, HealthRecord, LogRow, Page, Poison, Scope, Sequence, ServerEvents, ServerGaps,
     ServerInventory, ServerReadings, ServerRecord, StoreError, TicketFilter, TicketRecord,
 };
-use outband_ticket::{State, TicketNumber};
+use outband_ticket::{Policies, State, TicketNumber};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +72,7 @@ pub(super) struct Assessor<S> {
     rules: Vec<Box<dyn Rule>>,
     config: RuleConfig,
     folding: FoldingConfig,
+    policy: Policies,
     topology: Arc<Topology>,
     windows: Windows,
     overrides: Overrides,
@@ -125,6 +126,7 @@ impl<S: Kept> Assessor<S> {
             rules: rule::all(&terms.rules),
             config: terms.rules.clone(),
             folding: terms.folding.clone(),
+            policy: terms.policy.clone(),
             topology: terms.topology.clone(),
             windows: Windows::default(),
             overrides: Overrides::default(),
@@ -182,6 +184,9 @@ impl<S: Kept> Assessor<S> {
             self.config = terms.rules.clone();
         }
         self.folding = terms.folding.clone();
+        if self.policy != terms.policy {
+            self.policy = terms.policy.clone();
+        }
         self.topology = terms.topology.clone();
         let mut draft = Draft::default();
         self.read_windows()?;

@@ -3,6 +3,7 @@
 //! Texts of BMCs follow no grammar, so this errs on the side of leaving out: a version that looks like an address stays only where it is known to
 //! be a version of this server.
 
+use outband_ticket::{AccessStep, Action, Ticket, Transition};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -110,6 +111,18 @@ const FIELDS: [&str; 15] = [
     "originatingaddress",
 ];
 
+/// The people that stand in a ticket and its log.
+pub fn people<'a>(ticket: &'a Ticket, log: &'a [Transition]) -> impl Iterator<Item = String> + 'a {
+    let doers = log.iter().map(|entry| &entry.who);
+    let named = log.iter().filter_map(|entry| match &entry.action {
+        Action::Assign { to } => Some(to),
+        Action::Access { step: AccessStep::Granted { holder, .. }, .. } => Some(holder),
+        _ => None,
+    });
+    let kept = ticket.assignee.iter().chain(ticket.comments.iter().map(|comment| &comment.who));
+    doers.chain(named).chain(kept).cloned()
+}
+
 /// Leaves out what is nobody's business.
 #[derive(Debug, Clone, Default)]
 pub struct Scrubber {
@@ -136,6 +149,11 @@ impl Scrubber {
         let text = before_words(&text);
         let text = self.names.iter().fold(text, |text, name| replace_word(&text, name, PERSON));
         self.tokens(&text)
+    }
+
+    /// A text of several lines without it, line by line.
+    pub fn clean_lines(&self, text: &str) -> String {
+        text.lines().map(|line| self.clean(line)).collect::<Vec<_>>().join("\n")
     }
 
     /// A JSON document without it, and whether anything had to go.

@@ -5,7 +5,7 @@
 
 mod tell;
 
-use super::privacy::Scrubber;
+use super::privacy::{Scrubber, people};
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, EventKind, LogEvent, SensorKind, ServerId, Severity, Timestamp, Value,
 };
@@ -14,7 +14,7 @@ use outband_store::{
     EventFilter, EventRecord, GapFilter, GapRecord, HistoryFilter, HistoryPoint, Listing, Page, PartRecord,
     SeriesFilter, Store, StoreError, TicketFilter, TicketRecord,
 };
-use outband_ticket::{Action, Ticket, TicketNumber};
+use outband_ticket::{Action, TicketNumber};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -238,7 +238,7 @@ impl Sources {
 
     /// Leaves out what is nobody's business: names of those who work on tickets, addresses, secrets.
     pub fn scrubber(&self) -> Scrubber {
-        let people = self.tickets.iter().flat_map(people);
+        let people = self.tickets.iter().flat_map(|record| people(&record.ticket, &record.log));
         let versions = self.parts.iter().filter_map(|p| p.part.firmware.clone());
         let changed = self.firmware.iter().flat_map(|f| [f.was.clone(), f.now.clone()]);
         Scrubber::new(people, versions.chain(changed))
@@ -441,19 +441,6 @@ fn cleaned(action: &Action, scrub: &Scrubber) -> Action {
         _ => {}
     }
     action
-}
-
-/// The people that stand in a ticket's log.
-fn people(record: &TicketRecord) -> Vec<String> {
-    let ticket: &Ticket = &record.ticket;
-    let doers = record.log.iter().map(|entry| entry.who.clone());
-    let named = record.log.iter().filter_map(|entry| match &entry.action {
-        Action::Assign { to } => Some(to.clone()),
-        Action::Access { step: outband_ticket::AccessStep::Granted { holder, .. }, .. } => Some(holder.clone()),
-        _ => None,
-    });
-    let kept = ticket.assignee.iter().cloned().chain(ticket.comments.iter().map(|c| c.who.clone()));
-    doers.chain(named).chain(kept).collect()
 }
 
 /// Rows as long as they are wanted, at most [`MOST`]; and whether there were more.

@@ -112,6 +112,7 @@ impl News<'_> {
         let (ticket, entry) = (&self.record.ticket, self.entry);
         let facts = text::Facts {
             ticket,
+            log: &self.record.log,
             entry,
             cause: self.cause,
             step,

@@ -2,6 +2,7 @@
 
 use super::plan::Asked;
 use super::quiet::show;
+use crate::callpack::privacy::{Scrubber, people};
 use crate::config::notify::{Cause, Recipient};
 use crate::words::{self, Audience, Lang};
 use outband_health::Fault;
@@ -21,7 +22,9 @@ const LONGEST_DIGEST: usize = 30_000;
 pub(super) struct Facts<'a> {
     /// The ticket as it stands.
     pub(super) ticket: &'a Ticket,
-    /// The entry of its log.
+    /// Its log: whose names stand in it, no customer reads.
+    pub(super) log: &'a [Transition],
+    /// The entry of it.
     pub(super) entry: &'a Transition,
     /// What that means.
     pub(super) cause: Cause,
@@ -97,6 +100,10 @@ fn body(facts: &Facts<'_>, to: &Recipient, fault: Option<Fault>, place: &str) ->
     }
     body.line("Ticket opened", "建单时间", &when(ticket.created_at, to));
     match &entry.action {
+        Action::Comment { text, .. } if audience == Audience::Customer => {
+            let scrub = Scrubber::new(people(ticket, facts.log), []);
+            body.message("Message", "留言", &scrub.clean_lines(text));
+        }
         Action::Comment { text, .. } => body.message("Message", "留言", text),
         Action::Assign { to: whom } if audience == Audience::Operator => body.line("Assignee", "负责人", whom),
         Action::Breach { target, .. } => body.line("Clock", "时钟", clock(target.as_str(), lang)),

@@ -4,6 +4,7 @@
 use super::history::Entry;
 use super::sla::Promises;
 use super::whys::{Whys, whys};
+use crate::callpack::privacy::Scrubber;
 use crate::callpack::timeline::{Timeline, What};
 use crate::words::{Audience, Lang};
 use outband_schemas::Timestamp;
@@ -33,6 +34,8 @@ pub struct Subject<'a> {
     pub customer: Option<&'a str>,
     /// What happened to its server around it.
     pub timeline: &'a Timeline,
+    /// What no customer reads of what people wrote.
+    pub scrub: &'a Scrubber,
 }
 
 /// The report of one fault: it holds what its audience may read, and nothing else.
@@ -191,7 +194,7 @@ pub struct Part {
 
 /// The report of a ticket.
 pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, now: Timestamp) -> FaultReport {
-    let Subject { ticket, log, server, parts, model, customer, timeline: around } = subject;
+    let Subject { ticket, log, server, parts, model, customer, timeline: around, scrub } = subject;
     let for_customer = audience == Audience::Customer;
     let resolved = log.iter().rev().find(|e| matches!(e.action, Action::Resolve { .. }));
     let accounts = account(promises.policies, promises.calendars, log, now);
@@ -199,11 +202,15 @@ pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, n
     // A milestone that was told afterwards stands where it was reached.
     timeline.sort_by_key(|entry| entry.at);
     if for_customer {
-        timeline = timeline.into_iter().filter_map(Entry::for_customer).collect();
+        timeline = timeline.into_iter().filter_map(|entry| entry.for_customer(scrub)).collect();
     }
+    // What people wrote, and what they wrote of colleagues.
+    let written = |text: &String| if for_customer { scrub.clean_lines(text) } else { text.clone() };
+    let all = |texts: Vec<String>| texts.iter().map(written).collect();
+    let Whys { whys, prevent } = whys(log, for_customer);
     FaultReport {
         ticket: ticket.number.0,
-        title: ticket.title.clone(),
+        title: written(&ticket.title),
         state: ticket.state,
         priority: ticket.priority,
         fault: ticket.fault.clone(),
@@ -216,19 +223,19 @@ pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, n
         site: ticket.site.as_ref().or(server.map(|s| &s.site)).map(ToString::to_string),
         customer: customer.map(str::to_owned),
         component: ticket.component.to_string(),
-        reason: ticket.reason.clone(),
+        reason: written(&ticket.reason),
         onset: ticket.onset,
         opened: ticket.created_at,
         ended: resolved.map(|e| e.at).filter(|_| !ticket.is_open()),
         resolution: ticket.resolution,
-        cause: ticket.root_cause.clone(),
+        cause: ticket.root_cause.as_ref().map(written),
         verdict: ticket.verdict,
-        evidence: ticket.evidence.iter().map(|e| Fact { at: e.observed_at, text: e.text.clone() }).collect(),
+        evidence: ticket.evidence.iter().map(|e| Fact { at: e.observed_at, text: written(&e.text) }).collect(),
         timeline,
         around: self::around(around),
         clocks: accounts.iter().map(|a| clock(a, now)).collect(),
         parts: in_place(ticket, parts),
-        whys: whys(log, for_customer),
+        whys: Whys { whys: all(whys), prevent: all(prevent) },
         as_of: now,
         audience,
     }

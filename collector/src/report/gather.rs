@@ -5,7 +5,7 @@ use super::fault::{self, FaultReport, Subject};
 use super::period::{self, Period};
 use super::reliability::{self, Machine, Reliability};
 use super::sla::{self, Promises, Scope, SlaReport};
-use crate::callpack::timeline::{self, Timeline};
+use crate::callpack::timeline::Sources;
 use crate::judgement::Terms;
 use crate::sight::{self, Sight};
 use crate::words::Audience;
@@ -184,10 +184,13 @@ pub fn fault<S: Store + Changes>(
     };
     let ticket = &record.ticket;
     let until = if ticket.is_open() { now } else { ticket.updated_at.plus(AROUND).min(now) };
-    let timeline = match server {
-        Some(server) => timeline::read(store, &server.id, ticket.onset.minus(AROUND), until)?,
-        None => Timeline::default(),
+    let mut sources = match server {
+        Some(server) => Sources::read(store, &server.id, ticket.onset.minus(AROUND))?,
+        None => Sources::default(),
     };
+    let timeline = sources.timeline(ticket.onset.minus(AROUND), until);
+    sources.tickets.push(record.clone());
+    let scrub = sources.scrubber();
     let promises = Promises { policies: &terms.policy, calendars: &terms.calendar };
     let subject = Subject {
         ticket: case.ticket,
@@ -197,6 +200,7 @@ pub fn fault<S: Store + Changes>(
         model: case.model.as_deref(),
         customer: case.customer.as_deref(),
         timeline: &timeline,
+        scrub: &scrub,
     };
     Ok(Some(fault::fault(subject, promises, audience, now)))
 }

@@ -1,6 +1,7 @@
 //! What happened to a ticket, entry by entry, in words.
 
 use super::labels::{self, Label};
+use crate::callpack::privacy::Scrubber;
 use crate::words::Lang;
 use outband_schemas::Timestamp;
 use outband_ticket::{Action, Milestone, Resolution, State, Target, Transition, Verdict, Visibility};
@@ -85,7 +86,7 @@ fn is_public(action: &Action) -> bool {
 
 impl Entry {
     /// The entry without names and without what was meant for colleagues; `None` where nothing of it is for customers.
-    pub(super) fn for_customer(mut self) -> Option<Self> {
+    pub(super) fn for_customer(mut self, scrub: &Scrubber) -> Option<Self> {
         if !self.public {
             return None;
         }
@@ -94,6 +95,7 @@ impl Entry {
         if self.what == "assign" {
             self.detail.clear();
         }
+        self.detail = scrub.clean_lines(&self.detail);
         Some(self)
     }
 
@@ -134,7 +136,12 @@ fn word(what: &str, lang: Lang) -> String {
         "prioritise" => pick("priority changed", "调整优先级"),
         "escalate" => pick("the predicted failure happened", "预测的故障已发生"),
         "breach" => format!("{} {}", pick("clock ran out:", "时钟超时："), clock(tail)),
-        "step" => format!("{} {}", pick("escalated:", "升级："), tail),
+        "step" => match tail.rsplit_once(':') {
+            // Of level 0 is what was foretold.
+            Some((name, "0")) => format!("{} {}", pick("likely to be missed:", "预计超时："), clock(name)),
+            Some((name, level)) => format!("{} {} {level}", pick("escalated:", "升级："), clock(name)),
+            None => format!("{} {tail}", pick("escalated:", "升级：")),
+        },
         "comment" => pick("comment", "备注"),
         "evidence" => pick("more evidence", "新增证据"),
         "milestone" => Milestone::from_word(tail).map_or_else(|| tail.to_owned(), |m| clock(milestone(m))),

@@ -3,6 +3,7 @@
 use super::case::{Case, Class, Known, Wait, inside, waits};
 use super::history::Entry;
 use super::period::Period;
+use crate::callpack::privacy::{self, Scrubber};
 use outband_schemas::Timestamp;
 use outband_ticket::calendar::{Flag, Span, tzdb_version};
 use outband_ticket::sla::{self, Account, ClockStatus};
@@ -46,15 +47,26 @@ pub struct SlaReport {
     pub waiting: Vec<Waiting>,
     /// What was counted beyond the days for which a calendar is known.
     pub flagged: Vec<Flagged>,
+    /// Who stands in the logs of its tickets: whose names no customer reads.
+    #[serde(skip)]
+    pub people: BTreeSet<String>,
 }
 
 impl SlaReport {
     /// The report without names of people and without what was meant for colleagues.
     #[must_use]
     pub fn for_customer(mut self) -> Self {
+        let scrub = Scrubber::new(std::mem::take(&mut self.people), []);
         for miss in &mut self.misses {
-            miss.timeline = std::mem::take(&mut miss.timeline).into_iter().filter_map(Entry::for_customer).collect();
+            let timeline = std::mem::take(&mut miss.timeline).into_iter();
+            miss.timeline = timeline.filter_map(|entry| entry.for_customer(&scrub)).collect();
             miss.waits.iter_mut().for_each(|wait| wait.assignee = None);
+        }
+        let titles =
+            self.misses.iter_mut().map(|m| &mut m.title).chain(self.set_aside.iter_mut().map(|a| &mut a.title));
+        let titles = titles.chain(self.open.iter_mut().map(|p| &mut p.title));
+        for title in titles.chain(self.waiting.iter_mut().map(|w| &mut w.title)) {
+            *title = scrub.clean(title);
         }
         self
     }
@@ -281,6 +293,7 @@ impl<'p> Tally<'p> {
             open: Vec::new(),
             waiting: Vec::new(),
             flagged: Vec::new(),
+            people: BTreeSet::new(),
         };
         Self { promises, lines: BTreeMap::new(), report }
     }
@@ -295,6 +308,7 @@ impl<'p> Tally<'p> {
             return;
         }
         let Some(known) = Known::at(case, self.report.as_of) else { return };
+        self.report.people.extend(privacy::people(case.ticket, case.log));
         let here = known.ended.is_none_or(|ended| ended >= from);
         let accounts = sla::account(self.promises.policies, self.promises.calendars, known.log, self.report.as_of);
         let mut runs = 0;

@@ -131,8 +131,8 @@ fn words(fault: Fault) -> Pair {
             "您无需操作，该升级仅涉及管理控制器。",
         ),
         Fault::ClockStepped => pair(
-            "Compare the collector's time with a trusted source and mend its NTP; restart the collector to accept the new time.",
-            "将采集器时间与可信时间源核对并修复 NTP；确认无误后重启采集器以采用新时间。",
+            "Compare the time of the collector's machine with a trusted source and mend its NTP; once it is right, let the collector follow it: outband time --confirm",
+            "将采集器主机时间与可信时间源核对并修复 NTP；确认无误后运行 outband time --confirm，让采集器采用该时间。",
             "You need to do nothing.",
             "您无需操作。",
         ),

@@ -9,7 +9,7 @@ use crate::react::{Context, Exercise, WHO, react};
 use outband_health::{Incident, IncidentChange, Stage, What};
 use outband_schemas::{ComponentClass, ServerId, Timestamp};
 use outband_store::{Sequence, ServerRecord, TicketRecord, TicketWrite};
-use outband_ticket::{Action, Command, Redundancy, TicketNumber, apply};
+use outband_ticket::{Action, Command, Redundancy, TicketNumber, apply, sla};
 
 impl<S: Kept> Assessor<S> {
     /// Moves the ticket of an incident that changed. One that opens may have to wait for its ticket.
@@ -35,8 +35,8 @@ impl<S: Kept> Assessor<S> {
 
     /// Moves the ticket of an incident that changed, or opens one.
     pub(super) fn write(&mut self, mut change: IncidentChange, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
-        let context = self.context(&change, now);
         let record = self.ticket_of(&change.incident);
+        let context = self.context(&change, record, now);
         let store = &self.store;
         let number = || Ok::<_, Error>(TicketNumber(store.reserve(Sequence::Ticket)?));
         let write: Option<TicketWrite> = react(&change, record.map(|r| &r.ticket), &context, number, now)?;
@@ -86,7 +86,7 @@ impl<S: Kept> Assessor<S> {
         Ok(())
     }
 
-    fn context(&self, change: &IncidentChange, now: Timestamp) -> Context {
+    fn context(&self, change: &IncidentChange, record: Option<&TicketRecord>, now: Timestamp) -> Context {
         let key = &change.incident.key;
         let site = self.site_of(key);
         let server_name = match &site {
@@ -101,6 +101,7 @@ impl<S: Kept> Assessor<S> {
             is_server: place_of_collector().is_ok_and(|own| own != key.server),
             drill: drill.map(|d| Exercise { id: d.id, pages: d.pages, until: d.ends_at }),
             overruled: if self.overrides.is_empty() { Vec::new() } else { self.overruled(&change.incident, now) },
+            reprioritise: sla::policy(&self.policy, record.map_or(&[], |r| &r.log), now).reprioritise,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Entry, What};
 use crate::words::Lang;
 use outband_schemas::EventKind;
+use outband_ticket::escalation::Step;
 use outband_ticket::{AccessStep, Action, Milestone, Resolution, Verdict};
 use std::time::Duration;
 
@@ -112,6 +113,7 @@ pub(in crate::callpack) fn deed(action: &Action, lang: Lang) -> String {
         Action::Prioritise { priority, .. } => with("priority", "级别调整", priority.as_str()),
         Action::Escalate => pick("the predicted failure has happened", "预测的故障已发生"),
         Action::Breach { target, .. } => with("ran out of time", "超时", target.as_str()),
+        Action::Step { target, level: Step::FORETOLD, .. } => with("likely to be missed", "预计超时", target.as_str()),
         Action::Step { target, level, .. } => with("escalated", "升级", &format!("{} {level}", target.as_str())),
         Action::Comment { text, .. } => with("comment", "备注", text),
         Action::Evidence { facts, reason, .. } => {

@@ -78,7 +78,7 @@ fn asked(to: &Recipient) -> Vec<Asked> {
 fn told(ticket: &Ticket, cause: Cause, step: u32, to: &Recipient) -> Text {
     let (entry, asked) = (entry(cause), asked(to));
     let asked = (cause == Cause::Escalation).then_some((asked.as_slice(), at(60)));
-    text(&Facts { ticket, entry: &entry, cause, step, server_name: "web-1.example.com", asked }, to)
+    text(&Facts { ticket, log: &[], entry: &entry, cause, step, server_name: "web-1.example.com", asked }, to)
 }
 
 /// To renew them after a change: `OUTBAND_BLESS=1 cargo test -p outband-collector golden`.
@@ -142,6 +142,7 @@ fn what_others_wrote_never_looks_like_a_line_of_ours() {
     let to = to(Lang::En, Audience::Operator);
     let facts = Facts {
         ticket: &ticket,
+        log: &[],
         entry: &entry(Cause::Opened),
         cause: Cause::Opened,
         step: 0,
@@ -158,6 +159,24 @@ fn what_others_wrote_never_looks_like_a_line_of_ours() {
 fn a_comment_keeps_its_lines_and_each_of_them_is_set_in() {
     let told = told(&ticket(Fault::DiskFailure), Cause::Update, 0, &to(Lang::En, Audience::Customer));
     assert!(told.body.contains("Message: The part arrives at noon.\n  Please leave the server on."), "{}", told.body);
+}
+
+#[test]
+fn a_customer_reads_no_name_of_those_who_work_on_the_ticket() {
+    let ticket = ticket(Fault::DiskFailure);
+    let said = |seq, who: &str, text: &str| {
+        let action = Action::Comment { text: text.to_owned(), visibility: Visibility::Customer };
+        Transition { seq, who: who.to_owned(), action, ..entry(Cause::Update) }
+    };
+    let log = [said(2, "wang", "on it"), said(3, "li", "wang brings the part;\nask Wang's desk or wang@example.com")];
+    let of = |audience| {
+        let (cause, server_name) = (Cause::Update, "web1");
+        let facts = Facts { ticket: &ticket, log: &log, entry: &log[1], cause, step: 0, server_name, asked: None };
+        text(&facts, &to(Lang::En, audience)).body
+    };
+    let (ours, theirs) = (of(Audience::Operator), of(Audience::Customer));
+    assert!(ours.contains("wang brings the part"), "{ours}");
+    assert!(theirs.contains("[person] brings the part;\n") && !theirs.contains("wang"), "{theirs}");
 }
 
 #[test]
