@@ -18,7 +18,7 @@ mod sign;
 mod supply;
 mod watch;
 
-pub use sign::{Sign, SignClass, SignFact};
+pub use sign::{Sign, SignClass, SignFact, What};
 pub use watch::Measure;
 
 use hour::Hour;

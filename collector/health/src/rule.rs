@@ -17,7 +17,9 @@ mod sel_burst;
 mod temperature_limit;
 mod temperature_trend;
 mod voltage_limit;
+mod wear;
 
+use crate::drift::SignClass;
 use crate::window::{Place, Window};
 use crate::{Evidence, Fault, Finding, Level, RuleConfig, RuleId};
 use outband_schemas::{ComponentClass, ComponentId, Quality, SensorKind, State, Timestamp};
@@ -50,6 +52,10 @@ pub fn all(config: &RuleConfig) -> Vec<Box<dyn Rule>> {
         Box::new(sel_burst::SelBurst(config.event.clone())),
         Box::new(bmc_silent::BmcSilent(config.silence.clone())),
         Box::new(agent_silent::AgentSilent(config.silence.clone())),
+        Box::new(wear::Wear(SignClass::Fan)),
+        Box::new(wear::Wear(SignClass::Psu)),
+        Box::new(wear::Wear(SignClass::Thermal)),
+        Box::new(wear::Wear(SignClass::Dimm)),
     ]
 }
 

@@ -15,6 +15,7 @@ pub use fan::FanTrack;
 pub use place::Place;
 pub use series::{Counter, Gauge, Series, SeriesKey, Step, Switch, Track, Via};
 
+use crate::drift::Sign;
 use crate::{Fault, config::RuleConfig};
 use outband_schemas::{
     AgentId, ComponentClass, ComponentId, Gap, Lane, LogEvent, Observation, ObservationSet, Part, Reading, Section,
@@ -33,6 +34,7 @@ pub struct Window {
     hosted: Option<Hosted>,
     newest: Option<Timestamp>,
     newest_readings: Option<Timestamp>,
+    signs: Vec<Sign>,
 }
 
 /// The agent that runs on this server, and when it was last heard.
@@ -201,6 +203,16 @@ impl Window {
         if let Some(note) = EventNote::of(event, received_at, history) {
             place.note(note);
         }
+    }
+
+    /// Sets what wears, as it was when a day last closed.
+    pub fn wears(&mut self, signs: Vec<Sign>) {
+        self.signs = signs;
+    }
+
+    /// What wears.
+    pub fn signs(&self) -> &[Sign] {
+        &self.signs
     }
 
     /// Every place, by class and slot.

@@ -105,6 +105,30 @@ fn words(id: &str) -> Option<Pair> {
             "Our monitoring of the site is interrupted.",
             "我们对该站点的监控暂时中断。",
         ),
+        "fan.wear" => pair(
+            "Over days the fan turns slower at equal load, or its speed jumps about, or it sticks and starts again, while its neighbours do not: a bearing that wears goes on to stop within days to weeks.",
+            "数日以来，在相同负载下该风扇转速下降、转速波动或时停时转，而相邻风扇正常；轴承磨损通常在数天至数周内发展为停转。",
+            "A cooling fan is wearing out; it should be replaced before it stops.",
+            "散热风扇正在磨损，宜在停转前更换。",
+        ),
+        "psu.wear" => pair(
+            "Over days the power supply wastes more, runs hotter, sags or gives less of the load than it did at equal load, while its partner does not: ageing capacitors, dust or a tired fan in it.",
+            "数日以来，在相同负载下该电源模块效率下降、温度升高、输出电压降低或均流份额减少，而另一电源正常；多为电容老化、积尘或内部风扇衰退。",
+            "One of the server's power supplies is ageing; it should be replaced before it fails.",
+            "服务器的一个电源模块正在老化，宜在失效前更换。",
+        ),
+        "cooling.wear" => pair(
+            "Over days the part gets hotter above the incoming air at equal power and airflow, and the rack does not: dust, dried thermal paste, a loose or blocked heat sink.",
+            "数日以来，在相同功耗和风量下该部件相对进风的温升增大，而同机柜其他服务器没有；多为积尘、导热硅脂干涸或散热器松动、堵塞。",
+            "A part of the server is cooled less well than it used to be; it should be cleaned or serviced.",
+            "服务器内有部件的散热效果变差，宜安排清洁或维护。",
+        ),
+        "memory.wear" => pair(
+            "The module had corrected errors on several days within two weeks, more than bursts explain: modules with errors that come again go on to uncorrectable ones far more often than others.",
+            "该内存条在两周内有多日出现可纠正错误，并非单次突发；反复出错的内存条发展为不可纠正错误的比例远高于其他。",
+            "A memory module had to correct errors again and again; it should be replaced in good time.",
+            "一条内存反复出现可纠正错误，宜择机更换。",
+        ),
         "collector.clock" => pair(
             "The collector compared its own time with the wall clock: they lie apart, and no time source says which is right.",
             "采集器自身时间与系统时钟不一致，且没有可信时间源可判定。",

@@ -48,6 +48,19 @@ pub(super) struct Terms {
 }
 
 impl Measure {
+    /// The word used in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Speed => "speed",
+            Self::Efficiency => "efficiency",
+            Self::SupplyHeat => "supply_heat",
+            Self::Voltage => "voltage",
+            Self::Share => "share",
+            Self::Heat => "heat",
+            Self::Errors => "errors",
+        }
+    }
+
     pub(super) fn terms(self) -> Terms {
         let gradual = |effect, floor, worse| Terms { effect, floor, worse, wild: f64::INFINITY, forgives_steps: true };
         match self {

@@ -6,6 +6,7 @@ mod heat;
 mod log;
 mod power;
 mod silence;
+mod wear;
 
 use super::*;
 use crate::window::{Hosted, Origin};
