@@ -3,8 +3,15 @@
 use super::conformance::audit::{actor, deed};
 use super::conformance::make::at;
 use outband_store::audit::{Audit, Wrong};
+use outband_store::deadline::Deadlines;
+use outband_store::drill::Drills;
+use outband_store::grant::Grants;
+use outband_store::keeping::Keeping;
+use outband_store::maintenance::Maintenance;
+use outband_store::order::Orders;
 use outband_store::sqlite::Options;
-use outband_store::{SqliteStore, Store};
+use outband_store::threshold::Thresholds;
+use outband_store::{Outbox, Sequence, SqliteStore, Store};
 use outband_ticket::{Action, State, Ticket, TicketNumber, Visibility};
 use rusqlite::Connection;
 use std::path::Path;
@@ -143,4 +150,85 @@ fn a_log_is_append_only_again_after_somebody_was_erased() {
     let left: i64 =
         db.query_row("SELECT count(*) FROM ticket WHERE instr(body, '\"li\"') > 0", [], |r| r.get(0)).unwrap();
     assert_eq!(left, 0);
+}
+
+const MIGRATIONS: [(i64, &str); 5] = [
+    (1, FIRST),
+    (2, include_str!("../../../../schemas/sql/sqlite/0002_deadlines.sql")),
+    (3, include_str!("../../../../schemas/sql/sqlite/0003_outbox.sql")),
+    (4, include_str!("../../../../schemas/sql/sqlite/0004_maintenance.sql")),
+    (7, include_str!("../../../../schemas/sql/sqlite/0007_audit.sql")),
+];
+
+const WINDOW: &str = r#"{"id":1,"kind":"mute","name":"noisy fan","selector":{"server":"s1","component":"fan/1"},
+    "starts":"2026-01-31T22:00:00","lasts_secs":3600,"zone":"Asia/Shanghai","recurrence":null,"reason":"spare is ordered",
+    "author":"li","created_at":1800000002000,"ended_at":null,"revision":1}"#;
+
+/// A store with these migrations and no others, and a row or two in each room that people would miss.
+fn of_an_older_version(dir: &Path, numbers: &[i64]) {
+    let db = Connection::open(dir.join("store.db")).unwrap();
+    db.execute_batch("CREATE TABLE schema_version (number INTEGER PRIMARY KEY, checksum TEXT NOT NULL) STRICT")
+        .unwrap();
+    let migrate = |wanted: &dyn Fn(i64) -> bool| {
+        for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| numbers.contains(number) && wanted(*number)) {
+            db.execute_batch(sql).unwrap();
+            let checksum = format!("{:08x}", crc32c::crc32c(sql.as_bytes()));
+            db.execute("INSERT INTO schema_version VALUES (?1, ?2)", (number, checksum)).unwrap();
+        }
+    };
+    migrate(&|number| number <= 4);
+    db.execute("INSERT INTO ticket VALUES (1, 's1', 'disk/3', 'disk_failure', 3, 1, 4, 1, ?1)", [TICKET]).unwrap();
+    for (seq, entry) in (1..).zip(LOG) {
+        db.execute("INSERT INTO ticket_transition VALUES (1, ?1, ?2, ?3)", (seq, 1_800_000_001_000_i64, entry))
+            .unwrap();
+    }
+    db.execute_batch(
+        "INSERT INTO sequence VALUES ('ticket', 1);
+         INSERT INTO deadline VALUES (1, 1800000900000);
+         INSERT INTO collector_time VALUES (1, 1800000009000, 77, 'boot');
+         INSERT INTO outbox VALUES (1, 1, 1800000000000, 'inst');
+         INSERT INTO outbox_mark VALUES (1, 1);
+         INSERT INTO notice VALUES (7, 1, 1, 0, 'opened', 'mail', 'desk', 'en', 3, 'A disk', 'Dear desk', 'inst-7',
+             'pending', 2, 1800000001000, 1800000003000, NULL, 'refused', NULL, 0);",
+    )
+    .unwrap();
+    db.execute("INSERT INTO maintenance VALUES (1, 0, 1, ?1)", [WINDOW]).unwrap();
+    let change = format!(r#"{{"at":1800000002000,"who":"li","what":"create","window":{WINDOW}}}"#);
+    db.execute("INSERT INTO maintenance_change VALUES (1, 1, 1800000002000, ?1)", [change]).unwrap();
+    migrate(&|number| number > 4);
+}
+
+#[test]
+fn a_store_of_an_older_version_opens_whole_with_all_the_rooms_of_this_one() {
+    // The second one got a later migration before the earlier ones.
+    for numbers in [&[1, 2, 3, 4][..], &[1, 2, 3, 4, 7]] {
+        let dir = tempfile::tempdir().unwrap();
+        of_an_older_version(dir.path(), numbers);
+        let store = open(dir.path());
+        let record = store.ticket(TicketNumber(1)).unwrap().unwrap();
+        assert_eq!((record.ticket.state, record.ticket.assignee.as_deref()), (State::InProgress, Some("li")));
+        assert_eq!(Ticket::fold(TicketNumber(1), &record.log), Some(record.ticket));
+        let notice = store.due_notices(at(9), 10).unwrap();
+        let [notice] = &notice[..] else { panic!("{notice:?}") };
+        assert_eq!((notice.id, notice.key.as_str(), notice.attempts), (7, "inst-7", 2));
+        assert_eq!(store.due(at(900), 10).unwrap(), [TicketNumber(1)]);
+        assert_eq!(store.kept_time().unwrap().map(|time| time.boot_id), Some("boot".to_owned()));
+        let windows = store.windows(false).unwrap();
+        assert_eq!((windows[0].name.as_str(), windows[0].selector.server.as_deref()), ("noisy fan", Some("s1")));
+        assert_eq!(store.window_changes(1).unwrap()[0].who, "li");
+        assert_eq!(store.reserve(Sequence::Ticket).unwrap(), 2);
+        // Rooms that were not there then.
+        assert!(store.grants(None, true).unwrap().is_empty() && store.drills(true).unwrap().is_empty());
+        assert!(store.thresholds(true).unwrap().is_empty() && store.holds().unwrap().is_empty());
+        assert!(store.pending_orders().unwrap().is_empty());
+        store.audit(actor("li"), deed(at(10), "tickets/1")).unwrap();
+        assert_eq!(store.verify_audit(None).unwrap().entries, 1);
+        store.close().unwrap();
+        let db = Connection::open(dir.path().join("store.db")).unwrap();
+        let applied: i64 = db
+            .query_row("SELECT count(*) FROM schema_version WHERE number IN (1,2,3,4,5,6,7,8,9,11)", [], |r| r.get(0))
+            .unwrap();
+        assert_eq!(applied, 10);
+        assert_eq!(db.query_row("PRAGMA integrity_check", [], |r| r.get::<_, String>(0)).unwrap(), "ok");
+    }
 }
