@@ -1,13 +1,17 @@
 //! Peers that others wrote: OpenIPMI's `ipmi_sim`, `ipmitool`, and the Python BMC of the shared tools. Each ends with its guard.
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
+#![allow(dead_code, reason = "each test file uses its own part of this")]
 
+use outband_bmc::action::ActionError;
 use outband_bmc::client::Bmc;
 use outband_bmc::{Address, CipherSuite, ConnectError, Credentials, PollStats, Secret, Target, Trust};
 use outband_schemas::{Clock, Observation, Section, Timestamp};
 use outband_tests::{Child, free_port, shared_dir, skip, wait_until, workspace_dir};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -92,6 +96,18 @@ impl Polling {
         self.runtime.block_on(self.bmc.poll(Section::Log, bookmark, &Wall)).unwrap()
     }
 
+    pub(crate) fn identify(&mut self, on: bool) -> Result<String, ActionError> {
+        self.runtime.block_on(self.bmc.identify(on))
+    }
+
+    pub(crate) fn reset(&mut self) -> Result<String, ActionError> {
+        self.runtime.block_on(self.bmc.reset())
+    }
+
+    pub(crate) fn clear_sel(&mut self, archive: &BTreeSet<String>) -> Result<String, ActionError> {
+        self.runtime.block_on(self.bmc.clear_sel(archive, &Wall))
+    }
+
     pub(crate) fn stats(&self) -> PollStats {
         self.bmc.stats()
     }
@@ -106,12 +122,30 @@ pub(crate) struct IpmiSim {
     pub(crate) login: Login,
     console: RefCell<TcpStream>,
     _child: Child,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl IpmiSim {
     /// Our own server.
     pub(crate) fn ours() -> Self {
+        Self::ours_in(TempDir::new().unwrap(), "")
+    }
+
+    /// Our own server, with a chassis: a program that writes down what it is told.
+    pub(crate) fn with_chassis() -> Self {
+        let dir = TempDir::new().unwrap();
+        let program = dir.path().join("chassis");
+        std::fs::write(&program, "#!/bin/sh\necho \"$@\" >> told\n[ \"$2\" != get ] || echo \"$3 1\"\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self::ours_in(dir, "  chassis_control \"./chassis 0x20\"\n")
+    }
+
+    /// What the chassis was told so far.
+    pub(crate) fn told(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("told")).unwrap_or_default()
+    }
+
+    fn ours_in(dir: TempDir, chassis: &str) -> Self {
         let fixtures = workspace_dir().join("tests/fixtures/ipmi_sim");
         let lan = std::fs::read_to_string(fixtures.join("lan.conf")).unwrap();
         let login = |port| Login {
@@ -122,8 +156,9 @@ impl IpmiSim {
             suite: None,
             deadline: Duration::from_secs(5),
         };
+        let lan = lan.replace("  endlan\n", &format!("  endlan\n{chassis}"));
         Self::start(
-            TempDir::new().unwrap(),
+            dir,
             login,
             |port, console| lan.replace("@PORT@", &port.to_string()).replace("@CONSOLE@", &console.to_string()),
             &fixtures.join("server.emu"),
@@ -169,7 +204,7 @@ impl IpmiSim {
         let mut console = TcpStream::connect(("127.0.0.1", console)).unwrap();
         console.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         read_to_prompt(&mut console);
-        Self { login, console: RefCell::new(console), _child: child, _dir: dir }
+        Self { login, console: RefCell::new(console), _child: child, dir }
     }
 
     /// Gives the emulator a command over its console and waits for its prompt. One connection is kept: `ipmi_sim` may crash when one is closed.
