@@ -210,6 +210,11 @@ impl Window {
         self.signs = signs;
     }
 
+    /// Other parts are in these places: what wore is gone.
+    pub fn renewed(&mut self, places: &[ComponentId]) {
+        self.signs.retain(|sign| !places.contains(&sign.component));
+    }
+
     /// What wears.
     pub fn signs(&self) -> &[Sign] {
         &self.signs

@@ -12,6 +12,7 @@ use super::identity::Servers;
 use super::live::{Live, same};
 use super::own::{Vitals, place_of_collector};
 use super::rebuild::{self, pages};
+use super::wear::Wears;
 use super::{Error, Terms, verdict};
 use crate::maintenance::Windows;
 use crate::react;
@@ -93,11 +94,12 @@ pub(super) struct Assessor<S> {
     /// Storms by their cause.
     storms: BTreeMap<IncidentKey, Running>,
     firmware: BTreeMap<ServerId, Firmware>,
+    wears: Wears,
 }
 
 impl<S: Kept> Assessor<S> {
-    /// From the store.
-    pub(super) fn load(store: S, terms: &Terms, now: Timestamp) -> Result<Self, Error> {
+    /// From the store, and from what outlives an assessor.
+    pub(super) fn load(store: S, wears: Wears, terms: &Terms, now: Timestamp) -> Result<Self, Error> {
         let servers = Servers::new(pages(|page| store.servers(None, page))?);
         let mut scores = BTreeMap::new();
         let mut sites = BTreeMap::new();
@@ -139,6 +141,7 @@ impl<S: Kept> Assessor<S> {
             held: BTreeSet::new(),
             storms: BTreeMap::new(),
             firmware: BTreeMap::new(),
+            wears,
             store,
         };
         for record in assessor.store.open_tickets()? {
@@ -202,6 +205,7 @@ impl<S: Kept> Assessor<S> {
         draft.applied.servers = self.servers.take_changed();
         if rows.len() < ROWS {
             self.wake(now)?;
+            self.judge_wear(now)?;
             touched.extend(self.judge_quiet(&mut draft, now)?);
         }
         self.exercise(&mut draft, now)?;
@@ -309,6 +313,7 @@ impl<S: Kept> Assessor<S> {
                 && record.rev > 0
             {
                 live.window = rebuild::window(&self.store, record, now, &self.config)?;
+                live.window.wears(self.wears.recall(&self.store, server)?);
                 let components = pages(|page| self.store.healths(Some(&Scope::Server(server.clone())), page))?;
                 live.components = components
                     .into_iter()
@@ -400,13 +405,15 @@ impl<S: Kept> Assessor<S> {
         let hosted = (set.section == Section::Host).then(|| self.hosted(&row.agent, row.received_at));
         let origin = Origin { agent: row.agent.clone(), target: set.target.clone() };
         let cadence = self.agents.get(&row.agent).map(|a| a.sensor_interval);
+        let wears = self.wears.clone();
         let live = self.live(&server, now)?;
         live.cadence = cadence.or(live.cadence);
-        match live.sources.judged(&mut live.window, &origin, &set, row.received_at) {
-            None => live.window.observe(&origin, &set, row.received_at, &fresh, &config),
-            // Its log entries are left out.
-            Some(word) => live.window.observe(&origin, &word, row.received_at, &[], &config),
-        }
+        let word = live.sources.judged(&mut live.window, &origin, &set, row.received_at);
+        // Of what is only a word, log entries are left out.
+        let (set, fresh) = word.as_ref().map_or((&set, fresh.as_slice()), |word| (word, &[]));
+        let renewed = wears.observe(&server, &live.window, set, row.received_at, now);
+        live.window.renewed(&renewed);
+        live.window.observe(&origin, set, row.received_at, fresh, &config);
         if let Some(hosted) = hosted {
             live.window.hosts(hosted);
         }
@@ -433,6 +440,7 @@ impl<S: Kept> Assessor<S> {
                     tracing::info!(%merged, into = %found.server, "two targets are one server");
                     self.live.remove(&merged);
                     self.scores.remove(&merged);
+                    self.wears.forget(&merged);
                 }
                 server = found.server;
             }
@@ -445,6 +453,9 @@ impl<S: Kept> Assessor<S> {
                     version: firmware.version.clone(),
                     since: firmware.since,
                 });
+                if let Some(since) = firmware.since {
+                    self.wears.changed(&server, since);
+                }
                 self.firmware.insert(server.clone(), firmware);
             }
         }
@@ -536,6 +547,16 @@ impl<S: Kept> Assessor<S> {
             self.judge(server, draft, now)?;
         }
         Ok(quiet.into_iter().collect())
+    }
+
+    /// Looks at what closed a day; the rules see it when they next judge.
+    fn judge_wear(&mut self, now: Timestamp) -> Result<(), Error> {
+        for (server, signs) in self.wears.judge(&self.store, self.servers.all(), &self.topology, now)? {
+            if let Some(live) = self.live.get_mut(&server) {
+                live.window.wears(signs);
+            }
+        }
+        Ok(())
     }
 
     /// Scores the servers that were judged, and their sites.

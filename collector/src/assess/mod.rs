@@ -18,12 +18,14 @@ mod rebuild;
 mod source;
 pub mod synthetic;
 mod verdict;
+mod wear;
 
 use crate::clock::Timekeeper;
 use crate::judgement::{Judgement, Terms};
 use crate::query::pulse::Pulse;
 use assessor::Assessor;
 use outband_schemas::Timestamp;
+use outband_store::drift::Drifts;
 use outband_store::drill::Drills;
 use outband_store::maintenance::Maintenance;
 use outband_store::recall::Recall;
@@ -38,6 +40,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinError;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
+use wear::Wears;
 
 /// How often silence and clocks are looked at when nothing comes.
 const TICK: Duration = Duration::from_secs(1);
@@ -64,17 +67,37 @@ pub enum Error {
 }
 
 /// What the assessment asks of a store.
-pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall {}
-impl<S: Store + Maintenance + Drills + Thresholds + Recall> Kept for S {}
+pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall + Drifts {}
+impl<S: Store + Maintenance + Drills + Thresholds + Recall + Drifts> Kept for S {}
 
-/// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written. `dir` holds the store: on its disk so many bytes are to be kept free.
+/// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written. `disk` is where the store is, and how many bytes are to be kept free there.
 pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
+    store: S,
+    clock: Arc<C>,
+    disk: (PathBuf, u64),
+    judgement: Judgement,
+    pulse: Pulse,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let wears = Wears::default();
+    let done = assess(store.clone(), clock, disk, judgement, pulse, shutdown, wears.clone()).await;
+    // What was learnt today would not be there tomorrow.
+    let saved = tokio::task::spawn_blocking(move || wears.save(&store)).await?;
+    match saved {
+        Ok(()) | Err(StoreError::Closed) => {}
+        Err(error) => tracing::error!(%error, "what was learnt of slow wear today is lost; all before is kept"),
+    }
+    done
+}
+
+async fn assess<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     store: S,
     clock: Arc<C>,
     (dir, keep_free): (PathBuf, u64),
     judgement: Judgement,
     pulse: Pulse,
     shutdown: CancellationToken,
+    wears: Wears,
 ) -> Result<(), Error> {
     let came = Arc::new(Notify::new());
     let wake = came.clone();
@@ -85,11 +108,11 @@ pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     loop {
         let (ours, now, terms) = (store.clone(), clock.now(), judgement.terms());
         let before = assessor.take();
-        let (keeper, dir) = (clock.clone(), dir.clone());
+        let (keeper, dir, wears) = (clock.clone(), dir.clone(), wears.clone());
         let step = tokio::task::spawn_blocking(move || {
             let mut assessor = match before {
                 Some(assessor) => assessor,
-                None => Assessor::load(ours, &terms, now)?,
+                None => Assessor::load(ours, wears, &terms, now)?,
             };
             let done = assessor.step(&terms, now, |store| vitals(store, &*keeper, (&dir, keep_free), now))?;
             Ok::<_, Error>((assessor, done))

@@ -9,6 +9,7 @@ mod silence;
 mod sources;
 mod storms;
 mod thresholds;
+mod wear;
 mod windows;
 
 use super::assessor::Assessor;
@@ -122,7 +123,7 @@ impl Room {
         for _ in 0..10 {
             let mut assessor = match self.assessor.take() {
                 Some(assessor) => assessor,
-                None => Assessor::load(self.store.clone(), &self.terms, self.now).unwrap(),
+                None => Assessor::load(self.store.clone(), Default::default(), &self.terms, self.now).unwrap(),
             };
             match assessor.step(&self.terms, self.now, |_| Ok(self.vitals.clone())) {
                 Ok(done) => {

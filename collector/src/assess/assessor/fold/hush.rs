@@ -161,7 +161,7 @@ mod tests {
     fn crowd(dir: &std::path::Path, tickets: u64) -> Assessor<SqliteStore> {
         let store = SqliteStore::open(&Options::new(dir)).unwrap();
         let terms = Terms::try_from(&crate::config::Config::default()).unwrap();
-        let mut assessor = Assessor::load(store, &terms, NOW).unwrap();
+        let mut assessor = Assessor::load(store, Default::default(), &terms, NOW).unwrap();
         for n in 1..=tickets {
             let server = ServerId::new(format!("srv-{}", n / 10)).unwrap();
             let drill = Drill {
