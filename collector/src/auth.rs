@@ -240,6 +240,24 @@ mod tests {
         assert_eq!(code(&gate, LIST, Some(&header)), Some(Code::Unauthenticated));
     }
 
+    #[tokio::test]
+    async fn a_change_that_has_begun_is_brought_to_its_end_though_its_caller_is_gone() {
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let asked = tokio::spawn(whole(async move {
+            begin.send(()).unwrap();
+            may_go_on.await.unwrap();
+            end.send(()).unwrap();
+            Ok(Status::ok("").into_http())
+        }));
+        begun.await.unwrap();
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        go_on.send(()).unwrap();
+        assert_eq!(ended.await, Ok(()));
+    }
+
     #[test]
     fn a_refusal_names_the_permission_and_never_the_token() {
         let (_tmp, dir, gate) = gate();
