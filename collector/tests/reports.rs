@@ -126,7 +126,9 @@ fn store() -> (tempfile::TempDir, SqliteStore) {
 }
 
 fn terms() -> Terms {
-    let service = "[customers.acme]\nname = 'Acme'\nzone = 'UTC'\n[sites.dc1]\nzone = 'Asia/Shanghai'\n";
+    let service = "[customers.acme]\nname = 'Acme'\nzone = 'UTC'\n[sites.dc1]\nzone = 'Asia/Shanghai'\n\
+        [packages.gold]\nclocks = []\n[contracts.acme-2026]\ncustomer = 'acme'\npackage = 'gold'\n\
+        from = '2026-01-01'\nuntil = '2026-12-31'\n";
     let topology = "server,model,customer\nsrv-1,PowerEdge R750,acme\nsrv-2,,acme\n";
     Terms::try_from(&Config::default())
         .unwrap()
@@ -358,6 +360,7 @@ fn a_fault_report_names_the_old_and_the_new_part() {
         gather::fault(&store, &terms(), &all(), TicketNumber(1), Audience::Operator, t(70 * DAY)).unwrap().unwrap();
     let parts: Vec<_> = report.parts.iter().map(|p| (p.serial.as_deref().unwrap(), p.new)).collect();
     assert_eq!(parts, [("OLD-1", false), ("NEW-1", true)]);
+    assert_eq!((report.contract.as_deref(), report.package.as_deref()), (Some("acme-2026"), Some("gold")));
     let around: Vec<_> = report.around.iter().map(|e| (e.source, e.zh.as_str())).collect();
     assert!(around.iter().any(|(source, zh)| *source == "inventory" && zh.contains("NEW-1")), "{around:?}");
 }

@@ -252,6 +252,9 @@ fn tickets(desk: &mut Desk, form: Form, tag: usize) {
         ("close", &[]),
     ] {
         desk.does(form, &format!("tickets {what}"), &[&[number.as_str()], more].concat());
+        let parts = &desk.json(&["tickets", "get", &other])["members"];
+        let is_part = parts[0]["name"] == format!("tickets/{number}");
+        assert_eq!(is_part, what == "parent" && more != ["none"], "{what} {more:?}: {parts:#}");
     }
     let merged = desk.drilled(&format!("disk/Bay {tag}3"));
     desk.does(form, "tickets merge", &[&merged, &other, "--why", "the same drive"]);
@@ -288,6 +291,8 @@ fn decisions(desk: &mut Desk, form: Form) {
     let out = desk.path(&format!("{form:?}.token.out"));
     desk.does(form, "grants add", &[&[ticket.as_str()], &add[..], &["--out", &out]].concat());
     let number = desk.newest("grants", &["grants", "list"]);
+    let open = &desk.json(&["tickets", "get", &ticket])["accesses"];
+    assert_eq!(bare(&open[0]["grant"]), number, "{open:#}");
     desk.does(form, "grants end", &[&number, "--why", "done"]);
 }
 

@@ -39,6 +39,26 @@ pub(crate) struct View {
     resolution: String,
     part_serial: String,
     etag: String,
+    members_total: i32,
+    members: Vec<Member>,
+    accesses: Vec<Access>,
+}
+
+/// A ticket that is a part of this one.
+#[derive(Debug, Serialize)]
+struct Member {
+    name: String,
+    title: String,
+    state: &'static str,
+}
+
+/// A temporary access that is open.
+#[derive(Debug, Serialize)]
+struct Access {
+    grant: String,
+    holder: String,
+    role: String,
+    until: Time,
 }
 
 #[derive(Debug, Serialize)]
@@ -190,6 +210,31 @@ const TRANSITIONS: &[Column<Transition>] = &[
     Column { key: "why", head: Word::Why, wide: false, cell: |t, _| t.why.clone(), raw: |t| t.why.clone() },
 ];
 
+const MEMBERS: &[Column<Member>] = &[
+    Column { key: "name", head: Word::Ticket, wide: false, cell: |m, _| name::short(&m.name), raw: |m| m.name.clone() },
+    Column {
+        key: "state",
+        head: Word::State,
+        wide: false,
+        cell: |m, s| state_text(m.state, s),
+        raw: |m| m.state.into(),
+    },
+    Column { key: "title", head: Word::Title, wide: false, cell: |m, _| m.title.clone(), raw: |m| m.title.clone() },
+];
+
+const ACCESSES: &[Column<Access>] = &[
+    Column {
+        key: "grant",
+        head: Word::Number,
+        wide: false,
+        cell: |a, _| name::short(&a.grant),
+        raw: |a| a.grant.clone(),
+    },
+    Column { key: "holder", head: Word::Holder, wide: false, cell: |a, _| a.holder.clone(), raw: |a| a.holder.clone() },
+    Column { key: "role", head: Word::Role, wide: false, cell: |a, _| a.role.clone(), raw: |a| a.role.clone() },
+    Column { key: "until", head: Word::Until, wide: false, cell: |a, _| a.until.short(), raw: |a| a.until.text() },
+];
+
 const COMMENTS: &[Column<Comment>] = &[
     Column { key: "at", head: Word::Time, wide: false, cell: |c, _| c.at.short(), raw: |c| c.at.text() },
     Column { key: "who", head: Word::Who, wide: false, cell: |c, _| c.who.clone(), raw: |c| c.who.clone() },
@@ -338,10 +383,15 @@ impl Document for View {
                 sheet.push(line(word, text.clone()));
             }
         }
+        if self.members_total > 0 {
+            sheet.push(line(Word::Members, self.members_total.to_string()));
+        }
         let mut blocks = vec![Block::Sheet(sheet)];
         blocks.push(output::table_of(Some(Word::Clocks), CLOCKS, &self.clocks, shown));
         blocks.push(output::table_of(Some(Word::Evidence), EVIDENCE, &self.evidence, shown));
         blocks.push(output::table_of(Some(Word::History), TRANSITIONS, &self.transitions, shown));
+        blocks.push(output::table_of(Some(Word::Members), MEMBERS, &self.members, shown));
+        blocks.push(output::table_of(Some(Word::Accesses), ACCESSES, &self.accesses, shown));
         blocks.push(output::table_of(Some(Word::Comments), COMMENTS, &self.comments, shown));
         blocks.retain(|b| !matches!(b, Block::Table { rows, .. } if rows.is_empty()));
         blocks
@@ -415,6 +465,23 @@ impl From<wire::Ticket> for View {
             resolution: t.resolution,
             part_serial: t.part_serial,
             etag: t.etag,
+            members_total: 0,
+            members: Vec::new(),
+            accesses: Vec::new(),
+        }
+    }
+}
+
+impl From<wire::GetTicketResponse> for View {
+    fn from(answer: wire::GetTicketResponse) -> Self {
+        let member = |m: wire::Member| Member { state: state(m.state()), name: m.name, title: m.title };
+        let access =
+            |a: wire::Access| Access { grant: a.grant, holder: a.holder, role: a.role, until: Time(a.until_ms) };
+        Self {
+            members_total: answer.members_total,
+            members: answer.members.into_iter().map(member).collect(),
+            accesses: answer.accesses.into_iter().map(access).collect(),
+            ..Self::from(answer.ticket.unwrap_or_default())
         }
     }
 }

@@ -304,7 +304,7 @@ async fn get(context: &Context, name: String) -> Result<(), Error> {
     let fetch = async || {
         let request = GetTicketRequest { name: name.clone(), at_ms: None };
         let answer = context.api.tickets().get_ticket(request).await?.into_inner();
-        context.render(&View::from(answer.ticket.unwrap_or_default()))
+        context.render(&View::from(answer))
     };
     watch::show_on(context, fetch, async || subscribe(context, Vec::new()).await).await
 }

@@ -79,6 +79,7 @@ words! {
     Lost "WHY" "扣分原因",
     Manufacturer "MANUFACTURER" "厂商",
     Message "MESSAGE" "内容",
+    Accesses "OPEN ACCESSES" "未关闭的临时访问",
     Mentions "STILL NAMED IN" "文本中仍提及",
     Model "MODEL" "型号",
     Name "NAME" "名称",

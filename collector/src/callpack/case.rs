@@ -8,6 +8,7 @@ use crate::topology::Place;
 use outband_health::{Fault, Incident};
 use outband_schemas::{SensorKind, Timestamp};
 use outband_store::change::Changes;
+use outband_store::order::{Order, OrderFilter, OrderState, Orders};
 use outband_store::{
     HistoryFilter, HistoryPoint, LatestReading, Page, SeriesFilter, ServerRecord, Store, StoreError, TicketRecord,
 };
@@ -55,11 +56,13 @@ pub struct Case {
     pub neighbours: Vec<Neighbour>,
     /// The tickets that are a part of this one, by number.
     pub members: Vec<Ticket>,
+    /// Its orders that were carried out, the oldest first.
+    pub orders: Vec<Order>,
 }
 
 impl Case {
     /// Reads all about a ticket; `None` where there is no such ticket.
-    pub fn read<S: Store + Changes>(
+    pub fn read<S: Store + Changes + Orders>(
         store: &S,
         terms: &Terms,
         number: TicketNumber,
@@ -85,11 +88,8 @@ impl Case {
         let latest = every(|page| store.latest(&series(None), page))?;
         let place = server.as_ref().and_then(|s| terms.topology.place(s)).cloned();
         let customer = place.as_ref().and_then(|p| p.customer.clone());
-        let covering = server.as_ref().and_then(|s| terms.service.covering(s, customer.as_deref(), ticket.created_at));
-        let contract = covering.and_then(|contract| {
-            let named = terms.service.contracts.iter().find(|(_, c)| *c == contract);
-            named.map(|(name, contract)| (name.clone(), contract.clone()))
-        });
+        let by_name = |s| terms.service.covering_by_name(s, customer.as_deref(), ticket.created_at);
+        let contract = server.as_ref().and_then(by_name).map(|(name, contract)| (name.to_owned(), contract.clone()));
         let customer = contract.as_ref().map(|(_, c)| c.customer.clone()).or(customer);
         let customer = customer.map(|key| terms.service.customers.get(&key).map_or(key, |c| c.name.clone()));
         let neighbours = match (&server, &place) {
@@ -99,6 +99,10 @@ impl Case {
         let mut members: Vec<Ticket> =
             store.open_tickets()?.into_iter().map(|r| r.ticket).filter(|t| t.parent == Some(number)).collect();
         members.sort_by_key(|t| t.number);
+        let filter = OrderFilter { open: false, ticket: Some(number) };
+        let mut orders = every(|page| store.orders(&filter, page))?;
+        orders.retain(|order| order.state == OrderState::Done);
+        orders.reverse();
         Ok(Some(Self {
             record: Some(record),
             server,
@@ -110,6 +114,7 @@ impl Case {
             customer,
             neighbours,
             members,
+            orders,
         }))
     }
 

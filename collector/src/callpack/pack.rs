@@ -6,8 +6,9 @@ use super::timeline::{Entry, Timeline, What};
 use super::{Zone, answer, pick};
 use crate::words::{self, Audience, Lang};
 use outband_health::Fault;
-use outband_schemas::{ComponentClass, Part, Timestamp};
+use outband_schemas::{ComponentClass, OrderKind, Part, Timestamp};
 use outband_store::PartRecord;
+use outband_store::order::Order;
 use outband_ticket::{Action, Ticket};
 use serde::Serialize;
 
@@ -237,7 +238,13 @@ impl Pack {
             earlier_changes,
             impact,
             facts,
-            tried: timeline.entries.iter().filter(|e| is_try(e, ticket)).map(line).collect(),
+            tried: {
+                let by_people = timeline.entries.iter().filter(|e| is_try(e, ticket)).map(line);
+                let mut tried: Vec<Line> =
+                    by_people.chain(case.orders.iter().map(|o| ordered(o, lang, zone))).collect();
+                tried.sort_by_key(|line| line.at_ms);
+                tried
+            },
             contacts: case
                 .contacts()
                 .map(|(role, contact)| Contact {
@@ -291,6 +298,23 @@ fn after_impact(text: &str) -> Option<&str> {
         let head = text.get(..mark.len())?;
         head.eq_ignore_ascii_case(mark).then(|| text.get(mark.len()..).unwrap_or_default().trim())
     })
+}
+
+/// An order that was carried out.
+fn ordered(order: &Order, lang: Lang, zone: &Zone) -> Line {
+    let (en, zh) = match order.kind {
+        OrderKind::Identify => ("the locator light was switched on", "已点亮定位灯"),
+        OrderKind::IdentifyOff => ("the locator light was switched off", "已熄灭定位灯"),
+        OrderKind::Collect => ("logs and inventory were collected", "已收集日志与配置信息"),
+        OrderKind::ResetBmc => ("the BMC was restarted", "已重启 BMC"),
+        OrderKind::ClearSel => ("the BMC's log was cleared, after it was stored", "BMC 日志存档后已清空"),
+    };
+    let at = order.settled_at.unwrap_or(order.requested_at);
+    let text = match lang {
+        Lang::En => format!("order {}: {en}", order.id),
+        Lang::ZhCn => format!("指令 {}：{zh}", order.id),
+    };
+    Line { time: zone.exact(at), at_ms: at.as_millis(), clock: "collector", source: "order", text }
 }
 
 /// What a person did about it.

@@ -8,10 +8,11 @@ use crate::topology::Place;
 use crate::words::Lang;
 use outband_health::Fault;
 use outband_schemas::{
-    AgentId, Cause, ComponentClass, ComponentId, EventKind, Gap, Identity, LogEvent, Part, Quality, Reading,
+    AgentId, Cause, ComponentClass, ComponentId, EventKind, Gap, Identity, LogEvent, OrderKind, Part, Quality, Reading,
     SensorKind, ServerId, Severity, SiteId, Source, State, TargetId, Timestamp, Value,
 };
 use outband_store::change::{BmcClock, FirmwareChange};
+use outband_store::order::{Order, OrderState};
 use outband_store::{
     AgentTarget, EventRecord, GapRecord, HistoryPoint, LatestReading, PartRecord, ServerRecord, TicketRecord,
 };
@@ -628,4 +629,41 @@ verified = "2026-01-15"
         (contact.phone.as_deref(), contact.source.as_deref()),
         (Some("400-810-1234"), Some("label on the chassis"))
     );
+}
+
+#[test]
+fn an_order_that_was_carried_out_is_among_what_was_tried() {
+    let mut case = full();
+    let done = |text: &str, source: &str| (text.to_owned(), source.to_owned());
+    case.orders.push(Order {
+        id: 3,
+        revision: 4,
+        wire_id: "w".to_owned(),
+        kind: OrderKind::ResetBmc,
+        server: server_id(),
+        site: SiteId::new("dc1").unwrap(),
+        model: None,
+        agent: AgentId::new("a1").unwrap(),
+        target: TargetId::new("r1-u07").unwrap(),
+        ticket: None,
+        reason: "it hangs".to_owned(),
+        requester: "zhangsan".to_owned(),
+        requested_at: at("2026-03-01T02:12:00Z"),
+        approver: Some("李雷".to_owned()),
+        approved_at: None,
+        expires_at: at("2026-03-01T03:12:00Z"),
+        state: OrderState::Done,
+        sent_at: None,
+        sent_after: 0,
+        spool_id: None,
+        settled_at: Some(at("2026-03-01T02:15:00Z")),
+        detail: "zhangsan saw it come back".to_owned(),
+        content_bytes: 0,
+        told: true,
+    });
+    for (lang, text) in [(Lang::En, "order 3: the BMC was restarted"), (Lang::ZhCn, "指令 3：已重启 BMC")] {
+        let tried = pack(&case, lang).tried;
+        let at = tried.iter().position(|line| (line.text.clone(), line.source.to_owned()) == done(text, "order"));
+        assert!(at.is_some_and(|at| at > 0 && at < tried.len() - 1), "in its place: {tried:?}");
+    }
 }

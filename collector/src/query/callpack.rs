@@ -13,6 +13,7 @@ use outband_schemas::{Clock, Timestamp};
 use outband_store::Store;
 use outband_store::audit::Audit;
 use outband_store::change::Changes;
+use outband_store::order::Orders;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -20,7 +21,7 @@ use tonic::{Request, Response, Status};
 const PIECE: usize = 1 << 20;
 
 #[tonic::async_trait]
-impl<S: Store + Audit + Changes, C: Clock + Send + Sync + 'static> CallPackService for Desk<S, C> {
+impl<S: Store + Audit + Changes + Orders, C: Clock + Send + Sync + 'static> CallPackService for Desk<S, C> {
     type GenerateCallPackStream = ReceiverStream<Result<wire::GenerateCallPackResponse, Status>>;
 
     async fn generate_call_pack(

@@ -9,6 +9,7 @@ use crate::query::once::Known;
 use crate::query::page::Pager;
 use crate::query::problem::{changed_meanwhile, invalid, not_found, rejected, shutting_down};
 use crate::query::{Desk, name};
+use crate::sight::Sight;
 use crate::token::{Principal, Role};
 use crate::{auth, record};
 pub(super) use convert::in_words;
@@ -37,6 +38,8 @@ const ANCESTORS: usize = 32;
 const MAX_TEXT: usize = 16 << 10;
 /// Rows a turn when a watcher reads what changed.
 const BATCH: usize = 200;
+/// So many parts of a larger incident are named with it.
+const MEMBERS: usize = 50;
 
 #[tonic::async_trait]
 impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<S, C> {
@@ -75,7 +78,20 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
         if r.at_ms.is_some() {
             record = record::at(&record, at).ok_or_else(|| no_such_then(number))?;
         }
-        Ok(Response::new(GetTicketResponse { ticket: Some(ticket(&record, &self.terms(), at, &who)) }))
+        let mut answer = GetTicketResponse {
+            ticket: Some(ticket(&record, &self.terms(), at, &who)),
+            ..GetTicketResponse::default()
+        };
+        if r.at_ms.is_none() {
+            let sight = self.sight(&who);
+            let members = self.ask(move |store| members(store, &sight, number)).await?;
+            answer.members_total = i32::try_from(members.len()).unwrap_or(i32::MAX);
+            answer.members = members.iter().take(MEMBERS).map(convert::member).collect();
+            if who.role != Role::Customer {
+                answer.accesses = record.ticket.access.iter().map(convert::access).collect();
+            }
+        }
+        Ok(Response::new(answer))
     }
 
     async fn transition_ticket(
@@ -308,13 +324,23 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
     }
 }
 
+/// The tickets that are a part of this one, by number, those that may be seen.
+fn members<S: Store>(store: &S, sight: &Sight, of: TicketNumber) -> Result<Vec<TicketRecord>, StoreError> {
+    let mut all = every(store, &TicketFilter { parent: Some(of), ..TicketFilter::default() })?;
+    all.reverse();
+    sight.seen(all, |sight, row| sight.ticket(store, &row.ticket))
+}
+
 /// Every ticket changed after that change, in the order of changes.
 fn changed<S: Store>(store: &S, after: i64) -> Result<Vec<TicketRecord>, StoreError> {
-    let filter = TicketFilter { changed_after: Some(after), ..TicketFilter::default() };
+    every(store, &TicketFilter { changed_after: Some(after), ..TicketFilter::default() })
+}
+
+fn every<S: Store>(store: &S, filter: &TicketFilter) -> Result<Vec<TicketRecord>, StoreError> {
     let mut all = Vec::new();
     let mut page = Page::first(BATCH);
     loop {
-        let listing = store.tickets(&filter, &page)?;
+        let listing = store.tickets(filter, &page)?;
         all.extend(listing.rows);
         match listing.next {
             Some(token) => page = Page::after(token, BATCH),

@@ -32,6 +32,8 @@ pub struct Subject<'a> {
     pub model: Option<&'a str>,
     /// Whose it is.
     pub customer: Option<&'a str>,
+    /// The contract that covered its server when it was opened, and that one's package.
+    pub contract: Option<(&'a str, &'a str)>,
     /// What happened to its server around it.
     pub timeline: &'a Timeline,
     /// What no customer reads of what people wrote.
@@ -67,6 +69,10 @@ pub struct FaultReport {
     pub site: Option<String>,
     /// Whose it is.
     pub customer: Option<String>,
+    /// The contract that covered the server when the ticket was opened.
+    pub contract: Option<String>,
+    /// The package that it buys.
+    pub package: Option<String>,
     /// The place in it.
     pub component: String,
     /// Why there is a ticket.
@@ -194,7 +200,7 @@ pub struct Part {
 
 /// The report of a ticket.
 pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, now: Timestamp) -> FaultReport {
-    let Subject { ticket, log, server, parts, model, customer, timeline: around, scrub } = subject;
+    let Subject { ticket, log, server, parts, model, customer, contract, timeline: around, scrub } = subject;
     let for_customer = audience == Audience::Customer;
     let resolved = log.iter().rev().find(|e| matches!(e.action, Action::Resolve { .. }));
     let accounts = account(promises.policies, promises.calendars, log, now);
@@ -222,6 +228,8 @@ pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, n
         model: model.map(str::to_owned),
         site: ticket.site.as_ref().or(server.map(|s| &s.site)).map(ToString::to_string),
         customer: customer.map(str::to_owned),
+        contract: contract.map(|(name, _)| name.to_owned()),
+        package: contract.map(|(_, package)| package.to_owned()),
         component: ticket.component.to_string(),
         reason: written(&ticket.reason),
         onset: ticket.onset,

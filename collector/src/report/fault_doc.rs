@@ -73,6 +73,8 @@ fn about(report: &FaultReport, called: &str, lang: Lang, zone: &TimeZone) -> Vec
         (Label::Component, report.component.clone()),
         (Label::Site, report.site.clone().unwrap_or_default()),
         (Label::Customer, report.customer.clone().unwrap_or_default()),
+        (Label::Contract, report.contract.clone().unwrap_or_default()),
+        (Label::Package, report.package.clone().unwrap_or_default()),
         (Label::Onset, time(report.onset)),
         (Label::OpenedAt, time(report.opened)),
         (Label::EndedAt, report.ended.map(time).unwrap_or_default()),

@@ -192,6 +192,10 @@ pub fn fault<S: Store + Changes>(
     sources.tickets.push(record.clone());
     let scrub = sources.scrubber();
     let promises = Promises { policies: &terms.policy, calendars: &terms.calendar };
+    let contract = server.and_then(|s| {
+        let owner = terms.topology.place(s).and_then(|place| place.customer.as_deref());
+        terms.service.covering_by_name(s, owner, ticket.created_at)
+    });
     let subject = Subject {
         ticket: case.ticket,
         log: case.log,
@@ -199,6 +203,7 @@ pub fn fault<S: Store + Changes>(
         parts: &parts,
         model: case.model.as_deref(),
         customer: case.customer.as_deref(),
+        contract: contract.map(|(name, contract)| (name, contract.package.as_str())),
         timeline: &timeline,
         scrub: &scrub,
     };

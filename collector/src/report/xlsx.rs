@@ -2,6 +2,7 @@
 
 use super::doc::{Block, Cell, Doc, Table, none, share};
 use super::period::serial;
+use crate::words::Lang;
 use rust_xlsxwriter::{Format, Workbook, Worksheet, XlsxError};
 
 /// So many characters a cell holds.
@@ -61,7 +62,8 @@ fn sheet(sheet: &mut Worksheet, doc: &Doc, table: &Table, formats: &Formats) -> 
     if table.rows.is_empty() {
         sheet.write_string(1, 0, clipped(&table.empty))?;
     }
-    for (row, cells) in (1_u32..).zip(table.rows.iter().take(ROWS)) {
+    let (shown, left) = fit(table.rows.len(), ROWS);
+    for (row, cells) in (1_u32..).zip(table.rows.iter().take(shown)) {
         for (column, cell) in (0_u16..).zip(cells) {
             match cell {
                 Cell::Text(text) => sheet.write_string(row, column, clipped(text))?,
@@ -79,7 +81,24 @@ fn sheet(sheet: &mut Worksheet, doc: &Doc, table: &Table, formats: &Formats) -> 
             };
         }
     }
+    if left > 0 {
+        let row = u32::try_from(shown).unwrap_or(u32::MAX).saturating_add(1);
+        sheet.write_string(row, 0, left_out(left, doc.lang))?;
+    }
     Ok(())
+}
+
+/// Of so many rows, how many are shown, and how many are left out: where there are too many, the last row says so.
+fn fit(rows: usize, most: usize) -> (usize, usize) {
+    if rows <= most { (rows, 0) } else { (most.saturating_sub(1), rows - most.saturating_sub(1)) }
+}
+
+/// What the last row says where rows were left out.
+fn left_out(left: usize, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!("{left} more rows do not fit into a sheet; the CSV file holds all of them"),
+        Lang::ZhCn => format!("另有 {left} 行超出工作表容量；CSV 文件包含全部数据"),
+    }
 }
 
 /// As much of a text as a cell holds.
@@ -94,4 +113,32 @@ fn clipped(text: &str) -> String {
         units <= CELL
     });
     kept.chain(std::iter::once('…')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_that_is_too_long_says_how_many_rows_it_leaves_out() {
+        assert_eq!(fit(9, 10), (9, 0));
+        assert_eq!(fit(10, 10), (10, 0));
+        // The tenth row says that the last two are left out.
+        assert_eq!(fit(11, 10), (9, 2));
+        assert!(left_out(2, Lang::En).starts_with("2 more rows") && left_out(2, Lang::ZhCn).contains("2 行"));
+    }
+
+    #[test]
+    fn what_does_not_fit_into_a_workbook_is_told_in_it() {
+        let rows = vec![vec![Cell::Count(1)]; ROWS + 5];
+        let table = Table { key: "t", title: String::new(), columns: vec!["n".to_owned()], rows, empty: String::new() };
+        let zone = jiff::tz::TimeZone::UTC;
+        let doc = Doc { title: "long".to_owned(), lang: Lang::En, zone, blocks: vec![Block::Table(table)] };
+        let file = write(&doc).unwrap();
+        let mut book: calamine::Xlsx<_> = calamine::open_workbook_from_rs(std::io::Cursor::new(file)).unwrap();
+        let sheet = calamine::Reader::worksheet_range(&mut book, "t").unwrap();
+        assert_eq!(sheet.height(), ROWS + 1);
+        let last = sheet.get_value((u32::try_from(ROWS).unwrap(), 0)).unwrap().to_string();
+        assert_eq!(last, "6 more rows do not fit into a sheet; the CSV file holds all of them");
+    }
 }

@@ -154,6 +154,18 @@ impl Service {
         clocks.filter_map(|clock| clock.calendar.as_deref())
     }
 
+    /// The same as [`Service::covering`], with the contract's name.
+    pub fn covering_by_name(
+        &self,
+        server: &ServerRecord,
+        customer: Option<&str>,
+        at: Timestamp,
+    ) -> Option<(&str, &Contract)> {
+        let covering = self.covering(server, customer, at)?;
+        let mut named = self.contracts.iter();
+        named.find(|(_, contract)| std::ptr::eq(*contract, covering)).map(|(name, contract)| (name.as_str(), contract))
+    }
+
     /// The contract that covers a server at a time: one that names its serial before one that names its site, before one of
     /// the customer that the topology gives it.
     pub fn covering(&self, server: &ServerRecord, customer: Option<&str>, at: Timestamp) -> Option<&Contract> {

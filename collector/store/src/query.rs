@@ -105,6 +105,8 @@ pub struct TicketFilter {
     pub states: Vec<outband_ticket::State>,
     /// Changed after this change ([`crate::TicketRecord::change`]): what a watcher has not seen yet.
     pub changed_after: Option<i64>,
+    /// A part of this one.
+    pub parent: Option<outband_ticket::TicketNumber>,
     /// Opened before the second of these moments, and still open or changed since the first: all that a report of the time between is made of.
     pub between: Option<(Timestamp, Timestamp)>,
 }

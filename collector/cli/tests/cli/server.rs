@@ -250,7 +250,9 @@ impl TicketService for Desk {
         request: Request<k::GetTicketRequest>,
     ) -> Result<Response<k::GetTicketResponse>, Status> {
         match request.into_inner().name.as_str() {
-            "tickets/12" => Ok(Response::new(k::GetTicketResponse { ticket: Some(ticket()) })),
+            "tickets/12" => {
+                Ok(Response::new(k::GetTicketResponse { ticket: Some(ticket()), ..k::GetTicketResponse::default() }))
+            }
             name => no_such(name),
         }
     }

@@ -11,7 +11,8 @@ use outband_schemas::Timestamp;
 use outband_store::TicketRecord;
 use outband_ticket::sla::ClockStatus;
 use outband_ticket::{
-    Action, Allowance, Comment, Hours, Resolution, SlaClock, State, Transition, Verb, Verdict, Visibility, sla,
+    Action, Allowance, Comment, Hours, OpenAccess, Resolution, SlaClock, State, Ticket, Transition, Verb, Verdict,
+    Visibility, sla,
 };
 use std::time::Duration;
 use tonic::Status;
@@ -124,6 +125,21 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
         etag: ticket.etag(),
         part_serial: ticket.part_serial.clone().unwrap_or_default(),
         site: ticket.site.as_ref().map(name::site).unwrap_or_default(),
+    }
+}
+
+/// A part of a larger incident.
+pub(super) fn member(record: &TicketRecord) -> wire::Member {
+    let Ticket { number, title, state, .. } = &record.ticket;
+    wire::Member { name: name::ticket(*number), title: title.clone(), state: i32::from(state.number()) }
+}
+
+pub(super) fn access(access: &OpenAccess) -> wire::Access {
+    wire::Access {
+        grant: format!("grants/{}", access.grant),
+        holder: access.holder.clone(),
+        role: access.role.clone(),
+        until_ms: access.until.as_millis(),
     }
 }
 

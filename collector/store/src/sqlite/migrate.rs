@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (9, include_str!("../../../../schemas/sql/sqlite/0009_keeping.sql")),
     (11, include_str!("../../../../schemas/sql/sqlite/0011_unsent.sql")),
     (13, include_str!("../../../../schemas/sql/sqlite/0013_drift.sql")),
+    (14, include_str!("../../../../schemas/sql/sqlite/0014_members.sql")),
 ];
 
 /// The newest schema that this version knows.

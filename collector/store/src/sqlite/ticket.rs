@@ -117,6 +117,10 @@ pub(super) fn list(db: &Connection, filter: &TicketFilter, page: &Page) -> Resul
         clause.push_str(&format!(" AND state IN ({marks})"));
         params.extend(filter.states.iter().map(|s| Value::from(i64::from(s.number()))));
     }
+    if let Some(parent) = filter.parent {
+        clause.push_str(" AND json_extract(body, '$.parent') = ?");
+        params.push(self::number(parent).into());
+    }
     if let Some((from, to)) = filter.between {
         clause.push_str(" AND (open = 1 OR json_extract(body, '$.updated_at') >= ?)");
         clause.push_str(" AND json_extract(body, '$.created_at') < ?");

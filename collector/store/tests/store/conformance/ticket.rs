@@ -130,6 +130,9 @@ fn tickets_page_newest_first_and_by_state<S: Store>(store: &S) {
     assert_eq!((second, end), (vec![2, 1], None));
     let working = TicketFilter { states: vec![State::InProgress, State::Closed], ..TicketFilter::default() };
     assert_eq!(numbers(&working, &Page::first(9)).0, [4]);
+    let parent = Some(all[0].ticket.number);
+    store.update_ticket(moved(&all[1], Action::Parent { number: parent }, at(10))).unwrap();
+    assert_eq!(numbers(&TicketFilter { parent, ..TicketFilter::default() }, &Page::first(9)).0, [2]);
     let elsewhere = TicketFilter { server: Some(server_id("s9")), ..TicketFilter::default() };
     assert!(numbers(&elsewhere, &Page::first(9)).0.is_empty());
 }
