@@ -3,8 +3,10 @@
 //! ```text
 //! cargo bench -p outband-tests --bench wear -- [--seeds 1,2,3] [--racks 60] [--servers 20] [--from 0] [--months 6] [--verbose]
 //! cargo bench -p outband-tests --bench wear -- --write DIR [--seeds 1] [--racks 60] [--servers 20] [--months 6]
+//! cargo bench -p outband-tests --bench wear -- --cost [DAYS]
 //! ```
-//! The second writes the racks of the first seed as files for `outband-collector backtest --readings`.
+//! The second writes the racks of the first seed as files for `outband-collector backtest --readings`; the third measures what a reading costs
+//! where 80 series of a server are read every minute.
 #![allow(clippy::unwrap_used, reason = "a measurement: it stops where its input is wrong")]
 #![allow(clippy::print_stdout, reason = "a measurement tells what it found")]
 
@@ -35,6 +37,9 @@ fn main() {
         let plan = Plan { seed: seeds[0], racks: number("--racks", 60), servers: number("--servers", 20), hours };
         return outband_tests::sim::wear::write::write(&plan, dir.as_ref()).unwrap();
     }
+    if args.iter().any(|a| a == "--cost") {
+        return cost(number("--cost", 20));
+    }
     println!("seed class    failures caught in-time recall recall(7 d) right wrong part-months wrong/100");
     for seed in seeds {
         let hours = i64::try_from(number("--months", 6)).unwrap() * 730;
@@ -62,6 +67,69 @@ fn main() {
         let took = begun.elapsed().as_secs_f64();
         println!("     {rows} readings in {took:.1} s, simulation included: {:.0} ns each", took * 1e9 / rows as f64);
     }
+}
+
+/// What a reading costs, of 50 servers with 80 series each, a minute apart.
+fn cost(days: usize) {
+    let mut series: Vec<(ComponentId, SensorKind)> = Vec::new();
+    let mut add = |class, name: &str, count: usize, kinds: &[SensorKind]| {
+        for n in 0..count {
+            series.extend(kinds.iter().map(|k| (ComponentId::lenient(class, format!("{name} {n}")), *k)));
+        }
+    };
+    use SensorKind as K;
+    add(ComponentClass::Fan, "Fan", 12, &[K::FanSpeed, K::FanDuty]);
+    add(
+        ComponentClass::PowerSupply,
+        "PSU",
+        2,
+        &[K::InputPower, K::OutputPower, K::Voltage, K::Current, K::Temperature],
+    );
+    add(ComponentClass::Cpu, "CPU", 2, &[K::Temperature, K::Power]);
+    add(ComponentClass::Memory, "DIMM", 16, &[K::Temperature, K::CorrectableErrors]);
+    add(ComponentClass::Board, "Inlet", 1, &[K::Temperature]);
+    add(ComponentClass::Board, "Sensor", 8, &[K::Temperature]);
+    add(ComponentClass::Server, "server", 1, &[K::Power]);
+    assert_eq!(series.len(), 80);
+    let mut drifts = vec![Drift::default(); 50];
+    let (mut taken, mut signs) = (0_u64, 0.0);
+    let begun = Instant::now();
+    for minute in 0..i64::try_from(days).unwrap() * 24 * 60 {
+        let at = Timestamp::from_secs(1_800_000_000 + minute * 60);
+        let load = (minute as f64 / 1440.0 * std::f64::consts::TAU).sin();
+        let mut closed = false;
+        for (n, drift) in drifts.iter_mut().enumerate() {
+            for (s, (component, kind)) in series.iter().enumerate() {
+                let wobble = ((minute * 7 + s as i64 * 13 + n as i64) % 17) as f64;
+                let value = match kind {
+                    K::CorrectableErrors => 3.0,
+                    K::FanSpeed => 9000.0 + 1000.0 * load + wobble * 10.0,
+                    _ => (40.0 + 5.0 * load + wobble / 10.0).round(),
+                };
+                closed |= drift.take(component, *kind, "sensor", value, at);
+                taken += 1;
+            }
+        }
+        if closed {
+            let day = Instant::now();
+            let mode = RackMode::of(drifts.iter());
+            for drift in &drifts {
+                drift.signs(&mode);
+            }
+            signs = day.elapsed().as_secs_f64() / drifts.len() as f64;
+        }
+    }
+    let each = begun.elapsed().as_secs_f64() / taken as f64;
+    let share = each * 10_000.0 * 80.0 / 60.0 * 100.0;
+    let size = serde_json::to_vec(&drifts[0]).unwrap().len();
+    println!(
+        "{taken} readings, {:.0} ns each, judging included: 10,000 servers with 80 series a minute take {share:.2} % of a core",
+        each * 1e9
+    );
+    println!(
+        "the newest day of a server is judged in {:.2} ms; as JSON it has {size} bytes after {days} days",
+        signs * 1e3
+    );
 }
 
 fn one_rack(
