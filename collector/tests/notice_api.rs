@@ -51,6 +51,7 @@ async fn start(home: &Home, notify: &str) -> (Collector, NoticeServiceClient<Wit
     let text = format!("[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n{notify}");
     let mut config = Config::parse(&text).unwrap();
     config.data.dir = Some(home.dir());
+    config.data.keep_free_mib = 0;
     let collector = Collector::start(config).await.unwrap();
     let client = NoticeServiceClient::new(home.operator(&collector).await);
     // Its first look begins the outbox: what was there before is nobody's news.

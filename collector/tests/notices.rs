@@ -168,7 +168,7 @@ fn each_notice_arrives_at_least_once_under_one_key_though_both_servers_fail_and_
     let data = root.join("data");
     let config = root.join("collector.toml");
     let written = format!(
-        "[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\ndir = '{data}'\n\
+        "[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\nkeep_free_mib = 0\ndir = '{data}'\n\
          [notify]\ntries = 60\nfirst_retry = '100ms'\nlongest_retry = '500ms'\n\
          [notify.channels.mail]\nkind = 'email'\nhost = 'localhost'\nport = {smtp_port}\nfrom = 'Outband <outband@example.com>'\n\
          user = 'outband'\npassword_file = '{password}'\nca_file = '{cert}'\nper_minute = 6000\n\

@@ -45,7 +45,7 @@ impl Running {
         let config = root.path().join("collector.toml");
         let dir = root.path().join("data");
         let text =
-            format!("[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\ndir = '{}'\n", dir.display());
+            format!("[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\nkeep_free_mib = 0\ndir = '{}'\n", dir.display());
         fs::write(&config, text).unwrap();
         let log = fs::File::create(root.path().join("log")).unwrap();
         let child = program()
@@ -144,7 +144,7 @@ fn config(root: &Path) -> PathBuf {
     let file = root.join("collector.toml");
     let dir = root.join("data");
     let text =
-        format!("[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\ndir = '{}'\n", dir.display());
+        format!("[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\nkeep_free_mib = 0\ndir = '{}'\n", dir.display());
     fs::write(&file, text).unwrap();
     file
 }

@@ -296,10 +296,12 @@ impl Drift {
                     && near(*when)
                     && how.signum() == by.signum()
             });
-            let better = *by > 0.0 && terms.worse == watch::Worse::Down;
-            if (terms.forgives_steps || returned || explained || alike || better)
-                && let Some(watch) = self.watches.get_mut(name)
-            {
+            let better = if terms.worse == watch::Worse::Down { *by } else { -*by };
+            let Some(watch) = self.watches.get_mut(name) else { continue };
+            if better >= terms.effect {
+                // Much better at once: it was repaired, cleaned or replaced, and had been worn while it was learnt or since.
+                *watch = Watch::default();
+            } else if terms.forgives_steps || returned || explained || alike || better > 0.0 {
                 watch.forgive(*date, *by);
             }
         }

@@ -70,19 +70,21 @@ impl Baseline {
         let load = |l: &&(f32, f32)| f64::from(l.0);
         let mut below = self.levels.range(own - REACH..=own).map(|(_, l)| l).rev().filter(|l| load(l) <= x);
         let mut above = self.levels.range(own..=own + REACH).map(|(_, l)| l).filter(|l| load(l) > x);
-        let (a, b) = match (below.next(), above.next()) {
+        // Between two levels, the line through them. Beyond the last, for half a step, the line through it and the farthest in reach: two loads
+        // that lie close say little of the slope.
+        let (near, far) = match (below.next(), above.next()) {
             (Some(a), Some(b)) => (a, b),
-            (Some(b), None) => (below.next().unwrap_or(b), b),
-            (None, Some(a)) => (a, above.next().unwrap_or(a)),
+            (Some(near), None) => (near, below.last().unwrap_or(near)),
+            (None, Some(near)) => (near, above.last().unwrap_or(near)),
             (None, None) => return None,
         };
-        let (from, to) = (load(&a), load(&b));
-        if x < from - 0.5 || x > to + 0.5 {
+        let between = (load(&near) - x) * (load(&far) - x) <= 0.0;
+        if !between && (load(&near) - x).abs() > 0.5 {
             return None;
         }
-        // Two loads that lie close say little of the slope between them.
-        let slope = if to - from < 0.75 { 0.0 } else { f64::from(b.1 - a.1) / (to - from) };
-        Some(f64::from(a.1) + slope * (x - from))
+        let apart = load(&far) - load(&near);
+        let slope = if apart.abs() < if between { 1e-6 } else { 0.5 } { 0.0 } else { f64::from(far.1 - near.1) / apart };
+        Some(f64::from(near.1) + slope * (x - load(&near)))
     }
 }
 

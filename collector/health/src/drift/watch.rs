@@ -135,9 +135,14 @@ impl Watch {
     /// What a load that comes up for the first time is held against: how far the measure has moved at other loads, if it clearly has. Were a little
     /// passed on each time, many loads in turn would add their errors up.
     fn moved(&self) -> f64 {
-        let newest = self.days.iter().rev().take(7).map(|d| f64::from(d.level));
-        let clear = 3.0 * f64::from(self.strayed.max(self.grain));
-        median(newest).filter(|moved| moved.abs() > clear).unwrap_or(0.0)
+        let known = self.known();
+        let newest = median(self.days.iter().rev().take(7).map(|d| f64::from(d.level) - known));
+        known + newest.filter(|by| by.abs() > f64::from(self.strayed.max(self.grain))).unwrap_or(0.0)
+    }
+
+    /// Where its level stands when it is well: its normal, and the steps that were forgiven.
+    fn known(&self) -> f64 {
+        f64::from(self.normal.map_or(0.0, |n| n.level) + self.forgiven)
     }
 
     /// Begins to learn again, if it has not learnt yet.
@@ -192,7 +197,7 @@ impl Watch {
     /// has been learnt.
     pub(super) fn days(&self) -> impl DoubleEndedIterator<Item = (&Day, f64)> + ExactSizeIterator {
         let known = if self.normal.is_some() { self.days.len() } else { 0 };
-        let off = f64::from(self.normal.map_or(0.0, |n| n.level) + self.forgiven);
+        let off = self.known();
         self.days.iter().take(known).map(move |d| (d, f64::from(d.level) - off))
     }
 
