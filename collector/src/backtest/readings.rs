@@ -351,3 +351,54 @@ fn truth(path: &Path, say: &mut dyn FnMut(&str)) -> Result<Vec<Failure<Part>>, E
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    use std::fs;
+
+    /// Four fans, of which the third loses half a percent of its speed a day from day 20 on.
+    fn history() -> String {
+        let mut text = "value,kind,server,at,component\n".to_owned();
+        for hour in 0..40 * 24_i64 {
+            for n in 0..4 {
+                let worn = if n == 2 { 0.005 * (hour as f64 / 24.0 - 20.0).max(0.0) } else { 0.0 };
+                let noise = 1.0 + 0.003 * ((hour * 7 + n * 13) as f64).sin();
+                let (duty, at) = (40 + hour % 7, 1_800_000_000 + hour * 3600);
+                text += &format!("{duty},fan_duty,s1,{at},FAN_{n}A\n");
+                text += &format!("{:.0},fan_speed,s1,{at},FAN_{n}A\n", 100.0 * duty as f64 * (1.0 - worn) * noise);
+            }
+        }
+        text
+    }
+
+    fn alarms(dir: &Path, name: &str, bytes: &[u8]) -> Result<Vec<String>, Error> {
+        let (readings, out) = (dir.join(name), dir.join("alarms.csv"));
+        fs::write(&readings, bytes).unwrap();
+        let ask = Readings { readings, events: None, topology: None, truth: None };
+        run(&ask, &out, &mut |_| {})?;
+        Ok(fs::read_to_string(out).unwrap().lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn a_fan_that_wears_is_told_each_day_by_its_own_name_whether_the_file_is_compressed_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = alarms(dir.path(), "r.csv", history().as_bytes()).unwrap();
+        assert_eq!(plain[0], "server,component,class,at,score");
+        assert!(plain.len() > 5 && plain[1..].iter().all(|l| l.starts_with("s1,FAN_2A,fan,18")), "{plain:?}");
+        let at = |line: &str| line.split(',').nth(3).unwrap().parse::<i64>().unwrap();
+        assert!(plain[1..].windows(2).all(|w| at(&w[1]) - at(&w[0]) <= 86_400), "each day: {plain:?}");
+        let packed = compress_to_vec(history().as_bytes(), CompressionLevel::Fastest);
+        assert_eq!(alarms(dir.path(), "r.csv.zst", &packed).unwrap(), plain);
+        assert!(alarms(dir.path(), "r.csv.zst", &packed[..packed.len() / 2]).is_err(), "half a file is no history");
+    }
+
+    #[test]
+    fn a_file_without_a_column_or_without_readings_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |text: &str| alarms(dir.path(), "r.csv", text.as_bytes()).unwrap_err().to_string();
+        assert!(refused("server,component,kind,at\n").contains("value is missing"));
+        assert!(refused("server,component,kind,at,value\n").contains("holds no reading"));
+    }
+}
