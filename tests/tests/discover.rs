@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
 #[path = "support_ipmi/mod.rs"]
-#[allow(dead_code, reason = "other tests use more of it")]
 mod support_ipmi;
 
 use outband_tests::process;

@@ -19,11 +19,14 @@ const BYTES: usize = 16;
 /// So many readings of a server are written at once.
 const TOGETHER: usize = 256;
 
+/// What waits to be written of one server, and where its written pieces lie: offset and readings.
+type Spilt = (Vec<Row>, Vec<(u64, usize)>);
+
 /// Readings of many servers, in the order in which each server's came.
 pub(super) struct Spill {
     file: BufWriter<File>,
     /// By server: what is not written yet, and where the rest is (offset, readings).
-    servers: Vec<(Vec<Row>, Vec<(u64, usize)>)>,
+    servers: Vec<Spilt>,
     end: u64,
 }
 

@@ -74,8 +74,8 @@ impl Baseline {
         // that lie close say little of the slope.
         let (near, far) = match (below.next(), above.next()) {
             (Some(a), Some(b)) => (a, b),
-            (Some(near), None) => (near, below.last().unwrap_or(near)),
-            (None, Some(near)) => (near, above.last().unwrap_or(near)),
+            (Some(near), None) => (near, below.next_back().unwrap_or(near)),
+            (None, Some(near)) => (near, above.next_back().unwrap_or(near)),
             (None, None) => return None,
         };
         let between = (load(&near) - x) * (load(&far) - x) <= 0.0;
@@ -83,7 +83,8 @@ impl Baseline {
             return None;
         }
         let apart = load(&far) - load(&near);
-        let slope = if apart.abs() < if between { 1e-6 } else { 0.5 } { 0.0 } else { f64::from(far.1 - near.1) / apart };
+        let slope =
+            if apart.abs() < if between { 1e-6 } else { 0.5 } { 0.0 } else { f64::from(far.1 - near.1) / apart };
         Some(f64::from(near.1) + slope * (x - load(&near)))
     }
 }
