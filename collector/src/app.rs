@@ -17,7 +17,7 @@ use crate::serve::{self, Bound};
 use crate::service::{self, Service};
 use crate::token::{self, Role, TokenKey, Tokens};
 use crate::topology::{self, Topology};
-use crate::{assess, backtest, calendars, notify, record, tls, upkeep};
+use crate::{assess, backtest, calendars, notify, record, tls, train, upkeep};
 use outband_schemas::{Clock, Timestamp};
 use outband_store::audit::{Actor, Audit, Deed, Outcome};
 use outband_store::deadline::Deadlines;
@@ -79,6 +79,9 @@ pub enum Error {
     /// A back-test.
     #[error(transparent)]
     Backtest(#[from] backtest::Error),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] train::Error),
     /// The assessment.
     #[error(transparent)]
     Assess(#[from] assess::Error),

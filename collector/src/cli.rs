@@ -10,6 +10,7 @@ use crate::calendars::{self, Shelf};
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::token::{self, Limits, Role, Tokens};
+use crate::train::cli::Train;
 use crate::{clock, record, run, tls};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use outband_schemas::Timestamp;
@@ -98,6 +99,7 @@ enum Command {
         config: Option<PathBuf>,
     },
     Backtest(Backtest),
+    Train(Train),
     /// Print the JSON Schema of the config file.
     Schema,
     /// Print completions for a shell.
@@ -135,6 +137,7 @@ impl Cli {
             Command::Check { config } => check_records(config),
             Command::Calendar { ask, config } => calendar(ask, config),
             Command::Backtest(ask) => backtest(&ask),
+            Command::Train(ask) => train(&ask),
             Command::Schema => schema(),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "outband-collector", &mut std::io::stdout());
@@ -247,6 +250,11 @@ fn calendar(ask: calendars::cli::Ask, config: Option<PathBuf>) -> Result<(), Err
 }
 
 fn backtest(ask: &Backtest) -> Result<(), Error> {
+    print!("{}", ask.run(&mut |told| eprintln!("{told}"))?);
+    Ok(())
+}
+
+fn train(ask: &Train) -> Result<(), Error> {
     print!("{}", ask.run(&mut |told| eprintln!("{told}"))?);
     Ok(())
 }

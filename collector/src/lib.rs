@@ -35,5 +35,6 @@ pub mod thresholds;
 pub mod tls;
 pub mod token;
 pub mod topology;
+pub mod train;
 pub mod upkeep;
 pub mod words;

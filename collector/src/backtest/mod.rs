@@ -6,9 +6,10 @@ mod rack;
 mod readings;
 mod report;
 mod spill;
-mod table;
+pub(crate) mod table;
 
-use clap::Args;
+use crate::train;
+use clap::{ArgGroup, Args};
 use std::io;
 use std::path::PathBuf;
 
@@ -16,10 +17,15 @@ use std::path::PathBuf;
 ///
 /// --readings: slow wear of fans, power supplies, cooling and memory. The alarms are written as server,component,class,at,score, once a day while
 /// a condition lasts; a score of 1 is a finding, and more is worse.
+///
+/// --drives: failures of disks. The alarms are written as drive,day,score for each drive with new errors; a score of 0.5 opens a ticket.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("history").required(true).args(["readings", "drives"])))]
 pub struct Backtest {
     #[command(flatten)]
-    readings: Readings,
+    readings: Option<Readings>,
+    #[command(flatten)]
+    disks: Option<train::cli::Disks>,
     /// Where the alarms go. Its directory has to have room for 16 bytes a reading meanwhile.
     #[arg(long, value_name = "FILE")]
     alarms: PathBuf,
@@ -70,6 +76,12 @@ pub enum Error {
     /// The readings, sorted by server, cannot be kept beside the alarms.
     #[error("cannot keep the readings in a temporary file beside the alarms (16 bytes each): {0}")]
     Spill(io::Error),
+    /// No history was named.
+    #[error("name a history: --readings or --drives")]
+    Nothing,
+    /// Disks: their tables, or the model.
+    #[error(transparent)]
+    Disks(#[from] Box<train::Error>),
     /// The alarms cannot be written.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -83,6 +95,10 @@ pub enum Error {
 impl Backtest {
     /// Replays, writes the alarms, and gives the table. Progress, and what was wrong with the input, goes to `say`.
     pub fn run(&self, say: &mut dyn FnMut(&str)) -> Result<String, Error> {
-        readings::run(&self.readings, &self.alarms, say)
+        match (&self.readings, &self.disks) {
+            (Some(readings), _) => readings::run(readings, &self.alarms, say),
+            (None, Some(disks)) => Ok(disks.run(&self.alarms, say).map_err(Box::new)?),
+            (None, None) => Err(Error::Nothing),
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 const SHOWN: usize = 5;
 
 /// A table that is being read.
-pub(super) struct Table {
+pub(crate) struct Table {
     path: PathBuf,
     rows: csv::Reader<Box<dyn Read>>,
     row: ByteRecord,
@@ -42,7 +42,7 @@ impl Read for Counted {
 
 impl Table {
     /// Opens a file, compressed where its name ends in `.zst`. Each column that is marked has to be there.
-    pub(super) fn open(path: &Path, columns: &[(&str, bool)]) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, columns: &[(&str, bool)]) -> Result<Self, Error> {
         let failed = |source| Error::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
@@ -71,25 +71,25 @@ impl Table {
     }
 
     /// Goes on to the next line; `false` at the end.
-    pub(super) fn next(&mut self) -> Result<bool, Error> {
+    pub(crate) fn next(&mut self) -> Result<bool, Error> {
         self.rows
             .read_byte_record(&mut self.row)
             .map_err(|e| Error::Read { path: self.path.clone(), source: io::Error::other(e) })
     }
 
     /// The value in a column, blanks around it taken off; empty where there is none.
-    pub(super) fn bytes(&self, column: usize) -> &[u8] {
+    pub(crate) fn bytes(&self, column: usize) -> &[u8] {
         let at = self.columns.get(column).copied().flatten();
         at.and_then(|at| self.row.get(at)).map_or(&[], <[u8]>::trim_ascii)
     }
 
     /// The same as text; what is not UTF-8 is replaced.
-    pub(super) fn text(&self, column: usize) -> String {
+    pub(crate) fn text(&self, column: usize) -> String {
         String::from_utf8_lossy(self.bytes(column)).into_owned()
     }
 
     /// Counts this line as bad.
-    pub(super) fn bad(&mut self, what: &str) {
+    pub(crate) fn bad(&mut self, what: &str) {
         self.bad += 1;
         if self.shown.len() < SHOWN {
             let line = self.row.position().map_or(0, csv::Position::line);
@@ -100,7 +100,7 @@ impl Table {
     }
 
     /// What was wrong with it, in words; empty: nothing.
-    pub(super) fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         if self.bad == 0 {
             return Vec::new();
         }
@@ -113,7 +113,7 @@ impl Table {
     }
 
     /// How much of the file has been read, 0 to 1.
-    pub(super) fn share(&self) -> f64 {
+    pub(crate) fn share(&self) -> f64 {
         self.read.get() as f64 / self.size.max(1) as f64
     }
 }
@@ -124,7 +124,7 @@ fn plain(name: &[u8]) -> String {
 
 /// How times are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// RFC 3339.
     #[default]
     Text,
@@ -134,15 +134,15 @@ pub(super) enum Style {
 
 /// Reads times, in seconds since 1970. A time without a zone is UTC.
 #[derive(Debug, Default)]
-pub(super) struct Times {
+pub(crate) struct Times {
     last: Vec<u8>,
     secs: u32,
     /// How the last one was written.
-    pub(super) style: Style,
+    pub(crate) style: Style,
 }
 
 impl Times {
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<u32> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Option<u32> {
         // Many lines in turn have the same time.
         if bytes == self.last && !bytes.is_empty() {
             return Some(self.secs);
@@ -169,7 +169,7 @@ impl Times {
 
 impl Style {
     /// A time as the input has it.
-    pub(super) fn write(self, secs: u32) -> String {
+    pub(crate) fn write(self, secs: u32) -> String {
         match self {
             Self::Text => Timestamp::from_secs(i64::from(secs)).to_string(),
             Self::Seconds => secs.to_string(),

@@ -1,0 +1,143 @@
+//! `outband-collector train` and `outband-collector backtest --drives`.
+
+use super::backtest::{self, Ask};
+use super::judge::Judge;
+use super::source::{self, Histories, date};
+use super::{Error, card, fit};
+use clap::Args;
+use outband_health::model::{Day, DiskModel};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The tables of a history.
+#[derive(Debug, Args)]
+struct Tables {
+    /// The drives: drive,model,vendor,tb,first_day,last_day,failed. May be compressed (.zst).
+    #[arg(long, value_name = "FILE")]
+    drives: PathBuf,
+    /// What changed of them: drive,day,poh,smart_5,smart_10,…; a row for each day with a change. May be compressed (.zst).
+    #[arg(long, value_name = "FILE")]
+    changes: PathBuf,
+}
+
+/// Train a disk model on a history, and write it with its card.
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    tables: Tables,
+    /// The last day to learn from; by default the last of the history.
+    #[arg(long, value_name = "DATE", value_parser = parse)]
+    to: Option<Day>,
+    /// First train on what is before this day and measure on what follows; the figures go on the card.
+    #[arg(long, value_name = "DATE", value_parser = parse)]
+    validate_from: Option<Day>,
+    /// The last day of the validation; by default the last of the history.
+    #[arg(long, value_name = "DATE", value_parser = parse, requires = "validate_from")]
+    validate_to: Option<Day>,
+    /// False tickets per 100 drive-months that are allowed.
+    #[arg(long, value_name = "N", default_value_t = 0.1)]
+    budget: f64,
+    /// The model's name and version.
+    #[arg(long, value_name = "NAME", default_value = "disk-1")]
+    version: String,
+    /// Where the data come from, for the card.
+    #[arg(long, value_name = "TEXT", default_value = "own fleet")]
+    cite: String,
+    /// The directory for NAME.json and NAME.md.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// A history of disks, and what is asked of it.
+#[derive(Debug, Args)]
+pub struct Disks {
+    #[command(flatten)]
+    tables: Tables,
+    /// The first day that counts.
+    #[arg(long, value_name = "DATE", value_parser = parse)]
+    from: Day,
+    /// The last day that counts.
+    #[arg(long, value_name = "DATE", value_parser = parse)]
+    to: Day,
+    /// The disk model's file; by default the model that this program ships.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// False tickets per 100 drive-months that are allowed.
+    #[arg(long, value_name = "N", default_value_t = 0.1)]
+    budget: f64,
+}
+
+fn parse(text: &str) -> Result<Day, String> {
+    source::day(text).filter(|_| text.len() == 10).ok_or_else(|| format!("{text} is no day (YYYY-MM-DD)"))
+}
+
+impl Tables {
+    fn read(&self, say: &mut dyn FnMut(&str)) -> Result<Histories, Error> {
+        let history = Histories::read(&self.drives, &self.changes, say)?;
+        say(&format!("{} drives, {} rows", history.lives.len(), history.readings.len()));
+        Ok(history)
+    }
+}
+
+impl Train {
+    /// Trains, writes the model and its card, and tells what was measured.
+    pub fn run(&self, say: &mut dyn FnMut(&str)) -> Result<String, Error> {
+        let history = self.tables.read(say)?;
+        let last = super::replay::Replay::days(&history).ok_or(Error::Empty("the tables hold no reading"))?.1;
+        let measured = match self.validate_from {
+            None => None,
+            Some(from) => {
+                let (model, _) = fit::fit(&history, from - 1, &self.version, say)?;
+                let ask = Ask { from, to: self.validate_to.unwrap_or(last), budget: self.budget };
+                let report = backtest::run(&model, &history, ask, say);
+                let table = report.table(&Judge::new(&history, ask.from, ask.to), ask.budget);
+                Some(format!("trained to {}, asked of {} to {}\n{table}", model.trained_to, date(from), date(ask.to)))
+            }
+        };
+        let to = self.to.unwrap_or(last);
+        let (model, facts) = fit::fit(&history, to, &self.version, say)?;
+        let json = serde_json::to_vec(&model).map_err(|e| Error::Grow(e.to_string()))?;
+        let named = |end: &str| self.out.join(format!("{}.{end}", self.version));
+        write(&named("json"), &json)?;
+        write(&named("md"), card::write(&model, &facts, &self.cite, measured.as_deref()).as_bytes())?;
+        let files = format!("{} and {}\n", named("json").display(), named("md").display());
+        Ok(measured.unwrap_or_default() + &files)
+    }
+}
+
+impl Disks {
+    /// Replays, writes the alarms, and gives the judge's table.
+    pub fn run(&self, alarms: &Path, say: &mut dyn FnMut(&str)) -> Result<String, Error> {
+        let model = match &self.model {
+            Some(path) => load(path)?,
+            None => super::shipped()?,
+        };
+        if source::day(&model.trained_to).is_some_and(|to| self.from <= to) {
+            say(&format!("{} was trained to {}: of days before, it knows what came", model.version, model.trained_to));
+        }
+        let history = self.tables.read(say)?;
+        let ask = Ask { from: self.from, to: self.to, budget: self.budget };
+        let report = backtest::run(&model, &history, ask, say);
+        let unwritten = |source| Error::Write { path: alarms.to_owned(), source };
+        let mut out = BufWriter::new(std::fs::File::create(alarms).map_err(unwritten)?);
+        writeln!(out, "drive,day,score").map_err(unwritten)?;
+        for alarm in &report.alarms {
+            let id = history.lives.get(alarm.drive).map_or("", |l| l.id.as_str());
+            writeln!(out, "{id},{},{:.6}", date(alarm.day), alarm.score).map_err(unwritten)?;
+        }
+        out.flush().map_err(unwritten)?;
+        Ok(report.table(&Judge::new(&history, ask.from, ask.to), ask.budget))
+    }
+}
+
+fn load(path: &Path) -> Result<DiskModel, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let model: DiskModel =
+        serde_json::from_slice(&bytes).map_err(|source| Error::NoModel { path: path.to_owned(), source })?;
+    model.check()?;
+    Ok(model)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    std::fs::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
