@@ -44,8 +44,10 @@ impl Running {
         let root = tempfile::tempdir().unwrap();
         let config = root.path().join("collector.toml");
         let dir = root.path().join("data");
-        let text =
-            format!("[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\nkeep_free_mib = 0\ndir = '{}'\n", dir.display());
+        let text = format!(
+            "[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\nkeep_free_mib = 0\ndir = '{}'\n",
+            dir.display()
+        );
         fs::write(&config, text).unwrap();
         let log = fs::File::create(root.path().join("log")).unwrap();
         let child = program()
@@ -143,8 +145,10 @@ fn systemd_hears_ready_only_once_the_doors_are_open() {
 fn config(root: &Path) -> PathBuf {
     let file = root.join("collector.toml");
     let dir = root.join("data");
-    let text =
-        format!("[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\nkeep_free_mib = 0\ndir = '{}'\n", dir.display());
+    let text = format!(
+        "[listen]\nagents = '127.0.0.1:0'\noperators = '127.0.0.1:0'\n[data]\nkeep_free_mib = 0\ndir = '{}'\n",
+        dir.display()
+    );
     fs::write(&file, text).unwrap();
     file
 }

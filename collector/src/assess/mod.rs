@@ -155,7 +155,12 @@ async fn assess<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
 }
 
 /// What the collector sees of itself.
-fn vitals<S: Outbox>(store: &S, clock: &impl Timekeeper, (dir, keep_free): (&Path, u64), now: Timestamp) -> Result<Vitals, StoreError> {
+fn vitals<S: Outbox>(
+    store: &S,
+    clock: &impl Timekeeper,
+    (dir, keep_free): (&Path, u64),
+    now: Timestamp,
+) -> Result<Vitals, StoreError> {
     let disk = match nix::sys::statvfs::statvfs(dir) {
         Ok(s) => Some((s.blocks_available().saturating_mul(s.fragment_size()), keep_free)),
         Err(error) => {
