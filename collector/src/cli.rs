@@ -272,4 +272,20 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn a_back_test_is_of_readings_or_of_drives_and_wants_nothing_of_the_other() {
+        let parses = |line: &str| {
+            Cli::try_parse_from(["outband-collector", "backtest"].into_iter().chain(line.split_whitespace())).is_ok()
+        };
+        let drives = "--drives d --changes c --from 2015-01-01 --to 2015-02-01";
+        assert!(parses("--readings r --alarms o"));
+        assert!(parses("--readings r --events e --topology t --truth w --alarms o"));
+        assert!(parses(&format!("{drives} --alarms o")));
+        assert!(!parses("--alarms o"));
+        assert!(!parses("--events e --alarms o"));
+        assert!(!parses("--drives d --alarms o"));
+        assert!(!parses("--readings r"));
+        assert!(!parses(&format!("{drives} --readings r --alarms o")));
+    }
 }

@@ -36,16 +36,16 @@ pub struct Backtest {
 pub struct Readings {
     /// The readings: server,component,kind,at,value; kinds temperature, fan_speed, fan_duty, power, voltage, current, memory_ce_count; times
     /// RFC 3339 or seconds since 1970; in any order in which each server's stand in the order of time. May be compressed (.zst).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required = false)]
     readings: PathBuf,
     /// What happened: server,component,event,at. Replacements begin anew, firmware updates and the like explain steps.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "readings")]
     events: Option<PathBuf>,
     /// Where servers stand: server,rack. What moves a rack alike is no server's fault.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "readings")]
     topology: Option<PathBuf>,
     /// What really failed, where it is known: server,component,class,onset,fails_at. Then the table tells what the alarms were worth.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "readings")]
     truth: Option<PathBuf>,
 }
 

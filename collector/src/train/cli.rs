@@ -48,19 +48,23 @@ pub struct Train {
     out: PathBuf,
 }
 
-/// A history of disks, and what is asked of it.
+/// A history of disks, and what is asked of it. None of it is required where the history is another.
 #[derive(Debug, Args)]
 pub struct Disks {
-    #[command(flatten)]
-    tables: Tables,
+    /// The drives: drive,model,vendor,tb,first_day,last_day,failed. May be compressed (.zst).
+    #[arg(long, value_name = "FILE", required = false, requires_all = ["changes", "from", "to"])]
+    drives: PathBuf,
+    /// What changed of them: drive,day,poh,smart_5,smart_10,…; a row for each day with a change. May be compressed (.zst).
+    #[arg(long, value_name = "FILE", required = false, requires = "drives")]
+    changes: PathBuf,
     /// The first day that counts.
-    #[arg(long, value_name = "DATE", value_parser = parse)]
+    #[arg(long, value_name = "DATE", value_parser = parse, required = false, requires = "drives")]
     from: Day,
     /// The last day that counts.
-    #[arg(long, value_name = "DATE", value_parser = parse)]
+    #[arg(long, value_name = "DATE", value_parser = parse, required = false, requires = "drives")]
     to: Day,
     /// The disk model's file; by default the model that this program ships.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "drives")]
     model: Option<PathBuf>,
     /// False tickets per 100 drive-months that are allowed.
     #[arg(long, value_name = "N", default_value_t = 0.1)]
@@ -115,7 +119,8 @@ impl Disks {
         if source::day(&model.trained_to).is_some_and(|to| self.from <= to) {
             say(&format!("{} was trained to {}: of days before, it knows what came", model.version, model.trained_to));
         }
-        let history = self.tables.read(say)?;
+        let tables = Tables { drives: self.drives.clone(), changes: self.changes.clone() };
+        let history = tables.read(say)?;
         let ask = Ask { from: self.from, to: self.to, budget: self.budget };
         let report = backtest::run(&model, &history, ask, say);
         let unwritten = |source| Error::Write { path: alarms.to_owned(), source };
