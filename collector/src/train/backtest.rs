@@ -3,7 +3,7 @@
 use super::judge::{Alarm, Judge, Outcome, as_f64};
 use super::replay::Replay;
 use super::source::{Histories, date};
-use outband_health::model::{Budget, Day, DiskModel, HORIZON, History, Opened, Verdict};
+use outband_health::model::{Attribute, Budget, Day, DiskModel, HORIZON, History, Opened, Verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -41,7 +41,7 @@ pub struct Bin {
 pub struct Report {
     /// Scores of the drives with new errors, by drive and day, from 30 days before the period: 0.5 and more opens a ticket.
     pub alarms: Vec<Alarm>,
-    /// The same for counting alone: attributes that rose in the last 7 days, and days with errors in the last 30.
+    /// The same for counting alone: which errors rose today, and by how much over a month. What a model has to beat.
     pub plain: Vec<Alarm>,
     /// Scored drive-days by probability, ten bins.
     pub bins: [Bin; 10],
@@ -123,9 +123,16 @@ fn quiet(model: &DiskModel, history: &Histories, ask: Ask, scored: &[Bin]) -> Bi
     Bin { rows, foretold: model.quiet * as_f64(rows), failed }
 }
 
+/// Counting alone: which errors rose today, and by how much over a month.
 fn plain(known: &History, day: Day) -> f64 {
-    let spread: f64 = known.errors(day, 7).map(|e| f64::from(e.attributes)).sum();
-    spread + as_f64(known.errors(day, 30).count())
+    let rose = |attribute| {
+        let track = known.track(attribute);
+        let month = track.now().zip(track.at(day - 30)).map_or(0.0, |(now, then)| now - then);
+        (track.last_rise() == Some(day)).then_some(month.max(0.0).ln_1p())
+    };
+    rose(Attribute::ReportedUncorrectable).map_or(0.0, |month| 1.0 + month)
+        + rose(Attribute::PendingSectors).map_or(0.0, |_| 1.0)
+        + rose(Attribute::ReallocatedSectors).map_or(0.0, |month| 0.3 * month)
 }
 
 impl Report {
@@ -155,6 +162,10 @@ impl Report {
         // Writing to a String cannot fail.
         let mut line = |l: String| writeln!(text, "{l}").unwrap_or_default();
         line(format!("failures in the period {}, drive-months {:.0}", judge.failures, judge.months));
+        if judge.months <= 0.0 {
+            line("no ticket can be judged: the period has to be longer than 30 days, in which drives run".to_owned());
+            return text;
+        }
         for wanted in BUDGETS {
             if let Some(outcome) = judge.within(&self.alarms, wanted) {
                 line(format!("false <= {wanted:<4}  {outcome}"));
@@ -171,7 +182,7 @@ impl Report {
         let (scored, all) = self.calibration_error();
         line(format!("calibration error (30 days): drives with new errors {scored:.4}, all drives {all:.4}"));
         let told = |name: &str, bin: &Bin| {
-            let n = as_f64(bin.rows);
+            let n = as_f64(bin.rows.max(1));
             let (foretold, came) = (bin.foretold / n, as_f64(bin.failed) / n);
             format!("  {name:<6} {:8} drive-days  foretold {foretold:.4}  came {came:.4}", bin.rows)
         };

@@ -94,3 +94,12 @@ fn days_are_read_as_they_are_written() {
 fn the_shipped_model_is_one() {
     assert!(shipped().is_ok());
 }
+
+#[test]
+fn a_period_in_which_no_ticket_can_be_judged_is_told() {
+    let history = fleet();
+    let ask = Ask { from: 180, to: 199, budget: 0.1 };
+    let (model, _) = fit::fit(&history, 120, "t", &mut |_| {}).unwrap();
+    let report = backtest::run(&model, &history, ask, &mut |_| {});
+    assert!(report.table(&Judge::new(&history, ask.from, ask.to), 0.1).contains("longer than 30 days"));
+}
