@@ -211,3 +211,51 @@ impl Wears {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outband_schemas::{Reading, Section, SensorKind, Source, TargetId, Value};
+    use outband_store::SqliteStore;
+    use outband_store::sqlite::Options;
+
+    fn poll(at: Timestamp, rpm: f64) -> ObservationSet {
+        let reading = Reading {
+            component: "fan/1".parse().unwrap(),
+            kind: SensorKind::FanSpeed,
+            sensor: "Fan 1".to_owned(),
+            value: Some(Value::Number(rpm)),
+            quality: Quality::Good,
+            observed_at: at,
+            source: Source("/redfish/v1/x".to_owned()),
+            thresholds: None,
+        };
+        let target = TargetId::new("bmc1").unwrap();
+        ObservationSet {
+            target,
+            section: Section::Sensors,
+            polled_at: at,
+            observations: vec![Observation::Reading(reading)],
+        }
+    }
+
+    #[test]
+    fn what_was_learnt_today_is_kept_at_the_end_and_read_at_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&Options::new(dir.path())).unwrap();
+        let server = ServerId::new("srv-1").unwrap();
+        let (wears, next) = (Wears::default(), Wears::default());
+        wears.recall(&store, &server).unwrap();
+        for minute in 0..90 {
+            let at = Timestamp::from_secs(1_800_000_000 + minute * 60);
+            wears.observe(&server, &Window::default(), &poll(at, 9000.0 + minute as f64), at, at);
+        }
+        wears.save(&store).unwrap();
+        next.recall(&store, &server).unwrap();
+        let drift = |wears: &Wears| wears.lock().servers[&server].wear.drift.clone();
+        assert_ne!(drift(&wears), Default::default());
+        assert_eq!(drift(&next), drift(&wears));
+        // Nothing came since: there is nothing to write.
+        assert!(wears.lock().servers.values().all(|worn| !worn.unsaved));
+    }
+}
