@@ -1,8 +1,9 @@
 //! What the store costs, in figures: `cargo test --release -p outband-store --test store -- --ignored --nocapture`.
 
 use super::conformance::make::*;
-use outband_schemas::{Lane, Quality, Reading, Timestamp, Value};
+use outband_schemas::{ComponentId, Lane, Quality, Reading, SensorKind, ServerId, Timestamp, Value};
 use outband_store::chunk::{Point, decode, encode};
+use outband_store::drift::{Drifts, Wear};
 use outband_store::sqlite::Options;
 use outband_store::{Applied, HistoryFilter, Page, SeriesFilter, SqliteStore, Store};
 use std::sync::mpsc;
@@ -30,6 +31,45 @@ fn two_hours(dice: &mut Dice, mut value: impl FnMut(&mut Dice, i64) -> f64) -> V
             Point { at, value: Some(Value::Number(value(dice, n))), quality: Quality::Good }
         })
         .collect()
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn bytes_of_the_slow_change_of_a_server() {
+    let mut dice = Dice(2);
+    let mut wear = Wear::default();
+    let place = |class: &str, n: usize| format!("{class}/{class} {n}").parse::<ComponentId>().unwrap();
+    for hour in 0..70 * 24_i64 {
+        let at = Timestamp::from_millis(at(0).as_millis() + hour * 3_600_000);
+        let load = (hour as f64 / 24.0 * std::f64::consts::TAU).sin();
+        let mut tell = |component: ComponentId, kind, value: f64| {
+            let value = value * (1.0 + load / 10.0) + dice.roll(100) as f64 / 50.0;
+            wear.drift.take(&component, kind, "sensor", value, at);
+        };
+        for n in 0..12 {
+            tell(place("fan", n), SensorKind::FanSpeed, 9000.0);
+            tell(place("fan", n), SensorKind::FanDuty, 40.0);
+        }
+        for n in 0..27 {
+            tell(place(if n < 16 { "memory" } else { "board" }, n), SensorKind::Temperature, 40.0);
+        }
+        for n in 0..2 {
+            let kinds = [SensorKind::InputPower, SensorKind::OutputPower, SensorKind::Voltage, SensorKind::Temperature];
+            for (kind, value) in kinds.into_iter().zip([300.0, 280.0, 12.0, 40.0]) {
+                tell(place("psu", n), kind, value);
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&Options::new(dir.path())).unwrap();
+    let kept: Vec<_> = (0..64).map(|n| (ServerId::new(format!("srv-{n}")).unwrap(), &wear)).collect();
+    let begun = Instant::now();
+    store.keep_wear(&kept).unwrap();
+    let each = begun.elapsed().as_secs_f64() * 1e3 / 64.0;
+    store.close().unwrap();
+    let files = std::fs::read_dir(dir.path()).unwrap();
+    let size: u64 = files.filter_map(|f| f.ok()?.metadata().ok()).map(|m| m.len()).sum();
+    println!("{} bytes on disk a server, {each:.1} ms to keep it", size / 64);
 }
 
 #[test]
