@@ -13,13 +13,13 @@ const DUTY_STEP: f64 = 2.0;
 /// So many other fans that move alike make it no wear.
 const ALIKE: usize = 2;
 /// A spread of the hours so many times that of its normal is erratic, from this spread on.
-const ERRATIC: f64 = 2.0;
+const ERRATIC: f64 = 1.8;
 const ERRATIC_FROM: f64 = 0.01;
 /// So many days are looked at for strange readings, and on so many of them there have to be some.
 const STRANGE_SPAN: i32 = 5;
 const STRANGE_DAYS: usize = 3;
 /// So many strange readings at least.
-const STRANGE: f64 = 6.0;
+const STRANGE: f64 = 5.0;
 
 /// The speeds of an hour, of those that turn.
 pub(super) fn speeds(view: &View<'_>) -> BTreeMap<Tach, Told> {
@@ -96,8 +96,8 @@ pub(super) fn signs(drift: &Drift) -> Vec<Sign> {
 fn erratic(drift: &Drift, name: &Name) -> Option<SignFact> {
     let watch = drift.watches.get(name)?;
     let normal = watch.normal()?;
-    let newest: Vec<_> = watch.days().rev().take(LASTING + 1).map(|(day, _)| *day).collect();
-    if newest.len() <= LASTING {
+    let newest: Vec<_> = watch.days().rev().take(LASTING).map(|(day, _)| *day).collect();
+    if newest.len() < LASTING {
         return None;
     }
     let of_others = |date: i32| {

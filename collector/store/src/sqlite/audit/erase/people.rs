@@ -110,6 +110,7 @@ mod tests {
             "audit",
             "chunk",
             "damaged_chunk",
+            "drift",
             "event",
             "gap",
             "health",
