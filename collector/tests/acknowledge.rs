@@ -79,6 +79,7 @@ impl Desk {
              sites = ['dc1']\n[contracts.acme.contacts]\n\
              engineer = [{{ name = 'Li', recipients = ['li-mail', 'li-phone'], verified = '2020-01-01' }}]\n\
              manager = [{{ name = 'Zhao', recipients = ['zhao-mail', 'nobody'] }}]\n\
+             maker = [{{ name = 'Hotline', phone = '400-810-1234', verified = '2020-01-01' }}]\n\
              [packages.fast]\nclocks = [{{ name = 'respond', targets = {{ P1 = '1h' }}, escalate = [\n\
              {{ percent = 0, to = ['engineer', 'deputy'], each = '{each}' }}, {{ after = '0s', to = ['manager'] }} ] }}]\n"
         );
@@ -252,8 +253,10 @@ async fn contacts_are_listed_with_who_has_to_be_verified_again_and_who_is_told_n
     let contacts =
         desk.client.clone().list_contacts(ListContactsRequest::default()).await.unwrap().into_inner().contacts;
     let of: Vec<_> = contacts.iter().map(|c| (c.role.as_str(), c.name.as_str(), c.stale)).collect();
-    assert_eq!(of, [("engineer", "Li", true), ("manager", "Zhao", true)]);
+    assert_eq!(of, [("engineer", "Li", true), ("maker", "Hotline", true), ("manager", "Zhao", true)]);
     assert!(contacts[0].unverified_days.unwrap() > 180 && contacts[0].unknown_recipients.is_empty());
-    assert_eq!((contacts[1].unverified_days, &contacts[1].unknown_recipients), (None, &vec!["nobody".to_owned()]));
+    assert_eq!((contacts[1].phone.as_str(), contacts[1].recipients.len()), ("400-810-1234", 0));
+    assert_eq!((contacts[2].unverified_days, &contacts[2].unknown_recipients), (None, &vec!["nobody".to_owned()]));
+    assert_eq!(contacts[2].phone, "");
     desk.collector.stop().await.unwrap();
 }

@@ -198,6 +198,7 @@ words! {
     CustomerHead "CUSTOMER" "客户",
     Turn "TURN" "顺序",
     ContactName "NAME" "姓名",
+    Phone "PHONE" "电话",
     Verified "VERIFIED" "核实日期",
     Days "DAYS" "天数",
     VerifyAgain "verify again" "需重新核实",

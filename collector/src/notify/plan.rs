@@ -75,7 +75,7 @@ pub(super) fn drafts(
             }
         }
         // Whoever is asked is asked for an answer: step 0 is what is told in any case.
-        for (turn, one) in (0..).zip(&asked) {
+        for (turn, one) in (0..).zip(asked.iter().filter(|one| !one.recipients.is_empty())) {
             for (name, to) in &one.recipients {
                 let after = step.map_or(Duration::ZERO, |step| step.each.saturating_mul(turn));
                 let told = |d: &NoticeDraft| d.seq == entry.seq && d.recipient == *name && d.not_before <= entry.at;

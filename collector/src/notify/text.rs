@@ -135,7 +135,7 @@ fn body(facts: &Facts<'_>, to: &Recipient, fault: Option<Fault>, place: &str) ->
 fn asks(body: &mut Lines, asked: &[Asked], to: &Recipient, now: Timestamp) {
     let lang = body.lang;
     if to.audience == Audience::Operator {
-        let names: Vec<&str> = asked.iter().map(|a| a.name.as_str()).collect();
+        let names: Vec<String> = asked.iter().map(|a| turn(a, lang)).collect();
         body.line("Asked", "依次通知", &names.join(" → "));
     }
     let stale = asked.iter().filter(|a| to.audience == Audience::Operator || a.recipients.iter().any(|r| r.1 == *to));
@@ -147,6 +147,17 @@ fn asks(body: &mut Lines, asked: &[Asked], to: &Recipient, now: Timestamp) {
             (None, Lang::ZhCn) => format!("{name} 的联系方式从未核实"),
         };
         body.line("Check contact", "请核实联系人", &told);
+    }
+}
+
+/// Whose turn it is; who has a number and no recipient is told nothing by us: somebody has to call.
+fn turn(asked: &Asked, lang: Lang) -> String {
+    let name = &asked.name;
+    let phone = asked.contact.as_ref().and_then(|c| c.phone.as_ref()).filter(|_| asked.recipients.is_empty());
+    match (phone, lang) {
+        (None, _) => name.clone(),
+        (Some(phone), Lang::En) => format!("call {name}: {phone}"),
+        (Some(phone), Lang::ZhCn) => format!("致电 {name}：{phone}"),
     }
 }
 

@@ -32,13 +32,22 @@ pub(super) fn list(
                     verified: person.verified.clone().unwrap_or_default(),
                     unverified_days: person.unverified_days(now),
                     stale: person.is_stale(now),
+                    phone: person.phone.clone().unwrap_or_default(),
                     unknown_recipients: person.recipients.iter().filter(unknown).cloned().collect(),
                 });
             }
         }
     }
-    all.retain(|c| !asked.stale_only || c.stale || c.unknown_recipients.len() == c.recipients.len());
+    all.retain(|c| !asked.stale_only || c.stale || told_nowhere(c));
     all
+}
+
+/// Whether neither a recipient nor a number of theirs is known. Whoever has recipients is to be told there: a number does not make up for it.
+fn told_nowhere(contact: &wire::Contact) -> bool {
+    match contact.recipients.as_slice() {
+        [] => contact.phone.is_empty(),
+        all => contact.unknown_recipients.len() == all.len(),
+    }
 }
 
 /// Whether a contract may be seen: it is of a customer that may be, or covers nothing but sites that may be.

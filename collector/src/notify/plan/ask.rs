@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(in crate::notify) struct Asked {
     /// What people call them, with the role where they have it by contract.
     pub(in crate::notify) name: String,
-    /// Where they are told, all at once, by the names of the config.
+    /// Where they are told, all at once, by the names of the config. None: they are called by people.
     pub(in crate::notify) recipients: Vec<(String, Recipient)>,
     /// The contact, where the contract names one.
     pub(in crate::notify) contact: Option<Contact>,
@@ -26,6 +26,7 @@ pub(super) fn step<'a>(policies: &'a Policies, log: &[Transition], place: usize)
 }
 
 /// Whom a step asks, in this order. A name that neither the contract nor the config knows asks nobody: the others are asked the sooner.
+/// Whoever has only a number is named, so that somebody calls: they take no turn.
 pub(super) fn asked(step: &Step, contacts: &BTreeMap<String, Vec<Contact>>, notify: &Notify) -> Vec<Asked> {
     let mut all: Vec<Asked> = Vec::new();
     for name in &step.to {
@@ -42,7 +43,7 @@ pub(super) fn asked(step: &Step, contacts: &BTreeMap<String, Vec<Contact>>, noti
             }),
         }
     }
-    all.retain(|one| !one.recipients.is_empty());
+    all.retain(|one| !one.recipients.is_empty() || one.contact.as_ref().is_some_and(|c| c.phone.is_some()));
     all
 }
 

@@ -286,6 +286,21 @@ fn whoever_is_asked_learns_who_else_is_and_whose_address_may_be_out_of_date() {
 }
 
 #[test]
+fn whoever_has_only_a_number_is_named_and_delays_nobody() {
+    let record = then(opened(Priority::P1, "dc1"), WHO, step(1), 1800);
+    let mut subject = web1();
+    let hotline = toml::from_str("name = 'Hotline'\nphone = '400-810-1234'").unwrap();
+    subject.contacts.get_mut("engineer").unwrap().insert(1, hotline);
+    let drafts = told(&config(), &record, 1, at(-100), &subject, at(1801));
+    let plain = made(&record, 1, 1801);
+    let when =
+        |all: &[NoticeDraft]| all.iter().map(|d| (d.step, d.recipient.clone(), d.not_before)).collect::<Vec<_>>();
+    assert_eq!(when(&drafts), when(&plain));
+    let asked = "Asked: Li Wei (engineer) → call Hotline (engineer): 400-810-1234 → Wang Fang (engineer) → boss";
+    assert!(drafts[3].body.contains(asked), "{}", drafts[3].body);
+}
+
+#[test]
 fn a_name_that_nobody_knows_delays_nobody() {
     let quiet: Notify = toml::from_str(CONFIG.split("[[rules]]").next().unwrap()).unwrap();
     let record = then(opened(Priority::P1, "dc1"), WHO, step(2), 1800);

@@ -191,3 +191,32 @@ fn a_digest_says_how_many_it_holds_and_leaves_no_first_line_out() {
     assert!(subjects.iter().all(|subject| told.body.contains(subject)));
     assert!(told.body.ends_with("(in full: outband notices list)") && told.body.chars().count() < 40_000);
 }
+
+#[test]
+fn a_contact_that_has_only_a_number_is_to_be_called() {
+    let hotline: Contact = toml::from_str("name = 'Maker'\nphone = '400-810-1234'\nverified = '2027-01-01'").unwrap();
+    for (lang, line) in [
+        (Lang::En, "Asked: Li Wei (duty) → call Maker (maker): 400-810-1234"),
+        (Lang::ZhCn, "依次通知：Li Wei (duty) → 致电 Maker (maker)：400-810-1234"),
+    ] {
+        let to = to(lang, Audience::Operator);
+        let maker = Asked { name: "Maker (maker)".to_owned(), recipients: Vec::new(), contact: Some(hotline.clone()) };
+        let mut asked = vec![asked(&to).swap_remove(0), maker];
+        // Whoever is told by us is not called by people, whatever numbers are known.
+        asked[0].contact.as_mut().unwrap().phone = Some("13800000000".to_owned());
+        let (ticket, entry) = (ticket(Fault::DiskFailure), entry(Cause::Escalation));
+        let facts = Facts {
+            ticket: &ticket,
+            log: &[],
+            entry: &entry,
+            cause: Cause::Escalation,
+            step: 0,
+            server_name: "web-1",
+            asked: Some((&asked, at(60))),
+        };
+        let body = text(&facts, &to).body;
+        assert!(body.lines().any(|l| l == line), "{body}");
+        let customer = Recipient { audience: Audience::Customer, ..to };
+        assert!(!text(&facts, &customer).body.contains("400-810"), "whom we call is not the customer's business");
+    }
+}
