@@ -20,6 +20,7 @@ use outband_collector::words::{Audience, Lang};
 use outband_proto::report as wire;
 use outband_proto::report::report_service_client::ReportServiceClient;
 use outband_schemas::{ComponentId, Identity, Inventory, Part, ServerId, SiteId, Source, Timestamp};
+use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
 use outband_store::sqlite::Options;
 use outband_store::{Applied, ServerInventory, ServerRecord, SqliteStore, Store, TicketWrite};
 use outband_ticket::{
@@ -90,6 +91,26 @@ fn put(store: &SqliteStore, servers: Vec<ServerRecord>, tickets: Vec<(Ticket, Ve
     store.apply(Applied { servers, tickets, ..Applied::default() }, t(0)).unwrap();
 }
 
+/// From 02:00 to 04:00 in Shanghai on the first Sunday of a month.
+fn window(site: &str, name: &str) -> WindowChange {
+    let window = Window {
+        id: 0,
+        kind: WindowKind::Maintenance,
+        name: name.to_owned(),
+        selector: Selector { site: Some(site.to_owned()), ..Selector::default() },
+        starts: "2026-01-01T02:00".to_owned(),
+        lasts_secs: 7200,
+        zone: "Asia/Shanghai".to_owned(),
+        recurrence: Some("FREQ=MONTHLY;BYDAY=1SU".to_owned()),
+        reason: "firmware, ask wang, 13800000000".to_owned(),
+        author: "wang".to_owned(),
+        created_at: t(-DAY),
+        ended_at: None,
+        revision: 1,
+    };
+    WindowChange { at: t(-DAY), who: "wang".to_owned(), what: "create".to_owned(), window }
+}
+
 /// Two sites, and tickets of every kind.
 fn fill(store: &SqliteStore) {
     let assign = || Action::Assign { to: "wang".to_owned() };
@@ -117,6 +138,9 @@ fn fill(store: &SqliteStore) {
         then(then(opened(7, "srv-1", Priority::P2, 60, "early"), 70, assign()), 100, resolve(Resolution::Repaired)),
     ];
     put(store, vec![server("srv-1", "dc1"), server("srv-2", "dc2")], tickets);
+    for (site, name) in [("dc1", EVIL), ("dc2", "elsewhere")] {
+        store.put_window(&window(site, name)).unwrap();
+    }
 }
 
 fn store() -> (tempfile::TempDir, SqliteStore) {
@@ -230,6 +254,22 @@ fn figures_agree_in_all_formats_and_languages() {
         }
     }
     assert!(cells > 500, "{cells}");
+}
+
+#[test]
+fn an_sla_report_lists_the_maintenance_windows_of_its_site_and_names_nobody_to_customers() {
+    let (_dir, store) = store();
+    fill(&store);
+    let Report::Sla(sla) = reports(&store).swap_remove(0) else { panic!("the first is the SLA report") };
+    let spans: Vec<_> = sla.maintenance.iter().map(|m| (m.from, m.to, m.covers.site.as_deref())).collect();
+    // 2026-10-04 is its first Sunday.
+    assert_eq!(spans, [(t(3 * DAY + 120), t(3 * DAY + 240), Some("dc1"))]);
+    for format in [Format::Html, Format::Markdown, Format::Csv, Format::Json] {
+        let text = |sla| String::from_utf8(Report::Sla(sla).write(format, Lang::En, None).unwrap()).unwrap();
+        let (ours, customers) = (text(sla.clone()), text(sla.clone().for_customer()));
+        assert!(ours.contains("firmware, ask wang") && !ours.contains("elsewhere"), "{format:?}");
+        assert!(customers.contains("firmware, ask ") && !customers.contains("wang"), "{format:?}");
+    }
 }
 
 #[test]

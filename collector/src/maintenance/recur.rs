@@ -78,12 +78,27 @@ impl Schedule {
 
     /// The occurrences that could cover `now`.
     fn around(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
-        let today = jiff::Timestamp::from_millisecond(now.as_millis())
-            .map(|t| t.to_zoned(self.zone.clone()).date())
-            .unwrap_or(self.starts.date());
-        // An occurrence that covers now began at most its length ago; one day more for what the zone moves.
+        self.near(now, now)
+    }
+
+    /// What of its occurrences lies between these, in their order.
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let inside = move |(begin, end): (Timestamp, Timestamp)| (begin.max(from), end.min(to));
+        self.near(from, to).map(inside).filter(|(begin, end)| begin < end)
+    }
+
+    /// The occurrences that could cover anything between these.
+    fn near(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let date = |at: Timestamp| {
+            jiff::Timestamp::from_millisecond(at.as_millis())
+                .map(|t| t.to_zoned(self.zone.clone()).date())
+                .unwrap_or(self.starts.date())
+        };
+        // An occurrence that covers an instant began at most its length before; one day more for what the zone moves.
         let back = self.lasts.as_hours() / 24 + 2;
-        let dates = (-back..=1).filter_map(move |days| today.checked_add(days.days()).ok());
+        let first = date(from).checked_sub(back.days()).unwrap_or(self.starts.date());
+        let last = date(to).checked_add(1.days()).unwrap_or(Date::MAX);
+        let dates = first.series(1.day()).take_while(move |date| *date <= last);
         dates.filter(|date| self.is_on(*date)).filter_map(|date| {
             let begin = date.to_datetime(self.starts.time());
             let end = begin.checked_add(self.lasts).ok()?;
@@ -192,6 +207,23 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         Timestamp::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+    }
+
+    #[test]
+    fn what_lies_between_two_instants_is_cut_to_them() {
+        let night = window("2026-01-31T22:00", 4, "Asia/Shanghai", Some("FREQ=WEEKLY"));
+        let spans: Vec<_> = night.between(at("2026-01-31T16:00:00Z"), at("2026-02-14T15:00:00Z")).collect();
+        let span = |from, to| (at(from), at(to));
+        assert_eq!(
+            spans,
+            [
+                span("2026-01-31T16:00:00Z", "2026-01-31T18:00:00Z"),
+                span("2026-02-07T14:00:00Z", "2026-02-07T18:00:00Z"),
+                span("2026-02-14T14:00:00Z", "2026-02-14T15:00:00Z"),
+            ]
+        );
+        let once = window("2026-01-31T22:00", 4, "UTC", None);
+        assert_eq!(once.between(at("2026-02-01T02:00:00Z"), at("2027-02-01T00:00:00Z")).count(), 0);
     }
 
     fn window(starts: &str, hours: u64, zone: &str, rule: Option<&str>) -> Schedule {

@@ -15,6 +15,7 @@ use outband_proto::report::report_service_server::ReportService;
 use outband_schemas::{Clock, Timestamp};
 use outband_store::Store;
 use outband_store::change::Changes;
+use outband_store::maintenance::Maintenance;
 use tokio_stream::Iter;
 use tonic::{Request, Response, Status};
 
@@ -24,7 +25,7 @@ const PIECE: usize = 1 << 20;
 type Pieces<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
 
 #[tonic::async_trait]
-impl<S: Store + Changes, C: Clock + Send + Sync + 'static> ReportService for Desk<S, C> {
+impl<S: Store + Changes + Maintenance, C: Clock + Send + Sync + 'static> ReportService for Desk<S, C> {
     type GetSlaReportStream = Pieces<wire::GetSlaReportResponse>;
 
     async fn get_sla_report(

@@ -2,15 +2,18 @@
 
 use super::case::Case;
 use super::fault::{self, FaultReport, Subject};
+use super::maintained;
 use super::period::{self, Period};
 use super::reliability::{self, Machine, Reliability};
 use super::sla::{self, Promises, Scope, SlaReport};
 use crate::callpack::timeline::Sources;
 use crate::judgement::Terms;
+use crate::maintenance::Whereabouts;
 use crate::sight::{self, Sight};
 use crate::words::Audience;
 use outband_schemas::{ServerId, Timestamp};
 use outband_store::change::Changes;
+use outband_store::maintenance::Maintenance;
 use outband_store::{Listing, Page, ServerRecord, Store, StoreError, TicketFilter, TicketRecord};
 use outband_ticket::TicketNumber;
 use std::collections::BTreeMap;
@@ -124,7 +127,7 @@ fn each<S: Store>(
 }
 
 /// The SLA report of a month or year.
-pub fn sla<S: Store>(
+pub fn sla<S: Store + Maintenance>(
     store: &S,
     terms: &Terms,
     sight: &Sight,
@@ -135,8 +138,37 @@ pub fn sla<S: Store>(
     let mut fleet = Fleet::read(store, terms)?;
     let promises = Promises { policies: &terms.policy, calendars: &terms.calendar };
     let mut tally = sla::Tally::new(promises, period.clone(), scope.clone(), as_of);
+    maintain(store, &fleet, sight, &scope, &period, &mut tally)?;
     each(store, &mut fleet, sight, &scope, &period, |case| tally.add(case))?;
     Ok(tally.report())
+}
+
+/// Adds the windows that touched the servers of a scope that may be seen: whoever sees a server sees why it was kept quiet.
+fn maintain<S: Store + Maintenance>(
+    store: &S,
+    fleet: &Fleet<'_>,
+    sight: &Sight,
+    scope: &Scope,
+    period: &Period,
+    tally: &mut sla::Tally<'_>,
+) -> Result<(), StoreError> {
+    let span = (period.from, period.to.min(tally.as_of()));
+    let ours = fleet.servers.values().filter(|server| {
+        let customer = sight::customer(fleet.terms, server, period.from.max(server.first_seen));
+        server.first_seen < span.1 && sight.record(server) && is_of(scope, Some(server.site.as_str()), customer)
+    });
+    let stands = ours.map(|server| {
+        let (place, model) = (fleet.terms.topology.place(server), server.identity.model.as_deref());
+        (&server.id, Whereabouts { site: Some(&server.site), place, model })
+    });
+    let servers: Vec<_> = stands.collect();
+    for window in store.windows(true)?.iter().filter(|w| w.created_at < span.1 && w.ended_at.is_none_or(|e| e > span.0))
+    {
+        let changes = store.window_changes(window.id)?;
+        let people = changes.iter().map(|change| change.who.clone());
+        tally.maintained(maintained::spans(&changes, &servers, span), people);
+    }
+    Ok(())
 }
 
 /// The reliability report of a month or year.

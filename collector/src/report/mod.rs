@@ -14,6 +14,7 @@ pub mod history;
 pub mod html;
 mod json;
 pub mod labels;
+pub mod maintained;
 pub mod markdown;
 pub mod period;
 pub mod prevent;

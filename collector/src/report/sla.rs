@@ -2,6 +2,7 @@
 
 use super::case::{Case, Class, Known, Wait, inside, waits};
 use super::history::Entry;
+use super::maintained::Maintained;
 use super::period::Period;
 use crate::callpack::privacy::{self, Scrubber};
 use outband_schemas::Timestamp;
@@ -41,6 +42,8 @@ pub struct SlaReport {
     pub misses: Vec<Miss>,
     /// What is in no share above, and why.
     pub set_aside: Vec<Aside>,
+    /// The maintenance windows that touched the period and what the report is about, by their beginning.
+    pub maintenance: Vec<Maintained>,
     /// Tickets that were open at the end, by number.
     pub open: Vec<Pending>,
     /// How long tickets waited for others, by number.
@@ -68,6 +71,7 @@ impl SlaReport {
         for title in titles.chain(self.waiting.iter_mut().map(|w| &mut w.title)) {
             *title = scrub.clean(title);
         }
+        self.maintenance.iter_mut().for_each(|window| window.clean(&scrub));
         self
     }
 }
@@ -290,6 +294,7 @@ impl<'p> Tally<'p> {
             lines: Vec::new(),
             misses: Vec::new(),
             set_aside: Vec::new(),
+            maintenance: Vec::new(),
             open: Vec::new(),
             waiting: Vec::new(),
             flagged: Vec::new(),
@@ -341,6 +346,17 @@ impl<'p> Tally<'p> {
         if here && known.class != Class::Drill {
             self.wait(&known);
         }
+    }
+
+    /// What was known at this time.
+    pub fn as_of(&self) -> Timestamp {
+        self.report.as_of
+    }
+
+    /// Adds the spans of a window, and who stands in its changes.
+    pub fn maintained(&mut self, spans: Vec<Maintained>, people: impl IntoIterator<Item = String>) {
+        self.report.maintenance.extend(spans);
+        self.report.people.extend(people);
     }
 
     fn count(&mut self, account: &Account, group: Group) {
@@ -419,6 +435,7 @@ impl<'p> Tally<'p> {
             key(a).cmp(&key(b))
         });
         report.set_aside.sort_by_key(|a| (a.group, a.ticket));
+        report.maintenance.sort_by_key(|m| (m.from, m.window));
         report.open.sort_by_key(|p| p.ticket);
         report.waiting.sort_by_key(|w| w.ticket);
         report.flagged.sort_by(|a, b| (a.ticket, &a.clock, a.cycle).cmp(&(b.ticket, &b.clock, b.cycle)));

@@ -7,6 +7,7 @@ use super::period;
 use super::sla::{Group, Line, Miss, SlaReport};
 use crate::words::Lang;
 use jiff::tz::TimeZone;
+use outband_store::maintenance::Selector;
 use outband_ticket::Target;
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ pub(super) fn doc(report: &SlaReport, lang: Lang) -> Doc {
         Block::Table(waits(&report.misses, lang)),
         Block::Table(timeline(&report.misses, lang)),
         Block::Table(set_aside(report, lang)),
+        Block::Table(maintenance(report, lang)),
         Block::Table(open(report, lang)),
         Block::Table(waiting(report, lang)),
         Block::Table(flagged(report, lang)),
@@ -230,6 +232,39 @@ fn set_aside(report: &SlaReport, lang: Lang) -> Table {
     });
     let columns = [Label::Ticket, Label::Group, Label::Title, Label::Runs];
     table("set_aside", Label::SetAside.text(lang), &columns, rows.collect(), lang)
+}
+
+fn maintenance(report: &SlaReport, lang: Lang) -> Table {
+    let rows = report.maintenance.iter().map(|m| {
+        vec![
+            Cell::Count(m.window),
+            Cell::text(m.name.clone()),
+            Cell::text(covers(&m.covers, lang)),
+            Cell::Time(m.from),
+            Cell::Time(m.to),
+            Cell::Span(m.to.since(m.from)),
+            Cell::text(m.reason.clone()),
+        ]
+    });
+    let columns = [Label::Window, Label::Title, Label::Covers, Label::From, Label::Until, Label::Length, Label::Why];
+    table("maintenance", Label::MaintenanceWindows.text(lang), &columns, rows.collect(), lang)
+}
+
+/// What a window covers, in words.
+fn covers(selector: &Selector, lang: Lang) -> String {
+    let Selector { site, rack, server, component, fault, customer, rule, model } = selector;
+    let all = [
+        (Label::Site, site),
+        (Label::Rack, rack),
+        (Label::Customer, customer),
+        (Label::Model, model),
+        (Label::Server, server),
+        (Label::Component, component),
+        (Label::Fault, fault),
+        (Label::Rule, rule),
+    ];
+    let given = all.into_iter().filter_map(|(name, value)| Some((name.text(lang), value.as_ref()?)));
+    given.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("; ")
 }
 
 fn open(report: &SlaReport, lang: Lang) -> Table {
