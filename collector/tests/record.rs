@@ -258,6 +258,33 @@ async fn a_customer_sees_its_own_and_of_that_only_what_is_for_customers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_customer_reads_in_a_ticket_no_names_numbers_or_addresses_of_others() {
+    let home = Home::new();
+    let mut collector = started(&home, &["a"]).await;
+    let customer = client(&home, &mut collector, Role::Customer, "acme", &["a"]).await;
+    let mut engineer = TicketServiceClient::new(client(&home, &mut collector, Role::Engineer, "zhaoliu", &[]).await);
+    let told = CommentTicketRequest { visibility: "customer".to_owned(), ..say("zhaoliu is on 10.1.2.3", "") };
+    engineer.transition_ticket(act("start")).await.unwrap();
+    engineer.comment_ticket(told).await.unwrap();
+    let located = TransitionTicketRequest { detail: "zhaoliu saw it, password=hunter2".to_owned(), ..act("locate") };
+    engineer.transition_ticket(located).await.unwrap();
+
+    let ours = engineer.get_ticket(get(1)).await.unwrap().into_inner().ticket.unwrap();
+    assert!(ours.comments[0].text.contains("10.1.2.3") && ours.root_cause.contains("hunter2"), "{ours:?}");
+    let mut tickets = TicketServiceClient::new(customer);
+    let one = tickets.get_ticket(get(1)).await.unwrap().into_inner().ticket.unwrap();
+    let mut list = tickets.list_tickets(ListTicketsRequest::default()).await.unwrap().into_inner().tickets;
+    for ticket in [one, list.remove(0)] {
+        let texts = [&ticket.title, &ticket.reason, &ticket.root_cause, &ticket.comments[0].text];
+        assert!(ticket.comments[0].text.contains("is on") && ticket.root_cause.contains("saw it"), "{texts:?}");
+        for secret in ["zhaoliu", "10.1.2.3", "hunter2"] {
+            assert!(texts.iter().all(|text| !text.contains(secret)), "{secret}: {texts:?}");
+        }
+    }
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_erased_by_somebody_else_and_only_when_it_is_meant() {
     let home = Home::new();
     let mut collector = started(&home, &["a"]).await;

@@ -86,7 +86,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
             let sight = self.sight(&who);
             let members = self.ask(move |store| members(store, &sight, number)).await?;
             answer.members_total = i32::try_from(members.len()).unwrap_or(i32::MAX);
-            answer.members = members.iter().take(MEMBERS).map(convert::member).collect();
+            answer.members = members.iter().take(MEMBERS).map(|record| convert::member(record, &who)).collect();
             if who.role != Role::Customer {
                 answer.accesses = record.ticket.access.iter().map(convert::access).collect();
             }

@@ -1,5 +1,6 @@
 //! Tickets in the words of the wire.
 
+use crate::callpack::privacy::{Scrubber, people};
 use crate::judgement::Terms;
 use crate::query::name;
 use crate::query::problem::invalid;
@@ -73,18 +74,21 @@ pub(super) fn states(numbers: &[i32]) -> Result<Vec<State>, Status> {
 pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reader: &Principal) -> wire::Ticket {
     let customer = reader.role == Role::Customer;
     let ticket = &record.ticket;
+    // The same as in reports: names of people and what looks like an address or a secret is not for customers.
+    let scrub = customer.then(|| Scrubber::new(people(ticket, &record.log), []));
+    let clean = |text: &str| scrub.as_ref().map_or_else(|| text.to_owned(), |scrub| scrub.clean_lines(text));
     let clocks = sla::clocks(&terms.policy, &terms.calendar, &record.log, now);
     let policy = sla::policy(&terms.policy, &record.log, now);
     wire::Ticket {
         name: name::ticket(ticket.number),
         state: i32::from(ticket.state.number()),
         priority: i32::from(ticket.priority.number()),
-        title: ticket.title.clone(),
+        title: clean(&ticket.title),
         server: name::server(&ticket.server),
         component: ticket.component.to_string(),
         cause: ticket.rule.clone(),
         fault: ticket.fault.clone(),
-        root_cause: ticket.root_cause.clone().unwrap_or_default(),
+        root_cause: clean(ticket.root_cause.as_deref().unwrap_or_default()),
         parent: ticket.parent.map(name::ticket).unwrap_or_default(),
         merged_into: ticket.merged_into.map(name::ticket).unwrap_or_default(),
         links: ticket
@@ -97,11 +101,11 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
         policy_revision: i32::try_from(policy.revision).unwrap_or(i32::MAX),
         suppressed_by: ticket.suppressed.as_ref().map(|s| s.by.clone()).unwrap_or_default(),
         predicted: ticket.predicted,
-        reason: ticket.reason.clone(),
+        reason: clean(&ticket.reason),
         evidence: ticket
             .evidence
             .iter()
-            .map(|e| wire::Evidence { observed_at_ms: e.observed_at.as_millis(), text: e.text.clone() })
+            .map(|e| wire::Evidence { observed_at_ms: e.observed_at.as_millis(), text: clean(&e.text) })
             .collect(),
         clocks: clocks.iter().map(clock).collect(),
         // Comments and evidence stand by themselves.
@@ -115,7 +119,7 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
             .comments
             .iter()
             .filter(|c| !customer || c.visibility == Visibility::Customer)
-            .map(comment)
+            .map(|c| wire::Comment { text: clean(&c.text), ..comment(c) })
             .collect(),
         onset_ms: ticket.onset.as_millis(),
         created_at_ms: ticket.created_at.as_millis(),
@@ -128,10 +132,14 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
     }
 }
 
-/// A part of a larger incident.
-pub(super) fn member(record: &TicketRecord) -> wire::Member {
+/// A part of a larger incident, as `reader` may see it.
+pub(super) fn member(record: &TicketRecord, reader: &Principal) -> wire::Member {
     let Ticket { number, title, state, .. } = &record.ticket;
-    wire::Member { name: name::ticket(*number), title: title.clone(), state: i32::from(state.number()) }
+    let title = match reader.role {
+        Role::Customer => Scrubber::new(people(&record.ticket, &record.log), []).clean(title),
+        _ => title.clone(),
+    };
+    wire::Member { name: name::ticket(*number), title, state: i32::from(state.number()) }
 }
 
 pub(super) fn access(access: &OpenAccess) -> wire::Access {
