@@ -41,6 +41,9 @@ pub enum Error {
     /// What administrators of the machine did.
     #[error(transparent)]
     Journal(#[from] audit::journal::Error),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::Error),
     /// The config.
     #[error(transparent)]
     Config(#[from] config::Error),

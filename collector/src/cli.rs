@@ -5,6 +5,7 @@
 use crate::app::{Collector, Error};
 use crate::audit::journal;
 use crate::backtest::Backtest;
+use crate::backup::cli::{Backup, Restore};
 use crate::calendars::cli::Ask;
 use crate::calendars::{self, Shelf};
 use crate::config::Config;
@@ -98,6 +99,8 @@ enum Command {
         #[arg(long, value_name = "FILE", global = true)]
         config: Option<PathBuf>,
     },
+    Backup(Backup),
+    Restore(Restore),
     Backtest(Backtest),
     Train(Train),
     /// Print the JSON Schema of the config file.
@@ -136,6 +139,8 @@ impl Cli {
             }
             Command::Check { config } => check_records(config),
             Command::Calendar { ask, config } => calendar(ask, config),
+            Command::Backup(ask) => backup(&ask),
+            Command::Restore(ask) => restore(&ask),
             Command::Backtest(ask) => backtest(&ask),
             Command::Train(ask) => train(&ask),
             Command::Schema => schema(),
@@ -247,6 +252,18 @@ fn calendar(ask: calendars::cli::Ask, config: Option<PathBuf>) -> Result<(), Err
     let (text, good) = calendars::cli::answer(ask, &shelf, at)?;
     print!("{text}");
     if good { Ok(()) } else { Err(Error::NoUse) }
+}
+
+fn backup(ask: &Backup) -> Result<(), Error> {
+    let config = ask.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let dir = DataDir::open(Collector::data_root(&config)?)?;
+    print!("{}", ask.run(&dir, Timestamp::from_millis(clock::machine().wall))?);
+    Ok(())
+}
+
+fn restore(ask: &Restore) -> Result<(), Error> {
+    print!("{}", ask.run()?);
+    Ok(())
 }
 
 fn backtest(ask: &Backtest) -> Result<(), Error> {

@@ -8,6 +8,7 @@ pub mod assess;
 pub mod audit;
 pub mod auth;
 pub mod backtest;
+pub mod backup;
 pub mod calendars;
 pub mod callpack;
 pub mod cli;

@@ -3,6 +3,7 @@
 mod assess;
 mod audit;
 mod change;
+mod copy;
 mod deadline;
 mod decision;
 mod drift;
@@ -28,6 +29,7 @@ mod ticket;
 mod upkeep;
 mod writer;
 
+pub use copy::copy;
 pub use open::Options;
 
 use crate::error::StoreError;

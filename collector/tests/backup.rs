@@ -1,0 +1,216 @@
+//! A backup of a collector that runs, restored elsewhere; and what is refused.
+
+#![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
+
+mod common;
+
+use age::secrecy::ExposeSecret;
+use age::x25519::Identity;
+use common::Home;
+use outband_collector::backup::{Error, restore, save};
+use outband_schemas::{ComponentClass, ComponentId, ServerId, Timestamp};
+use outband_store::audit::{Audit, AuditFilter};
+use outband_store::query::TicketFilter;
+use outband_store::sqlite::Options;
+use outband_store::{Applied, Page, Sequence, SqliteStore, Store, TicketWrite};
+use outband_ticket::{Opening, Priority, Ticket, TicketNumber};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A text that stands in a ticket.
+const PLANTED: &str = "Disk failed beside the blue door";
+
+fn open_ticket(store: &SqliteStore) {
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let opening = Opening {
+        number: TicketNumber(store.reserve(Sequence::Ticket).unwrap()),
+        priority: Priority::P2,
+        title: PLANTED.to_owned(),
+        site: None,
+        server: ServerId::new("server-a").unwrap(),
+        component: ComponentId::new(ComponentClass::Disk, "Bay 1").unwrap(),
+        fault: "disk_failure".to_owned(),
+        rule: "disk.says_so".to_owned(),
+        predicted: false,
+        reason: "the drive says so".to_owned(),
+        evidence: Vec::new(),
+        onset: now,
+        part_serial: None,
+    };
+    let (ticket, entry) = Ticket::open(opening, "collector", now);
+    let write = TicketWrite { ticket, expected_revision: None, transitions: vec![entry] };
+    store.apply(Applied { tickets: vec![write], ..Applied::default() }, now).unwrap();
+}
+
+/// A store with a ticket, a directory for backups, and who may read them.
+struct Place {
+    tmp: tempfile::TempDir,
+    identity: Identity,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { tmp: tempfile::tempdir().unwrap(), identity: Identity::generate() };
+        fs::write(place.path("key"), place.identity.to_string().expose_secret()).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.tmp.path().join(name)
+    }
+
+    fn with_backup() -> Self {
+        let place = Self::new();
+        let store = SqliteStore::open(&Options::new(place.path("data"))).unwrap();
+        open_ticket(&store);
+        save(&place.path("data"), &place.path("backup"), &[place.identity.to_public()]).unwrap();
+        store.close().unwrap();
+        place
+    }
+
+    fn restore(&self) -> Result<(), Error> {
+        restore(&self.path("backup"), &self.path("key"), &self.path("new")).map(|_| ())
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = fs::read_dir(self.tmp.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+}
+
+fn program(arguments: &[&str], paths: &[(&str, &Path)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outband-collector"));
+    command.args(arguments);
+    for (flag, path) in paths {
+        command.arg(flag).arg(path);
+    }
+    command.output().unwrap()
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_collector_starts_elsewhere_with_the_same_tickets_tokens_and_audit_log() {
+    let (home, place) = (Home::new(), Place::new());
+    let collector = home.start().await;
+    open_ticket(collector.store());
+    let config = place.path("collector.toml");
+    fs::write(&config, format!("[data]\ndir = '{}'\n", home.dir().display())).unwrap();
+    let recipient = place.identity.to_public().to_string();
+    let paths = [("--to", place.path("backup")), ("--config", config)];
+    let done = program(&["backup", "--recipient", &recipient], &paths.each_ref().map(|(f, p)| (*f, p.as_path())));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let before = collector.store().tickets(&TicketFilter::default(), &Page::first(9)).unwrap().rows;
+    collector.stop().await.unwrap();
+
+    // Its directory exists and is empty.
+    let elsewhere = Home::new();
+    fs::create_dir(elsewhere.dir()).unwrap();
+    let paths = [("--from", place.path("backup")), ("--identity", place.path("key")), ("--dir", elsewhere.dir())];
+    let done = program(&["restore"], &paths.each_ref().map(|(f, p)| (*f, p.as_path())));
+    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.contains("restored 1 tickets") && said.contains("next: "), "{said}");
+
+    let restored = elsewhere.start().await;
+    assert_eq!(restored.store().tickets(&TicketFilter::default(), &Page::first(9)).unwrap().rows, before);
+    for name in ["operator.token", "ca.pem"] {
+        assert_eq!(fs::read(elsewhere.dir().join(name)).unwrap(), fs::read(home.dir().join(name)).unwrap(), "{name}");
+    }
+    let audited = restored.store().audited(&AuditFilter::default(), &Page::first(99)).unwrap().rows;
+    let of_backup: Vec<&str> = audited
+        .iter()
+        .filter(|e| e.deed.method == "outband-collector backup")
+        .map(|e| e.deed.detail.as_str())
+        .collect();
+    assert_eq!(of_backup, [format!("for {recipient}")]);
+    assert_eq!(restored.store().verify_audit(None).unwrap().broken, None);
+    restored.stop().await.unwrap();
+}
+
+#[test]
+fn a_backup_is_closed_to_others_holds_nothing_in_clear_and_leaves_nothing_else() {
+    let place = Place::with_backup();
+    let path = place.path("backup");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let has = |path: &Path| fs::read(path).unwrap().windows(PLANTED.len()).any(|w| w == PLANTED.as_bytes());
+    assert!(has(&place.path("data/store.db")), "else the next line says nothing");
+    assert!(!has(&path));
+    assert!(!place.path("data/backup.new").exists());
+    assert_eq!(place.names(), ["backup", "data", "key"]);
+}
+
+#[test]
+fn another_key_opens_nothing_and_leaves_nothing_behind() {
+    let place = Place::with_backup();
+    fs::write(place.path("key"), Identity::generate().to_string().expose_secret()).unwrap();
+    let error = place.restore().unwrap_err();
+    assert!(matches!(error, Error::Decrypt { source: age::DecryptError::NoMatchingKeys, .. }), "{error}");
+    assert_eq!(place.names(), ["backup", "data", "key"]);
+}
+
+#[test]
+fn a_backup_that_was_cut_off_or_changed_anywhere_is_refused_and_leaves_nothing_behind() {
+    let place = Place::with_backup();
+    let whole = fs::read(place.path("backup")).unwrap();
+    let end = whole.len();
+    for length in [0, 10, 150, end / 2, end - 70_000, end - 1] {
+        fs::write(place.path("backup"), &whole[..length]).unwrap();
+        assert!(place.restore().is_err(), "{length} of {end} bytes");
+        assert_eq!(place.names(), ["backup", "data", "key"]);
+    }
+    for at in [30, end / 2, end - 1] {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(place.path("backup"), changed).unwrap();
+        assert!(place.restore().is_err(), "byte {at} of {end}");
+        assert_eq!(place.names(), ["backup", "data", "key"]);
+    }
+    fs::write(place.path("backup"), whole).unwrap();
+    place.restore().unwrap();
+}
+
+#[test]
+fn a_directory_that_holds_something_is_not_touched() {
+    let place = Place::with_backup();
+    fs::create_dir(place.path("new")).unwrap();
+    fs::write(place.path("new/mine"), "mine").unwrap();
+    assert!(matches!(place.restore(), Err(Error::NotEmpty(_))));
+    assert_eq!(fs::read_dir(place.path("new")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_ticket_that_was_changed_behind_the_collectors_back_is_not_restored() {
+    let place = Place::new();
+    let store = SqliteStore::open(&Options::new(place.path("data"))).unwrap();
+    open_ticket(&store);
+    store.close().unwrap();
+    // The same length, so that the file stays whole.
+    let path = place.path("data/store.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let places: Vec<usize> =
+        bytes.windows(PLANTED.len()).enumerate().filter(|(_, w)| *w == PLANTED.as_bytes()).map(|(n, _)| n).collect();
+    bytes[places[0]] = b'd';
+    fs::write(&path, bytes).unwrap();
+    save(&place.path("data"), &place.path("backup"), &[place.identity.to_public()]).unwrap();
+    let error = place.restore().unwrap_err();
+    assert!(matches!(error, Error::Tampered { tickets: 1, .. }), "{error}");
+    assert!(!place.path("new").exists());
+}
+
+#[test]
+fn an_identity_given_as_a_recipient_by_mistake_is_not_repeated() {
+    let place = Place::new();
+    let secret = place.identity.to_string();
+    let text = format!("[data]\ndir = '{}'\n", place.path("data").display());
+    fs::write(place.path("collector.toml"), text).unwrap();
+    let paths = [("--to", place.path("backup")), ("--config", place.path("collector.toml"))];
+    let done =
+        program(&["backup", "--recipient", secret.expose_secret()], &paths.each_ref().map(|(f, p)| (*f, p.as_path())));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        !done.status.success() && said.contains("--recipient 1") && !said.contains(secret.expose_secret()),
+        "{said}"
+    );
+}
