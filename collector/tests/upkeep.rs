@@ -37,7 +37,7 @@ fn put(store: &SqliteStore, number: u64, opened: i64, closed: Option<i64>) {
         title: "Disk failed".to_owned(),
         site: Some(SiteId::new("dc1").unwrap()),
         server: ServerId::new("srv-1").unwrap(),
-        component: ComponentId::new(ComponentClass::Disk, &format!("Bay {number}")).unwrap(),
+        component: ComponentId::new(ComponentClass::Disk, format!("Bay {number}")).unwrap(),
         fault: "disk_failure".to_owned(),
         rule: "disk.says_so".to_owned(),
         predicted: false,

@@ -40,7 +40,8 @@ impl<S: Store + Changes + Maintenance, C: Clock + Send + Sync + 'static> ReportS
             .make(style, move |store, terms, style, now| {
                 let (period, scope, as_of) = read(terms, span, now)?;
                 let report = gather::sla(store, terms, &sight, period, scope, as_of).map_err(|e| problem_of(&e))?;
-                Ok(Report::Sla(if style.audience == Audience::Customer { report.for_customer() } else { report }))
+                let report = if style.audience == Audience::Customer { report.for_customer() } else { report };
+                Ok(Report::Sla(Box::new(report)))
             })
             .await?;
         Ok(pieces(file, |chunk| wire::GetSlaReportResponse { chunk }))

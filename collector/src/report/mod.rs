@@ -90,7 +90,7 @@ pub enum Error {
 #[serde(untagged)]
 pub enum Report {
     /// How promises were kept.
-    Sla(sla::SlaReport),
+    Sla(Box<sla::SlaReport>),
     /// How reliable hardware and repairs are.
     Reliability(reliability::Reliability),
     /// What a fault was; its times in this zone.
