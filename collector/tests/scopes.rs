@@ -65,8 +65,8 @@ fn now() -> Timestamp {
 
 // ---- what there is -----------------------------------------------------------------------------------------------------------------
 
-/// Puts one of everything there, of this customer at this site. Tickets are numbered from 1.
-fn furnish(store: &SqliteStore, customer: &str, site: &str, secret: &str) {
+/// Puts one of everything there, of this customer at this site.
+fn furnish(store: &SqliteStore, number: TicketNumber, customer: &str, site: &str, secret: &str) {
     let at = now();
     let server = ServerId::new(format!("server-{customer}")).unwrap();
     let site = SiteId::new(site).unwrap();
@@ -117,7 +117,6 @@ fn furnish(store: &SqliteStore, customer: &str, site: &str, secret: &str) {
         source: Source("ipmi".to_owned()),
         span: None,
     };
-    let number = TicketNumber(store.reserve(Sequence::Ticket).unwrap());
     let opening = Opening {
         number,
         priority: Priority::P2,
@@ -323,8 +322,11 @@ async fn furnished(home: &Home, sites: [&str; 2]) -> (Collector, Config) {
     config.orders.allow = OrderKind::ALL.into_iter().collect();
     config.orders.two_person = false;
     let collector = Collector::start(config.clone()).await.unwrap();
-    furnish(collector.store(), "alfa", sites[0], SECRET[0]);
-    furnish(collector.store(), "bravo", sites[1], SECRET[1]);
+    // Both numbers first: the drill of the one opens a ticket of its own as soon as it is seen.
+    let [first, second] = [(); 2].map(|()| TicketNumber(collector.store().reserve(Sequence::Ticket).unwrap()));
+    assert_eq!([first.0, second.0], [1, 2], "these numbers are asked for below");
+    furnish(collector.store(), first, "alfa", sites[0], SECRET[0]);
+    furnish(collector.store(), second, "bravo", sites[1], SECRET[1]);
     let mut grants = GrantServiceClient::new(home.operator(&collector).await);
     for (number, secret) in (1..).zip(SECRET) {
         let grant = CreateGrantRequest {
