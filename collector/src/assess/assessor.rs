@@ -4,14 +4,16 @@ mod answer;
 mod drill;
 mod firmware;
 mod fold;
+mod intake;
 mod own;
+mod recall;
 
 use super::Kept;
 use super::draft::{self, Draft};
 use super::identity::Servers;
 use super::live::{Live, same};
 use super::own::{Vitals, place_of_collector};
-use super::rebuild::{self, pages};
+use super::rebuild::pages;
 use super::wear::Wears;
 use super::{Error, Terms, verdict};
 use crate::maintenance::Windows;
@@ -23,14 +25,9 @@ use fold::{Hushing, Running};
 use outband_health::rule::{self, Rule};
 use outband_health::window::{Hosted, Origin};
 use outband_health::{FoldingConfig, Health, Incident, IncidentKey, RuleConfig, score};
-use outband_proto::convert::decode_set;
-use outband_schemas::{AgentId, ComponentClass, Observation, ObservationSet, Section, ServerId, SiteId, Timestamp};
+use outband_schemas::{AgentId, Section, ServerId, SiteId, Timestamp};
 use outband_store::drill::Drill;
-use outband_store::recall::BmcFirmware;
-use outband_store::{
-    AgentRecord, AgentTarget, HealthRecord, LogRow, Page, Poison, Scope, Sequence, ServerEvents, ServerGaps,
-    ServerInventory, ServerReadings, ServerRecord, StoreError, TicketFilter, TicketRecord,
-};
+use outband_store::{AgentRecord, HealthRecord, Page, Scope, StoreError, TicketFilter, TicketRecord};
 use outband_ticket::{Policies, State, TicketNumber};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,9 +37,6 @@ use std::time::Duration;
 const ROWS: usize = 256;
 /// A server that sent nothing is judged again after this long: silence and staleness come with time alone.
 const JUDGE_AGAIN: Duration = Duration::from_secs(5);
-
-/// Servers that a step reads from the store though they sent nothing.
-const WAKE: usize = 16;
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,82 +92,6 @@ pub(super) struct Assessor<S> {
 }
 
 impl<S: Kept> Assessor<S> {
-    /// From the store, and from what outlives an assessor.
-    pub(super) fn load(store: S, wears: Wears, terms: &Terms, now: Timestamp) -> Result<Self, Error> {
-        let servers = Servers::new(pages(|page| store.servers(None, page))?);
-        let mut scores = BTreeMap::new();
-        let mut sites = BTreeMap::new();
-        for record in pages(|page| store.healths(None, page))? {
-            match record.scope {
-                Scope::Server(id) => {
-                    scores.insert(id, record.health);
-                }
-                Scope::Site(id) => {
-                    sites.insert(id, record.health);
-                }
-                Scope::Component(..) => {}
-            }
-        }
-        let mut assessor = Self {
-            cursor: store.cursor()?,
-            servers,
-            live: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            scores,
-            sites,
-            agents: BTreeMap::new(),
-            observed: BTreeMap::new(),
-            tickets: BTreeMap::new(),
-            change: 0,
-            rules: rule::all(&terms.rules),
-            config: terms.rules.clone(),
-            folding: terms.folding.clone(),
-            policy: terms.policy.clone(),
-            topology: terms.topology.clone(),
-            windows: Windows::default(),
-            overrides: Overrides::default(),
-            hushing: Hushing::default(),
-            looked_at: Timestamp::EPOCH,
-            exercises: BTreeSet::new(),
-            drills: BTreeMap::new(),
-            parents: BTreeMap::new(),
-            past: BTreeMap::new(),
-            held: BTreeSet::new(),
-            storms: BTreeMap::new(),
-            firmware: BTreeMap::new(),
-            wears,
-            store,
-        };
-        for record in assessor.store.open_tickets()? {
-            assessor.change = assessor.change.max(record.change);
-            assessor.remember(record);
-        }
-        // Those that were merged in the moment before a crash are still to be closed.
-        let merged = assessor.tickets.values().filter(|r| r.ticket.merged_into.is_some()).map(|r| r.change).min();
-        assessor.change = merged.map_or(assessor.change, |change| change - 1);
-        for agent in assessor.store.agents()? {
-            assessor.agents.insert(agent.agent.clone(), agent);
-        }
-        for incident in assessor.store.open_incidents()? {
-            if incident.hold.is_some() {
-                assessor.held.insert(incident.key.clone());
-            }
-            if let (false, Some(ticket)) = (incident.members.is_empty(), incident.ticket) {
-                assessor.storms.insert(incident.key.clone(), Running::new(&incident, ticket, now));
-            }
-            assessor.recall_exercise(&incident);
-            assessor.waiting.entry(incident.key.server.clone()).or_default().push(incident);
-        }
-        let flap = Duration::from_secs(terms.rules.incident.flap_secs);
-        for incident in assessor.store.ended_incidents(now.minus(flap))? {
-            assessor.past.entry(incident.key.server.clone()).or_default().push(incident);
-        }
-        for BmcFirmware { server, model, version, since } in assessor.store.bmc_firmwares()? {
-            assessor.firmware.insert(server, Firmware { model, version, since });
-        }
-        Ok(assessor)
-    }
-
     /// Takes in the next rows, looks at what time alone changes, and writes it all.
     /// `vitals` is asked now and then.
     pub(super) fn step(
@@ -302,215 +220,6 @@ impl<S: Kept> Assessor<S> {
             if !is_host {
                 live.window.forget(&origin);
             }
-        }
-    }
-
-    /// One server in memory, read from the store where it is not there yet.
-    fn live(&mut self, server: &ServerId, now: Timestamp) -> Result<&mut Live, Error> {
-        if !self.live.contains_key(server) {
-            let mut live = Live::default();
-            if let Some(record) = self.servers.get(server)
-                && record.rev > 0
-            {
-                live.window = rebuild::window(&self.store, record, now, &self.config)?;
-                live.window.wears(self.wears.recall(&self.store, server)?);
-                let components = pages(|page| self.store.healths(Some(&Scope::Server(server.clone())), page))?;
-                live.components = components
-                    .into_iter()
-                    .filter_map(|r| match r.scope {
-                        Scope::Component(_, component) => Some((component, r.health)),
-                        Scope::Site(_) | Scope::Server(_) => None,
-                    })
-                    .collect();
-                let agent = record.targets.first().and_then(|t| self.agents.get(&t.agent));
-                live.cadence = agent.map(|a| a.sensor_interval);
-                self.recall_host(record, &mut live);
-            }
-            for incident in self.waiting.remove(server).unwrap_or_default() {
-                let incident = self.recall_verdict(incident)?;
-                if incident.hold.is_some() {
-                    self.held.insert(incident.key.clone());
-                }
-                live.incidents.push(incident);
-            }
-            for incident in self.past.remove(server).unwrap_or_default() {
-                live.recall(&incident);
-            }
-            self.hushing.woke(server);
-            self.live.insert(server.clone(), live);
-        }
-        Ok(self.live.entry(server.clone()).or_default())
-    }
-
-    /// An incident as its ticket has it: what a person said in the moment before a crash still counts.
-    fn recall_verdict(&self, incident: Incident) -> Result<Incident, Error> {
-        let Some(number) = incident.ticket.map(TicketNumber) else { return Ok(incident) };
-        let record = match self.tickets.get(&number) {
-            Some(record) => Some(record.clone()),
-            None => self.store.ticket(number)?,
-        };
-        Ok(record.and_then(|record| verdict::heed(&incident, &record)).unwrap_or(incident))
-    }
-
-    /// The agent that runs on a server, known by the readings that agents send of their own hosts.
-    fn recall_host(&self, record: &ServerRecord, live: &mut Live) {
-        if live.window.of_class(ComponentClass::Agent).next().is_none() {
-            return;
-        }
-        if let Some(target) = record.targets.first()
-            && let Some(agent) = self.agents.get(&target.agent)
-        {
-            live.window.hosts(self.hosted(&agent.agent, agent.last_heard));
-        }
-    }
-
-    /// Brings servers that sent nothing since the start into memory, a few a step: they may be silent.
-    fn wake(&mut self, now: Timestamp) -> Result<(), Error> {
-        let asleep = self.servers.all().filter(|r| r.rev > 0 && !self.live.contains_key(&r.id));
-        let ids: Vec<ServerId> = asleep.take(WAKE).map(|r| r.id.clone()).collect();
-        for id in ids {
-            self.live(&id, now)?;
-        }
-        Ok(())
-    }
-
-    fn row(
-        &mut self,
-        row: &LogRow,
-        draft: &mut Draft,
-        touched: &mut BTreeSet<ServerId>,
-        known: &mut BTreeSet<(ServerId, String)>,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let decoded = match decode_set(&row.body) {
-            Ok(decoded) => decoded,
-            Err(error) => {
-                tracing::error!(row = row.id, agent = %row.agent, %error, "a body cannot be understood; it is kept apart");
-                draft.applied.poison.push(Poison { row: row.id, error: error.to_string() });
-                return Ok(());
-            }
-        };
-        if let Some(first) = decoded.rejected.first() {
-            let count = decoded.rejected.len();
-            tracing::error!(row = row.id, agent = %row.agent, count, %first, "observations cannot be understood; the rest of the body is used");
-            draft.applied.poison.push(Poison { row: row.id, error: format!("{count} observations: {first}") });
-        }
-        let set = decoded.set;
-        let at = set.polled_at.min(row.received_at);
-        let server = self.locate(row, &set, draft)?;
-        self.observed.insert(row.agent.clone(), at);
-        draft.applied.observed.push((row.agent.clone(), row.lane, at));
-        let fresh = self.sort_out(&server, row, &set, draft, known)?;
-        let config = self.config.clone();
-        let hosted = (set.section == Section::Host).then(|| self.hosted(&row.agent, row.received_at));
-        let origin = Origin { agent: row.agent.clone(), target: set.target.clone() };
-        let cadence = self.agents.get(&row.agent).map(|a| a.sensor_interval);
-        let wears = self.wears.clone();
-        let live = self.live(&server, now)?;
-        live.cadence = cadence.or(live.cadence);
-        let word = live.sources.judged(&mut live.window, &origin, &set, row.received_at);
-        // Of what is only a word, log entries are left out.
-        let (set, fresh) = word.as_ref().map_or((&set, fresh.as_slice()), |word| (word, &[]));
-        let renewed = wears.observe(&server, &live.window, set, row.received_at, now);
-        live.window.renewed(&renewed);
-        live.window.observe(&origin, set, row.received_at, fresh, &config);
-        if let Some(hosted) = hosted {
-            live.window.hosts(hosted);
-        }
-        self.judge(&server, draft, now)?;
-        touched.insert(server);
-        Ok(())
-    }
-
-    /// The server that a set belongs to.
-    fn locate(&mut self, row: &LogRow, set: &ObservationSet, draft: &mut Draft) -> Result<ServerId, Error> {
-        let target = AgentTarget { agent: row.agent.clone(), target: set.target.clone() };
-        let site = match self.agents.get(&row.agent) {
-            Some(agent) => agent.site.clone(),
-            None => SiteId::new(row.agent.as_str())?,
-        };
-        let store = &self.store;
-        let mut server = self.servers.saw(&target, &site, row.received_at, || {
-            Ok::<_, Error>(ServerId::new(format!("srv-{}", store.reserve(Sequence::Server)?))?)
-        })?;
-        for observation in &set.observations {
-            let Observation::Inventory(inventory) = observation else { continue };
-            if let Some(found) = self.servers.identify(&target, &inventory.identity) {
-                if let Some(merged) = found.merged {
-                    tracing::info!(%merged, into = %found.server, "two targets are one server");
-                    self.live.remove(&merged);
-                    self.scores.remove(&merged);
-                    self.wears.forget(&merged);
-                }
-                server = found.server;
-            }
-            if let Some(firmware) = Firmware::after(self.firmware.get(&server), inventory)
-                && self.firmware.get(&server) != Some(&firmware)
-            {
-                draft.applied.firmware.push(BmcFirmware {
-                    server: server.clone(),
-                    model: firmware.model.clone(),
-                    version: firmware.version.clone(),
-                    since: firmware.since,
-                });
-                if let Some(since) = firmware.since {
-                    self.wears.changed(&server, since);
-                }
-                self.firmware.insert(server.clone(), firmware);
-            }
-        }
-        Ok(server)
-    }
-
-    /// Puts the observations where they are stored, and says of each log entry whether it is new.
-    fn sort_out(
-        &self,
-        server: &ServerId,
-        row: &LogRow,
-        set: &ObservationSet,
-        draft: &mut Draft,
-        known: &mut BTreeSet<(ServerId, String)>,
-    ) -> Result<Vec<bool>, Error> {
-        let (mut readings, mut events, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-        for observation in &set.observations {
-            match observation {
-                Observation::Reading(reading) => readings.push(reading.clone()),
-                Observation::Event(event) => events.push(event.clone()),
-                Observation::Gap(gap) => gaps.push(gap.clone()),
-                Observation::Inventory(inventory) => draft
-                    .applied
-                    .inventories
-                    .push(ServerInventory { server: server.clone(), inventory: inventory.clone() }),
-            }
-        }
-        let mut fresh = Vec::new();
-        if !events.is_empty() {
-            let stored = self.store.known_events(server, &events)?;
-            fresh = events
-                .iter()
-                .zip(stored)
-                .map(|(event, stored)| known.insert((server.clone(), event.natural_key())) && !stored)
-                .collect();
-        }
-        let (server, received_at) = (server.clone(), row.received_at);
-        if !readings.is_empty() {
-            draft.applied.readings.push(ServerReadings { server: server.clone(), received_at, readings });
-        }
-        if !events.is_empty() {
-            draft.applied.events.push(ServerEvents { server: server.clone(), received_at, events });
-        }
-        if !gaps.is_empty() {
-            draft.applied.gaps.push(ServerGaps { server, gaps });
-        }
-        Ok(fresh)
-    }
-
-    fn hosted(&self, agent: &AgentId, at: Timestamp) -> Hosted {
-        let record = self.agents.get(agent);
-        Hosted {
-            agent: agent.clone(),
-            heard_at: record.map_or(at, |r| r.last_heard.max(at)),
-            interval: record.map_or(Duration::from_secs(60), |r| r.sensor_interval),
         }
     }
 
