@@ -86,9 +86,10 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
     let (polling, sending) = (CancellationToken::new(), CancellationToken::new());
     let (pins, guard) = (Pins::of(&config.data_dir), Guard::of(&config.data_dir));
     let (push, bells) = Push::start(&config.push, &config.agent, &config.data_dir, spooler.clone()).await?;
-    let hand = Network::new(pins.clone(), guard.clone(), config.limits);
+    let (wish, wishes) = mpsc::unbounded_channel();
+    let hand = Network::new(pins.clone(), guard.clone(), config.limits, wish);
     let poller = Poller::new(spooler.clone(), pins, guard, SystemClock, SmallRng::from_rng(&mut rand::rng()));
-    let poller = poller.listening(push, bells);
+    let poller = poller.listening(push, bells).obliging(wishes);
     let link = watch::Sender::new(Link::default());
     let mut app = App {
         plan: watch::Sender::new(plan(&config)),

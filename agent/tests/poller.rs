@@ -5,6 +5,7 @@
 use outband_agent::clock::SystemClock;
 use outband_agent::config::{Cadence, Limits, TargetConfig};
 use outband_agent::poll::bmc::{Connect, Session};
+use outband_agent::poll::fresh::{Whole, Wish};
 use outband_agent::poll::guard::Guard;
 use outband_agent::poll::pins::{Change, Pins};
 use outband_agent::poll::run::{Plan, Poller, Tally};
@@ -20,7 +21,7 @@ use std::future::pending;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// How a BMC behaves, by host name; tests change it while the poller runs.
@@ -270,6 +271,7 @@ struct Running {
     cancel: CancellationToken,
     task: tokio::task::JoinHandle<()>,
     tally: watch::Receiver<Tally>,
+    wishes: mpsc::UnboundedSender<Wish>,
     dir: tempfile::TempDir,
 }
 
@@ -283,12 +285,13 @@ impl Running {
         let (spooler, ..) = Spooler::start(options, SystemClock, || 7).unwrap();
         let rng = SmallRng::seed_from_u64(1);
         let (pins, guard) = (Pins::of(dir.path()), Guard::of(dir.path()));
-        let poller = Poller::with(bmcs.clone(), spooler.clone(), pins, guard, SystemClock, rng);
+        let (wishes, inbox) = mpsc::unbounded_channel();
+        let poller = Poller::with(bmcs.clone(), spooler.clone(), pins, guard, SystemClock, rng).obliging(inbox);
         let tally = poller.tally();
         let (plan, plans) = watch::channel(plan(targets));
         let cancel = CancellationToken::new();
         let task = tokio::spawn(poller.run(plans, cancel.clone()));
-        Self { bmcs, spooler, plan, cancel, task, tally, dir }
+        Self { bmcs, spooler, plan, cancel, task, tally, wishes, dir }
     }
 
     async fn sets(&self, lane: Lane) -> Vec<ObservationSet> {
@@ -303,6 +306,13 @@ impl Running {
             after += i64::try_from(peek.bodies.len()).unwrap();
             all.extend(peek.bodies.iter().map(|b| decode_set(b).unwrap().set));
         }
+    }
+
+    /// Has a BMC read whole, as somebody who asks for that has.
+    async fn read_whole(&self, target: &str, within: Duration) -> Whole {
+        let (reply, answer) = oneshot::channel();
+        self.wishes.send(Wish { target: id(target), until: tokio::time::Instant::now() + within, reply }).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), answer).await.expect("no answer in 20 s").unwrap()
     }
 
     /// Waits until the sets of a lane are as wanted.
@@ -640,4 +650,41 @@ async fn a_poll_in_flight_does_not_keep_the_poller_from_stopping() {
     let bmcs = run.stop().await;
     assert!(asked.elapsed() < Duration::from_secs(4));
     assert_eq!(bmcs.open(), 0);
+}
+
+#[tokio::test]
+async fn a_bmc_is_read_whole_when_somebody_asks_and_what_was_read_is_in_the_spool_by_then() {
+    let bmcs = Bmcs::default();
+    let hour = Duration::from_secs(3600);
+    let cadence = Cadence { sensors: hour, drives: hour, log: hour, inventory: hour };
+    let rare = TargetConfig { cadence, ..target("bmc1", "https://well") };
+    let running = Running::start(bmcs, std::slice::from_ref(&rare));
+    let everything = |n: usize| {
+        move |sets: &[ObservationSet]| [Section::Sensors, Section::Drives].iter().all(|s| count(sets, "bmc1", *s) == n)
+    };
+    running.until(Lane::Telemetry, "the first polls", everything(1)).await;
+    running.until(Lane::Event, "the first log", |sets| count(sets, "bmc1", Section::Log) == 1).await;
+    let whole = running.read_whole("bmc1", Duration::from_secs(10)).await;
+    assert_eq!((whole.read.len(), whole.unread.as_slice()), (Section::OF_BMC.len(), &[][..]));
+    assert!(everything(2)(&running.sets(Lane::Telemetry).await), "read, and in the spool");
+    assert_eq!(count(&running.sets(Lane::Event).await, "bmc1", Section::Log), 2);
+    let again = running.read_whole("bmc1", Duration::from_secs(10)).await;
+    assert!(again.secs_ago > 0 && again.read == whole.read, "it was read whole a moment ago: {again:?}");
+    assert!(everything(2)(&running.sets(Lane::Telemetry).await), "and is not asked again");
+    let unknown = running.read_whole("bmc9", Duration::from_secs(10)).await;
+    assert!(unknown.read.is_empty() && unknown.unread[0].1.contains("no such target"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_bmc_that_refuses_the_login_is_not_asked_again_because_somebody_wants_it_read() {
+    let bmcs = Bmcs::default();
+    bmcs.set("locked", Mood::Refuses);
+    let running = Running::start(bmcs, &[target("bmc1", "https://locked")]);
+    let whole = running.read_whole("bmc1", Duration::from_secs(5)).await;
+    assert!(whole.read.is_empty() && whole.unread.len() == Section::OF_BMC.len(), "{whole:?}");
+    let again = running.read_whole("bmc1", Duration::from_secs(5)).await;
+    assert!(again.read.is_empty());
+    let bmcs = running.stop().await;
+    assert_eq!(bmcs.connects("locked"), 1, "one login, whoever asks how often");
 }

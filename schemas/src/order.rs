@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+/// The word on the wire by which an agent is asked to read a BMC now, all sections of it. It does so anyway, only later: nothing is changed, and so it is none of the
+/// kinds that have to be allowed and approved. An agent that does not know it yet refuses it, as any unknown word.
+pub const READ_NOW: &str = "poll";
+
 /// Something that an agent may be asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,5 +80,6 @@ mod tests {
         }
         let error = "power_off".parse::<OrderKind>().unwrap_err().to_string();
         assert!(error.contains("\"power_off\" is no order") && error.contains("reset_bmc"), "{error}");
+        assert!(READ_NOW.parse::<OrderKind>().is_err(), "to read needs nobody's leave");
     }
 }

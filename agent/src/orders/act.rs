@@ -7,28 +7,31 @@ use crate::clock::SystemClock;
 use crate::config::Limits;
 use crate::poll::bmc::{Connect, Network as Real};
 use crate::poll::door::Keys;
+use crate::poll::fresh::{Whole, Wish};
 use crate::poll::guard::Guard;
 use crate::poll::one::close;
 use crate::poll::pins::Pins;
 use outband_bmc::action::ActionError;
 use outband_bmc::client::Bmc;
 use outband_proto::order::Outcome;
-use outband_schemas::OrderKind;
+use outband_schemas::{OrderKind, TargetId};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
 /// Real BMCs, over the network, with the pins and the guard that polls have.
 #[derive(Debug, Clone)]
 pub struct Network {
     keys: Keys<Real>,
     deadline: Duration,
+    poller: mpsc::UnboundedSender<Wish>,
 }
 
 impl Network {
-    /// Within the limits of polling; logs may be long, so an order may take as long as the poll of a log.
-    pub fn new(pins: Pins, guard: Guard, limits: Limits) -> Self {
+    /// Within the limits of polling; logs may be long, so an order may take as long as the poll of a log. What is only to be read, `poller` reads.
+    pub fn new(pins: Pins, guard: Guard, limits: Limits, poller: mpsc::UnboundedSender<Wish>) -> Self {
         let keys = Keys { connect: Real::default(), pins, guard, deadline: limits.poll_deadline };
-        Self { keys, deadline: limits.poll_deadline.saturating_mul(10) }
+        Self { keys, deadline: limits.poll_deadline.saturating_mul(10), poller }
     }
 }
 
@@ -51,6 +54,28 @@ impl Hand for Network {
             Done::said(outcome, detail)
         })
     }
+
+    async fn read(&self, target: TargetId, within: Duration) -> Done {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Done::said(Outcome::Failed, "the agent stops, and reads nothing more");
+        if self.poller.send(Wish { target, until: Instant::now() + within, reply }).is_err() {
+            return gone();
+        }
+        answer.await.map_or_else(|_| gone(), told)
+    }
+}
+
+fn told(read: Whole) -> Done {
+    let names: Vec<&str> = read.read.iter().map(|section| section.as_str()).collect();
+    let (outcome, detail) = match (names.as_slice(), read.unread.first()) {
+        ([], Some((_, why))) => (Outcome::Failed, why.clone()),
+        ([], None) => (Outcome::Failed, "nothing was read".to_owned()),
+        _ if read.secs_ago > 0 => {
+            (Outcome::Done, format!("read {} s ago, which is lately enough: {}", read.secs_ago, names.join(", ")))
+        }
+        _ => (Outcome::Done, format!("read: {}", names.join(", "))),
+    };
+    Done { unread: read.unread, ..Done::said(outcome, detail) }
 }
 
 async fn carry_out(bmc: &mut Bmc, order: &Given) -> Done {

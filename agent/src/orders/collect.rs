@@ -71,7 +71,7 @@ pub(super) async fn collect(bmc: &mut Bmc, order: &Given) -> Done {
     failed.iter().for_each(|f| said.push_str(&format!("; not read: {f}")));
     match serde_json::to_vec(&bundle) {
         Ok(bytes) if bytes.len() <= order.max_bytes => {
-            Done { outcome: Outcome::Done, detail: said, content: Some(("application/json", bytes)) }
+            Done { content: Some(("application/json", bytes)), ..Done::said(Outcome::Done, said) }
         }
         Ok(bytes) => {
             let detail = format!("{} bytes even without log entries, {} are allowed", bytes.len(), order.max_bytes);

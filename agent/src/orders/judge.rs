@@ -4,8 +4,10 @@ use super::{Done, Plan, known};
 use crate::config::TargetConfig;
 use outband_proto::ingest::Order;
 use outband_proto::order::Outcome;
+use outband_schemas::order::READ_NOW;
 use outband_schemas::{OrderKind, SpoolId, TargetId, Timestamp};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The most that an order may bring, whatever the collector says, in bytes.
 const MOST_BYTES: usize = 4 << 20;
@@ -30,6 +32,8 @@ pub struct Given {
 pub enum Judged {
     /// Carry it out.
     Go(Box<Given>),
+    /// Read this BMC, within this time: it is done anyway, only later.
+    Read(TargetId, Duration),
     /// Answer this.
     No(Done),
 }
@@ -49,12 +53,16 @@ pub fn judge(order: Order, plan: &Plan, spool: SpoolId, now: Timestamp) -> Judge
     if now.as_millis() >= order.expires_at_ms {
         return refused(format!("it expired {} s before it came, by this agent's clock", late / 1000));
     }
-    let Some(kind) = known(&order.kind) else {
+    let kind = known(&order.kind);
+    if kind.is_none() && order.kind != READ_NOW {
         return refused(format!("this agent knows no order {:?}", order.kind));
-    };
+    }
     let target = TargetId::new(&order.target).ok().and_then(|id| plan.targets.get(&id));
     let Some(target) = target else {
         return refused(format!("this agent has no target {:?}", order.target));
+    };
+    let Some(kind) = kind else {
+        return Judged::Read(target.id.clone(), Timestamp::from_millis(order.expires_at_ms).since(now));
     };
     if !plan.orders.allow(kind, &target.id) {
         return refused(format!(

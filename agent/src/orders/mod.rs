@@ -15,7 +15,7 @@ use crate::config::{HOST_TARGET, Orders, TargetConfig};
 use crate::spooler::{Body, Spooler};
 use judge::{Given, Judged};
 use outband_proto::ingest as wire;
-use outband_proto::order::{Answer, AnswerBody, Outcome};
+use outband_proto::order::{Answer, AnswerBody, Outcome, Unread};
 use outband_schemas::{AgentId, Clock, Lane, OrderKind, Section, TargetId};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -64,11 +64,13 @@ pub struct Done {
     pub detail: String,
     /// What it brought: media type and bytes.
     pub content: Option<(&'static str, Vec<u8>)>,
+    /// Of a BMC that was read: what could not be, and why.
+    pub unread: Vec<(Section, String)>,
 }
 
 impl Done {
     fn said(outcome: Outcome, detail: impl Into<String>) -> Self {
-        Self { outcome, detail: detail.into(), content: None }
+        Self { outcome, detail: detail.into(), content: None, unread: Vec::new() }
     }
 }
 
@@ -76,6 +78,8 @@ impl Done {
 pub trait Hand: Clone + Send + 'static {
     /// Does it.
     fn act(&self, order: Given) -> impl Future<Output = Done> + Send;
+    /// Has all sections of a BMC read now, for as long at most.
+    fn read(&self, target: TargetId, within: Duration) -> impl Future<Output = Done> + Send;
 }
 
 /// Carries out orders.
@@ -189,6 +193,7 @@ impl<H: Hand, K: Clock + Send + Sync + 'static> Runner<H, K> {
 
     async fn begin(&self, turn: &mut Turn, order: wire::Order) {
         let (id, kind, target) = (order.id.clone(), order.kind.clone(), order.target.clone());
+        let approval = order.approval.clone();
         let spool = self.spooler.held().borrow().id;
         if !self.is_new(&id).await {
             return self.repeat(&id).await;
@@ -199,6 +204,12 @@ impl<H: Hand, K: Clock + Send + Sync + 'static> Runner<H, K> {
                 tracing::info!(id, kind, target, approval = given.approval, "carrying out an order");
                 let (hand, name, at) = (self.hand.clone(), id.clone(), given.target.id.clone());
                 let task = turn.running.spawn(async move { (name, hand.act(*given).await) });
+                turn.busy.insert(id, (task.id(), at, kind));
+            }
+            Judged::Read(target, within) => {
+                tracing::info!(id, %target, approval, "reading a BMC now, as it was asked");
+                let (hand, name, at) = (self.hand.clone(), id.clone(), target.clone());
+                let task = turn.running.spawn(async move { (name, hand.read(target, within).await) });
                 turn.busy.insert(id, (task.id(), at, kind));
             }
             Judged::No(done) => {
@@ -243,6 +254,7 @@ impl<H: Hand, K: Clock + Send + Sync + 'static> Runner<H, K> {
     async fn answer(&self, id: &str, done: Done) {
         let now = self.clock.now();
         let (media_type, content) = done.content.unwrap_or_default();
+        let unread = done.unread.into_iter().map(|(section, why)| Unread { section: section.as_str().to_owned(), why });
         let answer = Answer {
             id: id.to_owned(),
             outcome: done.outcome.into(),
@@ -250,6 +262,8 @@ impl<H: Hand, K: Clock + Send + Sync + 'static> Runner<H, K> {
             at_ms: now.as_millis(),
             media_type: media_type.to_owned(),
             content,
+            telemetry_through: self.spooler.held().borrow().lanes.telemetry.next - 1,
+            unread: unread.collect(),
         };
         let body = AnswerBody {
             target: HOST_TARGET.to_owned(),

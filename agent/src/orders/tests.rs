@@ -30,6 +30,11 @@ impl Hand for Fake {
         self.permits.acquire().await.unwrap().forget();
         Done::said(Outcome::Done, "as it was asked")
     }
+
+    async fn read(&self, target: TargetId, _within: Duration) -> Done {
+        self.acted.lock().unwrap().push(format!("read {target}"));
+        Done { unread: vec![(Section::Log, "HTTP 500".to_owned())], ..Done::said(Outcome::Done, "read: sensors") }
+    }
 }
 
 fn plan(allow: &[OrderKind]) -> Plan {
@@ -211,4 +216,20 @@ async fn when_the_agent_stops_what_is_being_done_is_still_answered() {
     stage.cancel.cancel();
     stage.fake.permits.add_permits(1);
     assert_eq!(stage.answers(1).await[0].1, Outcome::Done);
+}
+
+#[tokio::test]
+async fn to_read_a_bmc_now_needs_no_leave_and_is_answered_with_what_could_not_be_read() {
+    let stage = Stage::begin(&[], 0);
+    stage.order("o-1", "poll", "bmc1").await;
+    stage.order("o-2", "poll", "bmc9").await;
+    let answers = stage.answers(2).await;
+    let of = |id: &str| answers.iter().find(|(name, ..)| name == id).unwrap();
+    assert_eq!((of("o-1").1, of("o-2").1), (Outcome::Done, Outcome::Refused));
+    assert_eq!(stage.acted(1).await, ["read bmc1"]);
+    let peek = stage.spooler.peek(SpoolId::from_bits(7), Lane::Event, 0, 1 << 20).await.unwrap();
+    let told: Vec<Answer> =
+        peek.bodies.iter().filter_map(|b| AnswerBody::decode(b.as_slice()).unwrap().answer).collect();
+    let unread: Vec<&Unread> = told.iter().flat_map(|a| &a.unread).collect();
+    assert!(matches!(unread.as_slice(), [u] if u.section == "log" && u.why == "HTTP 500"), "{told:?}");
 }

@@ -2,6 +2,7 @@
 
 pub mod bmc;
 pub(crate) mod door;
+pub mod fresh;
 pub mod guard;
 pub(crate) mod one;
 pub mod outcome;

@@ -55,6 +55,8 @@ pub(super) struct Finished {
     pub(super) outcome: Outcome,
     /// Why the BMC is silent, if it is.
     pub(super) silent: Option<Cause>,
+    /// Why the section was not read, in words.
+    pub(super) trouble: Option<String>,
     pub(super) read_at: Option<Timestamp>,
     /// It was given up on request; its outcome says nothing of the BMC.
     pub(super) cancelled: bool,
@@ -102,6 +104,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
         let mut done = Finished {
             outcome: Outcome::Done,
             silent: None,
+            trouble: None,
             read_at: polled.is_some().then_some(polled_at),
             cancelled: false,
             stopped: false,
@@ -128,11 +131,12 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static> Tools<C, K> {
         }
         let Some(failure) = failure else { return done };
         if matches!(failure, Failure::Cancelled) {
-            done.cancelled = true;
+            (done.cancelled, done.trouble) = (true, Some("it was given up on request".to_owned()));
             return done;
         }
         let Meaning { outcome, cause, detail, silent } = meaning(failure, &config, self.clock.now());
         (done.outcome, done.silent) = (outcome, silent.then_some(cause));
+        done.trouble = Some(detail.clone());
         done.stopped = matches!(outcome, Outcome::LeaveAlone(_));
         let before = door.hear(done.silent);
         let news = done.silent.is_some() && before != done.silent;

@@ -2,6 +2,7 @@
 
 use super::bmc::{Connect, Network};
 use super::door::{Door, Keys};
+use super::fresh::{Fresh, Wish};
 use super::guard::Guard;
 use super::one::{Finished, Task, Tools};
 use super::pins::Pins;
@@ -71,6 +72,9 @@ pub struct Poller<C: Connect, K, R> {
     opened: mpsc::UnboundedReceiver<TargetId>,
     /// What is asked because of what BMCs tell by themselves.
     bells: Option<mpsc::UnboundedReceiver<Bell>>,
+    /// BMCs that somebody wants read whole, now.
+    wishes: Option<mpsc::UnboundedReceiver<Wish>>,
+    fresh: Fresh,
     closing: JoinSet<()>,
     tally: watch::Sender<Tally>,
     silent: usize,
@@ -97,6 +101,8 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
             tasks: HashMap::new(),
             opened,
             bells: None,
+            wishes: None,
+            fresh: Fresh::default(),
             closing: JoinSet::new(),
             tally: watch::Sender::default(),
             silent: 0,
@@ -107,6 +113,12 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
     pub fn listening(mut self, push: Push, bells: mpsc::UnboundedReceiver<Bell>) -> Self {
         self.tools.push = push;
         self.bells = Some(bells);
+        self
+    }
+
+    /// Reads BMCs whole when somebody wants that, too.
+    pub fn obliging(mut self, wishes: mpsc::UnboundedReceiver<Wish>) -> Self {
+        self.wishes = Some(wishes);
         self
     }
 
@@ -139,10 +151,12 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
                 },
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended),
                 Some(target) = self.opened.recv() => self.opened(&target),
-                Some(bell) = rung(&mut self.bells) => self.rung(bell),
+                Some(bell) = next_of(&mut self.bells) => self.rung(bell),
+                Some(wish) = next_of(&mut self.wishes) => self.wished(wish),
                 Some(_) = self.closing.join_next() => {}
                 () = sleep_until(next) => {}
             }
+            self.fresh.overdue(Instant::now());
             self.tell();
         }
         self.stop().await;
@@ -179,6 +193,22 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         }
     }
 
+    /// Has every section polled that is not being polled now. A BMC that has to be left alone is.
+    fn wished(&mut self, wish: Wish) {
+        let (target, now) = (wish.target.clone(), Instant::now());
+        let Some(live) = self.live.get(&target) else { return wish.in_vain("this agent has no such target") };
+        if let Some(held) = self.schedule.left_alone_until(&target).filter(|held| *held >= wish.until) {
+            let secs = held.saturating_duration_since(now).as_secs();
+            let why = live.silent.map_or("it asked for that", Cause::as_str);
+            return wish.in_vain(&format!("the BMC is left alone for another {secs} s: {why}"));
+        }
+        if self.fresh.begin(wish, now) {
+            for section in Section::OF_BMC.into_iter().filter(|s| !live.in_flight.contains(s)) {
+                self.schedule.hasten(&target, section, now);
+            }
+        }
+    }
+
     fn ended(&mut self, ended: Result<(Id, Finished), JoinError>) {
         let (id, finished) = match ended {
             Ok((id, finished)) => (id, Some(finished)),
@@ -191,6 +221,10 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         self.tally.send_modify(|t| t.polls += 1);
         let Some(live) = self.live.get_mut(&target) else { return };
         live.in_flight.remove(&section);
+        match &finished {
+            Some(f) => self.fresh.polled(&target, section, f.trouble.as_deref(), f.outcome),
+            None => self.fresh.polled(&target, section, Some("a defect of the agent"), Outcome::SectionFailed),
+        }
         let mut outcome = Outcome::SectionFailed;
         let rest = finished.as_ref().and_then(|f| f.rest);
         let more = finished.as_ref().is_some_and(|f| f.more);
@@ -273,6 +307,7 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
 
     fn drop_target(&mut self, id: &TargetId) {
         self.schedule.remove(id);
+        self.fresh.forget(id);
         let Some(live) = self.live.remove(id) else { return };
         self.silent -= usize::from(live.silent.is_some());
         let id = id.clone();
@@ -308,10 +343,10 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
     }
 }
 
-/// The next bell; never, where nobody listens.
-async fn rung(bells: &mut Option<mpsc::UnboundedReceiver<Bell>>) -> Option<Bell> {
-    match bells {
-        Some(bells) => bells.recv().await,
+/// What comes next; never, where nobody listens.
+async fn next_of<T>(inbox: &mut Option<mpsc::UnboundedReceiver<T>>) -> Option<T> {
+    match inbox {
+        Some(inbox) => inbox.recv().await,
         None => std::future::pending().await,
     }
 }

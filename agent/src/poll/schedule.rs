@@ -204,6 +204,11 @@ impl<R: Rng> Schedule<R> {
         self.index(id);
     }
 
+    /// Until when nothing is asked of a target, because it failed, asked for that, or there is a reason.
+    pub fn left_alone_until(&self, id: &TargetId) -> Option<Instant> {
+        self.targets.get(id).and_then(|entry| entry.not_before.max(entry.leave_until))
+    }
+
     /// The next poll to make now, if any; it counts as in flight until [`Schedule::done`].
     pub fn poll_due(&mut self, now: Instant) -> Option<Job> {
         if self.in_flight >= self.at_once {
