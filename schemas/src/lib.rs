@@ -1,7 +1,8 @@
 //! The vocabulary of Outband. Every crate speaks these types; none of them knows a socket, a disk or a clock.
 //!
 //! Read in this order: [`id`] (what things are called), [`time`], [`catalog`] (every kind of sensor), [`reading`],
-//! [`event`], [`observation`] (what an agent sends), [`order`] (what it may be asked to do).
+//! [`event`], [`observation`] (what an agent sends), [`order`] (what it may be asked to do),
+//! [`triage`] (what kind of trouble something is).
 
 pub mod catalog;
 pub mod event;
@@ -10,6 +11,7 @@ pub mod observation;
 pub mod order;
 pub mod reading;
 pub mod time;
+pub mod triage;
 
 pub use catalog::SensorKind;
 pub use event::{EventKind, LogEvent, Severity};
@@ -18,3 +20,4 @@ pub use observation::{Gap, Identity, Inventory, Lane, Observation, ObservationSe
 pub use order::OrderKind;
 pub use reading::{Cause, Quality, Reading, State, Suspicion, Thresholds, Value};
 pub use time::{Clock, Timestamp};
+pub use triage::{Confidence, Triage, TriageClass};

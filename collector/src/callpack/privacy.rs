@@ -123,6 +123,24 @@ pub fn people<'a>(ticket: &'a Ticket, log: &'a [Transition]) -> impl Iterator<It
     doers.chain(named).chain(kept).cloned()
 }
 
+/// An action with what people wrote in it, and the collector of what it saw, made into something else.
+pub fn rewritten(action: &Action, text: impl Fn(&str) -> String) -> Action {
+    let mut action = action.clone();
+    match &mut action {
+        Action::Comment { text: said, .. } => *said = text(said),
+        Action::Locate { root_cause } => *root_cause = text(root_cause),
+        Action::Verdict { detail, .. } => *detail = text(detail),
+        Action::Suppress { by, .. } => *by = text(by),
+        Action::Triage { triage } => triage.because.iter_mut().for_each(|fact| *fact = text(fact)),
+        Action::Evidence { facts, reason, title, .. } => {
+            facts.iter_mut().for_each(|fact| fact.text = text(&fact.text));
+            reason.iter_mut().chain(title).for_each(|said| *said = text(said));
+        }
+        _ => {}
+    }
+    action
+}
+
 /// Leaves out what is nobody's business.
 #[derive(Debug, Clone, Default)]
 pub struct Scrubber {

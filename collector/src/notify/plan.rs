@@ -200,6 +200,7 @@ fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
         | Action::Release
         | Action::Override { .. }
         | Action::Drill
+        | Action::Triage { .. }
         | Action::Access { step: AccessStep::Granted { .. } | AccessStep::Ended, .. }
         | Action::Import { .. } => return None,
     })

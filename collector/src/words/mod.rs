@@ -8,6 +8,7 @@ mod ask;
 mod brief;
 mod fault;
 mod rule;
+pub mod triage;
 
 pub use advice::advice;
 pub use ask::{Topic, how, questions, questions_about};

@@ -2,7 +2,7 @@
 
 use crate::ticket::{Evidence, Opening, Ticket, TicketNumber};
 use crate::{Priority, Target, Verb};
-use outband_schemas::Timestamp;
+use outband_schemas::{Timestamp, Triage};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -172,11 +172,16 @@ pub enum Verdict {
     NoFaultFound,
     /// There never was anything.
     FalseAlarm,
+    /// There was a fault, of another part.
+    OtherPart,
+    /// The part was replaced, or repaired, and nobody tested it: what it was is not known.
+    ReplacedWithoutTest,
 }
 
 impl Verdict {
     /// Every one.
-    pub const ALL: [Verdict; 3] = [Self::Confirmed, Self::NoFaultFound, Self::FalseAlarm];
+    pub const ALL: [Verdict; 5] =
+        [Self::Confirmed, Self::NoFaultFound, Self::FalseAlarm, Self::OtherPart, Self::ReplacedWithoutTest];
 
     /// The word used on the wire and in output.
     pub fn as_str(self) -> &'static str {
@@ -184,6 +189,8 @@ impl Verdict {
             Self::Confirmed => "confirmed",
             Self::NoFaultFound => "no_fault_found",
             Self::FalseAlarm => "false_alarm",
+            Self::OtherPart => "other_part",
+            Self::ReplacedWithoutTest => "replaced_without_test",
         }
     }
 
@@ -362,13 +369,16 @@ pub enum Action {
         /// That incident's ticket; `None`: of none any more.
         number: Option<TicketNumber>,
     },
-    /// A person says what it was.
+    /// A person says what it was. The collector does where nobody else did and it knows no more than that a part was replaced.
     Verdict {
         /// What.
         verdict: Verdict,
-        /// In words.
+        /// What was found and done, in words.
         #[serde(default)]
         detail: String,
+        /// The part that was at fault instead, by its serial or its place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<String>,
     },
     /// Nobody is paged for it for a while.
     Suppress {
@@ -396,6 +406,11 @@ pub enum Action {
         grant: u64,
         /// What.
         step: AccessStep,
+    },
+    /// What kind of trouble it is, as far as is known now.
+    Triage {
+        /// That.
+        triage: Triage,
     },
     /// The ticket as it stood when logs began to hold every change. Only in logs that began before.
     Import {
@@ -442,6 +457,7 @@ impl Action {
             | Self::Parent { .. }
             | Self::Verdict { .. }
             | Self::Drill
+            | Self::Triage { .. }
             | Self::Access { .. }
             | Self::Import { .. } => Verb::Remark,
         }
@@ -464,6 +480,7 @@ impl Action {
             Self::Merge { .. } => Cow::Borrowed("merge"),
             Self::Parent { .. } => Cow::Borrowed("parent"),
             Self::Verdict { verdict, .. } => Cow::Owned(format!("verdict:{}", verdict.as_str())),
+            Self::Triage { triage } => Cow::Owned(format!("triage:{}", triage.class.as_str())),
             Self::Suppress { .. } => Cow::Borrowed("suppress"),
             Self::Release => Cow::Borrowed("release"),
             Self::Override { .. } => Cow::Borrowed("override"),

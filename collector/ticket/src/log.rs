@@ -157,6 +157,7 @@ impl Ticket {
                 self.overrides.push(Override { what: what.clone(), who: entry.who.clone(), until: *until });
             }
             Action::Drill => self.drill = true,
+            Action::Triage { triage } => self.triage = Some(triage.clone()),
             Action::Access { grant, step } => match step {
                 AccessStep::Granted { holder, role, until } => self.access.push(OpenAccess {
                     grant: *grant,
@@ -238,7 +239,9 @@ impl Transition {
         let own = match &self.action {
             Action::Comment { text, .. } => text.contains(name),
             Action::Locate { root_cause } => root_cause.contains(name),
-            Action::Verdict { detail, .. } => detail.contains(name),
+            Action::Verdict { detail, part, .. } => {
+                detail.contains(name) || part.as_ref().is_some_and(|part| part.contains(name))
+            }
             Action::Import { snapshot } => {
                 snapshot.comments.iter().any(|comment| comment.text.contains(name))
                     || snapshot.root_cause.as_ref().is_some_and(|cause| cause.contains(name))

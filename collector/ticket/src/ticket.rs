@@ -2,7 +2,7 @@
 
 use crate::action::{LinkKind, Resolution, Verdict, Visibility};
 use crate::{Priority, State};
-use outband_schemas::{ComponentId, ServerId, SiteId, Timestamp};
+use outband_schemas::{ComponentId, ServerId, SiteId, Timestamp, Triage};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -190,6 +190,9 @@ pub struct Ticket {
     /// The temporary accesses that are not over.
     #[serde(default)]
     pub access: Vec<OpenAccess>,
+    /// What kind of trouble it is; `None`: nothing was said of that.
+    #[serde(default)]
+    pub triage: Option<Triage>,
 }
 
 impl Ticket {
@@ -273,6 +276,7 @@ impl Ticket {
             overrides: Vec::new(),
             drill: false,
             access: Vec::new(),
+            triage: None,
         }
     }
 }

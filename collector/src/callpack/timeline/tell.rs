@@ -139,11 +139,16 @@ pub(in crate::callpack) fn deed(action: &Action, lang: Lang) -> String {
         Action::Merge { into } => with("goes on in ticket", "并入工单", &into.to_string()),
         Action::Parent { number: Some(number) } => with("part of ticket", "归属工单", &number.to_string()),
         Action::Parent { number: None } => pick("part of no larger incident any more", "不再归属其他工单"),
-        Action::Verdict { verdict, detail } => {
+        Action::Verdict { verdict, detail, part } => {
             let what = match verdict {
                 Verdict::Confirmed => pick("the fault was confirmed", "确认存在故障"),
                 Verdict::NoFaultFound => pick("tested, and no fault found", "检测未发现故障"),
                 Verdict::FalseAlarm => pick("there never was anything", "判定为误报"),
+                Verdict::OtherPart => match part {
+                    Some(part) => with("another part was at fault", "故障部件另有其他", part),
+                    None => pick("another part was at fault", "故障部件另有其他"),
+                },
+                Verdict::ReplacedWithoutTest => pick("replaced or repaired, and not tested", "已更换或修复，未经检测"),
             };
             if detail.is_empty() { what } else { format!("{what}: {detail}") }
         }
@@ -151,6 +156,9 @@ pub(in crate::callpack) fn deed(action: &Action, lang: Lang) -> String {
         Action::Release => pick("paged again", "解除静默"),
         Action::Override { what, .. } => with("decided otherwise by a person", "人工变更", what),
         Action::Drill => pick("an exercise", "演练"),
+        Action::Triage { triage } => {
+            with("kind of trouble", "故障归类", crate::words::triage::class(triage.class, lang))
+        }
         Action::Access { step, .. } => match step {
             AccessStep::Granted { role, .. } => with("temporary access given", "开通临时访问", role),
             AccessStep::Reminded => pick("a temporary access is still open", "仍有临时访问未关闭"),
