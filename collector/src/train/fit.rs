@@ -96,6 +96,7 @@ pub fn fit(
         calibration: Calibration::fit(outcomes, STEP),
         quiet: quiet(history, &set, to),
         curve: cost(history, &set, &margins, to),
+        cohorts: super::cohort::count(history, (first, to), &bulk),
     };
     model.check()?;
     let seen = history.lives.iter().filter(|l| l.first <= to);

@@ -7,6 +7,7 @@
 pub mod backtest;
 mod card;
 pub mod cli;
+mod cohort;
 pub mod fit;
 mod grow;
 pub mod judge;

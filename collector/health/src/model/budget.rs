@@ -29,15 +29,23 @@ pub struct Curve {
 }
 
 /// When each level last opened a ticket for one drive.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Opened {
     days: Vec<Day>,
     /// The days of the last 30 on which it was scored, the newest last.
     scored: VecDeque<Day>,
 }
 
+impl Opened {
+    /// The newest day on which it was scored, of the last 30.
+    pub fn newest(&self) -> Option<Day> {
+        self.scored.back().copied()
+    }
+}
+
 /// Follows the tickets that each level would have opened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
     prior: Curve,
     /// The weight of the prior, in drive-months; after a while own outcomes outweigh it.
@@ -47,6 +55,7 @@ pub struct Budget {
     months: f64,
     scored: Sums,
     /// The threshold of today, and what thresholds of their days have cost in truth, remembered longer: false tickets, drive-months.
+    #[serde(with = "open_ended")]
     threshold: f64,
     spent: f64,
     lived: f64,
@@ -56,7 +65,7 @@ pub struct Budget {
 }
 
 /// A day whose tickets may still come true.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Pending {
     drives: u64,
     /// Tickets opened by each level and, at the end, by the threshold of the day; and those of them that have come true.
@@ -67,7 +76,7 @@ struct Pending {
 }
 
 /// Probabilities and what came of them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Sums {
     rows: f64,
     foretold: f64,
@@ -168,6 +177,20 @@ impl Budget {
         }
     }
 
+    /// A drive was taken out, and nobody knows whether it would have failed: the tickets opened for it in the last 30 days are neither
+    /// right nor false.
+    pub fn withdraw(&mut self, opened: &Opened) {
+        let Some(day) = self.today else { return };
+        for (level, last) in opened.days.iter().enumerate() {
+            let ago = usize::try_from(day.saturating_sub(*last)).unwrap_or(usize::MAX);
+            if let Some(then) = self.pending.get_mut(ago)
+                && let (Some(came), Some(opened)) = (then.came.get(level), then.opened.get_mut(level))
+            {
+                *opened = opened.saturating_sub(1).max(*came);
+            }
+        }
+    }
+
     /// A model's probability, corrected by what became of the drives that were scored before: its odds times the odds that came by
     /// the odds that were foretold. As many drive-days as foretell ten failures weigh like the model's word.
     pub fn probability(&self, foretold: f64) -> f64 {
@@ -238,6 +261,20 @@ impl Budget {
             above = Some((*level, rate));
         }
         above.map_or(f64::INFINITY, |(margin, _)| margin)
+    }
+}
+
+/// JSON has no infinity: it stands as null.
+mod open_ended {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        value.is_finite().then_some(*value).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
     }
 }
 

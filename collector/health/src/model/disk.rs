@@ -1,6 +1,6 @@
 //! The disk model as a whole: what it says of a drive on a day, or why it says nothing.
 
-use super::{Attribute, Calibration, Curve, Day, Drive, Forest, History, features};
+use super::{Attribute, Calibration, Cohorts, Curve, Day, Drive, Forest, History, Vendor, features};
 use serde::{Deserialize, Serialize};
 
 /// Days after new errors of the medium during which a drive is scored.
@@ -23,6 +23,9 @@ pub struct DiskModel {
     pub quiet: f64,
     /// What thresholds cost.
     pub curve: Curve,
+    /// What became of the drives that it was trained on, by what they showed.
+    #[serde(default, skip_serializing_if = "Cohorts::is_empty")]
+    pub cohorts: Cohorts,
 }
 
 /// A model does not fit this program.
@@ -49,12 +52,15 @@ pub enum Misfit {
 }
 
 /// Why the model says nothing of a drive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Blind {
     /// It has no platters: wear and its own warnings say more.
     SolidState,
-    /// It reports neither reallocated nor pending sectors.
+    /// It does not report both reallocated and pending sectors (attributes 5 and 197): a SAS drive, or behind a controller that hides them.
     NoAttributes,
+    /// The model has seen no drive of this maker.
+    UnknownMaker,
 }
 
 /// What the model says of a scored drive.
@@ -124,7 +130,9 @@ pub(super) fn blind(history: &History, drive: &Drive) -> Option<Blind> {
     let reports = |a| history.track(a).now().is_some();
     if drive.rotating == Some(false) {
         Some(Blind::SolidState)
-    } else if !reports(Attribute::ReallocatedSectors) && !reports(Attribute::PendingSectors) {
+    } else if drive.vendor == Vendor::Other {
+        Some(Blind::UnknownMaker)
+    } else if !reports(Attribute::ReallocatedSectors) || !reports(Attribute::PendingSectors) {
         Some(Blind::NoAttributes)
     } else {
         None

@@ -2,10 +2,12 @@
 
 use super::history::Track;
 use super::{Attribute, Day, History};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Who made a drive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Vendor {
     /// Seagate.
     Seagate,
@@ -19,7 +21,8 @@ pub enum Vendor {
 }
 
 /// What does not change of a drive.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Drive {
     /// Who made it.
     pub vendor: Vendor,

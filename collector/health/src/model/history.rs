@@ -1,6 +1,7 @@
 //! What is remembered of one drive: bounded, fed day by day, oldest first.
 
 use super::{Attribute, Day};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Days that any window looks back.
@@ -16,14 +17,15 @@ pub struct Smart {
 }
 
 /// A value from a day on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Step {
     day: Day,
     value: f64,
 }
 
 /// One attribute of one drive.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Track {
     /// The first value, or the newest of those that have left the window.
     base: Option<Step>,
@@ -137,7 +139,7 @@ impl Track {
 }
 
 /// A day on which the medium showed new errors.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ErrorDay {
     /// The day.
     pub day: Day,
@@ -146,7 +148,8 @@ pub struct ErrorDay {
 }
 
 /// One drive, by its serial: a drive that moves takes its history along.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct History {
     tracks: [Track; Attribute::COUNT],
     hours: Option<(Day, f64)>,

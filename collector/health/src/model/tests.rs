@@ -2,11 +2,15 @@ use super::features::{self, What};
 use super::*;
 use proptest::prelude::*;
 
-fn smart(sectors: f64) -> Smart {
+pub(super) fn smart(sectors: f64) -> Smart {
     let mut smart = Smart { hours: Some(100.0), ..Smart::default() };
     smart.raw[Attribute::ReallocatedSectors as usize] = Some(sectors);
+    smart.raw[Attribute::PendingSectors as usize] = Some(0.0);
     smart
 }
+
+/// Of a maker that the model knows.
+const KNOWN: Drive = Drive { vendor: Vendor::Seagate, capacity: None, rotating: None };
 
 fn feature(history: &History, day: Day, wanted: What) -> f64 {
     let mut found = f64::NAN;
@@ -29,7 +33,7 @@ fn forest() -> Forest {
     Forest { base: -2.0, trees: vec![tree(0, 3.0), tree(1, 7.0)] }
 }
 
-fn model() -> DiskModel {
+pub(super) fn model() -> DiskModel {
     DiskModel {
         version: "test-1".to_owned(),
         trained_to: "2015-02-28".to_owned(),
@@ -38,6 +42,7 @@ fn model() -> DiskModel {
         calibration: Calibration::fit(vec![(-2.0, false), (0.0, false), (0.0, true), (2.0, true)], 1),
         quiet: 0.001,
         curve: Curve { levels: vec![-1.0, 0.0, 1.0], rates: vec![4.0, 1.0, 0.25], right: vec![0.1, 0.3, 0.5] },
+        cohorts: Cohorts::default(),
     }
 }
 
@@ -81,21 +86,25 @@ fn a_disk_is_scored_for_three_days_after_a_new_error() {
     history.read(0, &smart(0.0));
     history.read(10, &smart(8.0));
     let mut row = Vec::new();
-    let scored: Vec<bool> = (9..16)
-        .map(|day| matches!(model().judge(&history, &Drive::default(), day, &mut row), Verdict::Scored(_)))
-        .collect();
+    let scored: Vec<bool> =
+        (9..16).map(|day| matches!(model().judge(&history, &KNOWN, day, &mut row), Verdict::Scored(_))).collect();
     assert_eq!(scored[1..], [true, true, true, true, false, false]);
 }
 
 #[test]
-fn nothing_is_said_of_a_drive_without_platters_or_attributes() {
+fn nothing_is_said_of_a_drive_without_platters_or_attributes_or_of_an_unknown_maker() {
     let mut history = History::default();
     let mut row = Vec::new();
-    assert_eq!(model().judge(&history, &Drive::default(), 0, &mut row), Verdict::Blind(Blind::NoAttributes));
+    assert_eq!(model().judge(&history, &KNOWN, 0, &mut row), Verdict::Blind(Blind::NoAttributes));
+    let mut grown = Smart::default();
+    grown.raw[Attribute::ReallocatedSectors as usize] = Some(3.0);
+    history.read(0, &grown);
+    assert_eq!(model().judge(&history, &KNOWN, 0, &mut row), Verdict::Blind(Blind::NoAttributes), "as SAS drives do");
     history.read(0, &smart(0.0));
+    assert_eq!(model().judge(&history, &Drive::default(), 0, &mut row), Verdict::Blind(Blind::UnknownMaker));
     let flash = Drive { rotating: Some(false), ..Drive::default() };
     assert_eq!(model().judge(&history, &flash, 0, &mut row), Verdict::Blind(Blind::SolidState));
-    assert_eq!(model().judge(&history, &Drive::default(), 0, &mut row), Verdict::Quiet { probability: 0.001 });
+    assert_eq!(model().judge(&history, &KNOWN, 0, &mut row), Verdict::Quiet { probability: 0.001 });
 }
 
 #[test]
