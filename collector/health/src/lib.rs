@@ -2,14 +2,16 @@
 //! function of what went in and of the `now` that the caller passes.
 //!
 //! Read in this order: [`finding`] (what a rule says), [`window`] (what rules look at), [`rule`] (the rules, one file
-//! each), [`drift`] (what wears over weeks), [`model`] (disks that
-//! will fail), [`score`] (points and reasons), [`incident`] (findings that lasted).
+//! each), [`drift`] (what wears over weeks), [`outlook`] (when something runs out), [`model`] (disks that
+//! will fail), [`score`] (points and reasons), [`incident`] (findings that lasted), [`fleet`] (rates, ages, spares).
 
 pub mod config;
 pub mod drift;
 pub mod finding;
+pub mod fleet;
 pub mod incident;
 pub mod model;
+pub mod outlook;
 pub mod parameter;
 pub mod rule;
 pub mod score;

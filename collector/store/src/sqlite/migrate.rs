@@ -19,6 +19,9 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../../../../schemas/sql/sqlite/0011_unsent.sql")),
     (13, include_str!("../../../../schemas/sql/sqlite/0013_drift.sql")),
     (14, include_str!("../../../../schemas/sql/sqlite/0014_members.sql")),
+    (15, include_str!("../../../../schemas/sql/sqlite/0015_drives.sql")),
+    (17, include_str!("../../../../schemas/sql/sqlite/0017_outcome.sql")),
+    (18, include_str!("../../../../schemas/sql/sqlite/0018_parts.sql")),
 ];
 
 /// The newest schema that this version knows.

@@ -1,6 +1,7 @@
 //! Readings that come in: latest values and the journal.
 
 use super::error::During;
+use super::parts;
 use super::writer::{Memory, Staged};
 use crate::StoreError;
 use crate::chunk::bits::{put_varint, take_bytes, take_varint};
@@ -17,6 +18,7 @@ pub(super) fn store_readings(db: &Connection, memory: &mut Memory, sets: &[Serve
     for set in sets {
         for reading in &set.readings {
             let series = memory.series.id(db, &set.server, reading)?;
+            parts::note_hours(db, &set.server, reading)?;
             let point =
                 Point { at: reading.observed_at, value: reading.value.clone(), quality: reading.quality.clone() };
             db.prepare_cached(

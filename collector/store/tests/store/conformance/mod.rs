@@ -5,6 +5,7 @@ pub(crate) mod audit;
 mod deadline;
 mod decision;
 mod drift;
+mod drives;
 mod grant;
 mod history;
 mod ingest;
@@ -13,6 +14,8 @@ mod maintenance;
 pub(crate) mod make;
 mod order;
 mod outbox;
+mod outcome;
+mod parts;
 mod ticket;
 
 use outband_store::audit::Audit;
@@ -35,7 +38,10 @@ pub(crate) fn conformance<
         + outband_store::keeping::Keeping
         + outband_store::order::Orders
         + outband_store::drift::Drifts
+        + outband_store::outcome::Outcomes
+        + outband_store::drives::Drives
         + outband_store::grant::Grants
+        + outband_store::parts::Parts
         + outband_store::change::Changes,
 >(
     make: impl Fn(&str) -> S,
@@ -47,12 +53,15 @@ pub(crate) fn conformance<
         .chain(deadline::all())
         .chain(decision::all())
         .chain(drift::all())
+        .chain(drives::all())
         .chain(grant::all())
         .chain(history::all())
         .chain(maintenance::all())
         .chain(keeping::all())
         .chain(order::all())
         .chain(outbox::all())
+        .chain(outcome::all())
+        .chain(parts::all())
         .chain(audit::all())
         .collect();
     for (name, behaviour) in all {
