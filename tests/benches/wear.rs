@@ -10,19 +10,18 @@
 #![allow(clippy::unwrap_used, reason = "a measurement: it stops where its input is wrong")]
 #![allow(clippy::print_stdout, reason = "a measurement tells what it found")]
 
-use outband_health::drift::{Drift, RackMode, SignClass};
+use outband_health::drift::judge::{Failure, Outcome, Tally, outcomes, tickets};
+use outband_health::drift::{Drift, RackMode, Sign, SignClass};
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
-use outband_tests::sim::wear::judge::{Alarm, Tally, judge};
-use outband_tests::sim::wear::{Class, Plan, Rack};
+use outband_tests::sim::wear::{Plan, Rack, Truth, at, hour};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use wear::{component, failure, happen, kind};
 
-const CLASSES: [(Class, SignClass, &str); 4] = [
-    (Class::Fan, SignClass::Fan, "fan"),
-    (Class::Psu, SignClass::Psu, "psu"),
-    (Class::Thermal, SignClass::Thermal, "thermal"),
-    (Class::Dimm, SignClass::Dimm, "dimm"),
-];
+#[path = "../tests/support_wear/mod.rs"]
+mod wear;
+
 /// The first days are for learning: what fails within them cannot be foreseen by anyone.
 const LEARNING: i64 = 17 * 24;
 
@@ -40,33 +39,51 @@ fn main() {
     if args.iter().any(|a| a == "--cost") {
         return cost(number("--cost", 20));
     }
-    println!("seed class    failures caught in-time recall recall(7 d) right wrong part-months wrong/100");
-    for seed in seeds {
+    println!(
+        "seed class    failures caught in-time recall recall(7 d) 95 % interval right wrong part-months wrong/100"
+    );
+    let mut total = BTreeMap::<SignClass, Seen>::new();
+    for seed in &seeds {
         let hours = i64::try_from(number("--months", 6)).unwrap() * 730;
-        let plan = Plan { seed, racks: number("--racks", 60), servers: number("--servers", 20), hours };
+        let plan = Plan { seed: *seed, racks: number("--racks", 60), servers: number("--servers", 20), hours };
         let begun = Instant::now();
-        let (mut tallies, mut months, mut rows) = (BTreeMap::<&str, Tally>::new(), BTreeMap::<&str, f64>::new(), 0_u64);
+        let (mut seen, mut rows) = (BTreeMap::<SignClass, Seen>::new(), 0_u64);
         for rack in number("--from", 0)..plan.racks {
-            rows += one_rack(&plan, rack, &mut tallies, &mut months, verbose);
+            rows += one_rack(&plan, rack, &mut seen, verbose);
         }
-        for (class, tally) in &tallies {
-            let share = |n: u32| f64::from(n) / f64::from(tally.failures.max(1));
-            println!(
-                "{seed:4} {class:8} {:8} {:6} {:7} {:6.3} {:11.3} {:5} {:5} {:11.0} {:9.4}",
-                tally.failures,
-                tally.caught,
-                tally.in_time,
-                share(tally.caught),
-                share(tally.in_time),
-                tally.right,
-                tally.wrong,
-                months[class],
-                100.0 * f64::from(tally.wrong) / months[class]
-            );
+        for (class, seen) in seen {
+            line(&seed.to_string(), class, &seen);
+            let all = total.entry(class).or_default();
+            all.tally.add(seen.tally);
+            all.months += seen.months;
+            for (mode, (failures, in_time)) in seen.modes {
+                let of = all.modes.entry(mode).or_default();
+                *of = (of.0 + failures, of.1 + in_time);
+            }
         }
         let took = begun.elapsed().as_secs_f64();
         println!("     {rows} readings in {took:.1} s, simulation included: {:.0} ns each", took * 1e9 / rows as f64);
     }
+    for (class, seen) in &total {
+        if seeds.len() > 1 {
+            line("all", *class, seen);
+        }
+        for (mode, (failures, in_time)) in &seen.modes {
+            println!("     {} {mode}: {in_time} of {failures} a week before", class.as_str());
+        }
+    }
+}
+
+fn line(seed: &str, class: SignClass, seen: &Seen) {
+    let Tally { failures, caught, in_time, right, wrong } = seen.tally;
+    let (recall, low, high) = seen.tally.recall().unwrap_or((f64::NAN, f64::NAN, f64::NAN));
+    println!(
+        "{seed:>4} {:8} {failures:8} {caught:6} {in_time:7} {:6.3} {recall:11.3} {low:6.3}-{high:.3} {right:5} {wrong:5} {:11.0} {:9.4}",
+        class.as_str(),
+        f64::from(caught) / f64::from(failures.max(1)),
+        seen.months,
+        100.0 * f64::from(wrong) / seen.months
+    );
 }
 
 /// What a reading costs, of 50 servers with 80 series each, a minute apart.
@@ -132,65 +149,55 @@ fn cost(days: usize) {
     );
 }
 
-fn one_rack(
-    plan: &Plan,
-    number: usize,
-    tallies: &mut BTreeMap<&'static str, Tally>,
-    months: &mut BTreeMap<&'static str, f64>,
-    verbose: bool,
-) -> u64 {
+/// What came of one class: its tally, its part-months, and failures and those caught in time by mode.
+#[derive(Default)]
+struct Seen {
+    tally: Tally,
+    months: f64,
+    modes: BTreeMap<&'static str, (u32, u32)>,
+}
+
+/// An alarm: server and component, when, what it rests on.
+type Alarm = ((usize, String), Timestamp, Sign);
+
+/// Runs one rack as it would be seen live. Answers how many readings there were.
+fn one_rack(plan: &Plan, number: usize, seen: &mut BTreeMap<SignClass, Seen>, verbose: bool) -> u64 {
     let rack = Rack::new(plan, number);
     let truths = rack.truths();
+    let confounders: Vec<_> = (0..plan.servers).map(|s| rack.confounders(s)).collect();
     let ids: Vec<Vec<ComponentId>> =
         (0..plan.servers).map(|s| rack.names(s).iter().map(|n| component(n)).collect()).collect();
     for id in ids.iter().flatten() {
         let class = match id.class() {
-            ComponentClass::Fan => "fan",
-            ComponentClass::PowerSupply => "psu",
-            ComponentClass::Cpu => "thermal",
-            ComponentClass::Memory => "dimm",
+            ComponentClass::Fan => SignClass::Fan,
+            ComponentClass::PowerSupply => SignClass::Psu,
+            ComponentClass::Cpu => SignClass::Thermal,
+            ComponentClass::Memory => SignClass::Dimm,
             _ => continue,
         };
-        *months.entry(class).or_default() += (plan.hours - LEARNING) as f64 / 730.0;
+        seen.entry(class).or_default().months += (plan.hours - LEARNING) as f64 / 730.0;
     }
     // DUMP=rack:server:part prints the days of one part.
     let dump = std::env::var("DUMP").ok().and_then(|d| {
         let parts: Vec<&str> = d.split(':').collect();
         Some((parts.first()?.parse::<usize>().ok()?, parts.get(1)?.parse::<usize>().ok()?, (*parts.get(2)?).to_owned()))
     });
-    let drifts = std::cell::RefCell::new(vec![Drift::default(); plan.servers]);
-    let mut alarms: BTreeMap<&str, Vec<Alarm>> = CLASSES.iter().map(|c| (c.2, Vec::new())).collect();
+    let drifts = RefCell::new(vec![Drift::default(); plan.servers]);
+    let mut alarms: Vec<Alarm> = Vec::new();
     let (mut rows, mut today) = (0_u64, 0_i64);
-    let at = |hour: i64| Timestamp::from_secs((hour + 24 * 365 * 50) * 3600);
     rack.run(
         |row| {
             rows += 1;
             let mut drifts = drifts.borrow_mut();
-            let kind = kind(row.kind);
-            drifts[row.server].take(&ids[row.server][row.component], kind, "", row.value, at(row.hour));
+            let id = &ids[row.server][row.component];
+            drifts[row.server].take(id, kind(row.kind).unwrap(), "", row.value, at(row.hour));
             // The clock of a server may be off; the collector's is not. One look a day.
             if row.true_hour / 24 > today {
                 today = row.true_hour / 24;
                 let mode = RackMode::of(drifts.iter());
                 for (server, drift) in drifts.iter().enumerate() {
-                    for sign in drift.signs(&mode).iter().filter(|s| s.score >= 1.0) {
-                        let class = CLASSES.iter().find(|c| c.1 == sign.class).unwrap().2;
-                        let name = sign.component.slot().to_owned();
-                        let known = alarms[class].iter().any(|(s, n, _)| *s == server && *n == name);
-                        if verbose && !known {
-                            let facts: Vec<String> = sign
-                                .facts
-                                .iter()
-                                .map(|f| format!("{:?} {:?} by {:.4} share {:.2}", f.measure, f.what, f.by, f.share))
-                                .collect();
-                            println!(
-                                "     rack {number} server {server} {name}: {} at {}",
-                                facts.join(", "),
-                                row.true_hour
-                            );
-                        }
-                        alarms.get_mut(class).unwrap().push((server, name, row.true_hour));
-                    }
+                    let signs = drift.signs(&mode).into_iter().filter(|s| s.score >= 1.0);
+                    alarms.extend(signs.map(|s| ((server, s.component.slot().to_owned()), at(row.true_hour), s)));
                 }
             }
         },
@@ -198,44 +205,70 @@ fn one_rack(
             if dump.as_ref().is_some_and(|d| d.0 == number && d.1 == happening.server) {
                 println!("     {happening:?}");
             }
-            let mut drifts = drifts.borrow_mut();
-            match happening.event {
-                "replaced" => drifts[happening.server].renew(&component(&happening.component), at(happening.at)),
-                _ => drifts[happening.server].changed(at(happening.at)),
-            }
+            happen(&mut drifts.borrow_mut()[happening.server], &happening);
         },
     );
     if let Some((server, part)) = dump.as_ref().filter(|d| d.0 == number).map(|d| (d.1, &d.2)) {
         for (measure, _, day, level) in drifts.borrow()[server].course(&component(part)) {
-            println!("     {measure:?} {} {level:.4}", day.as_secs() / 3600 - 24 * 365 * 50);
+            println!("     {measure:?} {} {level:.4}", hour(day));
         }
     }
-    for (class, _, name) in CLASSES {
-        let tally = judge(class, &truths, &alarms[name], LEARNING, plan.hours, |note| {
-            if verbose {
-                println!("     rack {number} {note}");
+    let failures: Vec<Failure<(usize, String)>> = truths.iter().filter_map(failure).collect();
+    let judged = (at(LEARNING), at(plan.hours));
+    for class in SignClass::ALL {
+        let opened = tickets(alarms.iter().filter(|a| a.2.class == class).map(|a| (a.0.clone(), a.1)));
+        let seen = seen.entry(class).or_default();
+        for outcome in outcomes(class, &failures, &opened, at(0), judged) {
+            seen.tally.count(&outcome);
+            let (failure, in_time) = match &outcome {
+                Outcome::Caught(failure, before) => (failure, before.as_secs() >= 7 * 86_400),
+                Outcome::Missed(failure) => (failure, false),
+                Outcome::Right((server, name), opened) => {
+                    if verbose {
+                        println!(
+                            "     right rack {number} server {server} {name} {} {}",
+                            class.as_str(),
+                            hour(*opened)
+                        );
+                    }
+                    continue;
+                }
+                Outcome::Wrong((server, name), opened) => {
+                    if verbose {
+                        let at = hour(*opened);
+                        let sign = alarms.iter().find(|a| a.0 == (*server, name.clone()) && a.1 == *opened);
+                        println!("WRONG rack {number} server {server} {name} at {at}: {}", facts(sign));
+                        let near = |from: i64, to: i64| from <= at && at - to.min(at) < 40 * 24;
+                        let about = |component: &str| component.is_empty() || component[..3] == name[..3];
+                        for c in confounders[*server].iter().filter(|c| near(c.from, c.to) && about(&c.component)) {
+                            println!("        {} {} {}..{}", c.what, c.component, c.from, c.to);
+                        }
+                        for t in truths.iter().filter(|t| t.server == *server && near(t.onset, t.fails)) {
+                            println!("        truth {} {} {}..{}", t.component, t.mode, t.onset, t.fails);
+                        }
+                    }
+                    continue;
+                }
+            };
+            let truth = truths.iter().zip(&failures).find(|(_, f)| std::ptr::eq(*f, *failure)).unwrap().0;
+            let of_mode = seen.modes.entry(truth.mode).or_default();
+            *of_mode = (of_mode.0 + 1, of_mode.1 + u32::from(in_time));
+            if verbose && !in_time {
+                let told = match outcome {
+                    Outcome::Caught(_, before) => format!("late, {} h before", before.as_secs() / 3600),
+                    _ => "missed".to_owned(),
+                };
+                let Truth { server, component, mode, onset, fails, .. } = truth;
+                println!("LATE  rack {number} server {server} {component}: {mode} {onset}..{fails} {told}");
             }
-        });
-        tallies.entry(name).or_default().add(tally);
+        }
     }
     rows
 }
 
-fn component(name: &str) -> ComponentId {
-    let class = match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
-        "fan" => ComponentClass::Fan,
-        "psu" => ComponentClass::PowerSupply,
-        "cpu" => ComponentClass::Cpu,
-        "dimm" => ComponentClass::Memory,
-        "inlet" => ComponentClass::Board,
-        _ => ComponentClass::Server,
+fn facts(alarm: Option<&Alarm>) -> String {
+    let told = |f: &outband_health::drift::SignFact| {
+        format!("{:?} {:?} by {:.4} share {:.2} since {}", f.measure, f.what, f.by, f.share, hour(f.since))
     };
-    ComponentId::lenient(class, name)
-}
-
-fn kind(name: &str) -> SensorKind {
-    match name {
-        "memory_ce_count" => SensorKind::CorrectableErrors,
-        other => other.parse().unwrap(),
-    }
+    alarm.map_or(String::new(), |a| a.2.facts.iter().map(told).collect::<Vec<_>>().join(", "))
 }

@@ -2,31 +2,22 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
 use outband_health::drift::{Drift, RackMode};
-use outband_schemas::{ComponentClass as C, ComponentId, SensorKind};
-use outband_tests::sim::wear::write::{at, server, write};
-use outband_tests::sim::wear::{Plan, Rack};
+use outband_schemas::ComponentId;
+use outband_tests::sim::wear::write::write;
+use outband_tests::sim::wear::{Plan, Rack, at, server};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use support_wear::{component, happen, kind};
+
+mod support_wear;
 
 const PLAN: Plan = Plan { seed: 5, racks: 2, servers: 10, hours: 2 * 730 };
 
 /// An alarm as a line of the program's file.
 type Line = String;
-
-fn component(name: &str) -> ComponentId {
-    let class = match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
-        "fan" => C::Fan,
-        "psu" => C::PowerSupply,
-        "cpu" => C::Cpu,
-        "dimm" => C::Memory,
-        "inlet" => C::Board,
-        _ => C::Server,
-    };
-    ComponentId::lenient(class, name)
-}
 
 /// What the detectors say of one rack: each day is judged an hour after it has ended.
 fn in_memory(number: usize, alarms: &mut BTreeSet<Line>) {
@@ -54,21 +45,11 @@ fn in_memory(number: usize, alarms: &mut BTreeSet<Line>) {
                 judge(date * 24 + 1);
             }
             newest = row.true_hour;
-            let kind = match row.kind {
-                "memory_ce_count" => SensorKind::CorrectableErrors,
-                other => other.parse().unwrap(),
-            };
             let (drift, closed) = &mut drifts.borrow_mut()[row.server];
-            *closed |= drift.take(&ids[row.server][row.component], kind, "", row.value, at(row.hour));
+            let id = &ids[row.server][row.component];
+            *closed |= drift.take(id, kind(row.kind).unwrap(), "", row.value, at(row.hour));
         },
-        |h| {
-            let drift = &mut drifts.borrow_mut()[h.server].0;
-            match h.event {
-                "replaced" => drift.renew(&component(&h.component), at(h.at)),
-                "bmc_reboot" => {}
-                _ => drift.changed(at(h.at)),
-            }
-        },
+        |h| happen(&mut drifts.borrow_mut()[h.server].0, &h),
     );
     judge(newest);
 }

@@ -34,6 +34,19 @@ impl<K> Failure<K> {
     }
 }
 
+/// What came of a ticket, or of a failure.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome<'a, K> {
+    /// A ticket of a part that wears: the part, when it opened.
+    Right(&'a K, Timestamp),
+    /// A ticket of a part that does not.
+    Wrong(&'a K, Timestamp),
+    /// A failure that had a ticket, and how long before.
+    Caught(&'a Failure<K>, Duration),
+    /// A failure that had none.
+    Missed(&'a Failure<K>),
+}
+
 /// What came of one class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -50,6 +63,20 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts one outcome.
+    pub fn count<K>(&mut self, outcome: &Outcome<'_, K>) {
+        match outcome {
+            Outcome::Right(..) => self.right += 1,
+            Outcome::Wrong(..) => self.wrong += 1,
+            Outcome::Caught(_, before) => {
+                self.failures += 1;
+                self.caught += 1;
+                self.in_time += u32::from(*before >= IN_TIME);
+            }
+            Outcome::Missed(_) => self.failures += 1,
+        }
+    }
+
     /// Adds what came of others.
     pub fn add(&mut self, other: Tally) {
         self.failures += other.failures;
@@ -58,6 +85,24 @@ impl Tally {
         self.right += other.right;
         self.wrong += other.wrong;
     }
+
+    /// The share of failures with a ticket a week or more before, and the interval that holds the true share with 95 %. `None` without
+    /// failures.
+    pub fn recall(&self) -> Option<(f64, f64, f64)> {
+        wilson(self.in_time, self.failures)
+    }
+}
+
+/// A share of so many, and its 95 % interval (Wilson 1927, Journal of the American Statistical Association 22).
+pub fn wilson(part: u32, whole: u32) -> Option<(f64, f64, f64)> {
+    const Z: f64 = 1.959_964;
+    if whole == 0 {
+        return None;
+    }
+    let (n, p) = (f64::from(whole), f64::from(part) / f64::from(whole));
+    let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Some((p, (middle - half).max(0.0), (middle + half).min(1.0)))
 }
 
 /// The tickets that alarms open, by part, in the order of time.
@@ -74,34 +119,44 @@ pub fn tickets<K: Ord + Clone>(alarms: impl IntoIterator<Item = (K, Timestamp)>)
     opened
 }
 
-/// Judges the tickets of one class over `from..to`. Failures count that came in that time and began to show after `begun`, when the history begins.
+/// What came of the tickets and failures of one class over `from..to`. Failures count that came in that time and began to show after `begun`, when
+/// the history begins.
+pub fn outcomes<'a, K: Ord>(
+    class: SignClass,
+    failures: &'a [Failure<K>],
+    tickets: &'a BTreeMap<K, Vec<Timestamp>>,
+    begun: Timestamp,
+    (from, to): (Timestamp, Timestamp),
+) -> Vec<Outcome<'a, K>> {
+    let worn: Vec<&Failure<K>> = failures.iter().filter(|f| f.class == class && f.foreseeable()).collect();
+    let mut outcomes = Vec::new();
+    for (part, opened) in tickets {
+        for at in opened.iter().copied().filter(|at| (from..to).contains(at)) {
+            let wears = worn.iter().any(|f| f.part == *part && f.onset <= at && at <= f.fails.plus(STAYS));
+            outcomes.push(if wears { Outcome::Right(part, at) } else { Outcome::Wrong(part, at) });
+        }
+    }
+    for failure in worn.into_iter().filter(|f| (from..to).contains(&f.fails) && f.onset >= begun) {
+        let mut opened = tickets.get(&failure.part).into_iter().flatten();
+        let first = opened.find(|at| (failure.onset..failure.fails).contains(at));
+        outcomes.push(match first {
+            Some(at) => Outcome::Caught(failure, failure.fails.since(*at)),
+            None => Outcome::Missed(failure),
+        });
+    }
+    outcomes
+}
+
+/// The same, counted.
 pub fn judge<K: Ord>(
     class: SignClass,
     failures: &[Failure<K>],
     tickets: &BTreeMap<K, Vec<Timestamp>>,
     begun: Timestamp,
-    (from, to): (Timestamp, Timestamp),
+    judged: (Timestamp, Timestamp),
 ) -> Tally {
-    let worn: Vec<&Failure<K>> = failures.iter().filter(|f| f.class == class && f.foreseeable()).collect();
     let mut tally = Tally::default();
-    for (part, opened) in tickets {
-        for at in opened.iter().filter(|at| (from..to).contains(at)) {
-            let wears = |f: &&&Failure<K>| f.part == *part && f.onset <= *at && *at <= f.fails.plus(STAYS);
-            if worn.iter().any(|f| wears(&f)) {
-                tally.right += 1;
-            } else {
-                tally.wrong += 1;
-            }
-        }
-    }
-    for failure in worn.iter().filter(|f| (from..to).contains(&f.fails) && f.onset >= begun) {
-        tally.failures += 1;
-        let opened = tickets.get(&failure.part).into_iter().flatten();
-        if let Some(at) = opened.copied().find(|at| (failure.onset..failure.fails).contains(at)) {
-            tally.caught += 1;
-            tally.in_time += u32::from(failure.fails.since(at) >= IN_TIME);
-        }
-    }
+    outcomes(class, failures, tickets, begun, judged).iter().for_each(|outcome| tally.count(outcome));
     tally
 }
 
@@ -133,5 +188,15 @@ mod tests {
         let failures = [Failure { part: 1, class: SignClass::Psu, onset: day(30), fails: day(60) }];
         let tally = judge(SignClass::Psu, &failures, &tickets([(1, day(54))]), day(0), (day(17), day(200)));
         assert_eq!((tally.caught, tally.in_time), (1, 0));
+    }
+
+    #[test]
+    fn a_share_of_few_is_known_less_well_than_one_of_many() {
+        // Newcombe 1998, Statistics in Medicine 17, table I: 81 of 263 and 0 of 20.
+        let (_, low, high) = wilson(81, 263).unwrap();
+        assert!((low - 0.2553).abs() < 5e-5 && (high - 0.3662).abs() < 5e-5, "{low} {high}");
+        let (_, low, high) = wilson(0, 20).unwrap();
+        assert!(low == 0.0 && (high - 0.1611).abs() < 5e-5, "{low} {high}");
+        assert_eq!(wilson(0, 0), None);
     }
 }

@@ -25,6 +25,10 @@ impl Climate {
         }
     }
 
+    pub(super) fn hot(&self) -> &[Span] {
+        &self.hot
+    }
+
     /// The inlet at an hour, in Cel. Hours are asked for in order.
     pub(super) fn inlet(&mut self, hour: i64) -> f64 {
         let angle = |period: f64| (hour as f64 / period * std::f64::consts::TAU).sin();

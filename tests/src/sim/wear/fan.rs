@@ -51,6 +51,15 @@ impl Fan {
         }
     }
 
+    pub(super) fn pulled(&self) -> &[Span] {
+        &self.pulled
+    }
+
+    /// A tachometer that is misread often is so all its life.
+    pub(super) fn misread(&self) -> Option<Span> {
+        (self.misreads > 0.001).then_some(Span { from: 0, to: i64::MAX, size: self.misreads })
+    }
+
     /// Whether it is out of its slot at an hour.
     pub(super) fn is_out(&self, hour: i64) -> bool {
         during(&self.pulled, hour) > 0.0

@@ -29,6 +29,10 @@ impl Module {
         }
     }
 
+    pub(super) fn bursts(&self) -> &[Span] {
+        &self.bursts
+    }
+
     pub(super) fn reset(&mut self) {
         self.count = 0.0;
     }

@@ -28,6 +28,18 @@ pub enum Class {
     Dimm,
 }
 
+impl Class {
+    /// The word used in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fan => "fan",
+            Self::Psu => "psu",
+            Self::Thermal => "thermal",
+            Self::Dimm => "dimm",
+        }
+    }
+}
+
 /// A part that really fails.
 #[derive(Debug, Clone)]
 pub struct Truth {
@@ -45,11 +57,17 @@ pub struct Truth {
     pub fails: i64,
 }
 
-impl Truth {
-    /// Whether there is anything to see before it fails.
-    pub fn foreseeable(&self) -> bool {
-        self.mode != "sudden"
-    }
+/// Something that looks like wear and is none.
+#[derive(Debug, Clone)]
+pub struct Confounder {
+    /// What it is.
+    pub what: &'static str,
+    /// The component's name; empty: the whole server.
+    pub component: String,
+    /// From this hour.
+    pub from: i64,
+    /// To this hour.
+    pub to: i64,
 }
 
 /// Something that the log or an operator would tell.

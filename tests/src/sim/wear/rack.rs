@@ -2,7 +2,7 @@
 
 use super::climate::Climate;
 use super::dice::Dice;
-use super::plan::{Happening, Plan, Span, Truth, during, spans};
+use super::plan::{Confounder, Happening, Plan, Span, Truth, during, spans};
 use super::server::{Names, Server};
 
 /// One reading.
@@ -62,6 +62,20 @@ impl Rack {
     /// When each feed was lost: from and to, in hours.
     pub fn feed_losses(&self) -> Vec<(usize, i64, i64)> {
         self.dead.iter().enumerate().flat_map(|(feed, spans)| spans.iter().map(move |s| (feed, s.from, s.to))).collect()
+    }
+
+    /// What looks like wear on a server and is none.
+    pub fn confounders(&self, server: usize) -> Vec<Confounder> {
+        let mut all = self.servers.get(server).map_or_else(Vec::new, Server::confounders);
+        let mut add = |what, component: String, spans: &[Span]| {
+            all.extend(spans.iter().map(|s| Confounder { what, component: component.clone(), from: s.from, to: s.to }));
+        };
+        add("hot aisle", String::new(), self.climate.hot());
+        add("gap", String::new(), &self.blind);
+        for (n, dead) in self.dead.iter().enumerate() {
+            add("feed loss", format!("psu{}", n + 1), dead);
+        }
+        all
     }
 
     /// Runs all hours. `happening` is told before the readings of its hour.

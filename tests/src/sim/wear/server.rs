@@ -4,7 +4,7 @@ use super::cooler::Cooler;
 use super::dice::Dice;
 use super::fan::{self, Fan};
 use super::memory::Module;
-use super::plan::{Class, Happening, Plan, Span, Truth, spans};
+use super::plan::{Class, Confounder, Happening, Plan, Span, Truth, spans};
 use super::supply::Supply;
 
 /// How a BMC tells of duties.
@@ -122,6 +122,31 @@ impl Server {
         }
         for (n, module) in self.modules.iter().enumerate() {
             add(module.fate, format!("dimm{}", n + 1), Class::Dimm);
+        }
+        all
+    }
+
+    /// What looks like wear on this server and is none.
+    pub(super) fn confounders(&self) -> Vec<Confounder> {
+        let mut all = Vec::new();
+        let mut add = |what, component: String, spans: &[Span]| {
+            all.extend(spans.iter().map(|s| Confounder { what, component: component.clone(), from: s.from, to: s.to }));
+        };
+        for (what, spans) in [
+            ("load migration", &self.migrations),
+            ("firmware duty table", &self.firmware),
+            ("BMC reboot", &self.reboots),
+            ("clock jump", &self.jumps),
+        ] {
+            add(what, String::new(), spans);
+        }
+        for (n, fan) in self.fans.iter().enumerate() {
+            let name = format!("fan{}", n + 1);
+            add("pulled fan", name.clone(), fan.pulled());
+            add("tach misreads", name, fan.misread().as_slice());
+        }
+        for (n, module) in self.modules.iter().enumerate() {
+            add("burst of errors", format!("dimm{}", n + 1), module.bursts());
         }
         all
     }

@@ -1,25 +1,10 @@
 //! The simulated racks as files, in the form in which `outband-collector backtest --readings` and other programs read histories.
 
-use super::plan::Class;
-use super::{Plan, Rack};
-use outband_schemas::Timestamp;
+use super::{Plan, Rack, at, server};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-
-/// The simulation begins at 2019-12-20T00:00:00Z.
-const BEGIN: i64 = 24 * 365 * 50;
-
-/// When an hour of the simulation is.
-pub fn at(hour: i64) -> Timestamp {
-    Timestamp::from_secs((hour + BEGIN) * 3600)
-}
-
-/// What a server is called.
-pub fn server(rack: usize, number: usize) -> String {
-    format!("r{rack}-s{number}")
-}
 
 /// Writes `readings.csv`, `events.csv`, `topology.csv` and `truth.csv` of a plan into a directory. Readings stand rack by rack, in the order in
 /// which they came; they bear the time that the server's clock said.
@@ -40,12 +25,7 @@ pub fn write(plan: &Plan, dir: &Path) -> io::Result<()> {
             writeln!(topology, "{},rack-{number},feed-{number}a;feed-{number}b,,", name(n))?;
         }
         for t in rack.truths() {
-            let class = match t.class {
-                Class::Fan => "fan",
-                Class::Psu => "psu",
-                Class::Thermal => "thermal",
-                Class::Dimm => "dimm",
-            };
+            let class = t.class.as_str();
             writeln!(truth, "{},{},{class},{},{}", name(t.server), t.component, at(t.onset), at(t.fails))?;
         }
         for (feed, from, to) in rack.feed_losses() {
