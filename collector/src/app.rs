@@ -175,6 +175,7 @@ impl Collector {
         let desk = desk
             .with_telling(notices.clone())
             .with_access(access.clone())
+            .with_gate(gate.clone())
             .with_token_key(TokenKey::load_or_make(&dir)?);
         let orders = orders::Terms::new(config.orders.clone());
         let desk = desk.with_orders(orders.clone());

@@ -4,6 +4,7 @@ use crate::audit::{Caller, Refusals};
 use crate::grant::Live;
 use crate::rights::{self, Reach};
 use crate::token::{Principal, Role, Tokens};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -44,6 +45,11 @@ impl Gate {
     pub fn replace(&self, tokens: Tokens) {
         // A holder that panicked left a whole value: it is replaced in one step.
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+    }
+
+    /// The names that only customers have.
+    pub fn customers(&self) -> BTreeSet<String> {
+        self.tokens().customers()
     }
 
     /// The service, behind this gate.

@@ -92,6 +92,7 @@ impl Discretion<'_> {
         texts.chain(shown.suppressed.iter_mut().map(|s| &mut s.by)).for_each(|text| *text = self.text(text));
         shown.access.clear();
         shown.overrides.clear();
+        shown.triage = None;
         shown
     }
 }

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod datadir;
 pub mod deadline;
+pub mod discretion;
 pub mod drill;
 pub mod grant;
 pub mod ingest;

@@ -201,6 +201,15 @@ impl Tokens {
         Ok(Self { known })
     }
 
+    /// The names that only customers have.
+    pub fn customers(&self) -> BTreeSet<String> {
+        let of = |customers: bool| -> BTreeSet<&String> {
+            let all = self.known.iter().map(|(_, principal)| principal);
+            all.filter(|p| (p.role == Role::Customer) == customers).map(|p| &p.name).collect()
+        };
+        of(true).difference(&of(false)).map(|name| (*name).clone()).collect()
+    }
+
     /// Whose token this is. The time it takes does not depend on how much of a token is right.
     pub fn find(&self, presented: &str) -> Option<&Principal> {
         let presented = sha256(presented);

@@ -262,12 +262,16 @@ async fn a_customer_reads_in_a_ticket_no_names_numbers_or_addresses_of_others() 
     let home = Home::new();
     let mut collector = started(&home, &["a"]).await;
     let customer = client(&home, &mut collector, Role::Customer, "acme", &["a"]).await;
+    let mut other = TicketServiceClient::new(client(&home, &mut collector, Role::Customer, "bravo", &["a"]).await);
     let mut engineer = TicketServiceClient::new(client(&home, &mut collector, Role::Engineer, "zhaoliu", &[]).await);
+    let assigned = TransitionTicketRequest { assignee: "sunqi".to_owned(), ..act("assign") };
+    engineer.transition_ticket(assigned).await.unwrap();
     let told = CommentTicketRequest { visibility: "customer".to_owned(), ..say("zhaoliu is on 10.1.2.3", "") };
     engineer.transition_ticket(act("start")).await.unwrap();
     engineer.comment_ticket(told).await.unwrap();
     let located = TransitionTicketRequest { detail: "zhaoliu saw it, password=hunter2".to_owned(), ..act("locate") };
     engineer.transition_ticket(located).await.unwrap();
+    other.comment_ticket(say("when?", "")).await.unwrap();
 
     let ours = engineer.get_ticket(get(1)).await.unwrap().into_inner().ticket.unwrap();
     assert!(ours.comments[0].text.contains("10.1.2.3") && ours.root_cause.contains("hunter2"), "{ours:?}");
@@ -277,9 +281,14 @@ async fn a_customer_reads_in_a_ticket_no_names_numbers_or_addresses_of_others() 
     for ticket in [one, list.remove(0)] {
         let texts = [&ticket.title, &ticket.reason, &ticket.root_cause, &ticket.comments[0].text];
         assert!(ticket.comments[0].text.contains("is on") && ticket.root_cause.contains("saw it"), "{texts:?}");
-        for secret in ["zhaoliu", "10.1.2.3", "hunter2"] {
-            assert!(texts.iter().all(|text| !text.contains(secret)), "{secret}: {texts:?}");
+        let whole = format!("{ticket:?}");
+        for secret in ["zhaoliu", "sunqi", "bravo", "10.1.2.3", "hunter2"] {
+            assert!(!whole.contains(secret), "{secret}: {whole}");
         }
+        assert_eq!(ticket.assignee, "service desk");
+        assert_eq!(ticket.comments.iter().map(|c| c.who.as_str()).collect::<Vec<_>>(), ["service desk", "customer"]);
+        let moves: Vec<_> = ticket.transitions.iter().map(|t| (t.action.as_str(), t.who.as_str())).collect();
+        assert_eq!(moves[..2], [("open", "collector"), ("assign", "service desk")]);
     }
     collector.stop().await.unwrap();
 }

@@ -7,6 +7,7 @@ mod common;
 use calamine::{Data, Reader, Xlsx};
 use common::Home;
 use outband_collector::config::Config;
+use outband_collector::discretion;
 use outband_collector::judgement::Terms;
 use outband_collector::report::doc::{Cell, Doc};
 use outband_collector::report::period::Period;
@@ -31,6 +32,11 @@ use std::io::Cursor;
 use std::process::Command as Process;
 use std::sync::Arc;
 use tonic::Code;
+
+/// A customer of no name.
+fn nobody() -> discretion::Reader {
+    discretion::Reader::default()
+}
 
 /// Minutes from 2026-10-01T00:00+08:00 on.
 fn t(minute: i64) -> Timestamp {
@@ -125,7 +131,7 @@ fn fill(store: &SqliteStore) {
         let ticket = then(ticket, minute + 350, Action::Resume);
         let ticket = then(ticket, minute + 360, Action::Locate { root_cause: "worn out".to_owned() });
         let ticket = then(ticket, minute + 400, resolve(Resolution::Repaired));
-        then(ticket, minute + 401, Action::Verdict { verdict: Verdict::Confirmed, detail: String::new() })
+        then(ticket, minute + 401, Action::Verdict { verdict: Verdict::Confirmed, detail: String::new(), part: None })
     };
     let tickets = vec![
         repaired(1, "srv-1", 0, EVIL),
@@ -171,7 +177,8 @@ fn reports(store: &SqliteStore) -> Vec<Report> {
     let (terms, scope) = (terms(), Scope { customer: None, site: Some("dc1".to_owned()) });
     let month = || Period::parse("2026-10", &gather::zone(&terms, &scope, None)).unwrap();
     let now = t(70 * DAY);
-    let fault = gather::fault(store, &terms, &all(), TicketNumber(1), Audience::Operator, now).unwrap().unwrap();
+    let fault =
+        gather::fault(store, &terms, &all(), TicketNumber(1), (Audience::Operator, &nobody()), now).unwrap().unwrap();
     vec![
         Report::Sla(Box::new(gather::sla(store, &terms, &all(), month(), scope.clone(), now).unwrap())),
         Report::Reliability(gather::reliability(store, &terms, &all(), month(), scope.clone(), now).unwrap()),
@@ -266,7 +273,7 @@ fn an_sla_report_lists_the_maintenance_windows_of_its_site_and_names_nobody_to_c
     assert_eq!(spans, [(t(3 * DAY + 120), t(3 * DAY + 240), Some("dc1"))]);
     for format in [Format::Html, Format::Markdown, Format::Csv, Format::Json] {
         let text = |sla| String::from_utf8(Report::Sla(Box::new(sla)).write(format, Lang::En, None).unwrap()).unwrap();
-        let (ours, customers) = (text(SlaReport::clone(&sla)), text(SlaReport::clone(&sla).for_customer()));
+        let (ours, customers) = (text(SlaReport::clone(&sla)), text(SlaReport::clone(&sla).for_customer(&nobody())));
         assert!(ours.contains("firmware, ask wang") && !ours.contains("elsewhere"), "{format:?}");
         assert!(customers.contains("firmware, ask ") && !customers.contains("wang"), "{format:?}");
     }
@@ -318,7 +325,9 @@ fn a_customers_fault_report_holds_no_names_and_no_internal_remarks() {
     let (_dir, store) = store();
     fill(&store);
     let text = |audience| {
-        let report = gather::fault(&store, &terms(), &all(), TicketNumber(1), audience, t(70 * DAY)).unwrap().unwrap();
+        let report = gather::fault(&store, &terms(), &all(), TicketNumber(1), (audience, &nobody()), t(70 * DAY))
+            .unwrap()
+            .unwrap();
         let report = Report::Fault(Box::new(report), jiff::tz::TimeZone::UTC);
         let write = |format| String::from_utf8(report.write(format, Lang::ZhCn, None).unwrap()).unwrap();
         write(Format::Markdown) + &write(Format::Json)
@@ -344,10 +353,12 @@ fn names_of_colleagues_go_from_whatever_people_wrote_for_a_customer() {
     let ticket = then(ticket, 5 * DAY, Action::Locate { root_cause: "worn out, says wang".to_owned() });
     let ticket = then(ticket, 5 * DAY + 1, Action::Resolve { resolution: Resolution::Repaired });
     let detail = "李伟 tested it".to_owned();
-    let ticket = then(ticket, 5 * DAY + 2, Action::Verdict { verdict: Verdict::Confirmed, detail });
+    let ticket = then(ticket, 5 * DAY + 2, Action::Verdict { verdict: Verdict::Confirmed, detail, part: None });
     put(&store, vec![server("srv-1", "dc1")], vec![ticket]);
     let fault = |audience| {
-        let report = gather::fault(&store, &terms(), &all(), TicketNumber(1), audience, t(70 * DAY)).unwrap().unwrap();
+        let report = gather::fault(&store, &terms(), &all(), TicketNumber(1), (audience, &nobody()), t(70 * DAY))
+            .unwrap()
+            .unwrap();
         Report::Fault(Box::new(report), jiff::tz::TimeZone::UTC)
     };
     let month = Period::parse("2026-10", "Asia/Shanghai").unwrap();
@@ -359,7 +370,7 @@ fn names_of_colleagues_go_from_whatever_people_wrote_for_a_customer() {
     };
     for (ours, theirs) in [
         (text(fault(Audience::Operator)), text(fault(Audience::Customer))),
-        (text(Report::Sla(Box::new(sla.clone()))), text(Report::Sla(Box::new(sla.for_customer())))),
+        (text(Report::Sla(Box::new(sla.clone()))), text(Report::Sla(Box::new(sla.for_customer(&nobody()))))),
     ] {
         for name in ["zhaolei", "wang", "李伟"] {
             assert!(ours.contains(name) && !theirs.contains(name), "{name}: {theirs}");
@@ -396,8 +407,9 @@ fn a_fault_report_names_the_old_and_the_new_part() {
     part("OLD-1", -100);
     part("OLD-1", 20);
     part("NEW-1", 390);
-    let report =
-        gather::fault(&store, &terms(), &all(), TicketNumber(1), Audience::Operator, t(70 * DAY)).unwrap().unwrap();
+    let report = gather::fault(&store, &terms(), &all(), TicketNumber(1), (Audience::Operator, &nobody()), t(70 * DAY))
+        .unwrap()
+        .unwrap();
     let parts: Vec<_> = report.parts.iter().map(|p| (p.serial.as_deref().unwrap(), p.new)).collect();
     assert_eq!(parts, [("OLD-1", false), ("NEW-1", true)]);
     assert_eq!((report.contract.as_deref(), report.package.as_deref()), (Some("acme-2026"), Some("gold")));

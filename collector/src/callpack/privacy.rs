@@ -129,7 +129,10 @@ pub fn rewritten(action: &Action, text: impl Fn(&str) -> String) -> Action {
     match &mut action {
         Action::Comment { text: said, .. } => *said = text(said),
         Action::Locate { root_cause } => *root_cause = text(root_cause),
-        Action::Verdict { detail, .. } => *detail = text(detail),
+        Action::Verdict { detail, part, .. } => {
+            *detail = text(detail);
+            *part = part.as_deref().map(&text);
+        }
         Action::Suppress { by, .. } => *by = text(by),
         Action::Triage { triage } => triage.because.iter_mut().for_each(|fact| *fact = text(fact)),
         Action::Evidence { facts, reason, title, .. } => {

@@ -5,7 +5,7 @@
 
 mod tell;
 
-use super::privacy::{Scrubber, people};
+use super::privacy::{Scrubber, people, rewritten};
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, EventKind, LogEvent, SensorKind, ServerId, Severity, Timestamp, Value,
 };
@@ -427,20 +427,10 @@ pub fn read<S: Store + Changes>(
 
 /// An action without what is nobody's business.
 fn cleaned(action: &Action, scrub: &Scrubber) -> Action {
-    let mut action = action.clone();
-    match &mut action {
-        Action::Comment { text, .. } => *text = scrub.clean(text),
-        Action::Locate { root_cause } => *root_cause = scrub.clean(root_cause),
-        Action::Verdict { detail, .. } => *detail = scrub.clean(detail),
-        Action::Suppress { by, .. } => *by = scrub.clean(by),
-        Action::Assign { to } => to.clear(),
-        Action::Evidence { facts, reason, title, .. } => {
-            facts.iter_mut().for_each(|fact| fact.text = scrub.clean(&fact.text));
-            reason.iter_mut().chain(title).for_each(|text| *text = scrub.clean(text));
-        }
-        _ => {}
+    match action {
+        Action::Assign { .. } => Action::Assign { to: String::new() },
+        other => rewritten(other, |text| scrub.clean(text)),
     }
-    action
 }
 
 /// Rows as long as they are wanted, at most [`MOST`]; and whether there were more.

@@ -25,14 +25,16 @@ pub mod threshold;
 pub mod ticket;
 
 use crate::audit::Refusals;
+use crate::auth::Gate;
 use crate::config::notify::Notify;
+use crate::discretion::Reader;
 use crate::grant::Live;
 use crate::ingest::Registry;
 use crate::judgement::{Judgement, Terms};
 use crate::notify;
 use crate::orders;
 use crate::sight::Sight;
-use crate::token::{Principal, TokenKey};
+use crate::token::{Principal, Role, TokenKey};
 use crate::upkeep;
 use outband_schemas::{Clock, Timestamp};
 use outband_store::{Retention, Store, StoreError};
@@ -53,6 +55,7 @@ pub struct Desk<S, C> {
     retention: upkeep::Terms,
     telling: Option<notify::Terms>,
     access: Option<Live>,
+    gate: Option<Gate>,
     orders: Option<orders::Terms>,
     token_key: Option<Arc<TokenKey>>,
     turns: once::Turns,
@@ -71,6 +74,7 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             retention: self.retention.clone(),
             telling: self.telling.clone(),
             access: self.access.clone(),
+            gate: self.gate.clone(),
             orders: self.orders.clone(),
             token_key: self.token_key.clone(),
             turns: self.turns.clone(),
@@ -100,6 +104,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
             retention,
             telling: None,
             access: None,
+            gate: None,
             orders: None,
             token_key: None,
             turns: once::Turns::default(),
@@ -123,6 +128,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     #[must_use]
     pub fn with_access(self, access: Live) -> Self {
         Self { access: Some(access), ..self }
+    }
+
+    /// The desk, knowing the tokens: which names are customers'.
+    #[must_use]
+    pub fn with_gate(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// The desk, with the key from which it makes tokens that may have to be told twice.
@@ -159,6 +170,17 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     /// What a caller may see.
     pub(crate) fn sight(&self, principal: &Principal) -> Sight {
         Sight::of(principal, self.terms(), self.now())
+    }
+
+    /// A customer who reads; if the caller is none, one that is not known.
+    fn reader(&self, principal: &Principal) -> Reader {
+        let own = Some(principal.name.clone()).filter(|_| principal.role == Role::Customer);
+        Reader::new(own, self.gate.as_ref().map(Gate::customers).unwrap_or_default())
+    }
+
+    /// The caller, where it is a customer.
+    fn customer(&self, principal: &Principal) -> Option<Reader> {
+        (principal.role == Role::Customer).then(|| self.reader(principal))
     }
 
     /// The time now.

@@ -34,13 +34,14 @@ impl<S: Store + Changes + Maintenance, C: Clock + Send + Sync + 'static> ReportS
     ) -> Result<Response<Self::GetSlaReportStream>, Status> {
         let who = auth::principal(&request)?;
         let (sight, r) = (self.sight(&who), request.into_inner());
+        let reader = self.reader(&who);
         let style = Style::read(r.style.unwrap_or_default(), &who)?;
         let span = r.span.unwrap_or_default();
         let file = self
             .make(style, move |store, terms, style, now| {
                 let (period, scope, as_of) = read(terms, span, now)?;
                 let report = gather::sla(store, terms, &sight, period, scope, as_of).map_err(|e| problem_of(&e))?;
-                let report = if style.audience == Audience::Customer { report.for_customer() } else { report };
+                let report = if style.audience == Audience::Customer { report.for_customer(&reader) } else { report };
                 Ok(Report::Sla(Box::new(report)))
             })
             .await?;
@@ -76,13 +77,14 @@ impl<S: Store + Changes + Maintenance, C: Clock + Send + Sync + 'static> ReportS
     ) -> Result<Response<Self::GetFaultReportStream>, Status> {
         let who = auth::principal(&request)?;
         let (sight, r) = (self.sight(&who), request.into_inner());
+        let reader = self.reader(&who);
         let style = Style::read(r.style.unwrap_or_default(), &who)?;
         let number = name::read_ticket(&r.name)?;
         let asked = Some(r.zone).filter(|zone| !zone.is_empty());
         let file = self
             .make(style, move |store, terms, style, now| {
-                let report =
-                    gather::fault(store, terms, &sight, number, style.audience, now).map_err(|e| problem_of(&e))?;
+                let audience = (style.audience, &reader);
+                let report = gather::fault(store, terms, &sight, number, audience, now).map_err(|e| problem_of(&e))?;
                 let report = report.ok_or_else(|| {
                     not_found("Ticket", &name::ticket(number), "list the tickets to see those there are")
                 })?;

@@ -64,8 +64,8 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
                 Ok((sight.seen(listing.rows, |sight, row| sight.ticket(store, &row.ticket))?, next))
             })
             .await?;
-        let (terms, now) = (self.terms(), self.now());
-        let tickets = seen.iter().map(|row| ticket(row, &terms, now, &who)).collect();
+        let (terms, now, reader) = (self.terms(), self.now(), self.customer(&who));
+        let tickets = seen.iter().map(|row| ticket(row, &terms, now, reader.as_ref())).collect();
         Ok(Response::new(ListTicketsResponse { tickets, next_page_token }))
     }
 
@@ -78,16 +78,18 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
         if r.at_ms.is_some() {
             record = record::at(&record, at).ok_or_else(|| no_such_then(number))?;
         }
+        let reader = self.customer(&who);
         let mut answer = GetTicketResponse {
-            ticket: Some(ticket(&record, &self.terms(), at, &who)),
+            ticket: Some(ticket(&record, &self.terms(), at, reader.as_ref())),
             ..GetTicketResponse::default()
         };
         if r.at_ms.is_none() {
             let sight = self.sight(&who);
             let members = self.ask(move |store| members(store, &sight, number)).await?;
             answer.members_total = i32::try_from(members.len()).unwrap_or(i32::MAX);
-            answer.members = members.iter().take(MEMBERS).map(|record| convert::member(record, &who)).collect();
-            if who.role != Role::Customer {
+            answer.members =
+                members.iter().take(MEMBERS).map(|record| convert::member(record, reader.as_ref())).collect();
+            if reader.is_none() {
                 answer.accesses = record.ticket.access.iter().map(convert::access).collect();
             }
         }
@@ -232,6 +234,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         answer: impl Fn(wire::Ticket) -> A + Send + Sync,
     ) -> Result<A, Status> {
         let (number, who) = (wish.number, caller.principal.name.clone());
+        let reader = self.customer(&caller.principal);
         for _ in 0..TRIES {
             // Each time: the conflict may have been the same request.
             let once = match self.known(caller, wish.method, wish.request_id, request).await? {
@@ -261,7 +264,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
             };
             let log = record.log.into_iter().chain(entries.iter().cloned()).collect();
             let told = TicketRecord { ticket: after.clone(), log, change: record.change };
-            let response = answer(ticket(&told, &self.terms(), now, &caller.principal));
+            let response = answer(ticket(&told, &self.terms(), now, reader.as_ref()));
             let kept = once.answer(&response);
             let expected_revision = Some(record.ticket.revision);
             let write = TicketWrite { ticket: after, expected_revision, transitions: entries };
@@ -294,7 +297,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         let mut seen = 0;
         loop {
             let after = seen;
-            let sight = self.sight(who);
+            let (sight, reader) = (self.sight(who), self.customer(who));
             let (newest, records) = self
                 .ask(move |store| {
                     let all = changed(store, after)?;
@@ -310,7 +313,7 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
                 } else if !shown.remove(&number) {
                     continue;
                 }
-                let ticket = ticket(&record, &self.terms(), self.now(), who);
+                let ticket = ticket(&record, &self.terms(), self.now(), reader.as_ref());
                 if out.send(Ok(WatchTicketsResponse { ticket: Some(ticket) })).await.is_err() {
                     return Ok(());
                 }

@@ -260,7 +260,7 @@ pub(super) mod tests {
         assert_eq!(class_of(&open), Class::Open);
         let repaired = open.clone().then(9, resolve(Resolution::Repaired));
         assert_eq!(class_of(&repaired), Class::Repaired);
-        let verdict = Action::Verdict { verdict: Verdict::FalseAlarm, detail: String::new() };
+        let verdict = Action::Verdict { verdict: Verdict::FalseAlarm, detail: String::new(), part: None };
         assert_eq!(class_of(&repaired.clone().then(10, verdict)), Class::FalseAlarm);
         assert_eq!(class_of(&repaired.clone().then(10, Action::Drill)), Class::Drill);
         assert_eq!(class_of(&repaired.clone().then(10, Action::Reopen)), Class::Open);

@@ -4,8 +4,8 @@
 use super::history::Entry;
 use super::sla::Promises;
 use super::whys::{Whys, whys};
-use crate::callpack::privacy::Scrubber;
 use crate::callpack::timeline::{Timeline, What};
+use crate::discretion::Discretion;
 use crate::words::{Audience, Lang};
 use outband_schemas::Timestamp;
 use outband_store::{PartRecord, ServerRecord};
@@ -36,8 +36,8 @@ pub struct Subject<'a> {
     pub contract: Option<(&'a str, &'a str)>,
     /// What happened to its server around it.
     pub timeline: &'a Timeline,
-    /// What no customer reads of what people wrote.
-    pub scrub: &'a Scrubber,
+    /// What a customer reads of it.
+    pub told: &'a Discretion<'a>,
 }
 
 /// The report of one fault: it holds what its audience may read, and nothing else.
@@ -200,23 +200,23 @@ pub struct Part {
 
 /// The report of a ticket.
 pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, now: Timestamp) -> FaultReport {
-    let Subject { ticket, log, server, parts, model, customer, contract, timeline: around, scrub } = subject;
+    let Subject { ticket, log, server, parts, model, customer, contract, timeline: around, told } = subject;
     let for_customer = audience == Audience::Customer;
     let resolved = log.iter().rev().find(|e| matches!(e.action, Action::Resolve { .. }));
     let accounts = account(promises.policies, promises.calendars, log, now);
+    let Whys { mut whys, mut prevent } = whys(log, for_customer);
+    let mut shown = (ticket.clone(), log.to_vec());
+    if for_customer {
+        shown = (told.ticket(ticket), log.iter().filter_map(|entry| told.entry(entry)).collect());
+        whys.iter_mut().chain(&mut prevent).for_each(|text| *text = told.text(text));
+    }
+    let (ticket, log) = shown;
     let mut timeline: Vec<Entry> = log.iter().map(Entry::from).collect();
     // A milestone that was told afterwards stands where it was reached.
     timeline.sort_by_key(|entry| entry.at);
-    if for_customer {
-        timeline = timeline.into_iter().filter_map(|entry| entry.for_customer(scrub)).collect();
-    }
-    // What people wrote, and what they wrote of colleagues.
-    let written = |text: &String| if for_customer { scrub.clean_lines(text) } else { text.clone() };
-    let all = |texts: Vec<String>| texts.iter().map(written).collect();
-    let Whys { whys, prevent } = whys(log, for_customer);
     FaultReport {
         ticket: ticket.number.0,
-        title: written(&ticket.title),
+        title: ticket.title.clone(),
         state: ticket.state,
         priority: ticket.priority,
         fault: ticket.fault.clone(),
@@ -231,19 +231,19 @@ pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, n
         contract: contract.map(|(name, _)| name.to_owned()),
         package: contract.map(|(_, package)| package.to_owned()),
         component: ticket.component.to_string(),
-        reason: written(&ticket.reason),
+        reason: ticket.reason.clone(),
         onset: ticket.onset,
         opened: ticket.created_at,
         ended: resolved.map(|e| e.at).filter(|_| !ticket.is_open()),
         resolution: ticket.resolution,
-        cause: ticket.root_cause.as_ref().map(written),
+        cause: ticket.root_cause.clone(),
         verdict: ticket.verdict,
-        evidence: ticket.evidence.iter().map(|e| Fact { at: e.observed_at, text: written(&e.text) }).collect(),
+        evidence: ticket.evidence.iter().map(|e| Fact { at: e.observed_at, text: e.text.clone() }).collect(),
         timeline,
         around: self::around(around),
         clocks: accounts.iter().map(|a| clock(a, now)).collect(),
-        parts: in_place(ticket, parts),
-        whys: Whys { whys: all(whys), prevent: all(prevent) },
+        parts: in_place(&ticket, parts),
+        whys: Whys { whys, prevent },
         as_of: now,
         audience,
     }

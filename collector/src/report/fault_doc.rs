@@ -94,7 +94,7 @@ fn evidence(report: &FaultReport, lang: Lang) -> Table {
 
 fn timeline(report: &FaultReport, lang: Lang) -> Table {
     let row = |e: &super::history::Entry| {
-        vec![Cell::Time(e.at), Cell::text(e.words(lang)), Cell::text(e.who.clone()), Cell::text(e.why.clone())]
+        vec![Cell::Time(e.at), Cell::text(e.words(lang)), Cell::text(e.whom(lang)), Cell::text(e.why.clone())]
     };
     let columns = [Label::At, Label::What, Label::Who, Label::Why];
     table("timeline", Label::Timeline.text(lang), &columns, report.timeline.iter().map(row).collect(), lang)

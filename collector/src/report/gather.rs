@@ -7,6 +7,7 @@ use super::period::{self, Period};
 use super::reliability::{self, Machine, Reliability};
 use super::sla::{self, Promises, Scope, SlaReport};
 use crate::callpack::timeline::Sources;
+use crate::discretion::Reader;
 use crate::judgement::Terms;
 use crate::maintenance::Whereabouts;
 use crate::sight::{self, Sight};
@@ -194,13 +195,13 @@ pub fn reliability<S: Store>(
     Ok(tally.report())
 }
 
-/// The report of one ticket's fault; `None` where there is no such ticket that may be seen.
+/// The report of one ticket's fault, for its audience, `reader` where that is a customer; `None` where there is no such ticket that may be seen.
 pub fn fault<S: Store + Changes>(
     store: &S,
     terms: &Terms,
     sight: &Sight,
     number: TicketNumber,
-    audience: Audience,
+    (audience, reader): (Audience, &Reader),
     now: Timestamp,
 ) -> Result<Option<FaultReport>, Error> {
     let Some(record) = store.ticket(number)? else { return Ok(None) };
@@ -222,7 +223,7 @@ pub fn fault<S: Store + Changes>(
     };
     let timeline = sources.timeline(ticket.onset.minus(AROUND), until);
     sources.tickets.push(record.clone());
-    let scrub = sources.scrubber();
+    let told = reader.scrubbed(sources.scrubber());
     let promises = Promises { policies: &terms.policy, calendars: &terms.calendar };
     let contract = server.and_then(|s| {
         let owner = terms.topology.place(s).and_then(|place| place.customer.as_deref());
@@ -237,7 +238,7 @@ pub fn fault<S: Store + Changes>(
         customer: case.customer.as_deref(),
         contract: contract.map(|(name, contract)| (name, contract.package.as_str())),
         timeline: &timeline,
-        scrub: &scrub,
+        told: &told,
     };
     Ok(Some(fault::fault(subject, promises, audience, now)))
 }

@@ -1,11 +1,11 @@
 //! What happened to a ticket, entry by entry, in words.
 
 use super::labels::{self, Label};
-use crate::callpack::privacy::Scrubber;
+use crate::discretion::is_public;
 use crate::words::Lang;
 use outband_schemas::Timestamp;
-use outband_ticket::{Action, Milestone, Resolution, State, Target, Transition, Verdict, Visibility};
-use serde::Serialize;
+use outband_ticket::{Action, Milestone, Resolution, State, Target, Transition, Verdict};
+use serde::{Serialize, Serializer};
 
 /// An entry of a ticket's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,55 +48,10 @@ impl From<&Transition> for Entry {
     }
 }
 
-/// What the customer may read of: how the work went on, and what was written to them.
-fn is_public(action: &Action) -> bool {
-    match action {
-        Action::Open { .. }
-        | Action::Assign { .. }
-        | Action::Start
-        | Action::Locate { .. }
-        | Action::WaitForCustomer
-        | Action::WaitForParts
-        | Action::Resume
-        | Action::Resolve { .. }
-        | Action::Close
-        | Action::Reopen
-        | Action::Prioritise { .. }
-        | Action::Escalate
-        | Action::Breach { .. }
-        | Action::Milestone { .. }
-        | Action::Verdict { .. }
-        | Action::Drill => true,
-        Action::Comment { visibility, .. } => *visibility == Visibility::Customer,
-        Action::Step { .. }
-        | Action::Evidence { .. }
-        | Action::Policy { .. }
-        | Action::Acknowledge { .. }
-        | Action::Link { .. }
-        | Action::Unlink { .. }
-        | Action::Merge { .. }
-        | Action::Parent { .. }
-        | Action::Suppress { .. }
-        | Action::Release
-        | Action::Override { .. }
-        | Action::Access { .. }
-        | Action::Import { .. } => false,
-    }
-}
-
 impl Entry {
-    /// The entry without names and without what was meant for colleagues; `None` where nothing of it is for customers.
-    pub(super) fn for_customer(mut self, scrub: &Scrubber) -> Option<Self> {
-        if !self.public {
-            return None;
-        }
-        self.who.clear();
-        self.why.clear();
-        if self.what == "assign" {
-            self.detail.clear();
-        }
-        self.detail = scrub.clean_lines(&self.detail);
-        Some(self)
+    /// Who, in words where a customer reads no name.
+    pub fn whom(&self, lang: Lang) -> &str {
+        labels::who(&self.who, lang)
     }
 
     /// What happened, in words.
@@ -104,6 +59,7 @@ impl Entry {
         let word = word(&self.what, lang);
         let detail = match (self.what.as_str(), Resolution::from_word(&self.detail)) {
             ("resolve", Some(resolution)) => labels::resolution(resolution).text(lang),
+            ("assign", _) => labels::who(&self.detail, lang),
             _ => &self.detail,
         };
         match lang {
@@ -169,4 +125,9 @@ fn milestone(milestone: Milestone) -> &'static str {
         Milestone::CustomerUpdate => "update_cadence",
         other => other.as_str(),
     }
+}
+
+/// A log as its entries.
+pub(super) fn entries<S: Serializer>(log: &[Transition], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(log.iter().map(Entry::from))
 }

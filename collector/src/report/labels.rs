@@ -2,6 +2,7 @@
 
 use super::case::Class;
 use super::sla::Group;
+use crate::discretion;
 use crate::words::Lang;
 use outband_ticket::calendar::Flag;
 use outband_ticket::sla::ClockStatus;
@@ -29,6 +30,8 @@ labels! {
     FaultReport "Fault report" "故障报告",
     Diagnosis "Diagnosis report" "诊断报告",
     Customer "Customer" "客户",
+    ServiceDesk "service desk" "服务台",
+    ACustomer "customer" "客户",
     Site "Site" "站点",
     Period "Period" "期间",
     Zone "Time zone" "时区",
@@ -200,6 +203,8 @@ labels! {
     ResolutionMerged "merged" "已合并",
     VerdictConfirmed "the fault was there" "故障属实",
     VerdictNoFaultFound "no fault found" "检测未发现故障",
+    VerdictOtherPart "another part was at fault" "故障部件另有其他",
+    VerdictReplacedWithoutTest "replaced or repaired without a test" "已更换或修复，未经检测",
     DrillNote "This is a drill: an exercise, no fault." "这是一次演练，并非真实故障。",
 }
 
@@ -283,6 +288,15 @@ pub fn status(status: ClockStatus) -> Label {
     }
 }
 
+/// Who somebody is, in words where a customer reads no name.
+pub fn who(name: &str, lang: Lang) -> &str {
+    match name {
+        discretion::DESK => Label::ServiceDesk.text(lang),
+        discretion::CUSTOMER => Label::ACustomer.text(lang),
+        name => name,
+    }
+}
+
 /// How it ended.
 pub fn resolution(resolution: Resolution) -> Label {
     match resolution {
@@ -299,5 +313,7 @@ pub fn verdict(verdict: Verdict) -> Label {
         Verdict::Confirmed => Label::VerdictConfirmed,
         Verdict::NoFaultFound => Label::VerdictNoFaultFound,
         Verdict::FalseAlarm => Label::ResolutionFalseAlarm,
+        Verdict::OtherPart => Label::VerdictOtherPart,
+        Verdict::ReplacedWithoutTest => Label::VerdictReplacedWithoutTest,
     }
 }

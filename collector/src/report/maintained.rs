@@ -1,6 +1,6 @@
 //! The maintenance windows that touched a period: what in a report explains why promises stood still. Pure.
 
-use crate::callpack::privacy::Scrubber;
+use crate::discretion::Discretion;
 use crate::maintenance::Whereabouts;
 use crate::maintenance::recur::Schedule;
 use outband_schemas::{ServerId, Timestamp};
@@ -29,9 +29,9 @@ pub struct Maintained {
 
 impl Maintained {
     /// Without what people wrote of people.
-    pub(super) fn clean(&mut self, scrub: &Scrubber) {
+    pub(super) fn for_customer(&mut self, told: &Discretion<'_>) {
         for text in [&mut self.name, &mut self.reason] {
-            *text = scrub.clean(text);
+            *text = told.text(text);
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The SLA report of a month: a pure function of tickets, promises and time. Its rules stand in README.md beside this file.
 
 use super::case::{Case, Class, Known, Wait, inside, waits};
-use super::history::Entry;
 use super::maintained::Maintained;
 use super::period::Period;
 use crate::callpack::privacy::{self, Scrubber};
+use crate::discretion::Reader;
 use outband_schemas::Timestamp;
 use outband_ticket::calendar::{Flag, Span, tzdb_version};
 use outband_ticket::sla::{self, Account, ClockStatus};
-use outband_ticket::{Allowance, Calendars, Policies, Priority, State, Target};
+use outband_ticket::{Allowance, Calendars, Policies, Priority, State, Target, Transition};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -58,20 +58,21 @@ pub struct SlaReport {
 impl SlaReport {
     /// The report without names of people and without what was meant for colleagues.
     #[must_use]
-    pub fn for_customer(mut self) -> Self {
-        let scrub = Scrubber::new(std::mem::take(&mut self.people), []);
+    pub fn for_customer(mut self, reader: &Reader) -> Self {
+        let told = reader.scrubbed(Scrubber::new(std::mem::take(&mut self.people), []));
         for miss in &mut self.misses {
-            let timeline = std::mem::take(&mut miss.timeline).into_iter();
-            miss.timeline = timeline.filter_map(|entry| entry.for_customer(&scrub)).collect();
-            miss.waits.iter_mut().for_each(|wait| wait.assignee = None);
+            miss.timeline = miss.timeline.iter().filter_map(|entry| told.entry(entry)).collect();
+            for wait in &mut miss.waits {
+                wait.assignee = wait.assignee.as_deref().map(|name| told.who(name));
+            }
         }
         let titles =
             self.misses.iter_mut().map(|m| &mut m.title).chain(self.set_aside.iter_mut().map(|a| &mut a.title));
         let titles = titles.chain(self.open.iter_mut().map(|p| &mut p.title));
         for title in titles.chain(self.waiting.iter_mut().map(|w| &mut w.title)) {
-            *title = scrub.clean(title);
+            *title = told.text(title);
         }
-        self.maintenance.iter_mut().for_each(|window| window.clean(&scrub));
+        self.maintenance.iter_mut().for_each(|window| window.for_customer(&told));
         self
     }
 }
@@ -180,7 +181,8 @@ pub struct Miss {
     /// Whom and what it waited for, from its start until it was met.
     pub waits: Vec<Wait>,
     /// What happened, from the log.
-    pub timeline: Vec<Entry>,
+    #[serde(serialize_with = "super::history::entries")]
+    pub timeline: Vec<Transition>,
 }
 
 /// A run of a clock that is in no share.
@@ -494,7 +496,7 @@ fn miss(case: &Case<'_>, known: &Known<'_>, account: &Account, group: Group, as_
         over,
         paused,
         waits: waits(known.log, (account.start, end)),
-        timeline: known.log.iter().map(Entry::from).collect(),
+        timeline: known.log.to_vec(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::case::Class;
 use super::doc::{Block, Cell, Doc, Table};
+use super::history::Entry;
 use super::labels::{self, Label};
 use super::period;
 use super::sla::{Group, Line, Miss, SlaReport};
@@ -181,7 +182,7 @@ fn waits(misses: &[Miss], lang: Lang) -> Table {
                 Cell::text(labels::clock(&miss.clock, lang)),
                 Cell::Count(u64::from(miss.cycle)),
                 Cell::text(labels::state(wait.state).text(lang)),
-                Cell::text(wait.assignee.as_deref().unwrap_or_default()),
+                Cell::text(labels::who(wait.assignee.as_deref().unwrap_or_default(), lang)),
                 Cell::Time(wait.from),
                 Cell::Time(wait.to),
                 Cell::Span(wait.length()),
@@ -207,12 +208,12 @@ fn timeline(misses: &[Miss], lang: Lang) -> Table {
         tickets.entry(miss.ticket).or_insert(miss);
     }
     let rows = tickets.values().flat_map(|miss| {
-        miss.timeline.iter().map(|entry| {
+        miss.timeline.iter().map(Entry::from).map(|entry| {
             vec![
                 Cell::Count(miss.ticket),
                 Cell::Time(entry.at),
                 Cell::text(entry.words(lang)),
-                Cell::text(entry.who.clone()),
+                Cell::text(entry.whom(lang)),
                 Cell::text(entry.why.clone()),
             ]
         })

@@ -72,7 +72,7 @@ mod tests {
         let tale = Tale::opened(1, Priority::P2, 0)
             .then(1, comment("为什么2：固件有缺陷\nwhy 1: the drive died", Visibility::Customer))
             .then(2, comment("why not tomorrow?\nWhy 1: the drive's firmware hung", Visibility::Internal))
-            .then(3, Action::Verdict { verdict: Verdict::Confirmed, detail });
+            .then(3, Action::Verdict { verdict: Verdict::Confirmed, detail, part: None });
         let found = whys(&tale.log, false);
         assert_eq!(found.whys, ["the drive's firmware hung", "固件有缺陷", "no spare was watched"]);
         assert_eq!(found.prevent, ["watch spares"]);

@@ -1,19 +1,16 @@
 //! Tickets in the words of the wire.
 
-use crate::callpack::privacy::{Scrubber, people};
+use crate::discretion::Reader;
 use crate::judgement::Terms;
 use crate::query::name;
 use crate::query::problem::invalid;
 use crate::query::sla::flags;
-use crate::react;
-use crate::token::{Principal, Role};
 use outband_proto::ticket as wire;
 use outband_schemas::Timestamp;
 use outband_store::TicketRecord;
 use outband_ticket::sla::ClockStatus;
 use outband_ticket::{
-    Action, Allowance, Comment, Hours, OpenAccess, Resolution, SlaClock, State, Ticket, Transition, Verb, Verdict,
-    Visibility, sla,
+    Action, Allowance, Comment, Hours, OpenAccess, Resolution, SlaClock, State, Ticket, Transition, Verb, Verdict, sla,
 };
 use std::time::Duration;
 use tonic::Status;
@@ -69,26 +66,23 @@ pub(super) fn states(numbers: &[i32]) -> Result<Vec<State>, Status> {
     numbers.iter().map(read).collect()
 }
 
-/// A ticket with its clocks as they stand at `now`, as `reader` may see it: what is between the provider's people is not for
-/// customers.
-pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reader: &Principal) -> wire::Ticket {
-    let customer = reader.role == Role::Customer;
-    let ticket = &record.ticket;
-    // The same as in reports: names of people and what looks like an address or a secret is not for customers.
-    let scrub = customer.then(|| Scrubber::new(people(ticket, &record.log), []));
-    let clean = |text: &str| scrub.as_ref().map_or_else(|| text.to_owned(), |scrub| scrub.clean_lines(text));
+/// A ticket with its clocks as they stand at `now`, as a customer reads it where one does.
+pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, customer: Option<&Reader>) -> wire::Ticket {
+    let told = customer.map(|reader| reader.of(&record.ticket, &record.log));
+    let shown = told.as_ref().map(|told| told.ticket(&record.ticket));
+    let ticket = shown.as_ref().unwrap_or(&record.ticket);
     let clocks = sla::clocks(&terms.policy, &terms.calendar, &record.log, now);
     let policy = sla::policy(&terms.policy, &record.log, now);
     wire::Ticket {
         name: name::ticket(ticket.number),
         state: i32::from(ticket.state.number()),
         priority: i32::from(ticket.priority.number()),
-        title: clean(&ticket.title),
+        title: ticket.title.clone(),
         server: name::server(&ticket.server),
         component: ticket.component.to_string(),
         cause: ticket.rule.clone(),
         fault: ticket.fault.clone(),
-        root_cause: clean(ticket.root_cause.as_deref().unwrap_or_default()),
+        root_cause: ticket.root_cause.clone().unwrap_or_default(),
         parent: ticket.parent.map(name::ticket).unwrap_or_default(),
         merged_into: ticket.merged_into.map(name::ticket).unwrap_or_default(),
         links: ticket
@@ -101,11 +95,11 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
         policy_revision: i32::try_from(policy.revision).unwrap_or(i32::MAX),
         suppressed_by: ticket.suppressed.as_ref().map(|s| s.by.clone()).unwrap_or_default(),
         predicted: ticket.predicted,
-        reason: clean(&ticket.reason),
+        reason: ticket.reason.clone(),
         evidence: ticket
             .evidence
             .iter()
-            .map(|e| wire::Evidence { observed_at_ms: e.observed_at.as_millis(), text: clean(&e.text) })
+            .map(|e| wire::Evidence { observed_at_ms: e.observed_at.as_millis(), text: e.text.clone() })
             .collect(),
         clocks: clocks.iter().map(clock).collect(),
         // Comments and evidence stand by themselves.
@@ -113,14 +107,12 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
             .log
             .iter()
             .filter(|entry| is_step(&entry.action))
-            .map(|entry| transition(entry, customer))
+            .filter_map(|entry| match &told {
+                Some(told) => told.entry(entry).as_ref().map(transition),
+                None => Some(transition(entry)),
+            })
             .collect(),
-        comments: ticket
-            .comments
-            .iter()
-            .filter(|c| !customer || c.visibility == Visibility::Customer)
-            .map(|c| wire::Comment { text: clean(&c.text), ..comment(c) })
-            .collect(),
+        comments: ticket.comments.iter().map(comment).collect(),
         onset_ms: ticket.onset.as_millis(),
         created_at_ms: ticket.created_at.as_millis(),
         updated_at_ms: ticket.updated_at.as_millis(),
@@ -132,13 +124,10 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, reade
     }
 }
 
-/// A part of a larger incident, as `reader` may see it.
-pub(super) fn member(record: &TicketRecord, reader: &Principal) -> wire::Member {
+/// A part of a larger incident, as a customer reads it where one does.
+pub(super) fn member(record: &TicketRecord, customer: Option<&Reader>) -> wire::Member {
     let Ticket { number, title, state, .. } = &record.ticket;
-    let title = match reader.role {
-        Role::Customer => Scrubber::new(people(&record.ticket, &record.log), []).clean(title),
-        _ => title.clone(),
-    };
+    let title = customer.map_or_else(|| title.clone(), |reader| reader.of(&record.ticket, &record.log).text(title));
     wire::Member { name: name::ticket(*number), title, state: i32::from(state.number()) }
 }
 
@@ -186,12 +175,12 @@ fn comment(c: &Comment) -> wire::Comment {
     wire::Comment { at_ms: c.at.as_millis(), who: c.who.clone(), text: c.text.clone(), visibility }
 }
 
-fn transition(entry: &Transition, customer: bool) -> wire::Transition {
+fn transition(entry: &Transition) -> wire::Transition {
     let state = |s: State| i32::from(s.number());
     wire::Transition {
         at_ms: entry.at.as_millis(),
         who: entry.who.clone(),
-        why: if customer && entry.who != react::WHO { String::new() } else { entry.why.clone() },
+        why: entry.why.clone(),
         action: entry.action.word().into_owned(),
         from: entry.from.map_or(0, state),
         to: state(entry.to),

@@ -47,13 +47,16 @@ fn what_was_met_in_time_is_met_and_what_ran_out_is_a_miss_with_its_story() {
     assert_eq!((miss.due, miss.met_at, miss.over), (t(240), Some(t(300)), Duration::from_secs(3600)));
     let waits: Vec<_> = miss.waits.iter().map(|w| (w.state, w.length().as_secs() / 60)).collect();
     assert_eq!(waits, [(State::New, 5), (State::Assigned, 295)]);
-    assert_eq!(miss.timeline.iter().map(|e| e.what.as_str()).collect::<Vec<_>>(), ["open", "assign", "resolve"]);
+    assert_eq!(
+        miss.timeline.iter().map(|e| e.action.word().into_owned()).collect::<Vec<_>>(),
+        ["open", "assign", "resolve"]
+    );
     assert_eq!(report.tickets.by_class, BTreeMap::from([(Class::Repaired, 1)]));
 }
 
 #[test]
 fn a_customers_report_holds_no_names() {
-    let text = serde_json::to_string(&report(&[repaired(300)]).for_customer()).unwrap();
+    let text = serde_json::to_string(&report(&[repaired(300)]).for_customer(&Reader::default())).unwrap();
     assert!(!text.contains("wang") && !text.contains("because"), "{text}");
 }
 
@@ -139,7 +142,7 @@ fn a_report_of_the_past_says_again_what_it_said_then() {
     let later = then
         .clone()
         .then(2 * MONTH, Action::Reopen)
-        .then(2 * MONTH + 1, Action::Verdict { verdict: Verdict::FalseAlarm, detail: String::new() });
+        .then(2 * MONTH + 1, Action::Verdict { verdict: Verdict::FalseAlarm, detail: String::new(), part: None });
     let as_of = t(MONTH + 5);
     assert_eq!(report_as_of(&[then], "2026-10", as_of), report_as_of(&[later], "2026-10", as_of));
 }
@@ -188,7 +191,7 @@ fn tale(number: u64, start: i64, picks: &[(u8, i64)]) -> Tale {
             14 => Action::Release,
             15 => Action::Drill,
             16 => Action::Merge { into: outband_ticket::TicketNumber(number + 1) },
-            _ => Action::Verdict { verdict: Verdict::FalseAlarm, detail: String::new() },
+            _ => Action::Verdict { verdict: Verdict::FalseAlarm, detail: String::new(), part: None },
         };
         tale = tale.perhaps(minute, action);
     }
