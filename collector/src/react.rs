@@ -5,7 +5,7 @@ use outband_schemas::{SiteId, Timestamp};
 use outband_store::TicketWrite;
 use outband_ticket::{
     Action, Command, Evidence, Impact, LinkKind, Opening, Priority, Rebase, Redundancy, Rejected, Resolution, State,
-    Ticket, TicketNumber, Transition, apply,
+    Ticket, TicketNumber, Transition, Verdict, apply,
 };
 
 /// Who moves tickets when nobody does.
@@ -95,12 +95,15 @@ pub fn react<E: From<Rejected>>(
         What::Replaced { old, new } => {
             if ticket.is_open() {
                 let why = format!("part {old} was replaced by {new}");
+                pen.unverified(&why)?;
                 pen.act(&why, Action::Resolve { resolution: Resolution::Repaired })?;
             }
         }
         What::Verified => {
             if ticket.state == State::Resolved {
-                pen.act("clean polls verified the repair", Action::Close)?;
+                let why = "clean polls verified the repair";
+                pen.unverified(why)?;
+                pen.act(why, Action::Close)?;
             }
         }
         What::Recurred => {
@@ -254,6 +257,15 @@ impl<'a> Pen<'a> {
         self.ticket = self.ticket.after(&transition);
         self.transitions.push(transition);
         Ok(())
+    }
+
+    /// Says of a prediction that ends what is known of it, where nobody has: that the part was seen to, and not whether it was going to fail.
+    fn unverified(&mut self, why: &str) -> Result<(), Rejected> {
+        if !self.ticket.predicted || self.ticket.verdict.is_some() || self.ticket.drill {
+            return Ok(());
+        }
+        let verdict = Verdict::ReplacedWithoutTest;
+        self.act(why, Action::Verdict { verdict, detail: why.to_owned(), part: None })
     }
 
     /// Raises the ticket to what the incident has become; never lowers it.

@@ -32,9 +32,14 @@ pub(crate) enum VerdictArg {
     /// The fault was there
     Confirmed,
     /// The part was tested, and nothing was found
+    #[value(alias = "not_found")]
     NoFaultFound,
     /// There never was anything
     FalseAlarm,
+    /// There was a fault, of another part
+    OtherPart,
+    /// It was replaced, or repaired, and nobody tested it
+    ReplacedWithoutTest,
 }
 
 #[derive(Debug, Subcommand)]

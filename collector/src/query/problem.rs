@@ -60,6 +60,11 @@ pub(super) fn rejected(name: &str, rejected: &Rejected) -> Status {
             Status::with_error_details(Code::FailedPrecondition, format!("{name}: {rejected}"), details)
         }
         Rejected::Empty { .. } => invalid("detail", rejected.to_string()),
+        Rejected::NoVerdict => {
+            let metadata = HashMap::from([("state".to_owned(), "resolved".to_owned())]);
+            let details = ErrorDetails::with_error_info("NO_VERDICT", DOMAIN, metadata);
+            Status::with_error_details(Code::FailedPrecondition, format!("{name}: {rejected}"), details)
+        }
         Rejected::NotThen(_) => invalid("reached_at_ms", rejected.to_string()),
     }
 }

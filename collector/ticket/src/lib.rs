@@ -3,13 +3,15 @@
 //!
 //! Read in this order: [`ticket`] (what is kept), [`action`] and [`log`] (how it
 //! came about), [`state`] (the one table of moves), [`priority`], [`calendar`]
-//! (business time), [`policy`] (what is promised), [`sla`] (the clocks), [`escalation`], [`breach`].
+//! (business time), [`policy`] (what is promised), [`sla`] (the clocks), [`escalation`], [`breach`],
+//! [`outcome`] (whether it was right).
 
 pub mod action;
 pub mod breach;
 pub mod calendar;
 pub mod escalation;
 pub mod log;
+pub mod outcome;
 pub mod policy;
 pub mod priority;
 pub mod sla;
@@ -19,6 +21,7 @@ pub mod ticket;
 pub use action::{AccessStep, Action, LinkKind, Milestone, Rebase, Resolution, Verdict, Visibility};
 pub use calendar::{Calendar, CalendarError, CalendarRevision, CalendarSpec, Flag, Span};
 pub use log::{Command, Transition};
+pub use outcome::{Answer, Basis, Outcome};
 pub use policy::{Calendars, Policies, SlaPolicy};
 pub use priority::{Impact, Priority, Redundancy};
 pub use sla::{Allowance, ClockSpec, Hours, SlaClock, Target};

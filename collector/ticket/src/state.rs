@@ -1,6 +1,6 @@
 //! The states of a ticket and the one table of moves between them.
 
-use crate::action::{Action, Milestone};
+use crate::action::{Action, Milestone, Resolution, Verdict};
 use crate::log::{Command, Transition};
 use crate::ticket::Ticket;
 use outband_schemas::Timestamp;
@@ -231,6 +231,13 @@ pub enum Rejected {
     /// A milestone cannot have been reached then.
     #[error("a milestone can be told {0}")]
     NotThen(&'static str),
+    /// A prediction is not closed before somebody has said what it was.
+    #[error("a failure was predicted, and nobody has said what it was: give a verdict first ({})", verdicts())]
+    NoVerdict,
+}
+
+fn verdicts() -> String {
+    Verdict::ALL.map(Verdict::as_str).join(", ")
 }
 
 fn words(verbs: &[Verb]) -> String {
@@ -278,6 +285,9 @@ pub fn apply(ticket: &Ticket, command: Command, at: Timestamp) -> Result<Transit
     }
     let (from, verb) = (ticket.state, command.action.verb());
     let to = next(from, verb).ok_or_else(|| Rejected::NoSuchMove { from, verb, allowed: allowed(from) })?;
+    if matches!(command.action, Action::Close) && lacks_verdict(ticket) {
+        return Err(Rejected::NoVerdict);
+    }
     Ok(Transition {
         seq: ticket.transitions.saturating_add(1),
         at: at.max(ticket.updated_at),
@@ -287,6 +297,13 @@ pub fn apply(ticket: &Ticket, command: Command, at: Timestamp) -> Result<Transit
         from: Some(from),
         to,
     })
+}
+
+/// Whether it would be closed without anybody knowing whether the prediction was right, although somebody could say.
+fn lacks_verdict(ticket: &Ticket) -> bool {
+    let says_itself =
+        matches!(ticket.resolution, Some(Resolution::Recovered | Resolution::FalseAlarm | Resolution::Merged));
+    ticket.predicted && ticket.verdict.is_none() && !says_itself && !ticket.drill && ticket.merged_into.is_none()
 }
 
 #[cfg(test)]

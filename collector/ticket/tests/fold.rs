@@ -70,7 +70,7 @@ fn action(n: u8, m: i64) -> Action {
         18 => Action::Unlink { kind: LinkKind::CausedBy, to: number },
         19 => Action::Merge { into: number },
         20 => Action::Parent { number: until.map(|_| number) },
-        21 => Action::Verdict { verdict: Verdict::NoFaultFound, detail: word() },
+        21 => Action::Verdict { verdict: Verdict::NoFaultFound, detail: word(), part: None },
         22 => Action::Suppress { by: word(), until },
         23 => Action::Release,
         24 => Action::Override { what: format!("what {}", m % 3), until },
@@ -161,7 +161,8 @@ fn facts_that_are_told_again_change_nothing_and_the_middle_of_many_is_left_out()
 
 #[test]
 fn a_closed_ticket_takes_remarks_and_nothing_else() {
-    let (tickets, _) = lived(&[(6, 0), (7, 0)]);
+    // A verdict, too: it is a prediction.
+    let (tickets, _) = lived(&[(6, 0), (21, 0), (7, 0)]);
     let closed = tickets.last().unwrap();
     assert_eq!(closed.state, State::Closed);
     for n in 0..26 {

@@ -9,7 +9,7 @@ use outband_ticket::{Action, Milestone, Priority, Rebase, Transition, Verdict, s
 use tonic::Status;
 
 /// The words of the requests that decide something.
-pub(super) const WORDS: &str = "prioritise, policy, verdict:WHAT (WHAT: confirmed, no_fault_found, false_alarm)";
+pub(super) const WORDS: &str = "prioritise, policy, verdict:WHAT (WHAT: confirmed, no_fault_found, false_alarm, other_part, replaced_without_test)";
 
 /// What a request decides, where it decides something.
 pub(super) fn action(request: &wire::TransitionTicketRequest, terms: &Terms) -> Option<Result<Action, Status>> {
@@ -18,7 +18,7 @@ pub(super) fn action(request: &wire::TransitionTicketRequest, terms: &Terms) -> 
         None if request.action == "prioritise" => priority(detail),
         None if request.action == "policy" => policy(detail, terms),
         Some(("verdict", word)) => match Verdict::from_word(word) {
-            Some(verdict) => Ok(Action::Verdict { verdict, detail: detail.to_owned() }),
+            Some(verdict) => Ok(Action::Verdict { verdict, detail: detail.to_owned(), part: None }),
             None => Err(invalid("action", format!("{word:?} is none of {}", words(Verdict::ALL.map(Verdict::as_str))))),
         },
         _ => return None,
@@ -87,7 +87,8 @@ mod tests {
     fn what_is_decided_is_read_and_what_is_no_decision_is_left_to_others() {
         let Action::Prioritise { priority, .. } = asked("prioritise", "p1").unwrap().unwrap() else { panic!() };
         assert_eq!(priority, Priority::P1);
-        let verdict = Action::Verdict { verdict: Verdict::NoFaultFound, detail: "tested for a day".to_owned() };
+        let verdict =
+            Action::Verdict { verdict: Verdict::NoFaultFound, detail: "tested for a day".to_owned(), part: None };
         assert_eq!(asked("verdict:no_fault_found", " tested for a day ").unwrap().unwrap(), verdict);
         for (action, detail) in [("prioritise", "P5"), ("prioritise", ""), ("policy", "gold"), ("verdict:maybe", "")] {
             assert!(asked(action, detail).unwrap().is_err(), "{action} {detail}");

@@ -2,6 +2,7 @@
 
 use super::error::{During, damaged};
 use super::migrate::migrate;
+use super::outcome;
 use crate::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -105,6 +106,7 @@ pub(super) fn open_writer(options: &Options) -> Result<Connection, StoreError> {
         check_later(path);
     }
     migrate(&mut db)?;
+    outcome::catch_up(&mut db)?;
     if let Some(max) = options.max_bytes {
         let page: u64 = db.query_row("PRAGMA page_size", [], |r| r.get::<_, i64>(0)).during(doing)?.unsigned_abs();
         let pages = i64::try_from(max / page.max(1)).unwrap_or(i64::MAX);

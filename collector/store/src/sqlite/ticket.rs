@@ -1,6 +1,7 @@
 //! Tickets: a body with its key columns, and an append-only log.
 
 use super::error::{During, from_json, is_duplicate, to_json};
+use super::outcome;
 use super::query::next_token;
 use crate::StoreError;
 use crate::query::{Listing, Page, TicketFilter};
@@ -74,7 +75,7 @@ pub(super) fn write(db: &Connection, write: &TicketWrite) -> Result<(), StoreErr
         let source = format!("{} is not what its log says", what()).into();
         return Err(StoreError::Refused { doing, source });
     }
-    Ok(())
+    outcome::note(db, ticket, &write.transitions)
 }
 
 /// A ticket without its log.
