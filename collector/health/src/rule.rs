@@ -5,8 +5,10 @@ mod agent_silent;
 mod bmc_silent;
 mod component_state;
 mod disk_life_left;
+mod disk_predicted;
 mod disk_says_so;
 mod disk_smart_growth;
+mod disk_wearout;
 mod fan_decay;
 mod fan_state;
 mod memory_ecc;
@@ -18,6 +20,8 @@ mod temperature_limit;
 mod temperature_trend;
 mod voltage_limit;
 mod wear;
+
+pub use disk_predicted::blindness;
 
 use crate::drift::SignClass;
 use crate::window::{Place, Window};
@@ -39,6 +43,8 @@ pub fn all(config: &RuleConfig) -> Vec<Box<dyn Rule>> {
         Box::new(disk_says_so::DiskSaysSo),
         Box::new(disk_smart_growth::DiskSmartGrowth(config.disk.clone())),
         Box::new(disk_life_left::DiskLifeLeft(config.disk.clone())),
+        Box::new(disk_predicted::DiskPredicted),
+        Box::new(disk_wearout::DiskWearout(config.disk.clone())),
         Box::new(fan_state::FanState(config.limit.clone())),
         Box::new(fan_decay::FanDecay(config.fan.clone())),
         Box::new(psu_input_lost::PsuInputLost),
@@ -61,7 +67,8 @@ pub fn all(config: &RuleConfig) -> Vec<Box<dyn Rule>> {
 
 /// What all rules find, in a fixed order.
 pub fn evaluate(rules: &[Box<dyn Rule>], window: &Window, now: Timestamp) -> Vec<Finding> {
-    rules.iter().flat_map(|rule| rule.evaluate(window, now)).collect()
+    let found = rules.iter().flat_map(|rule| rule.evaluate(window, now));
+    found.map(|finding| disk_predicted::remark(finding, window)).collect()
 }
 
 /// How many polls a bad state has to last: one more than a single bad read.

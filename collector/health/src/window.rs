@@ -16,6 +16,8 @@ pub use place::Place;
 pub use series::{Counter, Gauge, Series, SeriesKey, Step, Switch, Track, Via};
 
 use crate::drift::Sign;
+use crate::model::Said;
+use crate::outlook::Outlook;
 use crate::{Fault, config::RuleConfig};
 use outband_schemas::{
     AgentId, ComponentClass, ComponentId, Gap, Lane, LogEvent, Observation, ObservationSet, Part, Reading, Section,
@@ -35,6 +37,8 @@ pub struct Window {
     newest: Option<Timestamp>,
     newest_readings: Option<Timestamp>,
     signs: Vec<Sign>,
+    drives: BTreeMap<ComponentId, Said>,
+    outlooks: Vec<Outlook>,
 }
 
 /// The agent that runs on this server, and when it was last heard.
@@ -210,14 +214,40 @@ impl Window {
         self.signs = signs;
     }
 
-    /// Other parts are in these places: what wore is gone.
+    /// Sets what is foreseen, as it was when a day last closed.
+    pub fn foresees(&mut self, outlooks: Vec<Outlook>) {
+        self.outlooks = outlooks;
+    }
+
+    /// Other parts are in these places: what wore is gone, and what was foreseen of it.
     pub fn renewed(&mut self, places: &[ComponentId]) {
         self.signs.retain(|sign| !places.contains(&sign.component));
+        self.outlooks.retain(|outlook| !places.contains(&outlook.component));
+    }
+
+    /// Sets what the disk model says of the drives.
+    pub fn judged(&mut self, drives: BTreeMap<ComponentId, Said>) {
+        self.drives = drives;
+    }
+
+    /// What the disk model says of the drives.
+    pub fn drives(&self) -> impl Iterator<Item = (&ComponentId, &Said)> {
+        self.drives.iter()
+    }
+
+    /// What the disk model says of the drive in a place.
+    pub fn said_of(&self, component: &ComponentId) -> Option<&Said> {
+        self.drives.get(component)
     }
 
     /// What wears.
     pub fn signs(&self) -> &[Sign] {
         &self.signs
+    }
+
+    /// What is foreseen.
+    pub fn outlooks(&self) -> &[Outlook] {
+        &self.outlooks
     }
 
     /// Every place, by class and slot.

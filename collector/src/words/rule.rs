@@ -27,6 +27,18 @@ fn words(id: &str) -> Option<Pair> {
             "The disk has been written to nearly as much as it was made for.",
             "硬盘的写入量已接近设计寿命。",
         ),
+        "disk.wearout" => pair(
+            "At its present usage the drive's rated write endurance will be used up before long; the finding gives the date and its interval.",
+            "按目前的使用强度，硬盘的额定写入寿命不久将耗尽；告警中给出预计日期及其区间。",
+            "At the present usage the disk will soon have been written to as much as it was made for; it should be replaced before then.",
+            "按目前的使用强度，硬盘写入量不久将达到设计寿命，宜提前更换。",
+        ),
+        "disk.predicted" => pair(
+            "Over days the drive's own error counters took a course that, in the drives the model learnt from, ended in failure within 30 days far more often than not to be acted on.",
+            "数日来该硬盘的 SMART 错误计数变化，与模型所学样本中 30 天内失效硬盘的走势相符，失效概率已高到应当处理。",
+            "The disk shows signs that, on many disks before it, were followed by a failure; it should be replaced while it still works.",
+            "硬盘出现了以往多块硬盘失效前的征兆，宜在仍可用时更换。",
+        ),
         "fan.state" => pair(
             "The fan stands still, turns too slowly, or the BMC calls it failed.",
             "风扇停转、转速过低，或 BMC 判定其故障。",
@@ -64,8 +76,8 @@ fn words(id: &str) -> Option<Pair> {
             "服务器内有部位的温度超过允许值。",
         ),
         "temperature.trend" => pair(
-            "A temperature rises steadily and will reach its limit soon if nothing changes.",
-            "温度持续上升，按目前趋势不久将达到阈值。",
+            "A temperature rises steadily, within minutes or from day to day, and will reach its limit soon if nothing changes.",
+            "温度在数分钟内或逐日持续上升，按目前趋势不久将达到阈值。",
             "The server grows warmer and will be too warm soon if nothing is done.",
             "服务器温度持续上升，若不处理，不久将过热。",
         ),

@@ -100,10 +100,11 @@ impl<K: Ord + Clone> Watch<K> {
 }
 
 /// What the model says of the drive in a place, until it says otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "said", rename_all = "snake_case")]
 pub enum Said {
     /// Nothing yet: no day of it has been judged.
+    #[default]
     New,
     /// It cannot judge it.
     Blind {

@@ -214,6 +214,7 @@ fn records(db: &Connection, erasure: &CustomerErasure, going: &[i64]) -> Result<
         ("event", "server = ?1"),
         ("gap", "server = ?1"),
         ("drift", "server = ?1"),
+        ("drive", "server = ?1"),
         // One whose ticket stays is told of by it.
         ("incident", "server = ?1 AND ended = 1 AND json_extract(body, '$.ticket') IS NULL"),
         ("chunk", "series IN (SELECT id FROM series WHERE server = ?1)"),

@@ -111,6 +111,8 @@ mod tests {
             "chunk",
             "damaged_chunk",
             "drift",
+            "drive",
+            "drive_fleet",
             "event",
             "gap",
             "health",
