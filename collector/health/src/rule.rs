@@ -21,7 +21,7 @@ mod temperature_trend;
 mod voltage_limit;
 mod wear;
 
-pub use disk_predicted::blindness;
+pub use disk_predicted::{blindness, predictor};
 
 use crate::drift::SignClass;
 use crate::window::{Place, Window};

@@ -31,6 +31,8 @@ pub struct TicketOutcome {
     pub serial: Option<String>,
     /// The model of the part, where it is known.
     pub model: Option<String>,
+    /// The version of the model that foretold it, e.g. `disk-1`; `None`: a rule alone did.
+    pub predictor: Option<String>,
     /// Whether it was right.
     pub outcome: Outcome,
 }

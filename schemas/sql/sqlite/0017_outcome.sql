@@ -9,6 +9,7 @@ CREATE TABLE outcome (
     component TEXT NOT NULL,
     serial    TEXT, -- of the part, where it is known
     model     TEXT, -- of the part, where it is known
+    predictor TEXT, -- the version of the model that foretold it; NULL: a rule alone
     predicted INTEGER NOT NULL,
     answer    TEXT NOT NULL, -- right, wrong, unknown, pending, aside
     basis     TEXT NOT NULL, -- what that rests on: seen, a verdict, nothing

@@ -16,6 +16,10 @@ const PARTS: usize = 5;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// How its reasons begin, and what stands before the model's version.
+const SAYS: &str = "likely to fail within 30 days, probability ";
+const BY: &str = " % by ";
+
 impl Rule for DiskPredicted {
     fn id(&self) -> RuleId {
         ID
@@ -34,7 +38,7 @@ fn tell(window: &Window, component: &ComponentId, said: &Said) -> Option<Finding
     let evidence = evidence_of(foretold);
     let first = foretold.explanation.reasons.iter().find_map(|r| Some(changed(r.of?, &r.change?)));
     let percent = show((foretold.probability * 1000.0).round() / 10.0);
-    let mut reason = format!("likely to fail within 30 days, probability {percent} % by {}", foretold.model);
+    let mut reason = format!("{SAYS}{percent}{BY}{}", foretold.model);
     if let Some(first) = first {
         reason = format!("{reason}: {first}");
     }
@@ -144,6 +148,12 @@ fn compared(cohort: &Cohort, pattern: Pattern, whose: &str) -> String {
     )
 }
 
+/// The version of the model that a finding with this reason came from; `None` where no model had a part in it.
+pub fn predictor(reason: &str) -> Option<&str> {
+    let (_, by) = reason.strip_prefix(SAYS)?.split_once(BY)?;
+    by.split([':', ';']).next().map(str::trim).filter(|version| !version.is_empty())
+}
+
 /// Why the model says nothing of a drive, in words.
 pub fn blindness(why: Blind) -> &'static str {
     match why {
@@ -248,6 +258,7 @@ mod tests {
             found.reason,
             "likely to fail within 30 days, probability 41.3 % by disk-1: SMART 197 (pending sectors) rose from 0 to 24 between 2026-05-03 and 2026-05-09"
         );
+        assert_eq!(predictor(&found.reason), Some("disk-1"));
         let texts: Vec<&str> = found.evidence.iter().map(|e| e.text.as_str()).collect();
         assert_eq!(
             texts,

@@ -34,8 +34,8 @@ impl Outcomes for SqliteStore {
             }
         }
         let sql = format!(
-            "SELECT ticket, rule, fault, site, server, component, serial, model, predicted, answer, basis, opened_at, known_at,
-                seen_at FROM outcome WHERE {clause} ORDER BY ticket"
+            "SELECT ticket, rule, fault, site, server, component, serial, model, predictor, predicted, answer, basis, opened_at,
+                known_at, seen_at FROM outcome WHERE {clause} ORDER BY ticket"
         );
         self.read(|db| {
             let mut query = db.prepare_cached(&sql).during(READING)?;
@@ -53,7 +53,7 @@ fn read(row: &Row<'_>) -> Result<TicketOutcome, StoreError> {
     let text = |column: usize| row.get::<_, String>(column).during(READING);
     let maybe = |column: usize| row.get::<_, Option<String>>(column).during(READING);
     let time = |column: usize| row.get::<_, Option<i64>>(column).during(READING).map(|t| t.map(Timestamp::from_millis));
-    let (answer, basis) = (text(9)?, text(10)?);
+    let (answer, basis) = (text(10)?, text(11)?);
     Ok(TicketOutcome {
         ticket: TicketNumber(row.get::<_, i64>(0).during(READING)?.unsigned_abs()),
         rule: text(1)?,
@@ -63,13 +63,14 @@ fn read(row: &Row<'_>) -> Result<TicketOutcome, StoreError> {
         component: parsed("a component", &text(5)?)?,
         serial: maybe(6)?,
         model: maybe(7)?,
+        predictor: maybe(8)?,
         outcome: Outcome {
-            predicted: row.get(8).during(READING)?,
+            predicted: row.get(9).during(READING)?,
             answer: Answer::from_word(&answer).ok_or_else(|| damaged("an outcome", &answer))?,
             basis: Basis::from_word(&basis).ok_or_else(|| damaged("an outcome", &basis))?,
-            opened_at: Timestamp::from_millis(row.get(11).during(READING)?),
-            known_at: time(12)?,
-            seen_at: time(13)?,
+            opened_at: Timestamp::from_millis(row.get(12).during(READING)?),
+            known_at: time(13)?,
+            seen_at: time(14)?,
         },
     })
 }
@@ -109,9 +110,9 @@ fn keep(db: &Connection, ticket: &Ticket, log: &[Transition]) -> Result<(), Stor
     let component = ticket.component.to_string();
     let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
     db.prepare_cached(
-        "INSERT INTO outcome (ticket, rule, fault, site, server, component, serial, model, predicted, answer, basis, opened_at,
-            known_at, seen_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+        "INSERT INTO outcome (ticket, rule, fault, site, server, component, serial, model, predictor, predicted, answer, basis,
+            opened_at, known_at, seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (ticket) DO UPDATE SET serial = excluded.serial, model = coalesce(model, excluded.model),
             predicted = excluded.predicted, answer = excluded.answer, basis = excluded.basis, known_at = excluded.known_at,
             seen_at = excluded.seen_at",
@@ -126,6 +127,7 @@ fn keep(db: &Connection, ticket: &Ticket, log: &[Transition]) -> Result<(), Stor
             &component,
             ticket.part_serial.as_deref(),
             model(db, ticket, &component).unwrap_or_default(),
+            predictor(log),
             outcome.predicted,
             outcome.answer.as_str(),
             outcome.basis.as_str(),
@@ -136,6 +138,14 @@ fn keep(db: &Connection, ticket: &Ticket, log: &[Transition]) -> Result<(), Stor
     })
     .during(DOING)?;
     Ok(())
+}
+
+/// The version of the model that foretold it.
+fn predictor(log: &[Transition]) -> Option<&str> {
+    match &log.first()?.action {
+        Action::Open { opening: Some(opening), .. } => outband_health::rule::predictor(&opening.reason),
+        _ => None,
+    }
 }
 
 /// The model of the part that a ticket is about: by its serial; without one, of what was in the place last.
