@@ -35,11 +35,13 @@ pub struct DiskConfig {
     pub life_warning: f64,
     /// Life left, in percent, at or below which its failure is predicted. Default 3.
     pub life_critical: f64,
+    /// A drive whose endurance may be used up within so many days is found: the early end of the interval of the date counts. Default 60.
+    pub wearout_days: u32,
 }
 
 impl Default for DiskConfig {
     fn default() -> Self {
-        Self { increases: 3, memory_polls: 4000, life_warning: 10.0, life_critical: 3.0 }
+        Self { increases: 3, memory_polls: 4000, life_warning: 10.0, life_critical: 3.0, wearout_days: 60 }
     }
 }
 
@@ -76,6 +78,8 @@ pub struct LimitConfig {
     pub horizon_polls: u32,
     /// The share of the way from 20 Cel to its limit that a temperature has to have gone, in percent. Default 70.
     pub share_percent: f64,
+    /// A temperature that rises from day to day is predicted to reach its limit where it gets there within so many days. Default 14.
+    pub horizon_days: u32,
     /// The critical limit of temperatures in Cel, in the place of the BMC's. In no config: one number fits no whole fleet. Set for some servers only.
     #[serde(skip)]
     pub temperature_critical: Option<f64>,
@@ -90,7 +94,14 @@ impl LimitConfig {
 
 impl Default for LimitConfig {
     fn default() -> Self {
-        Self { polls: 3, trend_polls: 10, horizon_polls: 30, share_percent: 70.0, temperature_critical: None }
+        Self {
+            polls: 3,
+            trend_polls: 10,
+            horizon_polls: 30,
+            share_percent: 70.0,
+            horizon_days: 14,
+            temperature_critical: None,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod sign;
 mod supply;
 mod watch;
 
+pub(crate) use heat::is_inlet;
 pub use sign::{Sign, SignClass, SignFact, What};
 pub use watch::Measure;
 

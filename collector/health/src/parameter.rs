@@ -81,6 +81,7 @@ parameters! {
     "disk.memory_polls" ["disk.smart_growth"], "polls", 1.0..=1000000.0, disk.memory_polls as count;
     "disk.life_warning" ["disk.life_left"], "%", 0.0..=100.0, disk.life_warning as number;
     "disk.life_critical" ["disk.life_left"], "%", 0.0..=100.0, disk.life_critical as number;
+    "disk.wearout_days" ["disk.wearout"], "days", 1.0..=1000.0, disk.wearout_days as count;
     "fan.decay_percent" ["fan.decay"], "%", 1.0..=100.0, fan.decay_percent as number;
     "fan.decay_polls" ["fan.decay"], "polls", 1.0..=16.0, fan.decay_polls as count;
     "limit.polls" ["temperature.limit", "temperature.trend", "voltage.limit", "fan.state"], "polls", 1.0..=1000.0, limit.polls as count;
@@ -88,6 +89,7 @@ parameters! {
     "limit.trend_polls" ["temperature.trend"], "polls", 4.0..=16.0, limit.trend_polls as count;
     "limit.horizon_polls" ["temperature.trend"], "polls", 1.0..=10000.0, limit.horizon_polls as count;
     "limit.share_percent" ["temperature.trend"], "%", 0.0..=100.0, limit.share_percent as number;
+    "limit.horizon_days" ["temperature.trend"], "days", 1.0..=60.0, limit.horizon_days as count;
     "event.correctable" ["memory.ecc"], "errors", 1.0..=1000000.0, event.correctable as count;
     "event.burst" ["log.burst"], "entries", 2.0..=1000000.0, event.burst as count;
     "silence.bmc_polls" ["bmc.silent"], "polls", 1.0..=10000.0, silence.bmc_polls as count;

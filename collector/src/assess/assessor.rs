@@ -263,6 +263,7 @@ impl<S: Kept> Assessor<S> {
         for (server, signs) in self.wears.judge(&self.store, self.servers.all(), &self.topology, now)? {
             if let Some(live) = self.live.get_mut(&server) {
                 live.window.wears(signs);
+                live.window.foresees(self.wears.outlooks(&server));
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 use crate::topology::Topology;
 use outband_health::Window;
 use outband_health::drift::{RackMode, Sign};
+use outband_health::outlook::Outlook;
 use outband_schemas::{ComponentId, Observation, ObservationSet, Quality, ServerId, Timestamp};
 use outband_store::drift::{Drifts, Wear};
 use outband_store::{ServerRecord, StoreError};
@@ -97,6 +98,7 @@ impl Wears {
                     if let Some(value) = r.value.as_ref().and_then(|v| v.as_number()) {
                         let at = r.observed_at.min(received_at);
                         worn.closed |= worn.wear.drift.take(&r.component, r.kind, &r.sensor, value, at);
+                        worn.closed |= worn.wear.course.take(&r.component, r.kind, &r.sensor, value, at);
                         worn.unsaved = true;
                     }
                 }
@@ -107,6 +109,8 @@ impl Wears {
                         if known.zip(serial).is_some_and(|(known, serial)| known != serial) {
                             worn.wear.drift.renew(&part.component, inventory.observed_at.min(received_at));
                             worn.wear.signs.retain(|sign| sign.component != part.component);
+                            worn.wear.course.renew(&part.component);
+                            worn.wear.outlooks.retain(|outlook| outlook.component != part.component);
                             renewed.push(part.component.clone());
                         }
                     }
@@ -118,6 +122,11 @@ impl Wears {
             due.entry(server.clone()).or_insert(now);
         }
         renewed
+    }
+
+    /// What is foreseen of a server's parts, as it was when a day last closed.
+    pub(super) fn outlooks(&self, server: &ServerId) -> Vec<Outlook> {
+        self.lock().servers.get(server).map(|worn| worn.wear.outlooks.clone()).unwrap_or_default()
     }
 
     /// Notes that a server's firmware was changed.
@@ -163,6 +172,7 @@ impl Wears {
                 inner.due.remove(member);
                 let Some(worn) = inner.servers.get_mut(member).filter(|w| w.closed) else { continue };
                 worn.wear.signs = worn.wear.drift.signs(&mode);
+                worn.wear.outlooks = worn.wear.course.outlooks(&worn.wear.outlooks);
                 worn.closed = false;
                 judged.push((member.clone(), worn.wear.signs.clone()));
             }

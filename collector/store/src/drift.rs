@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use outband_health::drift::{Drift, Sign};
+use outband_health::outlook::{Course, Outlook};
 use outband_schemas::ServerId;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,10 @@ pub struct Wear {
     pub drift: Drift,
     /// What it said when a day last closed.
     pub signs: Vec<Sign>,
+    /// The course of its parts over weeks.
+    pub course: Course,
+    /// What was foreseen when a day last closed.
+    pub outlooks: Vec<Outlook>,
 }
 
 /// Keeps the slow change of servers. Verbs block, as those of [`crate::Store`].

@@ -2,9 +2,10 @@
 
 use super::{Rule, evidence, finding, is_read, show};
 use crate::config::LimitConfig;
+use crate::drift::is_inlet;
 use crate::window::Window;
 use crate::{Fault, Finding, Level, RuleId};
-use outband_schemas::{ComponentId, EventKind, Quality, SensorKind, Timestamp};
+use outband_schemas::{EventKind, Quality, SensorKind, Timestamp};
 
 pub(super) struct TemperatureLimit(pub(super) LimitConfig);
 
@@ -63,14 +64,6 @@ impl Rule for TemperatureLimit {
         }
         blame_the_inlet(found)
     }
-}
-
-/// Whether a sensor measures the air that comes in.
-pub(super) fn is_inlet(component: &ComponentId, sensor: &str) -> bool {
-    [component.slot(), sensor].iter().any(|name| {
-        let name = name.to_lowercase();
-        name.contains("inlet") || name.contains("ambient") || name.contains("intake") || name.contains("front panel")
-    })
 }
 
 /// Where the inlet is among the findings, the others become its evidence: one cause, one ticket.

@@ -106,6 +106,7 @@ impl<S: Kept> Assessor<S> {
             {
                 live.window = rebuild::window(&self.store, record, now, &self.config)?;
                 live.window.wears(self.wears.recall(&self.store, server)?);
+                live.window.foresees(self.wears.outlooks(server));
                 let components = pages(|page| self.store.healths(Some(&Scope::Server(server.clone())), page))?;
                 live.components = components
                     .into_iter()

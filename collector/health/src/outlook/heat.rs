@@ -1,0 +1,279 @@
+//! Temperatures that rise from day to day at comparable inlet air, and how far they are from where they end.
+//!
+//! Of each day its warm hours count: the third warmest hour above the inlet's air. A daily cycle is in every day alike, a hot aisle is in the
+//! inlet too, one wild hour is not the third. What then rises over a week and more is held against a step (a load that came and stayed) and
+//! against the server's power (a load that grows): only what neither explains is a rise.
+
+use super::day::{Three, day_start, small};
+use super::line::Slope;
+use crate::stats::median;
+use outband_schemas::{ComponentClass as C, ComponentId, SensorKind as K, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// A day counts with so many hours.
+const HOURS: u8 = 6;
+/// Of the warmest hours of a day so many are kept; the least of them counts.
+const WARMEST: usize = 3;
+/// So many days are looked at.
+const DAYS: usize = 21;
+/// And so many at least.
+const LEAST_DAYS: usize = 8;
+/// Days that lie longer ago than this say nothing.
+const SPAN: i32 = 28;
+/// The least rise over all of the days, in K: what a sensor, a season and its fans do.
+const LEAST_RISE: f64 = 3.0;
+/// A rise is that many times as much as the days lie about its line.
+const CLEAR: f64 = 4.0;
+/// Kendall's sum is so many standard errors above noise.
+const SURE: f64 = 2.5;
+/// In its newer half a rise goes on with at least this share of its rate.
+const STILL: f64 = 1.0 / 3.0;
+/// Power that grows by at least this share of what the heat grows by explains it.
+const EXPLAINED: f64 = 0.5;
+/// A sensor that has had no day for so long is none any more.
+const GONE: i32 = 60;
+
+/// The mean of an hour's values, single bad reads left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Mean {
+    newest: Three,
+    sum: f64,
+    count: u32,
+}
+
+impl Mean {
+    fn push(&mut self, value: f64) {
+        if let Some(value) = self.newest.push(value) {
+            self.sum += value;
+            self.count = self.count.saturating_add(1);
+        }
+    }
+
+    /// Ends the hour.
+    fn take(&mut self) -> Option<f64> {
+        let mean = (self.count > 0).then(|| self.sum / f64::from(self.count));
+        (self.sum, self.count) = (0.0, 0);
+        mean
+    }
+}
+
+/// What a server breathes, and what power it draws.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Air {
+    inlets: Vec<(ComponentId, String, Mean)>,
+    powers: Vec<(ComponentId, K, String, Mean)>,
+}
+
+/// An hour of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AirHour {
+    /// The inlet's temperature; `None`: the server has an inlet, and nothing was read of it.
+    inlet: Option<f64>,
+    power: Option<f64>,
+}
+
+impl Air {
+    pub(super) fn breathe(&mut self, component: &ComponentId, sensor: &str, value: f64) {
+        match self.inlets.iter_mut().find(|(c, s, _)| s == sensor && c == component) {
+            Some((.., mean)) => mean.push(value),
+            None => {
+                let mut mean = Mean::default();
+                mean.push(value);
+                self.inlets.push((component.clone(), sensor.to_owned(), mean));
+            }
+        }
+    }
+
+    pub(super) fn draw(&mut self, component: &ComponentId, kind: K, sensor: &str, value: f64) {
+        match self.powers.iter_mut().find(|(c, k, s, _)| *k == kind && s == sensor && c == component) {
+            Some((.., mean)) => mean.push(value),
+            None => {
+                let mut mean = Mean::default();
+                mean.push(value);
+                self.powers.push((component.clone(), kind, sensor.to_owned(), mean));
+            }
+        }
+    }
+
+    /// Ends the hour.
+    pub(super) fn close(&mut self) -> AirHour {
+        let inlets: Vec<f64> = self.inlets.iter_mut().filter_map(|(.., mean)| mean.take()).collect();
+        // Without an inlet a temperature is above nothing, and only its own rise is seen.
+        let inlet = if self.inlets.is_empty() { Some(0.0) } else { median(inlets) };
+        let (mut whole, mut supplies, mut any) = (None, 0.0, false);
+        for (component, _, _, mean) in &mut self.powers {
+            let Some(watts) = mean.take().filter(|w| *w > 0.0) else { continue };
+            if component.class() == C::PowerSupply {
+                supplies += watts;
+                any = true;
+            } else {
+                whole = Some(whole.map_or(watts, |w: f64| w.max(watts)));
+            }
+        }
+        AirHour { inlet, power: whole.or(any.then_some(supplies)) }
+    }
+}
+
+/// The course of one temperature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Heat {
+    pub(super) sensor: String,
+    hour: Mean,
+    hours: u8,
+    /// The warmest hours of today, warmest first.
+    warmest: Vec<Warm>,
+    days: VecDeque<(i32, Warm)>,
+}
+
+/// A warm hour.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Warm {
+    /// How far above the inlet's air, in K.
+    above: f32,
+    /// The inlet's air, in Cel.
+    inlet: f32,
+    /// The server's power, in W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    power: Option<f32>,
+}
+
+/// A temperature that rises from day to day at comparable inlet air.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rise {
+    /// Where it is in the warm hours of the newest days, in Cel.
+    pub now: f64,
+    /// The inlet's air in those hours, in Cel; 0 where the server has no inlet sensor.
+    pub inlet: f64,
+    /// Where it was in the first days, at that inlet air, in Cel.
+    pub then: f64,
+    /// Since when.
+    pub since: Timestamp,
+    /// What a day adds, in K.
+    pub a_day: f64,
+    /// The interval of it that holds 80 of 100.
+    pub a_day_low: f64,
+    /// And its upper end.
+    pub a_day_high: f64,
+}
+
+impl Rise {
+    /// The days until it reaches `limit`, in Cel, with the first and the last day of the interval; `None` where it is there already.
+    pub fn days_to(&self, limit: f64) -> Option<(f64, f64, f64)> {
+        let left = limit - self.now;
+        let days = |rate: f64| if rate > 0.0 { left / rate } else { f64::INFINITY };
+        (left > 0.0).then(|| (days(self.a_day), days(self.a_day_high), days(self.a_day_low)))
+    }
+
+    /// Whether this still says what `newer` would.
+    pub(super) fn stands(&self, newer: &Self) -> bool {
+        (self.now - newer.now).abs() < 1.0 && (self.a_day / newer.a_day - 1.0).abs() < 0.25
+    }
+}
+
+impl Heat {
+    pub(super) fn new(sensor: &str, value: f64) -> Self {
+        let mut hour = Mean::default();
+        hour.push(value);
+        Self { sensor: sensor.to_owned(), hour, hours: 0, warmest: Vec::new(), days: VecDeque::new() }
+    }
+
+    pub(super) fn read(&mut self, value: f64) {
+        self.hour.push(value);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
+    pub(super) fn close_hour(&mut self, air: &AirHour) {
+        let Some((mean, inlet)) = self.hour.take().zip(air.inlet) else { return };
+        let cut = |value: f64| ((value * 100.0).round() / 100.0) as f32;
+        let warm = Warm { above: cut(mean - inlet), inlet: cut(inlet), power: air.power.map(cut) };
+        self.hours = self.hours.saturating_add(1);
+        let at = self.warmest.partition_point(|w| w.above >= warm.above);
+        self.warmest.insert(at, warm);
+        self.warmest.truncate(WARMEST);
+    }
+
+    pub(super) fn close_day(&mut self, date: i32) {
+        let warm = self.warmest.last().copied().filter(|_| self.hours >= HOURS);
+        self.warmest.clear();
+        self.hours = 0;
+        let Some(warm) = warm else { return };
+        self.days.retain(|(day, _)| *day != date);
+        if self.days.len() == DAYS {
+            self.days.pop_front();
+        }
+        self.days.push_back((date, warm));
+    }
+
+    pub(super) fn forget_after(&mut self, date: i32) {
+        self.days.retain(|(day, _)| *day < date);
+    }
+
+    pub(super) fn is_gone(&self, date: i32) -> bool {
+        self.days.back().is_some_and(|(day, _)| date - day > GONE)
+    }
+
+    /// How it rises, where it does.
+    pub(super) fn rise(&self, today: i32) -> Option<Rise> {
+        let days: Vec<&(i32, Warm)> = self.days.iter().filter(|(day, _)| today - day <= SPAN).collect();
+        let of = |value: &dyn Fn(&Warm) -> Option<f64>| -> Vec<(f64, f64)> {
+            days.iter().filter_map(|(day, warm)| Some((f64::from(*day), value(warm)?))).collect()
+        };
+        let above = of(&|warm| Some(f64::from(warm.above)));
+        let (newest, _) = days.last()?;
+        // What has had no day for some days may have gone any way since.
+        if above.len() < LEAST_DAYS || today - newest > 3 {
+            return None;
+        }
+        let slope = Slope::of(&above)?;
+        let (first, last) = (above.first()?, above.last()?);
+        let whole = slope.rate * (last.0 - first.0);
+        if slope.sure < SURE || whole < LEAST_RISE || whole < CLEAR * spread(&above, slope.rate) {
+            return None;
+        }
+        let newer = Slope::of(above.get(above.len() / 2..)?)?;
+        if newer.rate < slope.rate * STILL || is_step(&above, slope.rate) || is_load(&of, &above, slope.rate) {
+            return None;
+        }
+        let recent = |of: fn(&Warm) -> f32| median(days.iter().rev().take(3).map(|(_, w)| f64::from(of(w))));
+        let (now, inlet) = (recent(|w| w.above)?, median(days.iter().rev().take(7).map(|(_, w)| f64::from(w.inlet)))?);
+        Some(Rise {
+            now: now + inlet,
+            inlet,
+            then: now + inlet - whole,
+            since: day_start(days.first()?.0),
+            a_day: slope.rate,
+            a_day_low: slope.low,
+            a_day_high: slope.high,
+        })
+    }
+}
+
+/// How far the days lie about a line of this rate: one standard error of noise, from the median distance.
+fn spread(points: &[(f64, f64)], rate: f64) -> f64 {
+    let Some(middle) = median(points.iter().map(|(x, y)| y - rate * x)) else { return f64::INFINITY };
+    1.4826 * median(points.iter().map(|(x, y)| (y - rate * x - middle).abs())).unwrap_or(f64::INFINITY)
+}
+
+/// Whether one step explains the points better than a line of this rate.
+fn is_step(points: &[(f64, f64)], rate: f64) -> bool {
+    let about = |values: &[f64]| -> f64 {
+        let mean = values.iter().sum::<f64>() / small(values.len());
+        values.iter().map(|v| (v - mean).powi(2)).sum()
+    };
+    let flat: Vec<f64> = points.iter().map(|(_, y)| *y).collect();
+    let line = about(&points.iter().map(|(x, y)| y - rate * x).collect::<Vec<_>>());
+    (1..flat.len()).filter_map(|at| flat.split_at_checked(at)).any(|(a, b)| about(a) + about(b) <= line)
+}
+
+/// Whether the server's power grew alike.
+fn is_load(of: &dyn Fn(&dyn Fn(&Warm) -> Option<f64>) -> Vec<(f64, f64)>, above: &[(f64, f64)], rate: f64) -> bool {
+    let power = of(&|warm| warm.power.map(f64::from));
+    let level = |points: &[(f64, f64)]| median(points.iter().map(|(_, y)| *y)).filter(|l| *l > 0.0);
+    if power.len() * 2 < above.len() {
+        return false;
+    }
+    let (Some(watts), Some(heat), Some(grown)) = (level(&power), level(above), Slope::of(&power)) else { return false };
+    grown.rate / watts >= EXPLAINED * rate / heat
+}
