@@ -3,7 +3,7 @@
 //!
 //! Read in this order: [`finding`] (what a rule says), [`window`] (what rules look at), [`rule`] (the rules, one file
 //! each), [`drift`] (what wears over weeks), [`outlook`] (when something runs out), [`model`] (disks that
-//! will fail), [`score`] (points and reasons), [`incident`] (findings that lasted), [`fleet`] (rates, ages, spares).
+//! will fail), [`score`] (points and reasons), [`incident`] (findings that lasted), [`fleet`] (rates, ages, spares), [`triage`] (what kind of trouble it is).
 
 pub mod config;
 pub mod drift;
@@ -16,6 +16,7 @@ pub mod parameter;
 pub mod rule;
 pub mod score;
 mod stats;
+pub mod triage;
 pub mod window;
 
 pub use config::{FoldingConfig, RuleConfig};

@@ -11,6 +11,7 @@
 
 pub mod audit;
 pub mod change;
+pub mod check;
 pub mod chunk;
 pub mod deadline;
 pub mod drift;

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (15, include_str!("../../../../schemas/sql/sqlite/0015_drives.sql")),
     (17, include_str!("../../../../schemas/sql/sqlite/0017_outcome.sql")),
     (18, include_str!("../../../../schemas/sql/sqlite/0018_parts.sql")),
+    (19, include_str!("../../../../schemas/sql/sqlite/0019_checks.sql")),
 ];
 
 /// The newest schema that this version knows.

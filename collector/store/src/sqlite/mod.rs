@@ -3,6 +3,7 @@
 mod assess;
 mod audit;
 mod change;
+mod check;
 mod copy;
 mod deadline;
 mod decision;

@@ -12,7 +12,7 @@ const AT_ONCE: i64 = 5000;
 /// Drops some of what is older than the limits. Answers whether there may be more.
 pub(super) fn expire(db: &Connection, limits: &Limits) -> Result<bool, StoreError> {
     let mut most = 0;
-    let steps: [(&str, i64); 5] = [
+    let steps: [(&str, i64); 6] = [
         // Never beyond the cursor: what was not assessed stays, however old. Rows lie in the order in which they came, so
         // only the first ones are looked at.
         (
@@ -36,6 +36,11 @@ pub(super) fn expire(db: &Connection, limits: &Limits) -> Result<bool, StoreErro
         ),
         (
             "DELETE FROM gap WHERE id IN (SELECT id FROM gap WHERE last_observed < ?1 LIMIT ?2)",
+            limits.events.as_millis(),
+        ),
+        (
+            "DELETE FROM health_check WHERE id IN (SELECT id FROM (SELECT id, at, ended FROM health_check ORDER BY id LIMIT ?2)
+             WHERE at < ?1 AND ended = 1)",
             limits.events.as_millis(),
         ),
     ];

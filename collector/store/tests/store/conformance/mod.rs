@@ -2,6 +2,7 @@
 
 mod assess;
 pub(crate) mod audit;
+mod check;
 mod deadline;
 mod decision;
 mod drift;
@@ -42,6 +43,7 @@ pub(crate) fn conformance<
         + outband_store::drives::Drives
         + outband_store::grant::Grants
         + outband_store::parts::Parts
+        + outband_store::check::Checks
         + outband_store::change::Changes,
 >(
     make: impl Fn(&str) -> S,
@@ -63,6 +65,7 @@ pub(crate) fn conformance<
         .chain(outcome::all())
         .chain(parts::all())
         .chain(audit::all())
+        .chain(check::all())
         .collect();
     for (name, behaviour) in all {
         eprintln!("  {name}");

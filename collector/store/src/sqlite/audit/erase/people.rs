@@ -9,8 +9,17 @@ use serde_json::Value;
 const DOING: &str = "erasing a person";
 
 /// Tables whose bodies say who did, approved or got something.
-pub(in crate::sqlite) const OF_PEOPLE: &[&str] =
-    &["access_grant", "decision", "drill", "hold", "maintenance", "maintenance_change", "remediation", "threshold"];
+pub(in crate::sqlite) const OF_PEOPLE: &[&str] = &[
+    "access_grant",
+    "decision",
+    "drill",
+    "health_check",
+    "hold",
+    "maintenance",
+    "maintenance_change",
+    "remediation",
+    "threshold",
+];
 
 /// What a body holds under these names is no person, whatever it is called.
 const NO_PEOPLE: &[&str] = &["selector", "servers", "server", "component", "fault", "rule", "customer", "site"];
