@@ -145,7 +145,7 @@ fn fill(store: &SqliteStore) {
     ];
     put(store, vec![server("srv-1", "dc1"), server("srv-2", "dc2")], tickets);
     for (site, name) in [("dc1", EVIL), ("dc2", "elsewhere")] {
-        store.put_window(&window(site, name)).unwrap();
+        store.put_window(&window(site, name), None).unwrap();
     }
 }
 

@@ -203,7 +203,7 @@ fn furnish(store: &SqliteStore, number: TicketNumber, customer: &str, site: &str
         ended_at: None,
         revision: 1,
     };
-    store.put_window(&WindowChange { at, who: "ann".to_owned(), what: "create".to_owned(), window }).unwrap();
+    store.put_window(&WindowChange { at, who: "ann".to_owned(), what: "create".to_owned(), window }, None).unwrap();
     let order = Order {
         id: 0,
         revision: 0,
@@ -248,7 +248,7 @@ fn furnish(store: &SqliteStore, number: TicketNumber, customer: &str, site: &str
         ended_at: None,
         revision: 0,
     };
-    store.put_drill(&DrillChange { at, who: "ann".to_owned(), what: "start".to_owned(), drill }).unwrap();
+    store.put_drill(&DrillChange { at, who: "ann".to_owned(), what: "start".to_owned(), drill }, None).unwrap();
     let threshold = Threshold {
         id: 0,
         selector: Selector { server: Some(server.to_string()), ..Selector::default() },
@@ -261,7 +261,9 @@ fn furnish(store: &SqliteStore, number: TicketNumber, customer: &str, site: &str
         ended_at: None,
         revision: 0,
     };
-    store.put_threshold(&ThresholdChange { at, who: "ann".to_owned(), what: "create".to_owned(), threshold }).unwrap();
+    store
+        .put_threshold(&ThresholdChange { at, who: "ann".to_owned(), what: "create".to_owned(), threshold }, None)
+        .unwrap();
     store.begin_outbox("i", at).unwrap();
     let through = store.unnoticed(10).unwrap().map_or(1_000, |u| u.through);
     let draft = NoticeDraft {

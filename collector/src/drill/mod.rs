@@ -6,6 +6,7 @@ pub mod turn;
 use crate::config::drills::Plan;
 use crate::judgement::Judgement;
 use outband_schemas::{Clock, ServerId, Timestamp};
+use outband_store::audit::Note;
 use outband_store::drill::{Drill, DrillChange, Drills};
 use outband_store::{Store, StoreError};
 use std::collections::BTreeMap;
@@ -77,7 +78,7 @@ fn work<S: Store + Drills>(
 ) -> Result<(), StoreError> {
     for drill in store.drills(false)? {
         if drill.ends_at <= now {
-            settled(end(store, drill, WHO, now))?;
+            settled(end(store, drill, WHO, now, None))?;
         }
     }
     for (name, plan) in plans {
@@ -109,15 +110,21 @@ fn work<S: Store + Drills>(
         };
         let change = DrillChange { at: now, who: WHO.to_owned(), what: "start".to_owned(), drill };
         tracing::info!(plan = turn.name, "a planned drill begins");
-        settled(store.put_drill(&change))?;
+        settled(store.put_drill(&change, None))?;
     }
     Ok(())
 }
 
 /// Ends a drill at `at`, before its time or at it.
-pub fn end<S: Drills>(store: &S, drill: Drill, who: &str, at: Timestamp) -> Result<Drill, StoreError> {
+pub fn end<S: Drills>(
+    store: &S,
+    drill: Drill,
+    who: &str,
+    at: Timestamp,
+    note: Option<Note<Drill>>,
+) -> Result<Drill, StoreError> {
     let drill = Drill { ended_at: Some(at), revision: drill.revision + 1, ..drill };
-    store.put_drill(&DrillChange { at, who: who.to_owned(), what: "end".to_owned(), drill })
+    store.put_drill(&DrillChange { at, who: who.to_owned(), what: "end".to_owned(), drill }, note)
 }
 
 /// Somebody else was faster: then it is done.

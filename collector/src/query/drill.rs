@@ -100,24 +100,24 @@ impl<S: Store + Drills + Audit, C: Clock + Send + Sync + 'static> DrillService f
             revision: 0,
         };
         let change = DrillChange { at: now, who: drill.author.clone(), what: "start".to_owned(), drill };
-        let started = self
+        let id = server.clone();
+        let is_there = self
             .ask(move |store| {
-                let server = &change.drill.server;
-                if !sight.server(store, server)? || store.server(server)?.is_none_or(|s| s.merged_into.is_some()) {
-                    return Ok(None);
-                }
-                store.put_drill(&change).map(Some)
+                Ok(sight.server(store, &id)? && store.server(&id)?.is_some_and(|s| s.merged_into.is_none()))
             })
             .await?;
-        let drill = started.ok_or_else(|| {
+        if !is_there {
             self.denied(&caller, START, &name::server(&server));
-            not_found("Server", &name::server(&server), "list the servers to see those there are")
-        })?;
-        let deed = caller.did(now, START, format!("drills/{}", drill.id), drill.reason.clone());
-        let deed = Deed { after: Some(etag(&drill)), ..deed };
-        let answer = wire::StartDrillResponse { drill: Some(shown(&drill, None)) };
-        self.done(&caller, deed, once, &answer).await?;
-        Ok(Response::new(answer))
+            return Err(not_found("Server", &name::server(&server), "list the servers to see those there are"));
+        }
+        let by = caller.clone();
+        let tell = move |drill: &Drill| {
+            let deed = by.did(now, START, format!("drills/{}", drill.id), drill.reason.clone());
+            let answer = wire::StartDrillResponse { drill: Some(shown(drill, None)) };
+            (Deed { after: Some(etag(drill)), ..deed }, answer)
+        };
+        let started = self.noted(&caller, once, tell, move |store, note| store.put_drill(&change, Some(note))).await?;
+        Ok(Response::new(started.ok_or_else(|| changed_meanwhile("drills", None))?))
     }
 
     async fn end_drill(
@@ -145,18 +145,15 @@ impl<S: Store + Drills + Audit, C: Clock + Send + Sync + 'static> DrillService f
         }
         let now = self.now();
         let who = caller.principal.name.clone();
-        let ended = self
-            .ask(move |store| match end(store, drill, &who, now) {
-                Err(StoreError::Conflict { .. }) => Ok(None),
-                other => other.map(Some),
-            })
-            .await?;
-        let drill = ended.ok_or_else(|| changed_meanwhile(&r.name, None))?;
-        let deed = caller.did(now, END, r.name, drill.reason.clone());
-        let deed = Deed { before: Some(before), after: Some(etag(&drill)), ..deed };
-        let answer = wire::EndDrillResponse { drill: Some(shown(&drill, None)) };
-        self.done(&caller, deed, once, &answer).await?;
-        Ok(Response::new(answer))
+        let (by, name) = (caller.clone(), r.name.clone());
+        let tell = move |drill: &Drill| {
+            let deed = by.did(now, END, name.clone(), drill.reason.clone());
+            let deed = Deed { before: Some(before.clone()), after: Some(etag(drill)), ..deed };
+            (deed, wire::EndDrillResponse { drill: Some(shown(drill, None)) })
+        };
+        let ended =
+            self.noted(&caller, once, tell, move |store, note| end(store, drill, &who, now, Some(note))).await?;
+        Ok(Response::new(ended.ok_or_else(|| changed_meanwhile(&r.name, None))?))
     }
 }
 

@@ -3,15 +3,15 @@
 use crate::audit::Caller;
 use crate::auth;
 use crate::maintenance::{problem, recur::Schedule};
-use crate::query::Desk;
 use crate::query::once::{Known, Once};
 use crate::query::problem::{changed_meanwhile, invalid, not_found};
+use crate::query::{Desk, selector};
 use outband_proto::maintenance as wire;
 use outband_proto::maintenance::maintenance_service_server::MaintenanceService;
 use outband_schemas::{Clock, Timestamp};
+use outband_store::Store;
 use outband_store::audit::{Audit, Deed};
 use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
-use outband_store::{Store, StoreError};
 use prost::Message;
 use tonic::{Request, Response, Status};
 
@@ -157,13 +157,13 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Desk<S, C
         })
     }
 
-    async fn keep<A: Message>(
+    async fn keep<A: Message + 'static>(
         &self,
         kept: Kept,
         caller: &Caller,
         once: Once,
         at: Timestamp,
-        answer: impl FnOnce(wire::Window) -> A,
+        answer: impl Fn(wire::Window) -> A + Send + Sync + 'static,
     ) -> Result<A, Status> {
         let Kept { what, method, before, window } = kept;
         if what != "end"
@@ -179,24 +179,19 @@ impl<S: Store + Maintenance + Audit, C: Clock + Send + Sync + 'static> Desk<S, C
                 "this token is limited: a window has to name a server, a site or a customer that it may see",
             ));
         }
-        let who = caller.principal.name.clone();
-        let change = WindowChange { at, who, what: what.to_owned(), window };
-        let put = self
-            .ask(move |store| {
-                let window = match store.put_window(&change) {
-                    Err(StoreError::Conflict { .. }) => return Ok(None),
-                    other => other?,
-                };
-                Ok(Some((store.window_changes(window.id)?, window)))
-            })
-            .await?;
-        let (changes, window) = put.ok_or_else(|| changed_meanwhile(&name, None))?;
-        let name = format!("windows/{}", window.id);
-        let after = Some(etag(&window));
-        let deed = Deed { before, after, ..caller.did(at, method, name, window.reason.clone()) };
-        let answer = answer(shown(&window, &changes, at));
-        self.done(caller, deed, once, &answer).await?;
-        Ok(answer)
+        let change = WindowChange { at, who: caller.principal.name.clone(), what: what.to_owned(), window };
+        let id = change.window.id;
+        let mut changes = self.ask(move |store| store.window_changes(id)).await?;
+        changes.push(change.clone());
+        let by = caller.clone();
+        let tell = move |window: &Window| {
+            let name = format!("windows/{}", window.id);
+            let after = Some(etag(window));
+            let deed = Deed { before: before.clone(), after, ..by.did(at, method, name, window.reason.clone()) };
+            (deed, answer(shown(window, &changes, at)))
+        };
+        let kept = self.noted(caller, once, tell, move |store, note| store.put_window(&change, Some(note))).await?;
+        kept.ok_or_else(|| changed_meanwhile(&name, None))
     }
 }
 
@@ -210,16 +205,7 @@ fn edited(before: Window, asked: wire::Window) -> Result<Window, Status> {
     };
     let selector = match asked.selector {
         None => before.selector,
-        Some(s) => Selector {
-            site: given(s.site),
-            rack: given(s.rack),
-            server: given(s.server).map(|s| s.trim_start_matches("servers/").to_owned()),
-            component: given(s.component),
-            fault: given(s.fault),
-            customer: given(s.customer),
-            rule: given(s.rule),
-            model: given(s.model),
-        },
+        Some(asked) => selector::read(asked),
     };
     let lasts_secs = match asked.lasts_secs {
         0 => before.lasts_secs,
@@ -257,26 +243,15 @@ fn etag(window: &Window) -> String {
 fn shown(window: &Window, changes: &[WindowChange], now: Timestamp) -> wire::Window {
     let schedule = Schedule::parse(&window.starts, window.lasts_secs, &window.zone, window.recurrence.as_deref());
     let covers = schedule.ok().filter(|_| window.ended_at.is_none()).and_then(|s| s.covers(now));
-    let s = window.selector.clone();
-    let or = Option::unwrap_or_default;
     wire::Window {
         name: format!("windows/{}", window.id),
         kind: window.kind.as_str().to_owned(),
         title: window.name.clone(),
-        selector: Some(wire::Selector {
-            site: or(s.site),
-            rack: or(s.rack),
-            server: or(s.server),
-            component: or(s.component),
-            fault: or(s.fault),
-            customer: or(s.customer),
-            rule: or(s.rule),
-            model: or(s.model),
-        }),
+        selector: Some(selector::shown(&window.selector)),
         starts: window.starts.clone(),
         lasts_secs: i64::try_from(window.lasts_secs).unwrap_or(i64::MAX),
         zone: window.zone.clone(),
-        recurrence: or(window.recurrence.clone()),
+        recurrence: window.recurrence.clone().unwrap_or_default(),
         reason: window.reason.clone(),
         author: window.author.clone(),
         created_at_ms: window.created_at.as_millis(),

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod pulse;
 pub mod record;
 pub mod report;
+mod selector;
 pub mod sla;
 pub mod telemetry;
 pub mod threshold;

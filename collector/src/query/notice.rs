@@ -71,14 +71,15 @@ impl<S: Store + Audit + Outbox, C: Clock + Send + Sync + 'static> NoticeService 
         if !r.etag.is_empty() && r.etag != before {
             return Err(changed_meanwhile(&r.name, Some(&before)));
         }
-        let replayed = self.ask(move |store| store.replay_notice(id, now)).await?;
-        let deed = Deed {
-            before: Some(before),
-            after: Some(etag(&replayed)),
-            ..caller.did(now, REPLAY, r.name, String::new())
+        let (by, name) = (caller.clone(), r.name.clone());
+        let tell = move |replayed: &Notice| {
+            let deed = by.did(now, REPLAY, name.clone(), String::new());
+            let deed = Deed { before: Some(before.clone()), after: Some(etag(replayed)), ..deed };
+            (deed, wire::ReplayNoticeResponse { notice: Some(notice(replayed.clone())) })
         };
-        let answer = wire::ReplayNoticeResponse { notice: Some(notice(replayed)) };
-        self.done(&caller, deed, once, &answer).await?;
+        let put = move |store: &S, note| store.replay_notice(id, now, Some(note));
+        let replayed = self.noted(&caller, once, tell, put).await?;
+        let answer = replayed.ok_or_else(|| changed_meanwhile(&r.name, None))?;
         Ok(Response::new(answer))
     }
 

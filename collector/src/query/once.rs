@@ -4,8 +4,8 @@ use crate::audit::{self, Caller};
 use crate::query::Desk;
 use crate::query::problem::{id_reused, invalid};
 use outband_schemas::Clock;
-use outband_store::Store;
-use outband_store::audit::{Answer, Audit, Deed, Sha256Hash};
+use outband_store::audit::{Answer, Audit, Deed, Note, Noted, Sha256Hash};
+use outband_store::{Store, StoreError};
 use prost::Message;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,6 +81,33 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
             }
         }
         Ok(Known::New(Once { id, digest, _turn: turn }))
+    }
+
+    /// Makes a change, and with it what is noted of it and the answer to the request: all three or none. `tell` says both of what was stored. `None`:
+    /// somebody else was faster.
+    pub(crate) async fn noted<T: Send + 'static, A: Message + 'static>(
+        &self,
+        caller: &Caller,
+        once: Once,
+        tell: impl Fn(&T) -> (Deed, A) + Send + Sync + 'static,
+        put: impl FnOnce(&S, Note<T>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Option<A>, Status> {
+        // The turn ends with this call, not with the note: the next of its id has to find the answer.
+        let (once, tell) = (Arc::new(once), Arc::new(tell));
+        let (ours, said, actor) = (once.clone(), tell.clone(), caller.actor());
+        let note = Box::new(move |stored: &T| {
+            let (deed, answer) = said(stored);
+            let deed = Deed { request_id: ours.id.clone(), ..deed };
+            Noted { actor, deed, answer: ours.answer(&answer) }
+        });
+        let stored = self
+            .ask(move |store| match put(store, note) {
+                Err(StoreError::Conflict { .. }) => Ok(None),
+                other => other.map(Some),
+            })
+            .await?;
+        drop(once);
+        Ok(stored.map(|stored| tell(&stored).1))
     }
 
     /// Notes what was done, and the answer to it.

@@ -203,25 +203,22 @@ impl<S: Store + Audit + Keeping + Outbox, C: Clock + Send + Sync + 'static> Reco
             return Err(invalid("reason", "say why: whoever releases it has to know"));
         }
         let (terms, now, author, of) = (self.terms(), self.now(), caller.principal.name.clone(), r.of.clone());
-        let made = self
-            .ask(move |store| {
-                let servers: BTreeSet<ServerId> =
-                    export::servers(store, &terms, &whose)?.into_iter().map(|server| server.id).collect();
-                if servers.is_empty() {
-                    return Ok(None);
-                }
-                let reason = r.reason.trim().to_owned();
-                let hold = Hold { id: 0, of, servers, reason, author, created_at: now, released: None, revision: 0 };
-                store.put_hold(&hold).map(Some)
-            })
-            .await?
-            .ok_or_else(|| no_such(&r.of))?;
-        let hold = shown(&made);
-        let after = Some(hold.etag.clone());
-        let deed = Deed { after, ..caller.did(now, CREATE_HOLD, hold.name.clone(), made.of) };
-        let answer = wire::CreateHoldResponse { hold: Some(hold) };
-        self.done(&caller, deed, once, &answer).await?;
-        Ok(Response::new(answer))
+        let servers = self.ask(move |store| export::servers(store, &terms, &whose)).await?;
+        let servers: BTreeSet<ServerId> = servers.into_iter().map(|server| server.id).collect();
+        if servers.is_empty() {
+            return Err(no_such(&r.of));
+        }
+        let reason = r.reason.trim().to_owned();
+        let hold = Hold { id: 0, of, servers, reason, author, created_at: now, released: None, revision: 0 };
+        let by = caller.clone();
+        let tell = move |made: &Hold| {
+            let hold = shown(made);
+            let after = Some(hold.etag.clone());
+            let deed = Deed { after, ..by.did(now, CREATE_HOLD, hold.name.clone(), made.of.clone()) };
+            (deed, wire::CreateHoldResponse { hold: Some(hold) })
+        };
+        let made = self.noted(&caller, once, tell, move |store, note| store.put_hold(&hold, Some(note))).await?;
+        Ok(Response::new(made.ok_or_else(|| changed_meanwhile("holds", None))?))
     }
 
     async fn release_hold(
@@ -249,15 +246,15 @@ impl<S: Store + Audit + Keeping + Outbox, C: Clock + Send + Sync + 'static> Reco
         let now = self.now();
         let released = Some((now, caller.principal.name.clone()));
         let hold = Hold { released, revision: before.revision + 1, ..before };
-        let hold = shown(&self.ask(move |store| store.put_hold(&hold)).await?);
-        let deed = Deed {
-            before: Some(was),
-            after: Some(hold.etag.clone()),
-            ..caller.did(now, RELEASE_HOLD, r.name, r.reason.trim().to_owned())
+        let (by, name) = (caller.clone(), r.name.clone());
+        let tell = move |released: &Hold| {
+            let hold = shown(released);
+            let deed = by.did(now, RELEASE_HOLD, r.name.clone(), r.reason.trim().to_owned());
+            let deed = Deed { before: Some(was.clone()), after: Some(hold.etag.clone()), ..deed };
+            (deed, wire::ReleaseHoldResponse { hold: Some(hold) })
         };
-        let answer = wire::ReleaseHoldResponse { hold: Some(hold) };
-        self.done(&caller, deed, once, &answer).await?;
-        Ok(Response::new(answer))
+        let released = self.noted(&caller, once, tell, move |store, note| store.put_hold(&hold, Some(note))).await?;
+        Ok(Response::new(released.ok_or_else(|| changed_meanwhile(&name, None))?))
     }
 }
 

@@ -2,19 +2,18 @@
 
 use crate::audit::Caller;
 use crate::auth;
-use crate::query::Desk;
 use crate::query::once::{Known, Once};
 use crate::query::problem::{changed_meanwhile, invalid, not_found};
+use crate::query::{Desk, selector};
 use crate::thresholds::problem;
 use outband_health::parameter;
 use outband_proto::threshold as wire;
 use outband_proto::threshold::threshold_service_server::ThresholdService;
 use outband_proto::{maintenance, threshold};
 use outband_schemas::{Clock, Timestamp};
+use outband_store::Store;
 use outband_store::audit::{Audit, Deed};
-use outband_store::maintenance::Selector;
 use outband_store::threshold::{Threshold, ThresholdChange, Thresholds};
-use outband_store::{Store, StoreError};
 use prost::Message;
 use tonic::{Request, Response, Status};
 
@@ -55,7 +54,7 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> ThresholdS
         let now = self.now();
         let threshold = Threshold {
             id: 0,
-            selector: selector(asked.selector.unwrap_or_default()),
+            selector: selector::read(asked.selector.unwrap_or_default()),
             parameter: asked.parameter.trim().to_owned(),
             value: asked.value,
             reason: asked.reason.trim().to_owned(),
@@ -138,7 +137,7 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> ThresholdS
 
 impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
     #[allow(clippy::too_many_arguments, reason = "what is done to which, and what every change carries")]
-    async fn keep_threshold<A: Message>(
+    async fn keep_threshold<A: Message + 'static>(
         &self,
         (what, method): (&str, &'static str),
         threshold: Threshold,
@@ -146,26 +145,22 @@ impl<S: Store + Thresholds + Audit, C: Clock + Send + Sync + 'static> Desk<S, C>
         caller: &Caller,
         once: Once,
         at: Timestamp,
-        answer: impl FnOnce(threshold::Threshold) -> A,
+        answer: impl Fn(threshold::Threshold) -> A + Send + Sync + 'static,
     ) -> Result<A, Status> {
         let name = format!("thresholds/{}", threshold.id);
         let change = ThresholdChange { at, who: caller.principal.name.clone(), what: what.to_owned(), threshold };
-        let kept = self
-            .ask(move |store| {
-                let kept = match store.put_threshold(&change) {
-                    Err(StoreError::Conflict { .. }) => return Ok(None),
-                    other => other?,
-                };
-                Ok(Some((store.threshold_changes(kept.id)?, kept)))
-            })
-            .await?;
-        let (changes, kept) = kept.ok_or_else(|| changed_meanwhile(&name, None))?;
-        let detail = format!("{} = {}: {}", kept.parameter, kept.value, kept.reason);
-        let deed = caller.did(at, method, format!("thresholds/{}", kept.id), detail);
-        let deed = Deed { before, after: Some(etag(&kept)), ..deed };
-        let answer = answer(shown(&kept, &changes, at));
-        self.done(caller, deed, once, &answer).await?;
-        Ok(answer)
+        let id = change.threshold.id;
+        let mut changes = self.ask(move |store| store.threshold_changes(id)).await?;
+        changes.push(change.clone());
+        let by = caller.clone();
+        let tell = move |kept: &Threshold| {
+            let detail = format!("{} = {}: {}", kept.parameter, kept.value, kept.reason);
+            let deed = by.did(at, method, format!("thresholds/{}", kept.id), detail);
+            let deed = Deed { before: before.clone(), after: Some(etag(kept)), ..deed };
+            (deed, answer(shown(kept, &changes, at)))
+        };
+        let kept = self.noted(caller, once, tell, move |store, note| store.put_threshold(&change, Some(note))).await?;
+        kept.ok_or_else(|| changed_meanwhile(&name, None))
     }
 }
 
@@ -173,35 +168,10 @@ fn etag(threshold: &Threshold) -> String {
     format!("{}-{}", threshold.id, threshold.revision)
 }
 
-fn selector(asked: maintenance::Selector) -> Selector {
-    let given = |text: String| Some(text.trim().to_owned()).filter(|t| !t.is_empty());
-    Selector {
-        site: given(asked.site),
-        rack: given(asked.rack),
-        server: given(asked.server).map(|s| s.trim_start_matches("servers/").to_owned()),
-        component: given(asked.component),
-        fault: given(asked.fault),
-        customer: given(asked.customer),
-        rule: given(asked.rule),
-        model: given(asked.model),
-    }
-}
-
 fn shown(threshold: &Threshold, changes: &[ThresholdChange], now: Timestamp) -> wire::Threshold {
-    let s = threshold.selector.clone();
-    let or = Option::unwrap_or_default;
     wire::Threshold {
         name: format!("thresholds/{}", threshold.id),
-        selector: Some(maintenance::Selector {
-            site: or(s.site),
-            rack: or(s.rack),
-            server: or(s.server),
-            component: or(s.component),
-            fault: or(s.fault),
-            customer: or(s.customer),
-            rule: or(s.rule),
-            model: or(s.model),
-        }),
+        selector: Some(selector::shown(&threshold.selector)),
         parameter: threshold.parameter.clone(),
         value: threshold.value,
         reason: threshold.reason.clone(),

@@ -75,6 +75,20 @@ pub struct Deed {
     pub after: Option<String>,
 }
 
+/// What is kept of a change in the transaction that makes it: neither is there without the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// Who made it.
+    pub actor: Actor,
+    /// What was done.
+    pub deed: Deed,
+    /// What is answered to the request, where it has an id.
+    pub answer: Option<Answer>,
+}
+
+/// Says what is kept of a change, by what was stored: only then a new row has its number.
+pub type Note<T> = Box<dyn FnOnce(&T) -> Noted + Send>;
+
 /// An entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {

@@ -1,6 +1,7 @@
 //! Drills: exercises that look like real faults and are marked as none.
 
 use crate::StoreError;
+use crate::audit::Note;
 use outband_schemas::{ComponentId, ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -66,9 +67,9 @@ pub trait Drills {
     /// One drill.
     fn drill(&self, id: u64) -> Result<Option<Drill>, StoreError>;
 
-    /// Writes a drill and the change in one transaction, and gives back the drill as it is stored. A new one gets a number; a known one has to be one
+    /// Writes a drill, the change and what is noted of it in one transaction, and gives back the drill as it is stored. A new one gets a number; a known one has to be one
     /// revision ahead of the stored one, and a plan makes one drill a turn: else [`StoreError::Conflict`].
-    fn put_drill(&self, change: &DrillChange) -> Result<Drill, StoreError>;
+    fn put_drill(&self, change: &DrillChange, note: Option<Note<Drill>>) -> Result<Drill, StoreError>;
 
     /// Whether a plan has had this turn.
     fn had_turn(&self, plan: &str) -> Result<bool, StoreError>;

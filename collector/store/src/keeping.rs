@@ -1,6 +1,6 @@
 //! How long records of people and customers are kept: terms, legal holds, and what is erased on order.
 
-use crate::audit::{Actor, Deed, Sha256Hash};
+use crate::audit::{Actor, Deed, Note, Sha256Hash};
 use crate::error::StoreError;
 use crate::retention::Limits;
 use outband_schemas::{ServerId, Timestamp};
@@ -80,8 +80,8 @@ pub struct CustomerErased {
 
 /// The room of terms and holds.
 pub trait Keeping {
-    /// Makes a hold or changes one. [`StoreError::Conflict`] where the stored one is not of the revision before.
-    fn put_hold(&self, hold: &Hold) -> Result<Hold, StoreError>;
+    /// Makes a hold or changes one, with what is noted of it. [`StoreError::Conflict`] where the stored one is not of the revision before.
+    fn put_hold(&self, hold: &Hold, note: Option<Note<Hold>>) -> Result<Hold, StoreError>;
 
     /// Every hold, released ones included, by number.
     fn holds(&self) -> Result<Vec<Hold>, StoreError>;

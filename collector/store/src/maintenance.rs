@@ -1,6 +1,7 @@
 //! Maintenance windows and overrides: what people said is not to be told for a while, or to be judged otherwise.
 
 use crate::StoreError;
+use crate::audit::Note;
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -106,9 +107,9 @@ pub trait Maintenance {
     /// The windows that nobody ended, by their number; with `all`, the ended ones too.
     fn windows(&self, all: bool) -> Result<Vec<Window>, StoreError>;
 
-    /// Writes a window and the change in one transaction, and gives back the window as it is stored. A new one gets a number;
+    /// Writes a window, the change and what is noted of it in one transaction, and gives back the window as it is stored. A new one gets a number;
     /// a known one has to be one revision ahead of the stored one, else [`StoreError::Conflict`].
-    fn put_window(&self, change: &WindowChange) -> Result<Window, StoreError>;
+    fn put_window(&self, change: &WindowChange, note: Option<Note<Window>>) -> Result<Window, StoreError>;
 
     /// The changes of a window, oldest first.
     fn window_changes(&self, id: u64) -> Result<Vec<WindowChange>, StoreError>;

@@ -3,6 +3,7 @@
 //! A notice is a row before it is sent and stays one afterwards: a crash loses none, and makes none twice. It is sent at least once; whoever
 //! gets it twice knows by its key.
 
+use crate::audit::Note;
 use crate::error::StoreError;
 use crate::query::{Listing, Page};
 use crate::record::TicketRecord;
@@ -219,7 +220,7 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     fn notices(&self, filter: &NoticeFilter, page: &Page) -> Result<Listing<Notice>, StoreError>;
 
     /// Has a notice that was settled sent once more, under the same key. [`StoreError::NotFound`] where there is none.
-    fn replay_notice(&self, id: i64, at: Timestamp) -> Result<Notice, StoreError>;
+    fn replay_notice(&self, id: i64, at: Timestamp, note: Option<Note<Notice>>) -> Result<Notice, StoreError>;
 
     /// The notice of a key; of a digest, its first.
     fn notice_of_key(&self, key: &str) -> Result<Option<Notice>, StoreError>;

@@ -1,6 +1,7 @@
 //! Thresholds that somebody set otherwise for some servers, and for how long.
 
 use crate::StoreError;
+use crate::audit::Note;
 use crate::maintenance::Selector;
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -55,9 +56,9 @@ pub trait Thresholds {
     /// The thresholds that nobody ended, by their number, those whose time is over included; with `all`, the ended ones too.
     fn thresholds(&self, all: bool) -> Result<Vec<Threshold>, StoreError>;
 
-    /// Writes a threshold and the change in one transaction, and gives it back as it is stored. A new one gets a number; a known one has to be one revision
+    /// Writes a threshold, the change and what is noted of it in one transaction, and gives it back as it is stored. A new one gets a number; a known one has to be one revision
     /// ahead of the stored one, else [`StoreError::Conflict`].
-    fn put_threshold(&self, change: &ThresholdChange) -> Result<Threshold, StoreError>;
+    fn put_threshold(&self, change: &ThresholdChange, note: Option<Note<Threshold>>) -> Result<Threshold, StoreError>;
 
     /// The changes of one, oldest first.
     fn threshold_changes(&self, id: u64) -> Result<Vec<ThresholdChange>, StoreError>;

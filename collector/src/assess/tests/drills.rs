@@ -26,7 +26,7 @@ impl Room {
 
     fn put_drill(&mut self, what: &str, drill: Drill) -> Drill {
         let change = DrillChange { at: self.now, who: "ann".to_owned(), what: what.to_owned(), drill };
-        let drill = self.store.put_drill(&change).unwrap();
+        let drill = self.store.put_drill(&change, None).unwrap();
         self.step();
         drill
     }

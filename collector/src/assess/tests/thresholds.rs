@@ -23,7 +23,7 @@ impl Room {
 
     fn keep(&self, what: &str, threshold: Threshold) -> Threshold {
         let change = ThresholdChange { at: self.now, who: "ann".to_owned(), what: what.to_owned(), threshold };
-        self.store.put_threshold(&change).unwrap()
+        self.store.put_threshold(&change, None).unwrap()
     }
 
     /// `n` further increases of the drive's counter.

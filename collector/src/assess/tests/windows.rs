@@ -30,7 +30,7 @@ fn window(selector: Selector, lasts_secs: u64) -> Window {
 impl Room {
     fn put(&self, what: &str, window: Window) -> Window {
         let change = WindowChange { at: self.now, who: "ann".to_owned(), what: what.to_owned(), window };
-        self.store.put_window(&change).unwrap()
+        self.store.put_window(&change, None).unwrap()
     }
 
     fn incident(&self, fault: Fault) -> Incident {

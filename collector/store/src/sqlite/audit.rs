@@ -7,7 +7,8 @@ use super::query::next_token;
 use super::{SqliteStore, ticket};
 use crate::StoreError;
 use crate::audit::{
-    ANSWERS_KEPT, Actor, Answer, Audit, AuditEntry, AuditFilter, Chain, Deed, Erased, Proof, Sha256Hash, Wrong,
+    ANSWERS_KEPT, Actor, Answer, Audit, AuditEntry, AuditFilter, Chain, Deed, Erased, Note, Noted, Proof, Sha256Hash,
+    Wrong,
 };
 use crate::query::{Listing, Page};
 use crate::record::{TicketRecord, TicketWrite};
@@ -23,12 +24,7 @@ impl Audit for SqliteStore {
     }
 
     fn audit_answer(&self, actor: Actor, deed: Deed, answer: Option<Answer>) -> Result<i64, StoreError> {
-        self.inner.writer.write(move |db, _| {
-            if let Some(answer) = &answer {
-                remember(db, &actor.name, answer, deed.at)?;
-            }
-            append(db, &actor, &deed)
-        })
+        self.inner.writer.write(move |db, _| keep(db, &Noted { actor, deed, answer }))
     }
 
     fn remember(&self, who: &str, answer: Answer, at: Timestamp) -> Result<(), StoreError> {
@@ -56,11 +52,8 @@ impl Audit for SqliteStore {
         answer: Option<Answer>,
     ) -> Result<TicketRecord, StoreError> {
         self.inner.writer.write(move |db, _| {
-            if let Some(answer) = &answer {
-                remember(db, &actor.name, answer, deed.at)?;
-            }
             ticket::write(db, &write)?;
-            append(db, &actor, &deed)?;
+            keep(db, &Noted { actor, deed, answer })?;
             let number = write.ticket.number;
             ticket::one(db, number)?.ok_or_else(|| StoreError::NotFound { what: format!("ticket {number}") })
         })
@@ -101,6 +94,18 @@ fn of_entry(before: Sha256Hash, seq: i64, body: &str) -> Sha256Hash {
     hash.update(seq.to_be_bytes());
     hash.update(body.as_bytes());
     Sha256Hash(hash.finalize().into())
+}
+
+/// Writes what a change is noted with. `None`: nobody asked for it.
+pub(super) fn note<T>(db: &Connection, note: Option<Note<T>>, stored: &T) -> Result<(), StoreError> {
+    note.map_or(Ok(()), |note| keep(db, &note(stored)).map(|_| ()))
+}
+
+fn keep(db: &Connection, Noted { actor, deed, answer }: &Noted) -> Result<i64, StoreError> {
+    if let Some(answer) = answer {
+        remember(db, &actor.name, answer, deed.at)?;
+    }
+    append(db, actor, deed)
 }
 
 /// Appends an entry, in the transaction of what it tells of.

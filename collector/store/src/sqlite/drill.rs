@@ -1,9 +1,10 @@
 //! Drills, and every change of them.
 
-use super::SqliteStore;
 use super::decision::{Room, Row, bodies, number, put, signed};
 use super::error::{During, is_duplicate};
+use super::{SqliteStore, audit};
 use crate::StoreError;
+use crate::audit::Note;
 use crate::drill::{Drill, DrillChange, Drills};
 
 const ROOM: Room = Room { name: "drill", one: "a drill" };
@@ -23,7 +24,7 @@ impl Drills for SqliteStore {
         Ok(found.into_iter().next())
     }
 
-    fn put_drill(&self, change: &DrillChange) -> Result<Drill, StoreError> {
+    fn put_drill(&self, change: &DrillChange, note: Option<Note<Drill>>) -> Result<Drill, StoreError> {
         let mut change = change.clone();
         self.inner.writer.write(move |db, _| {
             if change.drill.id == 0 {
@@ -38,6 +39,7 @@ impl Drills for SqliteStore {
                 }
                 other => other.map(|_| ()).during(ROOM.one)?,
             }
+            audit::note(db, note, drill)?;
             Ok(change.drill)
         })
     }

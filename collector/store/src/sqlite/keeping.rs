@@ -6,11 +6,11 @@ mod rows;
 
 pub(super) use rows::{loosened, with_column};
 
-use super::SqliteStore;
 use super::decision::{bodies, signed};
 use super::error::{During, to_json};
+use super::{SqliteStore, audit};
 use crate::StoreError;
-use crate::audit::{Actor, Deed};
+use crate::audit::{Actor, Deed, Note};
 use crate::keeping::{CustomerErased, CustomerErasure, Hold, Keeping, Pruned};
 use crate::retention::Limits;
 use outband_schemas::{ServerId, Timestamp};
@@ -18,9 +18,13 @@ use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 
 impl Keeping for SqliteStore {
-    fn put_hold(&self, hold: &Hold) -> Result<Hold, StoreError> {
+    fn put_hold(&self, hold: &Hold, note: Option<Note<Hold>>) -> Result<Hold, StoreError> {
         let hold = hold.clone();
-        self.inner.writer.write(move |db, _| put(db, hold))
+        self.inner.writer.write(move |db, _| {
+            let hold = put(db, hold)?;
+            audit::note(db, note, &hold)?;
+            Ok(hold)
+        })
     }
 
     fn holds(&self) -> Result<Vec<Hold>, StoreError> {

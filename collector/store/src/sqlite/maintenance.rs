@@ -1,9 +1,10 @@
 //! Maintenance windows, and every change of them.
 
-use super::SqliteStore;
 use super::decision::{bodies, signed};
 use super::error::{During, to_json};
+use super::{SqliteStore, audit};
 use crate::StoreError;
+use crate::audit::Note;
 use crate::maintenance::{Maintenance, Window, WindowChange};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -19,9 +20,13 @@ impl Maintenance for SqliteStore {
         self.read(|db| bodies(db, WINDOW, sql, []))
     }
 
-    fn put_window(&self, change: &WindowChange) -> Result<Window, StoreError> {
+    fn put_window(&self, change: &WindowChange, note: Option<Note<Window>>) -> Result<Window, StoreError> {
         let change = change.clone();
-        self.inner.writer.write(move |db, _| put(db, change))
+        self.inner.writer.write(move |db, _| {
+            let window = put(db, change)?;
+            audit::note(db, note, &window)?;
+            Ok(window)
+        })
     }
 
     fn window_changes(&self, id: u64) -> Result<Vec<WindowChange>, StoreError> {

@@ -2,8 +2,9 @@
 
 use super::error::{During, damaged};
 use super::query::next_token;
-use super::{SqliteStore, ticket};
+use super::{SqliteStore, audit, ticket};
 use crate::StoreError;
+use crate::audit::Note;
 use crate::outbox::{Made, Notice, NoticeDraft, NoticeFilter, NoticeState, Outbox, Outcome, Unnoticed, Unsent};
 use crate::query::{Listing, Page, TicketFilter};
 use outband_schemas::Timestamp;
@@ -81,7 +82,7 @@ impl Outbox for SqliteStore {
         self.read(|db| list(db, filter, page))
     }
 
-    fn replay_notice(&self, id: i64, at: Timestamp) -> Result<Notice, StoreError> {
+    fn replay_notice(&self, id: i64, at: Timestamp, note: Option<Note<Notice>>) -> Result<Notice, StoreError> {
         self.inner.writer.write(move |db, _| {
             // Out of its digest: the others of it were not asked for.
             db.execute(
@@ -91,7 +92,9 @@ impl Outbox for SqliteStore {
                 (id, at.as_millis()),
             )
             .during("replaying a notice")?;
-            one(db, id)?.ok_or_else(|| StoreError::NotFound { what: format!("notice {id}") })
+            let replayed = one(db, id)?.ok_or_else(|| StoreError::NotFound { what: format!("notice {id}") })?;
+            audit::note(db, note, &replayed)?;
+            Ok(replayed)
         })
     }
 

@@ -1,8 +1,9 @@
 //! Thresholds that somebody set otherwise, and every change of them.
 
-use super::SqliteStore;
 use super::decision::{Room, Row, bodies, number, put, signed};
+use super::{SqliteStore, audit};
 use crate::StoreError;
+use crate::audit::Note;
 use crate::threshold::{Threshold, ThresholdChange, Thresholds};
 
 const ROOM: Room = Room { name: "threshold", one: "a threshold" };
@@ -17,7 +18,7 @@ impl Thresholds for SqliteStore {
         self.read(|db| bodies(db, ROOM.one, sql, []))
     }
 
-    fn put_threshold(&self, change: &ThresholdChange) -> Result<Threshold, StoreError> {
+    fn put_threshold(&self, change: &ThresholdChange, note: Option<Note<Threshold>>) -> Result<Threshold, StoreError> {
         let mut change = change.clone();
         self.inner.writer.write(move |db, _| {
             if change.threshold.id == 0 {
@@ -27,6 +28,7 @@ impl Thresholds for SqliteStore {
             let ended = threshold.ended_at.is_some();
             let row = Row { id: threshold.id, revision: threshold.revision, ended, at: change.at };
             put(db, ROOM, row, threshold, &change)?;
+            audit::note(db, note, threshold)?;
             Ok(change.threshold)
         })
     }

@@ -175,11 +175,11 @@ fn a_hold_of_an_old_version_is_a_conflict<S: Store + Audit + Keeping + Outbox + 
         released: None,
         revision: 0,
     };
-    let made = store.put_hold(&hold).unwrap();
+    let made = store.put_hold(&hold, None).unwrap();
     assert_eq!((made.id, made.revision), (1, 1));
     let released = Hold { released: Some((at(2), "qian".to_owned())), revision: 2, ..made.clone() };
-    assert_eq!(store.put_hold(&released).unwrap(), released);
-    assert!(matches!(store.put_hold(&released), Err(StoreError::Conflict { .. })));
+    assert_eq!(store.put_hold(&released, None).unwrap(), released);
+    assert!(matches!(store.put_hold(&released, None), Err(StoreError::Conflict { .. })));
     assert_eq!(store.holds().unwrap(), [released]);
 }
 
@@ -268,7 +268,7 @@ fn an_erased_person_is_not_in_other_rooms_either<S: Store + Audit + Keeping + Ou
         revision: 1,
     };
     let change = WindowChange { at: at(1), who: "qian".to_owned(), what: "create".to_owned(), window };
-    let id = store.put_window(&change).unwrap().id;
+    let id = store.put_window(&change, None).unwrap().id;
     let number = opened(store, "s1", "Bay 1");
     noticed(store, number, "qian");
     assert_eq!(store.erase_person("qian", actor("zhao"), deed(at(9), ""), true).unwrap().others, 3);
@@ -279,5 +279,5 @@ fn an_erased_person_is_not_in_other_rooms_either<S: Store + Audit + Keeping + Ou
     assert_eq!((&changes[0].who, &changes[0].window.author), (&erased.pseudonym, &erased.pseudonym));
     let notices = store.notices(&NoticeFilter::default(), &Page::first(9)).unwrap().rows;
     assert_eq!(notices[0].draft.recipient, erased.pseudonym);
-    assert!(store.put_window(&change).is_ok(), "the room works as before");
+    assert!(store.put_window(&change, None).is_ok(), "the room works as before");
 }

@@ -5,7 +5,7 @@ use outband_schemas::Timestamp;
 use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
 use outband_store::{Store, StoreError};
 
-fn window() -> Window {
+pub(crate) fn window() -> Window {
     Window {
         id: 0,
         kind: WindowKind::Maintenance,
@@ -23,7 +23,7 @@ fn window() -> Window {
     }
 }
 
-fn change(what: &str, window: Window) -> WindowChange {
+pub(crate) fn change(what: &str, window: Window) -> WindowChange {
     WindowChange { at: Timestamp::from_secs(9), who: "ann".to_owned(), what: what.to_owned(), window }
 }
 
@@ -34,17 +34,17 @@ pub(crate) fn all<S: Store + Maintenance>() -> Vec<Behaviour<S>> {
 
 /// A window is kept with every change of it; who was slower is told; what was ended is listed only where all are asked for.
 fn windows<S: Store + Maintenance>(store: &S) {
-    let made = store.put_window(&change("create", window())).unwrap();
+    let made = store.put_window(&change("create", window()), None).unwrap();
     assert!(made.id > 0);
     assert_eq!(store.windows(false).unwrap(), vec![made.clone()]);
     let edited = Window { lasts_secs: 7200, revision: 2, ..made.clone() };
-    assert_eq!(store.put_window(&change("edit", edited.clone())).unwrap(), edited);
+    assert_eq!(store.put_window(&change("edit", edited.clone()), None).unwrap(), edited);
     let late = Window { lasts_secs: 60, revision: 2, ..made.clone() };
-    assert!(matches!(store.put_window(&change("edit", late)), Err(StoreError::Conflict { .. })));
+    assert!(matches!(store.put_window(&change("edit", late), None), Err(StoreError::Conflict { .. })));
     let unknown = Window { id: 99, ..edited.clone() };
-    assert!(matches!(store.put_window(&change("edit", unknown)), Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.put_window(&change("edit", unknown), None), Err(StoreError::NotFound { .. })));
     let ended = Window { ended_at: Some(Timestamp::from_secs(9)), revision: 3, ..edited };
-    store.put_window(&change("end", ended.clone())).unwrap();
+    store.put_window(&change("end", ended.clone()), None).unwrap();
     assert_eq!(store.windows(false).unwrap(), vec![]);
     assert_eq!(store.windows(true).unwrap(), vec![ended]);
     let log: Vec<String> = store.window_changes(made.id).unwrap().into_iter().map(|c| c.what).collect();

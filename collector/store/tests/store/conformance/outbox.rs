@@ -37,7 +37,7 @@ fn open<S: Store>(store: &S, slot: &str) -> TicketNumber {
     number
 }
 
-fn draft(ticket: u64, recipient: &str) -> NoticeDraft {
+pub(crate) fn draft(ticket: u64, recipient: &str) -> NoticeDraft {
     NoticeDraft {
         ticket: TicketNumber(ticket),
         seq: 1,
@@ -136,10 +136,10 @@ fn a_replayed_notice_is_due_again_under_its_key<S: Store + Outbox>(store: &S) {
     let id = due(store, at(5))[0];
     store.settle_notices(&[id], Outcome::Failed { error: "no".to_owned() }, at(6)).unwrap();
     let before = store.notice(id).unwrap().unwrap();
-    let again = store.replay_notice(id, at(70)).unwrap();
+    let again = store.replay_notice(id, at(70), None).unwrap();
     assert_eq!((again.state, again.attempts, &again.key), (NoticeState::Pending, 0, &before.key));
     assert_eq!(due(store, at(70)), [id]);
-    assert!(matches!(store.replay_notice(99, at(70)), Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.replay_notice(99, at(70), None), Err(StoreError::NotFound { .. })));
 }
 
 fn a_digest_keeps_its_members<S: Store + Outbox>(store: &S) {
