@@ -358,11 +358,23 @@ fn terms(config: &Config, dir: &DataDir, store: &SqliteStore, now: Timestamp) ->
         return Err(calendars::Error::Unknown(unknown.to_owned()).into());
     }
     let revisions = service::keep_revisions(store, terms.policy.usual(), &service, now)?;
-    let terms = terms.with_service(service, revisions);
+    let terms = terms.with_service(service, revisions).with_disks(predicting(&config.predict)?);
     Ok(match &config.topology.file {
         Some(file) => terms.with_topology(Topology::load(file)?),
         None => terms,
     })
+}
+
+/// What disks are judged by.
+fn predicting(config: &config::predict::Predict) -> Result<Option<assess::Predicting>, Error> {
+    if !config.disk {
+        return Ok(None);
+    }
+    let model = match &config.model {
+        Some(path) => train::load(path)?,
+        None => train::shipped()?,
+    };
+    Ok(Some(assess::Predicting { model, false_tickets: config.false_tickets_per_100_drive_months }))
 }
 
 /// Says where everything is: the first thing that somebody who starts a collector needs.

@@ -1,5 +1,6 @@
 //! What is judged and promised by, in one place for the loop that assesses and for those who answer operators.
 
+use crate::assess::Predicting;
 use crate::config::Config;
 use crate::service::Service;
 use crate::topology::Topology;
@@ -26,6 +27,8 @@ pub struct Terms {
     pub topology: Arc<Topology>,
     /// Who bought what for which servers.
     pub service: Arc<Service>,
+    /// What disks are judged by; `None`: by rules and wear alone.
+    pub disks: Option<Arc<Predicting>>,
 }
 
 impl TryFrom<&Config> for Terms {
@@ -39,6 +42,7 @@ impl TryFrom<&Config> for Terms {
             folding: config.folding.clone(),
             topology: Arc::default(),
             service: Arc::default(),
+            disks: None,
         })
     }
 }
@@ -55,6 +59,12 @@ impl Terms {
     pub fn with_service(self, service: Service, revisions: Vec<(Timestamp, SlaPolicy)>) -> Self {
         let policy = Policies::kept(self.policy.usual().clone(), revisions);
         Self { policy, service: Arc::new(service), ..self }
+    }
+
+    /// These terms, with what disks are judged by.
+    #[must_use]
+    pub fn with_disks(self, disks: Option<Predicting>) -> Self {
+        Self { disks: disks.map(Arc::new), ..self }
     }
 
     /// These terms, for servers that stand there.

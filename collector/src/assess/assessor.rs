@@ -9,6 +9,7 @@ mod own;
 mod recall;
 
 use super::Kept;
+use super::disks::{Disks, Predicting, failed_disks};
 use super::draft::{self, Draft};
 use super::identity::Servers;
 use super::live::{Live, same};
@@ -89,6 +90,8 @@ pub(super) struct Assessor<S> {
     storms: BTreeMap<IncidentKey, Running>,
     firmware: BTreeMap<ServerId, Firmware>,
     wears: Wears,
+    disks: Disks,
+    predicting: Option<Arc<Predicting>>,
 }
 
 impl<S: Kept> Assessor<S> {
@@ -109,6 +112,7 @@ impl<S: Kept> Assessor<S> {
             self.policy = terms.policy.clone();
         }
         self.topology = terms.topology.clone();
+        self.predicting = terms.disks.clone();
         let mut draft = Draft::default();
         self.read_windows()?;
         self.read_thresholds()?;
@@ -124,6 +128,7 @@ impl<S: Kept> Assessor<S> {
         if rows.len() < ROWS {
             self.wake(now)?;
             self.judge_wear(now)?;
+            self.judge_disks(now)?;
             touched.extend(self.judge_quiet(&mut draft, now)?);
         }
         self.exercise(&mut draft, now)?;
@@ -264,6 +269,18 @@ impl<S: Kept> Assessor<S> {
             if let Some(live) = self.live.get_mut(&server) {
                 live.window.wears(signs);
                 live.window.foresees(self.wears.outlooks(&server));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the disk model judge what was read of drives on the day before; the rules see at once what it says.
+    fn judge_disks(&mut self, now: Timestamp) -> Result<(), Error> {
+        let failed = || self.live.values().flat_map(|live| failed_disks(&live.incidents)).collect();
+        for server in self.disks.judge(&self.store, self.predicting.as_deref(), failed, now)? {
+            if let Some(live) = self.live.get_mut(&server) {
+                live.window.judged(self.disks.said(&server));
+                live.judged_at = None;
             }
         }
         Ok(())

@@ -10,6 +10,7 @@
 //! waits for a ticket, and for what), `verdict` (what people said by moving tickets), `rebuild` (after a restart).
 
 mod assessor;
+mod disks;
 mod draft;
 pub mod identity;
 mod live;
@@ -24,8 +25,11 @@ use crate::clock::Timekeeper;
 use crate::judgement::{Judgement, Terms};
 use crate::query::pulse::Pulse;
 use assessor::Assessor;
+use disks::Disks;
+pub use disks::Predicting;
 use outband_schemas::Timestamp;
 use outband_store::drift::Drifts;
+use outband_store::drives::Drives;
 use outband_store::drill::Drills;
 use outband_store::maintenance::Maintenance;
 use outband_store::recall::Recall;
@@ -67,8 +71,15 @@ pub enum Error {
 }
 
 /// What the assessment asks of a store.
-pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall + Drifts {}
-impl<S: Store + Maintenance + Drills + Thresholds + Recall + Drifts> Kept for S {}
+pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives {}
+impl<S: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives> Kept for S {}
+
+/// What is learnt over weeks and months: it outlives the rest of what is in memory, which is read anew when a step fails.
+#[derive(Debug, Clone, Default)]
+struct Learnt {
+    wears: Wears,
+    disks: Disks,
+}
 
 /// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written. `disk` is where the store is, and how many bytes are to be kept free there.
 pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
@@ -79,13 +90,15 @@ pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     pulse: Pulse,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let wears = Wears::default();
-    let done = assess(store.clone(), clock, disk, judgement, pulse, shutdown, wears.clone()).await;
+    let learnt = Learnt::default();
+    let done = assess(store.clone(), clock, disk, judgement, pulse, shutdown, learnt.clone()).await;
     // What was learnt today would not be there tomorrow.
-    let saved = tokio::task::spawn_blocking(move || wears.save(&store)).await?;
-    match saved {
-        Ok(()) | Err(StoreError::Closed) => {}
-        Err(error) => tracing::error!(%error, "what was learnt of slow wear today is lost; all before is kept"),
+    let saved = tokio::task::spawn_blocking(move || [learnt.wears.save(&store), learnt.disks.save(&store)]).await?;
+    for (saved, what) in saved.into_iter().zip(["slow wear", "drives"]) {
+        match saved {
+            Ok(()) | Err(StoreError::Closed) => {}
+            Err(error) => tracing::error!(%error, what, "what was learnt of it today is lost; all before is kept"),
+        }
     }
     done
 }
@@ -97,7 +110,7 @@ async fn assess<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     judgement: Judgement,
     pulse: Pulse,
     shutdown: CancellationToken,
-    wears: Wears,
+    learnt: Learnt,
 ) -> Result<(), Error> {
     let came = Arc::new(Notify::new());
     let wake = came.clone();
@@ -108,11 +121,11 @@ async fn assess<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     loop {
         let (ours, now, terms) = (store.clone(), clock.now(), judgement.terms());
         let before = assessor.take();
-        let (keeper, dir, wears) = (clock.clone(), dir.clone(), wears.clone());
+        let (keeper, dir, learnt) = (clock.clone(), dir.clone(), learnt.clone());
         let step = tokio::task::spawn_blocking(move || {
             let mut assessor = match before {
                 Some(assessor) => assessor,
-                None => Assessor::load(ours, wears, &terms, now)?,
+                None => Assessor::load(ours, learnt, &terms, now)?,
             };
             let done = assessor.step(&terms, now, |store| vitals(store, &*keeper, (&dir, keep_free), now))?;
             Ok::<_, Error>((assessor, done))

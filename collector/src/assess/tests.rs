@@ -74,6 +74,7 @@ impl Room {
             folding: FoldingConfig::default(),
             topology: std::sync::Arc::default(),
             service: std::sync::Arc::default(),
+            disks: None,
         };
         Self { _dir: dir, store, assessor: None, terms, vitals: Vitals::default(), epoch, next: BTreeMap::new(), now }
     }

@@ -5,6 +5,7 @@ pub mod drills;
 pub mod load;
 pub mod notify;
 pub mod orders;
+pub mod predict;
 pub mod sla;
 pub mod span;
 
@@ -83,6 +84,8 @@ pub struct Config {
     pub topology: Where,
     /// Who is told what, on which channel, when.
     pub notify: Notify,
+    /// What is foretold of disks.
+    pub predict: predict::Predict,
     /// What agents may be asked to do at BMCs.
     pub orders: orders::OrdersConfig,
     /// Exercises that come by themselves, by name.
@@ -167,6 +170,7 @@ impl Config {
         problems.extend(self.notify.problems());
         problems.extend(drills::problems(&self.drills));
         problems.extend(self.orders.problems());
+        problems.extend(self.predict.problems());
         problems.extend(calendar::problems(&self.calendars));
         let mut add = |at: &str, what: String| problems.push(Problem { at: at.to_owned(), what });
         if self.listen.agents == self.listen.operators && self.listen.agents.port() != 0 {

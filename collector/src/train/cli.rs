@@ -5,7 +5,7 @@ use super::judge::Judge;
 use super::source::{self, Histories, date};
 use super::{Error, card, fit};
 use clap::Args;
-use outband_health::model::{Day, DiskModel};
+use outband_health::model::Day;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -113,7 +113,7 @@ impl Disks {
     /// Replays, writes the alarms, and gives the judge's table.
     pub fn run(&self, alarms: &Path, say: &mut dyn FnMut(&str)) -> Result<String, Error> {
         let model = match &self.model {
-            Some(path) => load(path)?,
+            Some(path) => super::load(path)?,
             None => super::shipped()?,
         };
         if source::day(&model.trained_to).is_some_and(|to| self.from <= to) {
@@ -133,14 +133,6 @@ impl Disks {
         out.flush().map_err(unwritten)?;
         Ok(report.table(&Judge::new(&history, ask.from, ask.to), ask.budget))
     }
-}
-
-fn load(path: &Path) -> Result<DiskModel, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let model: DiskModel =
-        serde_json::from_slice(&bytes).map_err(|source| Error::NoModel { path: path.to_owned(), source })?;
-    model.check()?;
-    Ok(model)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

@@ -15,7 +15,7 @@ pub mod replay;
 pub mod source;
 
 use outband_health::model::{DiskModel, Misfit, SHIPPED};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Training or back-testing failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,15 @@ pub enum Error {
     /// A model does not fit this program.
     #[error(transparent)]
     Misfit(#[from] Misfit),
+}
+
+/// The model of a file.
+pub fn load(path: &Path) -> Result<DiskModel, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let model: DiskModel =
+        serde_json::from_slice(&bytes).map_err(|source| Error::NoModel { path: path.to_owned(), source })?;
+    model.check()?;
+    Ok(model)
 }
 
 /// The model that this program ships.

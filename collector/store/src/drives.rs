@@ -76,6 +76,8 @@ pub struct DriveFleet {
     pub cohorts: Cohorts,
     /// Of whom it is not known yet, oldest first.
     pub waiting: Vec<Waiting>,
+    /// Whether everything was kept when the program last ended.
+    pub in_order: bool,
 }
 
 /// All that is kept.

@@ -2,7 +2,7 @@
 
 use super::{Drive, Vendor};
 
-/// How the models of rotating SATA disks begin, without their maker's name. Seagate's need a digit next: `ST4000…`, not `STEC…`.
+/// How the models of disks begin, without their maker's name; a digit comes next (`ST4000…`, not `STEC…`; `HUS726…`, not `HUSMM…`).
 const DISKS: [(&str, Vendor); 15] = [
     ("ST", Vendor::Seagate),
     ("WD", Vendor::Wdc),
@@ -20,6 +20,9 @@ const DISKS: [(&str, Vendor); 15] = [
     ("HUH", Vendor::Hgst),
     ("HUS", Vendor::Hgst),
 ];
+
+/// Series of Seagate's flash drives that are named as its disks are (`ST800FM0053`).
+const FLASH: [&str; 3] = ["FM", "HM", "KN"];
 
 /// Words before the model's own name.
 const MAKERS: [&str; 8] = ["ATA", "SATA", "SEAGATE", "HITACHI", "HGST", "WDC", "WESTERN DIGITAL", "WD"];
@@ -40,11 +43,12 @@ impl Drive {
     /// From what a BMC says of it. `flash`: something that only a drive without platters has was read of it.
     pub fn of(manufacturer: Option<&str>, model: Option<&str>, bytes: Option<u64>, flash: bool) -> Self {
         let own = model.map(family).unwrap_or_default();
-        let digit_after = |n: usize| own.as_bytes().get(n).is_some_and(u8::is_ascii_digit);
         let begins = |(begin, vendor): &(&str, Vendor)| {
-            own.starts_with(begin) && (begin.len() > 2 || digit_after(2)) && *vendor != Vendor::Other
+            let rest = own.strip_prefix(begin).filter(|r| r.starts_with(|c: char| c.is_ascii_digit()))?;
+            let series = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            (!FLASH.iter().any(|f| series.starts_with(f))).then_some(*vendor)
         };
-        let known = DISKS.iter().find(|d| begins(d)).map(|d| d.1);
+        let known = DISKS.iter().find_map(begins);
         let maker = manufacturer.map(|m| m.trim().to_ascii_uppercase()).unwrap_or_default();
         let named = || match maker.as_str() {
             "SEAGATE" => Vendor::Seagate,
@@ -55,8 +59,11 @@ impl Drive {
         // A model that is told and not known says more than its maker's name, who makes other things, too.
         let vendor = known.unwrap_or_else(|| if own.is_empty() { named() } else { Vendor::Other });
         let says = |word: &str| model.is_some_and(|m| m.to_ascii_uppercase().contains(word));
-        let flash = flash || says("SSD") || own.starts_with("WDS");
-        let rotating = if flash { Some(false) } else { known.map(|_| true) };
+        // Some BMCs tell of a disk, too, how much life it has left: its name counts more.
+        let rotating = match known {
+            Some(_) => Some(true),
+            None => (flash || says("SSD") || own.starts_with("WDS")).then_some(false),
+        };
         Drive { vendor, capacity: bytes.map(terabytes).filter(|tb| *tb > 0.0), rotating }
     }
 }
@@ -103,7 +110,15 @@ mod tests {
         assert_eq!(of("", "WDC WD4003FZEX-00Z4SA0").vendor, Vendor::Wdc);
         assert_eq!(Drive::of(Some("Seagate "), None, None, false).vendor, Vendor::Seagate);
         assert_eq!(of("SEAGATE", "XA960LE10063").vendor, Vendor::Other, "a flash drive");
-        for other in ["TOSHIBA MG04ACA400N", "MZ7KM960HAHP", "INTEL SSDSC2KB960G8", "STEC Z16", ""] {
+        for other in [
+            "TOSHIBA MG04ACA400N",
+            "MZ7KM960HAHP",
+            "INTEL SSDSC2KB960G8",
+            "STEC Z16",
+            "HUSMM1640ASS204",
+            "ST800FM0053",
+            "",
+        ] {
             assert_eq!(of("", other).vendor, Vendor::Other, "{other}");
         }
     }
@@ -112,7 +127,12 @@ mod tests {
     fn what_has_no_platters_is_told_by_its_name_or_by_what_it_reports() {
         assert_eq!(of("WDC", "WDS500G1R0A").rotating, Some(false));
         assert_eq!(of("INTEL", "INTEL SSDSC2KB960G8").rotating, Some(false));
-        assert_eq!(Drive::of(None, Some("ST4000DM000"), None, true).rotating, Some(false));
+        assert_eq!(Drive::of(None, Some("MZ7KM960HAHP"), None, true).rotating, Some(false));
+        assert_eq!(
+            Drive::of(None, Some("ST4000DM000"), None, true).rotating,
+            Some(true),
+            "a disk is known by its name"
+        );
         assert_eq!(of("", "ST4000DM000"), Drive { vendor: Vendor::Seagate, capacity: Some(4.0), rotating: Some(true) });
         assert_eq!(of("", "MG04ACA400N").rotating, None);
     }

@@ -115,8 +115,6 @@ pub enum Said {
     Well {
         /// The probability of failure within 30 days.
         probability: f64,
-        /// The day that was judged.
-        day: Day,
     },
     /// It expects it to fail.
     Foretold(Box<Foretold>),

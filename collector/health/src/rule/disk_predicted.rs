@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_drive_that_is_well_or_not_judged_is_no_finding() {
-        for said in [Said::New, Said::Blind { why: Blind::SolidState }, Said::Well { probability: 0.2, day: DAY }] {
+        for said in [Said::New, Said::Blind { why: Blind::SolidState }, Said::Well { probability: 0.2 }] {
             assert_eq!(DiskPredicted.evaluate(&window(said), at(DAY)), []);
         }
     }

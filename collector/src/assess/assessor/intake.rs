@@ -43,7 +43,7 @@ impl<S: Kept> Assessor<S> {
         let hosted = (set.section == Section::Host).then(|| self.hosted(&row.agent, row.received_at));
         let origin = Origin { agent: row.agent.clone(), target: set.target.clone() };
         let cadence = self.agents.get(&row.agent).map(|a| a.sensor_interval);
-        let wears = self.wears.clone();
+        let (wears, disks) = (self.wears.clone(), self.disks.clone());
         let live = self.live(&server, now)?;
         live.cadence = cadence.or(live.cadence);
         let word = live.sources.judged(&mut live.window, &origin, &set, row.received_at);
@@ -52,6 +52,9 @@ impl<S: Kept> Assessor<S> {
         let renewed = wears.observe(&server, &live.window, set, row.received_at, now);
         live.window.renewed(&renewed);
         live.window.observe(&origin, set, row.received_at, fresh, &config);
+        if disks.observe(&server, &live.incidents, set, row.received_at) {
+            live.window.judged(disks.said(&server));
+        }
         if let Some(hosted) = hosted {
             live.window.hosts(hosted);
         }
@@ -79,6 +82,7 @@ impl<S: Kept> Assessor<S> {
                     self.live.remove(&merged);
                     self.scores.remove(&merged);
                     self.wears.forget(&merged);
+                    self.disks.forget(&merged);
                 }
                 server = found.server;
             }

@@ -5,8 +5,7 @@ use super::{Assessor, Firmware};
 use crate::assess::identity::Servers;
 use crate::assess::live::Live;
 use crate::assess::rebuild::{self, pages};
-use crate::assess::wear::Wears;
-use crate::assess::{Error, Kept, Terms, verdict};
+use crate::assess::{Error, Kept, Learnt, Terms, verdict};
 use crate::maintenance::Windows;
 use crate::thresholds::Overrides;
 use outband_health::{Incident, rule};
@@ -22,7 +21,8 @@ const WAKE: usize = 16;
 
 impl<S: Kept> Assessor<S> {
     /// From the store, and from what outlives an assessor.
-    pub(in crate::assess) fn load(store: S, wears: Wears, terms: &Terms, now: Timestamp) -> Result<Self, Error> {
+    pub(in crate::assess) fn load(store: S, learnt: Learnt, terms: &Terms, now: Timestamp) -> Result<Self, Error> {
+        learnt.disks.load(&store)?;
         let servers = Servers::new(pages(|page| store.servers(None, page))?);
         let mut scores = BTreeMap::new();
         let mut sites = BTreeMap::new();
@@ -64,7 +64,9 @@ impl<S: Kept> Assessor<S> {
             held: BTreeSet::new(),
             storms: BTreeMap::new(),
             firmware: BTreeMap::new(),
-            wears,
+            wears: learnt.wears,
+            disks: learnt.disks,
+            predicting: terms.disks.clone(),
             store,
         };
         for record in assessor.store.open_tickets()? {
@@ -106,6 +108,7 @@ impl<S: Kept> Assessor<S> {
             {
                 live.window = rebuild::window(&self.store, record, now, &self.config)?;
                 live.window.wears(self.wears.recall(&self.store, server)?);
+                live.window.judged(self.disks.said(server));
                 live.window.foresees(self.wears.outlooks(server));
                 let components = pages(|page| self.store.healths(Some(&Scope::Server(server.clone())), page))?;
                 live.components = components
