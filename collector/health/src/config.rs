@@ -37,11 +37,20 @@ pub struct DiskConfig {
     pub life_critical: f64,
     /// A drive whose endurance may be used up within so many days is found: the early end of the interval of the date counts. Default 60.
     pub wearout_days: u32,
+    /// Spare blocks left, in percent, at or below which a drive that tells no limit of its own is failing. Default 10.
+    pub spare_left: f64,
 }
 
 impl Default for DiskConfig {
     fn default() -> Self {
-        Self { increases: 3, memory_polls: 4000, life_warning: 10.0, life_critical: 3.0, wearout_days: 60 }
+        Self {
+            increases: 3,
+            memory_polls: 4000,
+            life_warning: 10.0,
+            life_critical: 3.0,
+            wearout_days: 60,
+            spare_left: 10.0,
+        }
     }
 }
 

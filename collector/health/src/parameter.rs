@@ -82,6 +82,7 @@ parameters! {
     "disk.life_warning" ["disk.life_left"], "%", 0.0..=100.0, disk.life_warning as number;
     "disk.life_critical" ["disk.life_left"], "%", 0.0..=100.0, disk.life_critical as number;
     "disk.wearout_days" ["disk.wearout"], "days", 1.0..=1000.0, disk.wearout_days as count;
+    "disk.spare_left" ["disk.says_so"], "%", 0.0..=100.0, disk.spare_left as number;
     "fan.decay_percent" ["fan.decay"], "%", 1.0..=100.0, fan.decay_percent as number;
     "fan.decay_polls" ["fan.decay"], "polls", 1.0..=16.0, fan.decay_polls as count;
     "limit.polls" ["temperature.limit", "temperature.trend", "voltage.limit", "fan.state"], "polls", 1.0..=1000.0, limit.polls as count;

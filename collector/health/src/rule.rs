@@ -11,6 +11,7 @@ mod disk_smart_growth;
 mod disk_wearout;
 mod fan_decay;
 mod fan_state;
+mod memory_cells;
 mod memory_ecc;
 mod psu_failed;
 mod psu_input_lost;
@@ -40,7 +41,7 @@ pub trait Rule: Send + Sync {
 /// Every rule, with its thresholds.
 pub fn all(config: &RuleConfig) -> Vec<Box<dyn Rule>> {
     vec![
-        Box::new(disk_says_so::DiskSaysSo),
+        Box::new(disk_says_so::DiskSaysSo(config.disk.clone())),
         Box::new(disk_smart_growth::DiskSmartGrowth(config.disk.clone())),
         Box::new(disk_life_left::DiskLifeLeft(config.disk.clone())),
         Box::new(disk_predicted::DiskPredicted),

@@ -154,9 +154,15 @@ pub struct Counter {
     value: Option<f64>,
     steps: VecDeque<Step>,
     fallen: Option<f64>,
+    /// What it rose by on the newest days on which it rose, whatever it fell back to in between: day since 1970 and sum.
+    days: VecDeque<(i64, f64)>,
+    newest: Option<Timestamp>,
 }
 
 const STEPS: usize = 32;
+/// So many days of rises are remembered.
+const DAYS: usize = 14;
+const DAY_MILLIS: i64 = 86_400_000;
 
 impl Counter {
     /// Where it began.
@@ -174,7 +180,30 @@ impl Counter {
         self.steps.iter()
     }
 
+    /// How much it rises a day, and over how many days that is: from the first of the remembered days on, a counter that began anew counted through.
+    pub fn a_day(&self) -> Option<(f64, f64)> {
+        let newest = self.newest?.as_millis().div_euclid(DAY_MILLIS);
+        let recent = || self.days.iter().filter(|(day, _)| newest - day < 14);
+        let (first, _) = recent().next()?;
+        let days = f64::from(i32::try_from(newest - first + 1).ok()?);
+        Some((recent().map(|(_, n)| n).sum::<f64>() / days, days))
+    }
+
+    fn rose(&mut self, by: f64, at: Timestamp) {
+        let day = at.as_millis().div_euclid(DAY_MILLIS);
+        match self.days.back_mut().filter(|(d, _)| *d == day) {
+            Some((_, sum)) => *sum += by,
+            None => {
+                if self.days.len() == DAYS {
+                    self.days.pop_front();
+                }
+                self.days.push_back((day, by));
+            }
+        }
+    }
+
     fn count(&mut self, n: f64, at: Timestamp, poll: u32, monotonic: bool) {
+        self.newest = Some(at);
         let Some(value) = self.value else {
             (self.first, self.value) = (Some((at, n)), Some(n));
             return;
@@ -187,6 +216,7 @@ impl Counter {
                 }
                 self.steps.push_back(Step { at, poll, from: value, to: n });
                 self.value = Some(n);
+                self.rose(n - value, at);
             }
             return;
         }
@@ -199,12 +229,15 @@ impl Counter {
             Some(last) if last.from <= n && last.poll + 1 == poll => {
                 self.steps.pop_back();
                 self.value = Some(last.from);
+                self.rose(last.from - last.to, at);
                 if n > last.from {
                     self.count(n, at, poll, monotonic);
                 }
             }
             _ if self.fallen.is_some() => {
                 self.steps.clear();
+                // What it has counted since it began anew.
+                self.rose(n, at);
                 (self.first, self.value, self.fallen) = (Some((at, n)), Some(n), None);
             }
             _ => self.fallen = Some(n),

@@ -1,6 +1,7 @@
 //! Drives.
 
 use super::*;
+use crate::outlook::Course;
 
 #[test]
 fn counters_that_keep_growing_predict_a_failure() {
@@ -137,4 +138,122 @@ fn a_log_entry_that_the_drive_will_fail_holds_until_it_is_taken_back() {
     assert!(server.only().predicted);
     server.log(vec![ended(said())]);
     server.quiet();
+}
+
+/// A window that foresees of disk/1 what its course over so many days tells: a percent every `every` days, from `life` on.
+fn foreseen(server: &mut Server, life: f64, every: i32, days: i32) {
+    let mut course = Course::default();
+    for day in 0..days {
+        for hour in [1_u64, 9, 17] {
+            let at = server
+                .now
+                .minus(Duration::from_secs(u64::try_from(days - day).unwrap() * 86_400))
+                .plus(Duration::from_secs(hour * 3600));
+            course.take(&component("disk/1"), SensorKind::LifeLeft, "disk/1", life - f64::from(day / every), at);
+        }
+    }
+    let outlooks = course.outlooks(&[]);
+    server.window.foresees(outlooks);
+}
+
+#[test]
+fn a_drive_that_is_used_up_within_two_months_is_told_with_the_date_and_its_interval() {
+    let mut server = Server::new();
+    foreseen(&mut server, 45.0, 3, 100);
+    counter(&mut server, SensorKind::LifeLeft, &[12.0, 12.0]);
+    let found = server.only();
+    assert_eq!((found.rule.as_str(), found.fault, found.predicted), ("disk.wearout", Fault::DiskWear, true));
+    // 12 % at a percent every three days: five weeks.
+    assert_eq!(found.level, Level::Advice);
+    assert!(found.reason.contains("12 % of the drive's life is left, 44 % on"), "{}", found.reason);
+    assert!(found.reason.contains("10 % a month") && found.reason.contains("80 of 100"), "{}", found.reason);
+    assert_eq!(found.evidence.len(), 2);
+}
+
+#[test]
+fn the_nearer_the_date_the_graver_it_is() {
+    for (every, days, left, level) in [(3, 120, 6.0, Level::Warning), (1, 42, 4.0, Level::Critical)] {
+        let mut server = Server::new();
+        foreseen(&mut server, 45.0, every, days);
+        server.config.disk.life_warning = 0.0;
+        server.config.disk.life_critical = 0.0;
+        counter(&mut server, SensorKind::LifeLeft, &[left, left]);
+        assert_eq!((server.only().rule.as_str(), server.only().level), ("disk.wearout", level), "{every}");
+    }
+}
+
+#[test]
+fn a_date_far_off_is_not_told_unless_the_horizon_is_as_far() {
+    let mut server = Server::new();
+    foreseen(&mut server, 90.0, 5, 100);
+    counter(&mut server, SensorKind::LifeLeft, &[71.0, 71.0]);
+    server.quiet();
+    server.config.disk.wearout_days = 400;
+    assert_eq!(server.rules(), ["disk.wearout"]);
+}
+
+#[test]
+fn a_drive_with_more_life_than_was_foretold_of_is_another_one() {
+    let mut server = Server::new();
+    foreseen(&mut server, 45.0, 3, 100);
+    counter(&mut server, SensorKind::LifeLeft, &[99.0, 99.0]);
+    server.quiet();
+}
+
+#[test]
+fn a_worn_drive_says_why_no_date_is_foretold() {
+    let mut server = Server::new();
+    foreseen(&mut server, 9.0, 1000, 100);
+    counter(&mut server, SensorKind::LifeLeft, &[9.0, 9.0]);
+    assert!(server.only().reason.contains("not enough change was seen to foretell a date"), "{}", server.only().reason);
+}
+
+#[test]
+fn a_date_and_a_level_of_one_drive_are_one_prediction() {
+    let mut server = Server::new();
+    foreseen(&mut server, 40.0, 3, 100);
+    counter(&mut server, SensorKind::LifeLeft, &[7.0, 7.0]);
+    let found = server.found();
+    assert_eq!(server.rules(), ["disk.life_left", "disk.wearout"]);
+    assert!(found.iter().all(|f| f.predicted && f.fault == Fault::DiskWear));
+    assert!(found[0].reason.contains("used up about"), "{}", found[0].reason);
+}
+
+#[test]
+fn each_bit_of_a_critical_warning_says_what_it_means() {
+    for (bits, said) in [
+        (1.0, "spare blocks are below their limit (bit 0)"),
+        (4.0, "reliability is degraded (bit 2)"),
+        (16.0, "the volatile memory's backup has failed (bit 4)"),
+        (32.0, "the persistent memory region is read-only or unreliable (bit 5)"),
+    ] {
+        let mut server = Server::new();
+        counter(&mut server, SensorKind::CriticalWarning, &[bits, bits]);
+        assert!(server.only().predicted && server.only().reason.contains(said), "{}", server.only().reason);
+    }
+    let mut server = Server::new();
+    counter(&mut server, SensorKind::CriticalWarning, &[13.0, 13.0]);
+    assert_eq!(server.only().evidence.len(), 3);
+}
+
+#[test]
+fn spare_blocks_at_the_drives_own_limit_predict_and_one_low_read_does_not() {
+    let mut server = Server::new();
+    counter(&mut server, SensorKind::SpareLeft, &[100.0, 0.0, 100.0]);
+    server.quiet();
+    counter(&mut server, SensorKind::SpareLeft, &[30.0, 30.0]);
+    server.quiet();
+    let limits = Thresholds { lower_critical: Some(30.0), ..Thresholds::default() };
+    server.drives(vec![limited("disk/1", SensorKind::SpareLeft, 30.0, limits)]);
+    assert!(server.only().predicted && server.only().reason.contains("own limit"), "{}", server.only().reason);
+}
+
+#[test]
+fn a_drive_that_failed_its_own_test_is_predicted_to_fail_and_has_not() {
+    let mut server = Server::new();
+    server.log(vec![]);
+    let Observation::Event(failed) = event("disk/1", EventKind::DriveFailed, Severity::Critical, 1) else { panic!() };
+    let message = "Drive 1 short self-test failed".to_owned();
+    server.log(vec![Observation::Event(LogEvent { message, ..failed })]);
+    assert!(server.only().predicted);
 }

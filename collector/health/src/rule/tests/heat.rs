@@ -1,6 +1,7 @@
 //! Temperatures.
 
 use super::*;
+use crate::outlook::Course;
 
 fn warm(server: &mut Server, place: &str, value: f64, limit: f64) {
     let limits = Thresholds { upper_critical: Some(limit), ..Thresholds::default() };
@@ -93,4 +94,43 @@ fn hot_inlet_air_is_one_finding_with_the_rest_as_evidence() {
         ]);
     }
     assert_eq!((server.only().component.slot(), server.only().evidence.len()), ("Inlet", 2));
+}
+
+/// A window that foresees of cpu/1 what its course tells: so many K more a day, from 60 Cel on, for so many days.
+fn risen(server: &mut Server, a_day: f64, days: i32) {
+    let mut course = Course::default();
+    for hour in 0..days * 24 {
+        let back = Duration::from_secs(u64::try_from(days * 24 - hour).unwrap() * 3600);
+        let celsius = 60.0 + a_day * f64::from(hour) / 24.0 + if hour % 5 == 0 { 0.5 } else { 0.0 };
+        course.take(&component("cpu/1"), SensorKind::Temperature, "cpu/1", celsius, server.now.minus(back));
+    }
+    let outlooks = course.outlooks(&[]);
+    server.window.foresees(outlooks);
+}
+
+#[test]
+fn a_rise_over_days_is_told_with_its_distance_its_rate_and_the_days_that_are_left() {
+    let mut server = Server::new();
+    risen(&mut server, 1.5, 15);
+    for _ in 0..3 {
+        warm(&mut server, "cpu/1", 81.0, 90.0);
+    }
+    let found = server.only();
+    assert_eq!((found.rule.as_str(), found.predicted), ("temperature.trend", true));
+    assert!(found.reason.contains("rises by 1.5 K a day"), "{}", found.reason);
+    assert!(
+        found.reason.contains("K below its limit of 90 Cel, which it reaches in about 7 days ("),
+        "{}",
+        found.reason
+    );
+}
+
+#[test]
+fn a_rise_over_days_that_is_far_from_its_limit_is_not_told() {
+    let mut server = Server::new();
+    risen(&mut server, 0.4, 15);
+    for _ in 0..3 {
+        warm(&mut server, "cpu/1", 66.0, 110.0);
+    }
+    server.quiet();
 }

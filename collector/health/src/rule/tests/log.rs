@@ -70,3 +70,51 @@ fn lost_redundancy_is_found_and_its_return_ends_it() {
     server.log(vec![ended(lost())]);
     server.quiet();
 }
+
+fn entry(place: &str, kind: EventKind, severity: Severity, n: usize, message: &str) -> Observation {
+    match event(place, kind, severity, n) {
+        Observation::Event(e) => Observation::Event(LogEvent { message: message.to_owned(), ..e }),
+        other => other,
+    }
+}
+
+#[test]
+fn one_entry_in_which_the_bmc_itself_calls_corrected_errors_too_many_predicts() {
+    for message in [
+        "Correctable memory error rate exceeded for DIMM_A1.",
+        "Corrected Memory Error threshold exceeded (Processor 1, Memory Module 4)",
+        "A Predictive Failure Analysis (PFA) threshold limit was reached on DIMM 3, correctable errors",
+    ] {
+        let mut server = Server::new();
+        server.log(vec![]);
+        server.log(vec![entry("memory/A1", EventKind::MemoryCorrectable, Severity::Warning, 1, message)]);
+        assert_eq!((server.only().predicted, server.only().level), (true, Level::Warning), "{message}");
+        server.log(vec![entry("memory/A1", EventKind::MemoryCorrectable, Severity::Critical, 2, message)]);
+        assert_eq!((server.only().predicted, server.only().level), (true, Level::Critical), "{message}");
+    }
+}
+
+#[test]
+fn errors_in_one_row_again_and_again_are_told_apart_from_errors_all_over() {
+    let told = |row: &dyn Fn(usize) -> usize| {
+        let mut server = Server::new();
+        server.log(vec![]);
+        for n in 0..12 {
+            let message = format!("Corrected ECC error, rank 0 bank 3 row {}", row(n));
+            server.log(vec![entry("memory/A1", EventKind::MemoryCorrectable, Severity::Warning, n, &message)]);
+        }
+        server.only().evidence.last().unwrap().text.clone()
+    };
+    assert_eq!(told(&|n| if n == 4 { 17 } else { 4711 }), "the errors are in one row, again and again");
+    assert_eq!(told(&|n| n * 31), "the errors are spread over several rows");
+}
+
+#[test]
+fn corrected_errors_a_day_are_counted_through_a_counter_that_begins_anew() {
+    let mut server = Server::new();
+    for count in [3.0, 9.0, 0.0, 0.0, 4.0, 21.0] {
+        server.sensors(vec![number("memory/A1", SensorKind::CorrectableErrors, count)]);
+    }
+    // Six before the reset, 21 after it.
+    assert!(server.only().reason.contains("27 a day over 1 days"), "{}", server.only().reason);
+}
