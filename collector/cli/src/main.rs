@@ -9,6 +9,7 @@ mod callpack;
 mod connect;
 mod contacts;
 mod context;
+mod covers;
 mod decide;
 mod drill;
 mod error;

@@ -1,12 +1,13 @@
 //! `outband maintenance`.
 
 use crate::context::Context;
+use crate::covers::PlaceArgs;
 use crate::error::Error;
 use crate::once::{ChangeArgs, RequestArgs};
 use crate::output::{self, Column, List};
 use crate::when::{self, Time};
 use crate::words::Word;
-use crate::{paging, watch};
+use crate::{covers, paging, watch};
 use clap::{Args, Subcommand};
 use outband_proto::maintenance::{
     CreateWindowRequest, EndWindowRequest, ListWindowsRequest, Selector, UpdateWindowRequest, Window,
@@ -16,30 +17,14 @@ use serde::Serialize;
 /// What a window covers: everything that is given has to fit.
 #[derive(Debug, Args)]
 pub(crate) struct CoverArgs {
-    /// The site
-    #[arg(long)]
-    pub(crate) site: Option<String>,
-    /// The rack, by its name in the topology
-    #[arg(long)]
-    pub(crate) rack: Option<String>,
-    /// The server, as `outband servers` shows it
-    #[arg(long)]
-    pub(crate) server: Option<String>,
-    /// The model, as the topology or else the BMC has it
-    #[arg(long)]
-    pub(crate) model: Option<String>,
-    /// The component: CLASS/SLOT, or a class alone
-    #[arg(long)]
-    pub(crate) component: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// The fault, e.g. disk_failure
     #[arg(long)]
-    pub(crate) fault: Option<String>,
+    fault: Option<String>,
     /// The rule that speaks for it, e.g. disk.smart_growth
     #[arg(long)]
-    pub(crate) rule: Option<String>,
-    /// The customer, by the name in the topology
-    #[arg(long)]
-    pub(crate) customer: Option<String>,
+    rule: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -204,24 +189,9 @@ fn number(name: &str) -> String {
 
 impl From<Window> for View {
     fn from(w: Window) -> Self {
-        let s = w.selector.unwrap_or_default();
-        let covers: Vec<String> = [
-            ("site", s.site),
-            ("rack", s.rack),
-            ("server", s.server),
-            ("model", s.model),
-            ("component", s.component),
-            ("fault", s.fault),
-            ("rule", s.rule),
-            ("customer", s.customer),
-        ]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(what, value)| format!("{what} {value}"))
-        .collect();
         let changes = w.changes.into_iter().map(|c| Change { at: Time(c.at_ms), who: c.who, what: c.what }).collect();
         Self {
-            covers: covers.join(", "),
+            covers: covers::words(w.selector),
             name: w.name,
             kind: w.kind,
             title: w.title,
@@ -306,16 +276,8 @@ fn window(covers: CoverArgs, lasts: Option<&str>, reason: String) -> Result<Wind
 
 /// What is covered; `None` where nothing is said.
 fn selector(covers: CoverArgs) -> Option<Selector> {
-    let selector = Selector {
-        site: covers.site.unwrap_or_default(),
-        rack: covers.rack.unwrap_or_default(),
-        server: covers.server.unwrap_or_default(),
-        model: covers.model.unwrap_or_default(),
-        component: covers.component.unwrap_or_default(),
-        fault: covers.fault.unwrap_or_default(),
-        customer: covers.customer.unwrap_or_default(),
-        rule: covers.rule.unwrap_or_default(),
-    };
+    let (fault, rule) = (covers.fault.unwrap_or_default(), covers.rule.unwrap_or_default());
+    let selector = Selector { fault, rule, ..covers.place.selector() };
     (selector != Selector::default()).then_some(selector)
 }
 

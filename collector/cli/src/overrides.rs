@@ -1,42 +1,19 @@
 //! `outband overrides`.
 
 use crate::context::{Context, now_ms};
+use crate::covers::PlaceArgs;
 use crate::error::Error;
 use crate::once::{ChangeArgs, RequestArgs};
 use crate::output::{self, Column, List};
 use crate::when::{self, Time};
 use crate::words::Word;
-use crate::{paging, watch};
-use clap::{Args, Subcommand};
+use crate::{covers, paging, watch};
+use clap::Subcommand;
 use outband_proto::maintenance::Selector;
 use outband_proto::threshold::{
     CreateThresholdRequest, EndThresholdRequest, ListParametersRequest, ListThresholdsRequest, Parameter, Threshold,
 };
 use serde::Serialize;
-
-/// What an override is for: everything that is given has to fit.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-pub(crate) struct ForArgs {
-    /// The site
-    #[arg(long)]
-    site: Option<String>,
-    /// The rack, by its name in the topology
-    #[arg(long)]
-    rack: Option<String>,
-    /// The server, as `outband servers` shows it
-    #[arg(long)]
-    server: Option<String>,
-    /// The model, as the topology or else the BMC has it
-    #[arg(long)]
-    model: Option<String>,
-    /// The component: CLASS/SLOT, or a class alone
-    #[arg(long)]
-    component: Option<String>,
-    /// The customer, by the name in the topology
-    #[arg(long)]
-    customer: Option<String>,
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OverridesCommand {
@@ -55,7 +32,7 @@ pub(crate) enum OverridesCommand {
         /// To what
         value: f64,
         #[command(flatten)]
-        covers: ForArgs,
+        covers: PlaceArgs,
         /// For how long: 90m, 4h, 30d; at most 366d
         #[arg(long, value_name = "SPAN")]
         lasts: String,
@@ -139,24 +116,11 @@ const COLUMNS: &[Column<View>] = &[
 
 impl From<Threshold> for View {
     fn from(t: Threshold) -> Self {
-        let s = t.selector.unwrap_or_default();
-        let covers: Vec<String> = [
-            ("site", s.site),
-            ("rack", s.rack),
-            ("server", s.server),
-            ("model", s.model),
-            ("component", s.component),
-            ("customer", s.customer),
-        ]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(what, value)| format!("{what} {value}"))
-        .collect();
         Self {
             name: t.name,
             parameter: t.parameter,
             value: t.value,
-            covers: covers.join(", "),
+            covers: covers::words(t.selector),
             until: Time(t.until_ms),
             reason: t.reason,
             author: t.author,
@@ -222,15 +186,11 @@ pub(crate) async fn run(context: &Context, command: Option<OverridesCommand>) ->
             output::print(&context.render(&list)?)
         }
         OverridesCommand::Set { parameter, value, covers, lasts, why, request: RequestArgs { request_id } } => {
-            let selector = Selector {
-                site: covers.site.unwrap_or_default(),
-                rack: covers.rack.unwrap_or_default(),
-                server: covers.server.unwrap_or_default(),
-                model: covers.model.unwrap_or_default(),
-                component: covers.component.unwrap_or_default(),
-                customer: covers.customer.unwrap_or_default(),
-                ..Selector::default()
-            };
+            let selector = covers.selector();
+            if selector == Selector::default() {
+                let what = "say what it is for: --site, --rack, --server, --model, --component or --customer";
+                return Err(Error::Usage(what.to_owned()));
+            }
             let until_ms = now_ms().saturating_add(when::seconds(&lasts)?.saturating_mul(1000));
             let threshold =
                 Threshold { selector: Some(selector), parameter, value, reason: why, until_ms, ..Threshold::default() };
