@@ -6,8 +6,10 @@ use std::path::PathBuf;
 const FILES: &[&str] = &[
     "outband/agent/v1/agent.proto",
     "outband/audit/v1/audit.proto",
+    "outband/check/v1/check.proto",
     "outband/drill/v1/drill.proto",
     "outband/callpack/v1/callpack.proto",
+    "outband/fleet/v1/fleet.proto",
     "outband/grant/v1/grant.proto",
     "outband/health/v1/health.proto",
     "outband/incident/v1/incident.proto",
@@ -15,6 +17,7 @@ const FILES: &[&str] = &[
     "outband/maintenance/v1/maintenance.proto",
     "outband/notice/v1/notice.proto",
     "outband/order/v1/order.proto",
+    "outband/outcome/v1/outcome.proto",
     "outband/sla/v1/sla.proto",
     "outband/record/v1/record.proto",
     "outband/report/v1/report.proto",

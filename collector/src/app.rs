@@ -6,7 +6,10 @@ use crate::clock::{self, SteadyClock};
 use crate::config::{self, Config};
 use crate::datadir::{self, DataDir, RunInfo};
 use crate::deadline;
+use crate::check;
+use crate::compat::{self, Compatibility};
 use crate::drill;
+use crate::fleet;
 use crate::grant;
 use crate::ingest::{Ingest, Registry};
 use crate::judgement::{Judgement, Terms};
@@ -59,6 +62,9 @@ pub enum Error {
     /// Where servers stand.
     #[error(transparent)]
     Topology(#[from] topology::Error),
+    /// The list of parts that fit.
+    #[error(transparent)]
+    Compatibility(#[from] compat::Error),
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] datadir::Error),
@@ -130,6 +136,8 @@ pub struct Collector {
     notices: notify::Terms,
     drills: drill::Plans,
     orders: orders::Terms,
+    spares: fleet::Terms,
+    checks: check::Terms,
     info: RunInfo,
     shutdown: CancellationToken,
     tasks: JoinSet<Result<(), Error>>,
@@ -178,7 +186,9 @@ impl Collector {
             .with_gate(gate.clone())
             .with_token_key(TokenKey::load_or_make(&dir)?);
         let orders = orders::Terms::new(config.orders.clone());
-        let desk = desk.with_orders(orders.clone());
+        let checks = check::Terms::new(config.health_check.clone());
+        let spares = fleet::Terms::new(config.spares.clone());
+        let desk = desk.with_spares(spares.clone()).with_orders(orders.clone()).with_checks(checks.clone());
 
         let for_agents = Bound::bind(config.listen.agents, "agents").await?;
         let for_operators = Bound::bind(config.listen.operators, "operators").await?;
@@ -212,6 +222,11 @@ impl Collector {
         {
             let (ours, hand) = (notices.clone(), judgement.clone());
             let run = notify::foretell::run(store.clone(), clock.clone(), ours, hand, shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
+        {
+            let (checks, hand, registry) = (checks.clone(), judgement.clone(), registry.clone());
+            let run = check::run(store.clone(), clock.clone(), checks, hand, registry, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
@@ -249,6 +264,8 @@ impl Collector {
             notices,
             drills,
             orders,
+            spares,
+            checks,
             info,
             shutdown,
             tasks,
@@ -291,6 +308,8 @@ impl Collector {
         self.notices.replace(config.notify.clone());
         self.drills.replace(config.drills.clone());
         self.orders.replace(config.orders.clone());
+        self.spares.replace(config.spares.clone());
+        self.checks.replace(config.health_check.clone());
         for (section, changed) in [
             ("listen", config.listen != self.config.listen),
             ("data", config.data != self.config.data),
@@ -359,6 +378,10 @@ fn terms(config: &Config, dir: &DataDir, store: &SqliteStore, now: Timestamp) ->
     }
     let revisions = service::keep_revisions(store, terms.policy.usual(), &service, now)?;
     let terms = terms.with_service(service, revisions).with_disks(predicting(&config.predict)?);
+    let terms = match &config.health_check.compatibility {
+        Some(file) => terms.with_compatibility(Compatibility::load(file)?),
+        None => terms,
+    };
     Ok(match &config.topology.file {
         Some(file) => terms.with_topology(Topology::load(file)?),
         None => terms,

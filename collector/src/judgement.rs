@@ -1,6 +1,7 @@
 //! What is judged and promised by, in one place for the loop that assesses and for those who answer operators.
 
 use crate::assess::Predicting;
+use crate::compat::Compatibility;
 use crate::config::Config;
 use crate::service::Service;
 use crate::topology::Topology;
@@ -25,10 +26,14 @@ pub struct Terms {
     pub folding: FoldingConfig,
     /// Where servers stand.
     pub topology: Arc<Topology>,
+    /// Parts that fit.
+    pub compatibility: Arc<Compatibility>,
     /// Who bought what for which servers.
     pub service: Arc<Service>,
     /// What disks are judged by; `None`: by rules and wear alone.
     pub disks: Option<Arc<Predicting>>,
+    /// A rule whose precision is below this beyond doubt is proposed to be muted; `None`: none ever is.
+    pub mute_below: Option<f64>,
 }
 
 impl TryFrom<&Config> for Terms {
@@ -41,8 +46,10 @@ impl TryFrom<&Config> for Terms {
             calendar: config.sla.calendar_of_its_own()?.into(),
             folding: config.folding.clone(),
             topology: Arc::default(),
+            compatibility: Arc::default(),
             service: Arc::default(),
             disks: None,
+            mute_below: config.outcomes.mute_below,
         })
     }
 }
@@ -65,6 +72,12 @@ impl Terms {
     #[must_use]
     pub fn with_disks(self, disks: Option<Predicting>) -> Self {
         Self { disks: disks.map(Arc::new), ..self }
+    }
+
+    /// These terms, with parts that fit.
+    #[must_use]
+    pub fn with_compatibility(self, compatibility: Compatibility) -> Self {
+        Self { compatibility: Arc::new(compatibility), ..self }
     }
 
     /// These terms, for servers that stand there.

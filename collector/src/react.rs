@@ -1,7 +1,7 @@
 //! What a change of an incident does to its ticket. Pure: the loop in [`crate::assess`] stores the answer.
 
 use outband_health::{Fault, Incident, IncidentChange, Level, Stage, What};
-use outband_schemas::{SiteId, Timestamp};
+use outband_schemas::{SiteId, Timestamp, Triage};
 use outband_store::TicketWrite;
 use outband_ticket::{
     Action, Command, Evidence, Impact, LinkKind, Opening, Priority, Rebase, Redundancy, Rejected, Resolution, State,
@@ -26,6 +26,8 @@ pub struct Context {
     pub drill: Option<Exercise>,
     /// What people decided otherwise than the rules, and had a part in this.
     pub overruled: Vec<Overruled>,
+    /// What kind of trouble it is, where a ticket is opened.
+    pub triage: Option<Triage>,
     /// From when the clocks of another priority count, as its ticket's policy has it.
     pub reprioritise: Rebase,
 }
@@ -178,6 +180,10 @@ fn remarks(incident: &Incident, context: &Context) -> Vec<Command> {
             let by = format!("drill {}", drill.id);
             commands.push(command("nobody is paged for it", Action::Suppress { by, until: Some(drill.until) }));
         }
+    }
+    if let Some(triage) = &context.triage {
+        let why = triage.because.first().map_or("", String::as_str);
+        commands.push(command(why, Action::Triage { triage: triage.clone() }));
     }
     if let Some(before) = incident.follows {
         let action = Action::Link { kind: LinkKind::FollowsUp, to: TicketNumber(before) };
@@ -355,6 +361,7 @@ mod tests {
             redundancy: Redundancy::Unknown,
             is_server: true,
             drill: None,
+            triage: None,
             overruled: Vec::new(),
             reprioritise: Rebase::Change,
         }

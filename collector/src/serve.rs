@@ -10,7 +10,9 @@ use outband_proto::DESCRIPTORS;
 use outband_proto::agent::agent_service_server::AgentServiceServer;
 use outband_proto::audit::audit_service_server::AuditServiceServer;
 use outband_proto::callpack::call_pack_service_server::CallPackServiceServer;
+use outband_proto::check::check_service_server::CheckServiceServer;
 use outband_proto::drill::drill_service_server::DrillServiceServer;
+use outband_proto::fleet::fleet_service_server::FleetServiceServer;
 use outband_proto::grant::grant_service_server::GrantServiceServer;
 use outband_proto::health::health_service_server::HealthServiceServer;
 use outband_proto::incident::incident_service_server::IncidentServiceServer;
@@ -18,6 +20,7 @@ use outband_proto::ingest::ingest_service_server::IngestServiceServer;
 use outband_proto::maintenance::maintenance_service_server::MaintenanceServiceServer;
 use outband_proto::notice::notice_service_server::NoticeServiceServer;
 use outband_proto::order::order_service_server::OrderServiceServer;
+use outband_proto::outcome::outcome_service_server::OutcomeServiceServer;
 use outband_proto::record::record_service_server::RecordServiceServer;
 use outband_proto::report::report_service_server::ReportServiceServer;
 use outband_proto::sla::sla_service_server::SlaServiceServer;
@@ -27,11 +30,15 @@ use outband_proto::ticket::ticket_service_server::TicketServiceServer;
 use outband_schemas::Clock;
 use outband_store::audit::Audit;
 use outband_store::change::Changes;
+use outband_store::check::Checks;
 use outband_store::drill::Drills;
+use outband_store::drives::Drives;
 use outband_store::grant::Grants;
 use outband_store::keeping::Keeping;
 use outband_store::maintenance::Maintenance;
 use outband_store::order::Orders;
+use outband_store::outcome::Outcomes;
+use outband_store::parts::Parts;
 use outband_store::recall::Recall;
 use outband_store::threshold::Thresholds;
 use outband_store::{Outbox, Store};
@@ -134,7 +141,21 @@ pub async fn operators<S, C>(
     shutdown: CancellationToken,
 ) -> Result<(), Error>
 where
-    S: Store + Audit + Keeping + Changes + Grants + Maintenance + Orders + Outbox + Drills + Thresholds + Recall,
+    S: Store
+        + Audit
+        + Checks
+        + Keeping
+        + Changes
+        + Grants
+        + Maintenance
+        + Orders
+        + Outbox
+        + Drills
+        + Thresholds
+        + Recall
+        + Outcomes
+        + Parts
+        + Drives,
     C: Timekeeper + Send + Sync + 'static,
 {
     let whom = "operators";
@@ -161,12 +182,15 @@ where
         .add_service(gate.guard(TicketServiceServer::new(desk.clone())))
         .add_service(gate.guard(SlaServiceServer::new(desk.clone())))
         .add_service(gate.guard(ReportServiceServer::new(desk.clone())))
+        .add_service(gate.guard(FleetServiceServer::new(desk.clone())))
         .add_service(gate.guard(AuditServiceServer::new(desk.clone())))
+        .add_service(gate.guard(CheckServiceServer::new(desk.clone())))
         .add_service(gate.guard(DrillServiceServer::new(desk.clone())))
         .add_service(gate.guard(ThresholdServiceServer::new(desk.clone())))
         .add_service(gate.guard(RecordServiceServer::new(desk.clone())))
         .add_service(gate.guard(NoticeServiceServer::new(desk.clone())))
         .add_service(gate.guard(OrderServiceServer::new(desk.clone())))
+        .add_service(gate.guard(OutcomeServiceServer::new(desk.clone())))
         .add_service(gate.guard(CallPackServiceServer::new(desk.clone())))
         .add_service(gate.guard(GrantServiceServer::new(desk.clone())))
         .add_service(gate.guard(IncidentServiceServer::new(desk.clone())))

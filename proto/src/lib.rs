@@ -25,10 +25,14 @@ generated! {
     agent = "outband.agent.v1",
     /// `outband.audit.v1`: who did what.
     audit = "outband.audit.v1",
+    /// `outband.check.v1`: health checks.
+    check = "outband.check.v1",
     /// `outband.drill.v1`: exercises.
     drill = "outband.drill.v1",
     /// `outband.callpack.v1`: all about a ticket, for a call.
     callpack = "outband.callpack.v1",
+    /// `outband.fleet.v1`: what the fleet as a whole teaches.
+    fleet = "outband.fleet.v1",
     /// `outband.grant.v1`: temporary accesses.
     grant = "outband.grant.v1",
     /// `outband.health.v1`: health of sites, servers and components.
@@ -43,6 +47,8 @@ generated! {
     notice = "outband.notice.v1",
     /// `outband.order.v1`: what agents may do at BMCs, and who approved it.
     order = "outband.order.v1",
+    /// `outband.outcome.v1`: whether tickets were right.
+    outcome = "outband.outcome.v1",
     /// `outband.sla.v1`: what clocks come to and why.
     sla = "outband.sla.v1",
     /// `outband.record.v1`: what is kept about people and customers.

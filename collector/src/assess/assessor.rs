@@ -7,6 +7,7 @@ mod fold;
 mod intake;
 mod own;
 mod recall;
+mod triage;
 
 use super::Kept;
 use super::disks::{Disks, Predicting, failed_disks};
@@ -17,6 +18,7 @@ use super::own::{Vitals, place_of_collector};
 use super::rebuild::pages;
 use super::wear::Wears;
 use super::{Error, Terms, verdict};
+use crate::compat::Compatibility;
 use crate::maintenance::Windows;
 use crate::react;
 use crate::thresholds::Overrides;
@@ -90,6 +92,10 @@ pub(super) struct Assessor<S> {
     storms: BTreeMap<IncidentKey, Running>,
     firmware: BTreeMap<ServerId, Firmware>,
     wears: Wears,
+    /// Who stands with whom.
+    groups: triage::Groups,
+    /// Parts that fit.
+    compatibility: Arc<Compatibility>,
     disks: Disks,
     predicting: Option<Arc<Predicting>>,
 }
@@ -112,6 +118,7 @@ impl<S: Kept> Assessor<S> {
             self.policy = terms.policy.clone();
         }
         self.topology = terms.topology.clone();
+        self.compatibility = terms.compatibility.clone();
         self.predicting = terms.disks.clone();
         let mut draft = Draft::default();
         self.read_windows()?;
@@ -134,6 +141,7 @@ impl<S: Kept> Assessor<S> {
         self.exercise(&mut draft, now)?;
         self.judge_own(vitals, &mut draft, now)?;
         self.settle(&mut draft, now)?;
+        self.triage_again(&mut draft, now)?;
         self.score(&touched, &mut draft, now);
         if draft.is_empty() {
             return Ok(Done { changed: false, more: false });

@@ -1,13 +1,16 @@
 //! The config file: every field has a default, so that none is needed; unknown ones are refused; all problems are listed.
 
 pub mod calendar;
+pub mod check;
 pub mod drills;
 pub mod load;
 pub mod notify;
 pub mod orders;
+pub mod outcomes;
 pub mod predict;
 pub mod sla;
 pub mod span;
+pub mod spares;
 
 use calendar::BusinessHours;
 use load::Problem;
@@ -88,8 +91,14 @@ pub struct Config {
     pub predict: predict::Predict,
     /// What agents may be asked to do at BMCs.
     pub orders: orders::OrdersConfig,
+    /// Health checks that come by themselves.
+    pub health_check: check::HealthCheckConfig,
+    /// What is made of what became of tickets.
+    pub outcomes: outcomes::OutcomesConfig,
     /// Exercises that come by themselves, by name.
     pub drills: BTreeMap<String, drills::Plan>,
+    /// How many spare parts are proposed.
+    pub spares: spares::SparesConfig,
 }
 
 /// Where servers stand and what feeds them.
@@ -170,6 +179,9 @@ impl Config {
         problems.extend(self.notify.problems());
         problems.extend(drills::problems(&self.drills));
         problems.extend(self.orders.problems());
+        problems.extend(self.spares.problems());
+        problems.extend(self.outcomes.problems());
+        problems.extend(self.health_check.problems());
         problems.extend(self.predict.problems());
         problems.extend(calendar::problems(&self.calendars));
         let mut add = |at: &str, what: String| problems.push(Problem { at: at.to_owned(), what });

@@ -3,6 +3,7 @@
 use super::load::Problem;
 use super::span::Span;
 use crate::words::{Audience, Lang};
+use outband_schemas::TriageClass;
 use outband_ticket::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -377,6 +378,11 @@ pub struct Rule {
     /// Only of these faults, e.g. `disk_failure`; empty: of all.
     #[serde(default)]
     pub faults: Vec<String>,
+    /// Only these kinds of trouble, e.g. `environment_power`, `environment_cooling`, `network`, `hardware`; empty: all. Where a ticket's kind turns out to be another,
+    /// those whom its new kind concerns are told then.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub triage: Vec<TriageClass>,
     /// What is told.
     #[serde(default = "causes")]
     pub causes: Vec<Cause>,
@@ -438,6 +444,7 @@ impl Rule {
         wider(&self.sites, &other.sites)
             && wider(&self.customers, &other.customers)
             && wider(&self.faults, &other.faults)
+            && (self.triage.is_empty() || self.triage == other.triage)
     }
 }
 

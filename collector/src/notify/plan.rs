@@ -9,7 +9,7 @@ use crate::config::notify::{Cause, Notify, PriorityName, Recipient, Rule};
 use crate::react::WHO;
 use crate::service::Contact;
 use crate::words::Audience;
-use outband_schemas::Timestamp;
+use outband_schemas::{Timestamp, TriageClass};
 use outband_store::{Notice, NoticeDraft, TicketRecord};
 use outband_ticket::escalation::Step;
 use outband_ticket::{AccessStep, Action, Calendars, Policies, Ticket, Transition, Visibility};
@@ -59,9 +59,14 @@ pub(super) fn drafts(
             continue;
         }
         let step = ask::step(by.policies, &record.log, i);
-        let asked = step.map_or_else(Vec::new, |step| ask::asked(step, &subject.contacts, notify));
+        let asked = step.map_or_else(Vec::new, |step| {
+            ask::asked(step, &subject.contacts, record.ticket.triage.as_ref().map(|t| t.class), notify)
+        });
         let news = News { record, entry, cause, subject, asked: &asked, now };
-        for rule in notify.rules.iter().filter(|rule| fits(rule, &record.ticket, subject, cause)) {
+        let was = reclassed(entry, past);
+        let is_news = |rule: &&Rule| was.is_none_or(|was| !concerns(rule, Some(was)));
+        let fitting = notify.rules.iter().filter(|rule| fits(rule, &record.ticket, subject, cause));
+        for rule in fitting.filter(is_news) {
             let fallbacks = rule.fallbacks.iter().filter(|_| cause.calls_for_somebody());
             let later = fallbacks.map(|f| (f.after.duration(), &f.to));
             for (step, (after, names)) in (0..).zip([(Duration::ZERO, &rule.to)].into_iter().chain(later)) {
@@ -156,6 +161,21 @@ fn fits(rule: &Rule, ticket: &Ticket, subject: &Subject, cause: Cause) -> bool {
         && (rule.sites.is_empty() || rule.sites.iter().any(|s| s == site))
         && (rule.customers.is_empty() || subject.customer.as_ref().is_some_and(|c| rule.customers.contains(c)))
         && (rule.faults.is_empty() || rule.faults.contains(&ticket.fault))
+        && concerns(rule, ticket.triage.as_ref().map(|t| t.class))
+}
+
+/// Whether a kind of trouble is a rule's. Of what nobody has looked at, nothing is known.
+fn concerns(rule: &Rule, class: Option<TriageClass>) -> bool {
+    rule.triage.is_empty() || rule.triage.contains(&class.unwrap_or(TriageClass::Unknown))
+}
+
+/// The kind that a ticket had before an entry that gives it another one; `None`: the entry does not, or it is the first.
+fn reclassed(entry: &Transition, past: &[Transition]) -> Option<TriageClass> {
+    let Action::Triage { .. } = entry.action else { return None };
+    past.iter().rev().find_map(|e| match &e.action {
+        Action::Triage { triage } => Some(triage.class),
+        _ => None,
+    })
 }
 
 /// What an entry means to people; `None`: nothing that they have to be told.
@@ -182,6 +202,9 @@ fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
         // A repair that the same step resolved and verified was told as resolved.
         Action::Close => Cause::Closed,
         Action::Access { step: AccessStep::Reminded, .. } => Cause::Access,
+        // To those whom the new kind concerns, and the old one did not, it is a new ticket.
+        Action::Triage { .. } if reclassed(entry, past).is_some() => Cause::Opened,
+        Action::Triage { .. } => return None,
         Action::Comment { visibility: Visibility::Internal, .. }
         | Action::Start
         | Action::Locate { .. }
@@ -200,7 +223,6 @@ fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
         | Action::Release
         | Action::Override { .. }
         | Action::Drill
-        | Action::Triage { .. }
         | Action::Access { step: AccessStep::Granted { .. } | AccessStep::Ended, .. }
         | Action::Import { .. } => return None,
     })

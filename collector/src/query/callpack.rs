@@ -105,7 +105,7 @@ impl<S: Store + Audit + Changes + Orders, C: Clock + Send + Sync + 'static> Call
     }
 }
 
-fn language(tag: &str) -> Result<Lang, Status> {
+pub(super) fn language(tag: &str) -> Result<Lang, Status> {
     match tag {
         "" => Ok(Lang::En),
         tag => Lang::from_tag(tag).ok_or_else(|| invalid("language", format!("{tag:?} is neither en nor zh-CN"))),

@@ -4,8 +4,10 @@
 pub mod agent;
 pub mod audit;
 pub mod callpack;
+pub mod check;
 mod contact;
 pub mod drill;
+pub mod fleet;
 pub mod grant;
 pub mod health;
 pub mod incident;
@@ -14,6 +16,7 @@ pub mod name;
 pub mod notice;
 mod once;
 pub mod order;
+pub mod outcome;
 pub mod page;
 pub mod problem;
 pub mod pulse;
@@ -29,10 +32,12 @@ use crate::audit::Refusals;
 use crate::auth::Gate;
 use crate::config::notify::Notify;
 use crate::discretion::Reader;
+use crate::fleet as spares;
 use crate::grant::Live;
 use crate::ingest::Registry;
 use crate::judgement::{Judgement, Terms};
 use crate::notify;
+use crate::check as checks;
 use crate::orders;
 use crate::sight::Sight;
 use crate::token::{Principal, Role, TokenKey};
@@ -58,6 +63,8 @@ pub struct Desk<S, C> {
     access: Option<Live>,
     gate: Option<Gate>,
     orders: Option<orders::Terms>,
+    spares: spares::Terms,
+    checks: Option<checks::Terms>,
     token_key: Option<Arc<TokenKey>>,
     turns: once::Turns,
     shutdown: CancellationToken,
@@ -77,6 +84,8 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             access: self.access.clone(),
             gate: self.gate.clone(),
             orders: self.orders.clone(),
+            spares: self.spares.clone(),
+            checks: self.checks.clone(),
             token_key: self.token_key.clone(),
             turns: self.turns.clone(),
             shutdown: self.shutdown.clone(),
@@ -107,6 +116,8 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
             access: None,
             gate: None,
             orders: None,
+            spares: spares::Terms::default(),
+            checks: None,
             token_key: None,
             turns: once::Turns::default(),
             shutdown,
@@ -147,6 +158,18 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     #[must_use]
     pub fn with_orders(self, orders: orders::Terms) -> Self {
         Self { orders: Some(orders), ..self }
+    }
+
+    /// The desk, knowing who sees to health checks.
+    #[must_use]
+    pub fn with_checks(self, checks: checks::Terms) -> Self {
+        Self { checks: Some(checks), ..self }
+    }
+
+    /// The desk, knowing how many spare parts are wanted.
+    #[must_use]
+    pub fn with_spares(self, spares: spares::Terms) -> Self {
+        Self { spares, ..self }
     }
 
     fn telling(&self) -> Option<Arc<Notify>> {

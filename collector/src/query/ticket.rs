@@ -49,11 +49,12 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
     ) -> Result<Response<ListTicketsResponse>, Status> {
         let who = auth::principal(&request)?;
         let r = request.into_inner();
-        let pager = Pager::new("ListTickets", &(&r.server, &r.states));
+        let pager = Pager::new("ListTickets", &(&r.server, &r.states, &r.triage));
         let page = pager.page(r.page_size, &r.page_token)?;
         let filter = TicketFilter {
             server: if r.server.is_empty() { None } else { Some(name::read_server("server", &r.server)?) },
             states: states(&r.states)?,
+            triage: convert::classes(&r.triage)?,
             ..TicketFilter::default()
         };
         let sight = self.sight(&who);
@@ -233,6 +234,20 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         request: &Q,
         answer: impl Fn(wire::Ticket) -> A + Send + Sync,
     ) -> Result<A, Status> {
+        let terms = self.terms();
+        let steps = |record: &TicketRecord, now| Ok(decide::steps(&wish.action, &terms, record, now));
+        self.change_in_steps(caller, wish, request, steps, answer).await
+    }
+
+    /// Like [`Desk::change`], where what is wished is more than one step, by how the ticket stands: all of them, or none.
+    pub(super) async fn change_in_steps<Q: Message, A: Message + Default>(
+        &self,
+        caller: &Caller,
+        wish: &Wish<'_>,
+        request: &Q,
+        steps: impl Fn(&TicketRecord, Timestamp) -> Result<Vec<Action>, Status> + Send + Sync,
+        answer: impl Fn(wire::Ticket) -> A + Send + Sync,
+    ) -> Result<A, Status> {
         let (number, who) = (wish.number, caller.principal.name.clone());
         let reader = self.customer(&caller.principal);
         for _ in 0..TRIES {
@@ -247,9 +262,8 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
             if !wish.etag.is_empty() && wish.etag != before {
                 return Err(changed_meanwhile(&name::ticket(number), Some(&before)));
             }
-            let action = decide::by_policy(wish.action.clone(), &self.terms(), &record.log, now);
             let (mut after, mut entries) = (record.ticket.clone(), Vec::new());
-            for action in decide::together(&action).into_iter().chain([action]) {
+            for action in steps(&record, now)? {
                 let command = Command { who: who.clone(), why: wish.why.clone(), action };
                 let entry =
                     outband_ticket::apply(&after, command, now).map_err(|e| rejected(&name::ticket(number), &e))?;

@@ -3,7 +3,7 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use outband_schemas::Timestamp;
+use outband_schemas::{Timestamp, TriageClass};
 use serde::Deserialize;
 
 /// A contact that nobody verified for longer than this may be out of date, in days.
@@ -18,6 +18,9 @@ pub struct Contact {
     /// The recipients of `[notify]` that are theirs, e.g. a mail address and a phone: all are told at once. None: they are called by people only.
     #[serde(default)]
     pub recipients: Vec<String>,
+    /// Only for these kinds of trouble, e.g. `environment_power`; empty: for all.
+    #[serde(default)]
+    pub triage: Vec<TriageClass>,
     /// The number under which people call them, e.g. the maker's hotline.
     #[serde(default)]
     pub phone: Option<String>,
@@ -64,7 +67,7 @@ mod tests {
 
     fn contact(verified: Option<&str>) -> Contact {
         let (name, verified) = ("Li Wei".to_owned(), verified.map(str::to_owned));
-        Contact { name, recipients: vec!["li".to_owned()], phone: None, source: None, verified_by: None, verified }
+        Contact { name, recipients: vec!["li".to_owned()], triage: Vec::new(), phone: None, source: None, verified_by: None, verified }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 type OfLine<T> = (usize, T);
 
 /// The rows that are not empty, each with its line from 1; or the line that is wrong and why.
-pub(super) fn rows(text: &str) -> Result<Vec<OfLine<Vec<String>>>, OfLine<String>> {
+pub(crate) fn rows(text: &str) -> Result<Vec<OfLine<Vec<String>>>, OfLine<String>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     (1..)
         .zip(text.lines())

@@ -1,7 +1,7 @@
 //! Where servers stand and what feeds them, from a CSV file: `server,rack,unit,power_feed,cooling_zone,model,customer`. Only `server` has to
 //! be there; it holds the id, the serial or the target of a server. Several feeds of one server are separated by semicolons.
 
-mod csv;
+pub(crate) mod csv;
 
 use outband_store::ServerRecord;
 use std::collections::BTreeMap;

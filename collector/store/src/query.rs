@@ -103,6 +103,8 @@ pub struct TicketFilter {
     pub server: Option<ServerId>,
     /// In one of these states; empty: in any.
     pub states: Vec<outband_ticket::State>,
+    /// Of one of these kinds of trouble; empty: of any, and those of which nothing was said.
+    pub triage: Vec<outband_schemas::TriageClass>,
     /// Changed after this change ([`crate::TicketRecord::change`]): what a watcher has not seen yet.
     pub changed_after: Option<i64>,
     /// A part of this one.

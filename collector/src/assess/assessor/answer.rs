@@ -36,7 +36,10 @@ impl<S: Kept> Assessor<S> {
     /// Moves the ticket of an incident that changed, or opens one.
     pub(super) fn write(&mut self, mut change: IncidentChange, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         let record = self.ticket_of(&change.incident);
-        let context = self.context(&change, record, now);
+        let opens = record.is_none() && matches!(change.what, What::Opened | What::Recurred);
+        let triage = if opens { self.kind_of(&change.incident, None, now) } else { None };
+        let record = self.ticket_of(&change.incident);
+        let context = Context { triage, ..self.context(&change, record, now) };
         let store = &self.store;
         let number = || Ok::<_, Error>(TicketNumber(store.reserve(Sequence::Ticket)?));
         let write: Option<TicketWrite> = react(&change, record.map(|r| &r.ticket), &context, number, now)?;
@@ -100,6 +103,7 @@ impl<S: Kept> Assessor<S> {
             redundancy: self.redundancy(change),
             is_server: place_of_collector().is_ok_and(|own| own != key.server),
             drill: drill.map(|d| Exercise { id: d.id, pages: d.pages, until: d.ends_at }),
+            triage: None,
             overruled: if self.overrides.is_empty() { Vec::new() } else { self.overruled(&change.incident, now) },
             reprioritise: sla::policy(&self.policy, record.map_or(&[], |r| &r.log), now).reprioritise,
         }

@@ -53,6 +53,8 @@ impl<S: Kept> Assessor<S> {
             folding: terms.folding.clone(),
             policy: terms.policy.clone(),
             topology: terms.topology.clone(),
+            groups: Default::default(),
+            compatibility: terms.compatibility.clone(),
             windows: Windows::default(),
             overrides: Overrides::default(),
             hushing: Hushing::default(),

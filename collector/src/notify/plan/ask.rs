@@ -2,6 +2,7 @@
 
 use crate::config::notify::{Notify, Recipient};
 use crate::service::Contact;
+use outband_schemas::TriageClass;
 use outband_ticket::escalation::Step;
 use outband_ticket::{Action, Policies, Transition, sla};
 use std::collections::BTreeMap;
@@ -27,11 +28,19 @@ pub(super) fn step<'a>(policies: &'a Policies, log: &[Transition], place: usize)
 
 /// Whom a step asks, in this order. A name that neither the contract nor the config knows asks nobody: the others are asked the sooner.
 /// Whoever has only a number is named, so that somebody calls: they take no turn.
-pub(super) fn asked(step: &Step, contacts: &BTreeMap<String, Vec<Contact>>, notify: &Notify) -> Vec<Asked> {
+/// A contact that is for other kinds of trouble is left out.
+pub(super) fn asked(
+    step: &Step,
+    contacts: &BTreeMap<String, Vec<Contact>>,
+    class: Option<TriageClass>,
+    notify: &Notify,
+) -> Vec<Asked> {
+    let class = class.unwrap_or(TriageClass::Unknown);
+    let meant = |person: &&Contact| person.triage.is_empty() || person.triage.contains(&class);
     let mut all: Vec<Asked> = Vec::new();
     for name in &step.to {
         match contacts.get(name) {
-            Some(people) => all.extend(people.iter().map(|person| Asked {
+            Some(people) => all.extend(people.iter().filter(meant).map(|person| Asked {
                 name: format!("{} ({name})", person.name),
                 recipients: reached(&person.recipients, notify),
                 contact: Some(person.clone()),

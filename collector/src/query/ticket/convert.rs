@@ -6,7 +6,7 @@ use crate::query::name;
 use crate::query::problem::invalid;
 use crate::query::sla::flags;
 use outband_proto::ticket as wire;
-use outband_schemas::Timestamp;
+use outband_schemas::{Timestamp, TriageClass};
 use outband_store::TicketRecord;
 use outband_ticket::sla::ClockStatus;
 use outband_ticket::{
@@ -66,6 +66,15 @@ pub(super) fn states(numbers: &[i32]) -> Result<Vec<State>, Status> {
     numbers.iter().map(read).collect()
 }
 
+/// The kinds of trouble that a request names.
+pub(super) fn classes(words: &[String]) -> Result<Vec<TriageClass>, Status> {
+    let all = TriageClass::ALL.map(TriageClass::as_str).join(", ");
+    let read = |word: &String| {
+        TriageClass::from_word(word).ok_or_else(|| invalid("triage", format!("{word:?} is none of {all}")))
+    };
+    words.iter().map(read).collect()
+}
+
 /// A ticket with its clocks as they stand at `now`, as a customer reads it where one does.
 pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, customer: Option<&Reader>) -> wire::Ticket {
     let told = customer.map(|reader| reader.of(&record.ticket, &record.log));
@@ -121,6 +130,11 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, custo
         etag: ticket.etag(),
         part_serial: ticket.part_serial.clone().unwrap_or_default(),
         site: ticket.site.as_ref().map(name::site).unwrap_or_default(),
+        triage: ticket.triage.as_ref().filter(|_| customer.is_none()).map(|t| wire::Triage {
+            class: t.class.as_str().to_owned(),
+            confidence: t.confidence.as_str().to_owned(),
+            because: t.because.clone(),
+        }),
     }
 }
 

@@ -118,6 +118,11 @@ pub(super) fn list(db: &Connection, filter: &TicketFilter, page: &Page) -> Resul
         clause.push_str(&format!(" AND state IN ({marks})"));
         params.extend(filter.states.iter().map(|s| Value::from(i64::from(s.number()))));
     }
+    if !filter.triage.is_empty() {
+        let marks = vec!["?"; filter.triage.len()].join(", ");
+        clause.push_str(&format!(" AND json_extract(body, '$.triage.class') IN ({marks})"));
+        params.extend(filter.triage.iter().map(|class| Value::from(class.as_str().to_owned())));
+    }
     if let Some(parent) = filter.parent {
         clause.push_str(" AND json_extract(body, '$.parent') = ?");
         params.push(self::number(parent).into());

@@ -1,0 +1,225 @@
+//! What kind of trouble a ticket is about: what the neighbours of its server show, and what changed before it. Told when a ticket opens, and again when more
+//! neighbours show the same, as long as it is new.
+
+use super::Assessor;
+use crate::assess::draft::Draft;
+use crate::assess::synthetic::is_drill;
+use crate::assess::{Error, Kept};
+use outband_health::triage::{Case, Change, Mates, Surroundings, triage};
+use outband_health::{Fault, Incident, Stage};
+use outband_schemas::{ServerId, SiteId, Timestamp, Triage, TriageClass};
+use outband_store::ServerRecord;
+use outband_ticket::{Action, TicketNumber};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How often open tickets are looked at again.
+const LOOK: Duration = Duration::from_secs(20);
+/// A ticket that is older keeps the kind that it has.
+const SETTLED: Duration = Duration::from_secs(24 * 3600);
+/// Who stands with whom is found out again after this long.
+const REGROUP: Duration = Duration::from_secs(300);
+/// What began so far apart began together: heat spreads slowly, and supplies hold out.
+const TOGETHER: Duration = Duration::from_secs(1800);
+/// A ticket is told its kind no more often than this.
+const TOLD: usize = 6;
+
+/// What servers share.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Shared {
+    Rack(SiteId, String),
+    Zone(SiteId, String),
+    Feed(SiteId, String),
+    Agent(String),
+    Site(SiteId),
+}
+
+/// Who stands with whom, as of a moment.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    at: Option<Timestamp>,
+    looked_at: Option<Timestamp>,
+    of: BTreeMap<Shared, Vec<ServerId>>,
+}
+
+impl<S: Kept> Assessor<S> {
+    /// What kind of trouble an incident is, by what is known now. Exercises are none.
+    pub(super) fn kind_of(&mut self, incident: &Incident, cause: Option<Fault>, now: Timestamp) -> Option<Triage> {
+        if is_drill(incident) {
+            return None;
+        }
+        self.group(now);
+        let around = Surroundings { cause, ..self.surroundings(incident, now) };
+        let facts = incident.evidence.iter().map(|fact| fact.text.as_str());
+        let facts = std::iter::once(incident.reason.as_str()).chain(facts).collect();
+        let key = &incident.key;
+        let case = Case { fault: key.fault, component: &key.component, predicted: incident.predicted, facts };
+        Some(triage(&case, &around))
+    }
+
+    /// Looks again at the tickets that are new: what neighbours show since may say more. A kind that was seen to be so is not taken back for less.
+    pub(super) fn triage_again(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        if self.groups.looked_at.is_some_and(|at| now.since(at) < LOOK && at <= now) {
+            return Ok(());
+        }
+        self.groups.looked_at = Some(now);
+        let is_new = |t: &outband_ticket::Ticket| t.is_open() && !t.drill && now.since(t.created_at) < SETTLED;
+        let young: Vec<TicketNumber> =
+            self.tickets.values().filter(|r| is_new(&r.ticket)).map(|r| r.ticket.number).collect();
+        for number in young {
+            let Some(record) = self.tickets.get(&number) else { continue };
+            let told = record.log.iter().filter(|e| matches!(e.action, Action::Triage { .. })).count();
+            let (before, server) = (record.ticket.triage.clone(), record.ticket.server.clone());
+            if told >= TOLD {
+                continue;
+            }
+            let incident = self.live(&server, now)?.incidents.iter().find(|i| i.ticket == Some(number.0)).cloned();
+            let Some(incident) = incident else { continue };
+            let cause = self.parents.get(&number).and_then(|parent| self.tickets.get(parent));
+            let cause = cause.and_then(|r| Fault::ALL.into_iter().find(|f| f.as_str() == r.ticket.fault));
+            let Some(kind) = self.kind_of(&incident, cause, now) else { continue };
+            if !is_better(before.as_ref(), &kind) {
+                continue;
+            }
+            let why = kind.because.first().cloned().unwrap_or_default();
+            self.note(number, &why, vec![Action::Triage { triage: kind }], draft, now)?;
+        }
+        Ok(())
+    }
+
+    /// Finds out who stands with whom, where that was not done lately.
+    fn group(&mut self, now: Timestamp) {
+        if self.groups.at.is_some_and(|at| at <= now && now.since(at) < REGROUP) {
+            return;
+        }
+        let mut of: BTreeMap<Shared, Vec<ServerId>> = BTreeMap::new();
+        for record in self.servers.all() {
+            for shared in self.shares(record) {
+                of.entry(shared).or_default().push(record.id.clone());
+            }
+        }
+        (self.groups.at, self.groups.of) = (Some(now), of);
+    }
+
+    fn shares(&self, record: &ServerRecord) -> Vec<Shared> {
+        let site = || record.site.clone();
+        let mut shares = vec![Shared::Site(site())];
+        let agents: BTreeSet<String> = record.targets.iter().map(|t| t.agent.to_string()).collect();
+        shares.extend(agents.into_iter().map(Shared::Agent));
+        if let Some(place) = self.topology.place(record) {
+            shares.extend(place.rack.clone().map(|name| Shared::Rack(site(), name)));
+            shares.extend(place.zone.clone().map(|name| Shared::Zone(site(), name)));
+            shares.extend(place.feeds.iter().cloned().map(|name| Shared::Feed(site(), name)));
+        }
+        shares
+    }
+
+    fn surroundings(&self, incident: &Incident, now: Timestamp) -> Surroundings {
+        let key = &incident.key;
+        let Some(record) = self.servers.get(&key.server) else { return Surroundings::default() };
+        let showing = self.showing(key.fault, incident.onset);
+        let mates = |shared: &Shared, showing: &BTreeSet<&ServerId>| {
+            let others = self.groups.of.get(shared).into_iter().flatten().filter(|id| **id != key.server);
+            let others: Vec<&ServerId> = others.collect();
+            let same = others.iter().filter(|id| showing.contains(**id)).count();
+            Mates { name: name(shared), of: others.len(), same }
+        };
+        let shares = self.shares(record);
+        let first = |is: fn(&Shared) -> bool| shares.iter().find(|s| is(s)).map(|s| mates(s, &showing));
+        let rack = shares.iter().find(|s| matches!(s, Shared::Rack(..)));
+        let feeds = shares.iter().filter(|s| matches!(s, Shared::Feed(..))).map(|s| mates(s, &showing));
+        let firmware = self.firmware.get(&key.server);
+        let new = firmware.and_then(|f| f.is_new(now, &self.folding));
+        let wave = new.map(|new| {
+            let alike = self
+                .firmware
+                .iter()
+                .filter(|(id, f)| **id != key.server && f.is_new(now, &self.folding).as_ref() == Some(&new));
+            let alike: Vec<&ServerId> = alike.map(|(id, _)| id).collect();
+            let same = alike.iter().filter(|id| showing.contains(**id)).count();
+            Mates { name: new.clone(), of: alike.len(), same }
+        });
+        let before = |at: Timestamp| (at <= incident.onset).then(|| incident.onset.since(at));
+        let (part_changed, listed) = self.part(incident, record);
+        Surroundings {
+            rack: first(|s| matches!(s, Shared::Rack(..))),
+            zone: first(|s| matches!(s, Shared::Zone(..))),
+            feed: feeds.max_by_key(|m| m.same),
+            agent: first(|s| matches!(s, Shared::Agent(..))),
+            site: first(|s| matches!(s, Shared::Site(..))),
+            dark: rack.map(|rack| mates(rack, &self.showing(Fault::PowerInputLost, incident.onset))),
+            firmware: wave,
+            beside: self.beside(incident),
+            firmware_changed: firmware.and_then(|f| {
+                let text = format!("the BMC's firmware became {}", f.version);
+                Some(Change { before: before(f.since?)?, text })
+            }),
+            part_changed,
+            listed,
+            cause: None,
+        }
+    }
+
+    /// The servers that show a fault which began at about the same time.
+    fn showing(&self, fault: Fault, onset: Timestamp) -> BTreeSet<&ServerId> {
+        let (from, to) = (onset.minus(TOGETHER), onset.plus(TOGETHER));
+        let shows = |i: &&Incident| {
+            i.key.fault == fault
+                && from <= i.onset
+                && i.onset <= to
+                && !is_drill(i)
+                && matches!(i.stage, Stage::Pending | Stage::Open | Stage::Verifying { .. })
+        };
+        let live = self.live.values().flat_map(|live| &live.incidents);
+        live.chain(self.waiting.values().flatten()).filter(shows).map(|i| &i.key.server).collect()
+    }
+
+    /// What else is wrong with the same server.
+    fn beside(&self, incident: &Incident) -> Vec<Fault> {
+        let all = self.live.get(&incident.key.server).map(|live| live.incidents.as_slice()).unwrap_or_default();
+        let other = |i: &&Incident| i.key != incident.key && i.stage == Stage::Open && !is_drill(i);
+        let faults: BTreeSet<Fault> = all.iter().filter(other).map(|i| i.key.fault).collect();
+        faults.into_iter().collect()
+    }
+
+    /// The last part that was put in at the place, and what the list of parts that fit says of it. That the store does not tell now is no reason to wait.
+    fn part(
+        &self,
+        incident: &Incident,
+        record: &ServerRecord,
+    ) -> (Option<Change>, Option<outband_health::triage::Listed>) {
+        let parts = match self.store.parts(&incident.key.server) {
+            Ok(parts) => parts,
+            Err(error) => {
+                tracing::warn!(%error, "the parts of a server cannot be read; what kind of trouble it is, is told without them");
+                return (None, None);
+            }
+        };
+        let mut here = parts.iter().filter(|p| p.part.component == incident.key.component);
+        let Some(part) = here.clone().find(|p| p.current) else { return (None, None) };
+        // Where nothing was there before, it came with the server.
+        let was = here.find(|p| !p.current && p.part.serial != part.part.serial);
+        let changed = was.filter(|_| part.first_seen <= incident.onset).map(|was| {
+            let serial = |p: &outband_store::PartRecord| p.part.serial.clone().unwrap_or_else(|| "?".to_owned());
+            let text = format!("part {} was replaced by {}", serial(was), serial(part));
+            Change { before: incident.onset.since(part.first_seen), text }
+        });
+        let model = self.topology.place(record).and_then(|p| p.model.as_deref()).or(record.identity.model.as_deref());
+        (changed, self.compatibility.of(&part.part, model.unwrap_or_default()))
+    }
+}
+
+/// Whether a kind is worth another entry: it is another one, and no less sure.
+fn is_better(before: Option<&Triage>, kind: &Triage) -> bool {
+    before.is_none_or(|before| {
+        let surer = kind.confidence >= before.confidence || before.class == TriageClass::Unknown;
+        before.class != kind.class && kind.class != TriageClass::Unknown && surer
+    })
+}
+
+fn name(shared: &Shared) -> String {
+    match shared {
+        Shared::Rack(_, name) | Shared::Zone(_, name) | Shared::Feed(_, name) | Shared::Agent(name) => name.clone(),
+        Shared::Site(site) => site.to_string(),
+    }
+}
