@@ -13,6 +13,7 @@ use crate::once::RequestArgs;
 use crate::orders::OrdersCommand;
 use crate::output::Format;
 use crate::overrides::OverridesCommand;
+use crate::predictions::{self, PredictionsCommand};
 use crate::readings::ReadingsArgs;
 use crate::record::RecordCommand;
 use crate::reports::{self, ReportsCommand};
@@ -160,6 +161,12 @@ Examples:
     Orders {
         #[command(subcommand)]
         command: Option<OrdersCommand>,
+    },
+    /// How often predictions were right, and saying that one was wrong
+    #[command(after_help = predictions::HELP)]
+    Predictions {
+        #[command(subcommand)]
+        command: Option<PredictionsCommand>,
     },
     /// Exercises: faults that are not there, to try people and not machines
     #[command(after_help = "\

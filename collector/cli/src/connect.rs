@@ -12,6 +12,7 @@ use outband_proto::incident::incident_service_client::IncidentServiceClient;
 use outband_proto::maintenance::maintenance_service_client::MaintenanceServiceClient;
 use outband_proto::notice::notice_service_client::NoticeServiceClient;
 use outband_proto::order::order_service_client::OrderServiceClient;
+use outband_proto::outcome::outcome_service_client::OutcomeServiceClient;
 use outband_proto::record::record_service_client::RecordServiceClient;
 use outband_proto::report::report_service_client::ReportServiceClient;
 use outband_proto::sla::sla_service_client::SlaServiceClient;
@@ -112,6 +113,11 @@ impl Api {
 
     pub(crate) fn orders(&self) -> OrderServiceClient<Service> {
         OrderServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn outcomes(&self) -> OutcomeServiceClient<Service> {
+        OutcomeServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE)
     }
 

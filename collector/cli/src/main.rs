@@ -26,6 +26,7 @@ mod orders;
 mod output;
 mod overrides;
 mod paging;
+mod predictions;
 mod readings;
 mod record;
 mod reports;
@@ -89,6 +90,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Grants { command } => grants::run(&context, command).await,
         Command::Contacts(asked) => contacts::run(&context, asked).await,
         Command::Orders { command } => orders::run(&context, command).await,
+        Command::Predictions { command } => predictions::run(&context, command).await,
         Command::Drill { command } => drill::run(&context, command).await,
         Command::Overrides { command } => overrides::run(&context, command).await,
         Command::Agents => agents::run(&context).await,

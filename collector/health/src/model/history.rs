@@ -1,5 +1,7 @@
 //! What is remembered of one drive: bounded, fed day by day, oldest first.
 
+mod rows;
+
 use super::{Attribute, Day};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;

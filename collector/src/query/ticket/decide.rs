@@ -5,7 +5,8 @@ use crate::query::problem::invalid;
 use crate::react;
 use outband_proto::ticket as wire;
 use outband_schemas::Timestamp;
-use outband_ticket::{Action, Milestone, Priority, Rebase, Transition, Verdict, sla};
+use outband_store::TicketRecord;
+use outband_ticket::{Action, Milestone, Priority, Rebase, Resolution, Ticket, Verdict, sla};
 use tonic::Status;
 
 /// The words of the requests that decide something.
@@ -40,20 +41,26 @@ fn policy(detail: &str, terms: &Terms) -> Result<Action, Status> {
     Ok(Action::Policy { policy: policy.name.clone(), revision: policy.revision, rebase: policy.rebase })
 }
 
-/// The action as the policy of this ticket has it: from when clocks of another priority count is not the caller's to say.
-pub(super) fn by_policy(action: Action, terms: &Terms, log: &[Transition], now: Timestamp) -> Action {
+/// An action on a ticket as it stands, with what goes into the log together with it.
+pub(super) fn steps(action: &Action, terms: &Terms, record: &TicketRecord, now: Timestamp) -> Vec<Action> {
     match action {
+        // From when clocks of another priority count is the policy's to say, and not the caller's.
         Action::Prioritise { priority, .. } => {
-            Action::Prioritise { priority, rebase: sla::policy(&terms.policy, log, now).reprioritise }
+            let rebase = sla::policy(&terms.policy, &record.log, now).reprioritise;
+            let decided = Action::Override { what: react::PRIORITY.to_owned(), until: None };
+            vec![decided, Action::Prioritise { priority: *priority, rebase }]
         }
-        other => other,
+        Action::Resolve { resolution: Resolution::FalseAlarm } if !says_wrong(&record.ticket) => {
+            let verdict = Verdict::FalseAlarm;
+            vec![Action::Verdict { verdict, detail: String::new(), part: None }, action.clone()]
+        }
+        other => vec![other.clone()],
     }
 }
 
-/// What goes into the log together with an action.
-pub(super) fn together(action: &Action) -> Option<Action> {
-    matches!(action, Action::Prioritise { .. })
-        .then(|| Action::Override { what: react::PRIORITY.to_owned(), until: None })
+/// Whether its verdict says already that there was nothing, or nothing of this part.
+fn says_wrong(ticket: &Ticket) -> bool {
+    matches!(ticket.verdict, Some(Verdict::NoFaultFound | Verdict::FalseAlarm | Verdict::OtherPart))
 }
 
 /// What was reached, and when.
