@@ -237,6 +237,8 @@ fn kind(event_type: u8, sensor_type: u8, offset: u8) -> EventKind {
             0x08 => EventKind::PowerSupplyPredictedFailure,
             0x0D => EventKind::DrivePredictedFailure,
             0x04 => EventKind::FanLimit,
+            // Foretold of a module, not taken back: its corrected errors are too many.
+            0x0C if offset == 1 => EventKind::MemoryCorrectable,
             _ => EventKind::Other,
         },
         0x08 => match sensor_type {
@@ -314,6 +316,13 @@ mod tests {
         );
         let back = event_of([0x20, 0, 4, 8, 41, 0xEF, 3, 0xFF, 0xFF]);
         assert_eq!((back.kind, back.severity, back.deasserted), (EventKind::PowerSupplyInputLost, Severity::Ok, true));
+    }
+
+    #[test]
+    fn a_failure_foretold_of_a_module_is_of_its_corrected_errors_and_its_end_is_not() {
+        let foretold = event_of([0x20, 0, 4, 0x0C, 41, 0x04, 1, 0xFF, 0xFF]);
+        assert_eq!((foretold.kind, foretold.severity), (EventKind::MemoryCorrectable, Severity::Warning));
+        assert_eq!(event_of([0x20, 0, 4, 0x0C, 41, 0x04, 0, 0xFF, 0xFF]).kind, EventKind::Other);
     }
 
     #[test]

@@ -85,7 +85,8 @@ pub(super) fn kind(code: &str, sensor_type: &str, message: &str) -> EventKind {
         Some(Subject::Temperature) => EventKind::TemperatureLimit,
         Some(Subject::Voltage) => EventKind::VoltageLimit,
         Some(Subject::Memory) if has(&["uncorrect"]) => EventKind::MemoryUncorrectable,
-        Some(Subject::Memory) if has(&["correct", "ecc"]) => EventKind::MemoryCorrectable,
+        // A predictive failure of a module is what so many corrected errors made of it.
+        Some(Subject::Memory) if has(&["correct", "ecc", "predict", "pfa"]) => EventKind::MemoryCorrectable,
         Some(Subject::Processor) if has(&["error", "ierr", "thermal trip", "fail", "critical", "machine check"]) => {
             EventKind::ProcessorError
         }
@@ -282,6 +283,19 @@ mod tests {
             ("IDRAC.2.7.PDR1001", "", "Fault detected on drive 4 in disk drive bay 1.", EventKind::DriveFailed),
             ("", "Memory", "[ OEM ] Correctable ECC @DIMMB1", EventKind::MemoryCorrectable),
             ("", "", "Uncorrectable Memory Error detected at DIMM A3", EventKind::MemoryUncorrectable),
+            (
+                "IDRAC.2.7.MEM0701",
+                "",
+                "Correctable memory error rate exceeded for DIMM_A1.",
+                EventKind::MemoryCorrectable,
+            ),
+            (
+                "",
+                "",
+                "Corrected Memory Error threshold exceeded (Processor 1, Memory Module 4)",
+                EventKind::MemoryCorrectable,
+            ),
+            ("", "Memory", "Predictive failure asserted for DIMM 3", EventKind::MemoryCorrectable),
             ("", "Drive Slot / Bay", "Predictive failure asserted", EventKind::DrivePredictedFailure),
             ("IDRAC.2.7.USR0030", "", "Successfully logged in using root, from 1.2.3.4 and REDFISH.", EventKind::Audit),
             ("", "", "Security log cleared by: System Administrator", EventKind::LogCleared),

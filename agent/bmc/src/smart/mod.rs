@@ -48,6 +48,18 @@ pub fn figures(resource: &Value) -> Vec<SmartFigure> {
     out
 }
 
+/// The spare blocks, in percent, below which the drive itself warns (NVMe SMART / Health Information log, byte 4), wherever in a resource it stands.
+pub fn spare_limit(resource: &Value) -> Option<f64> {
+    const NAMES: [&str; 3] =
+        ["AvailableSpareThresholdPercent", "AvailableSpareThreshold", "AvailableSpareThresholdPercentage"];
+    fn find(value: &Value, depth: usize) -> Option<f64> {
+        let fields = value.as_object().filter(|_| depth < 6)?;
+        let own = NAMES.iter().find_map(|name| crate::redfish::lenient::number(value, name));
+        own.map(|n| n.value).or_else(|| fields.values().find_map(|inner| find(inner, depth + 1)))
+    }
+    find(resource, 0).filter(|limit| (0.0..=100.0).contains(limit))
+}
+
 /// What does not speak of the drive's life, or not of what is now.
 const LEFT_OUT: [&str; 8] =
     ["Links", "Actions", "Thresholds", "Status", "Metrics", "EnvironmentMetrics", "Settings", "Operations"];

@@ -108,7 +108,8 @@ fn too_many(place: &Place, from: Timestamp) -> Option<&EventNote> {
         let said = note.message.to_ascii_lowercase();
         let has = |word: &str| said.contains(word);
         let limit = (has("threshold") || has("rate") || has("limit")) && (has("exceed") || has("reached"));
-        !note.deasserted && note.at >= from && (limit || has("predictive") || has("predicted") || has("pfa"))
+        let stands = !note.deasserted && note.severity != Severity::Ok && note.at >= from;
+        stands && (limit || has("predictive") || has("predicted") || has("pfa"))
     };
     place.events().rev().filter(|note| note.kind == EventKind::MemoryCorrectable).find(judged)
 }

@@ -79,6 +79,8 @@ fn figures(report: &mut Report<'_>, drive: &Drive<'_>, reports: &[&Node]) {
     });
     let mut all: Vec<(Seen, SmartFigure)> = own.chain(details).chain(metrics).collect();
     all.sort_by_key(|(_, figure)| !figure.number.is_value());
+    let mut bodies = std::iter::once(drive.body).chain(drive.details.iter().map(|n| &n.body));
+    let spare_limit = bodies.find_map(smart::spare_limit);
     let mut told = BTreeSet::new();
     for (seen, figure) in all {
         if !told.insert(figure.kind) {
@@ -89,7 +91,10 @@ fn figures(report: &mut Report<'_>, drive: &Drive<'_>, reports: &[&Node]) {
             // What is bad knows its own pointer.
             false => seen.uri,
         };
-        let told = Figure::new(figure.kind, figure.sensor, figure.number);
+        let mut told = Figure::new(figure.kind, figure.sensor, figure.number);
+        if told.kind == SensorKind::SpareLeft {
+            told.thresholds.lower_critical = spare_limit;
+        }
         report.push(analog(&drive.component, told, &Status::default(), &Seen { uri, at: seen.at }));
     }
     // A flash drive has a life; where its field is there and empty, that is worth a word.

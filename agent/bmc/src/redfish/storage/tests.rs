@@ -176,3 +176,16 @@ fn what_backs_a_controllers_cache_is_told() {
     );
     assert_eq!(ComponentClass::Battery.as_str(), "battery");
 }
+
+#[test]
+fn spare_blocks_come_with_the_drives_own_limit() {
+    let nvme = json!({"AvailableSparePercent": 40, "AvailableSpareThresholdPercent": 10});
+    let with_limit = |smart: Value| {
+        let body = json!({"Id": "1", "Status": {"Health": "OK"}, "NVMeSMART": smart});
+        with(&[node("Chassis/B/Drives/1", Role::Drive, body)], report).1
+    };
+    let spare = with_limit(nvme).into_iter().find(|r| r.kind == SensorKind::SpareLeft).unwrap();
+    assert_eq!(spare.thresholds.and_then(|t| t.lower_critical), Some(10.0));
+    let without = with_limit(json!({"AvailableSparePercent": 40, "AvailableSpareThresholdPercent": "N/A"}));
+    assert_eq!(without.iter().find(|r| r.kind == SensorKind::SpareLeft).unwrap().thresholds, None);
+}
