@@ -377,6 +377,10 @@ impl Inner {
         if held.record.polled.day().is_some_and(|open| open < day) {
             held.close(&key);
         }
+        let value = match field {
+            Field::Raw(attribute) => attribute.counted(value),
+            Field::Hours => value,
+        };
         if held.record.polled.take(day, field, value) == Taken::Kept {
             held.record.read_ms = at.as_millis();
         }

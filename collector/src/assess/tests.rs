@@ -1,8 +1,10 @@
 //! The loop over a real store, with time of its own.
 
 mod backlog;
+mod disks;
 mod drills;
 mod ends;
+mod outlook;
 mod own;
 mod racks;
 mod silence;
@@ -15,7 +17,6 @@ mod windows;
 use super::assessor::Assessor;
 use super::own::Vitals;
 use super::{Error, Terms};
-use outband_health::{FoldingConfig, RuleConfig};
 use outband_proto::convert::encode_set;
 use outband_schemas::{
     AgentId, Cause, ComponentClass, ComponentId, Gap, Identity, Inventory, Lane, Observation, ObservationSet, Part,
@@ -68,13 +69,9 @@ impl Room {
         };
         let epoch = store.hello(&hello, now).unwrap().epoch;
         let terms = Terms {
-            rules: RuleConfig::default(),
             policy: SlaPolicy::default().into(),
             calendar: Calendar::always().into(),
-            folding: FoldingConfig::default(),
-            topology: std::sync::Arc::default(),
-            service: std::sync::Arc::default(),
-            disks: None,
+            ..Terms::try_from(&crate::config::Config::default()).unwrap()
         };
         Self { _dir: dir, store, assessor: None, terms, vitals: Vitals::default(), epoch, next: BTreeMap::new(), now }
     }

@@ -5,7 +5,7 @@ mod order;
 mod rack;
 mod readings;
 mod report;
-mod spill;
+pub(crate) mod spill;
 pub(crate) mod table;
 
 use crate::train;

@@ -7,12 +7,12 @@ use std::path::Path;
 
 /// One reading.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// What the server's clock said, in seconds since 1970.
-    pub(super) at: u32,
+    pub(crate) at: u32,
     /// The channel, a number of the server's own.
-    pub(super) channel: u32,
-    pub(super) value: f64,
+    pub(crate) channel: u32,
+    pub(crate) value: f64,
 }
 
 const BYTES: usize = 16;
@@ -23,7 +23,7 @@ const TOGETHER: usize = 256;
 type Spilt = (Vec<Row>, Vec<(u64, usize)>);
 
 /// Readings of many servers, in the order in which each server's came.
-pub(super) struct Spill {
+pub(crate) struct Spill {
     file: BufWriter<File>,
     /// By server: what is not written yet, and where the rest is (offset, readings).
     servers: Vec<Spilt>,
@@ -32,13 +32,13 @@ pub(super) struct Spill {
 
 impl Spill {
     /// Begins one, in a directory with room for 16 bytes a reading.
-    pub(super) fn new(dir: &Path) -> io::Result<Self> {
+    pub(crate) fn new(dir: &Path) -> io::Result<Self> {
         let file = BufWriter::with_capacity(1 << 20, tempfile::tempfile_in(dir)?);
         Ok(Self { file, servers: Vec::new(), end: 0 })
     }
 
     /// Takes in a reading of a server; servers are numbered from 0.
-    pub(super) fn push(&mut self, server: usize, row: Row) -> io::Result<()> {
+    pub(crate) fn push(&mut self, server: usize, row: Row) -> io::Result<()> {
         if self.servers.len() <= server {
             self.servers.resize_with(server + 1, Default::default);
         }
@@ -60,7 +60,7 @@ impl Spill {
     }
 
     /// All readings of a server.
-    pub(super) fn of(&mut self, server: usize) -> io::Result<Vec<Row>> {
+    pub(crate) fn of(&mut self, server: usize) -> io::Result<Vec<Row>> {
         self.file.flush()?;
         let Some((fresh, places)) = self.servers.get(server) else { return Ok(Vec::new()) };
         let mut rows = Vec::with_capacity(places.iter().map(|p| p.1).sum::<usize>() + fresh.len());

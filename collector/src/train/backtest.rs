@@ -2,8 +2,8 @@
 
 use super::judge::{Alarm, Judge, Outcome, as_f64};
 use super::replay::Replay;
-use super::source::{Histories, date};
-use outband_health::model::{Attribute, Budget, Day, DiskModel, HORIZON, History, Opened, Verdict};
+use super::source::{Days, Histories, date};
+use outband_health::model::{Attribute, Day, DiskModel, HORIZON, History, Verdict, Watch};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -49,42 +49,58 @@ pub struct Report {
     pub quiet: Bin,
 }
 
-/// Replays a history. The model sees no day later than the one that it scores; the threshold follows the outcomes known by that day.
+/// Replays a history that is in memory. The model sees no day later than the one that it scores; the threshold follows the outcomes known
+/// by that day.
 pub fn run(model: &DiskModel, history: &Histories, ask: Ask, say: &mut dyn FnMut(&str)) -> Report {
+    match run_on(model, history, history.days(), ask, say) {
+        Ok(report) => report,
+        Err(never) => match never {},
+    }
+}
+
+/// The same of a history whose readings come from elsewhere.
+pub fn run_on<D: Days>(
+    model: &DiskModel,
+    history: &Histories,
+    days: D,
+    ask: Ask,
+    say: &mut dyn FnMut(&str),
+) -> Result<Report, D::Error> {
     let mut report =
         Report { alarms: Vec::new(), plain: Vec::new(), bins: [Bin::default(); 10], quiet: Bin::default() };
-    let Some((first, _)) = Replay::days(history) else { return report };
+    let Some(first) = days.first() else { return Ok(report) };
     let begin = (ask.from - HORIZON).max(first);
     let running = running(history, begin, ask.to);
     let mut ends: BTreeMap<Day, Vec<usize>> = BTreeMap::new();
     for (drive, life) in history.lives.iter().enumerate().filter(|(_, l)| l.failed && l.last >= begin) {
         ends.entry(life.last).or_default().push(drive);
     }
-    let mut budget = Budget::new(model.curve.clone(), PRIOR_MONTHS);
-    let mut opened: BTreeMap<usize, Opened> = BTreeMap::new();
-    let mut replay = Replay::new(history);
+    let mut watch: Watch<usize> = Watch::new(model);
+    let mut replay = Replay::of(&history.lives, days);
     let mut row = Vec::new();
     let mut spent = 0.0;
     for day in first..=ask.to {
-        replay.advance(day);
+        replay.go_on(day)?;
         if day < begin {
+            if (day - first) % 90 == 0 {
+                say(&format!("{}: read", date(day)));
+            }
             continue;
         }
         let drives = usize::try_from(day - begin).ok().and_then(|i| running.get(i)).copied().unwrap_or(0);
-        budget.begin(day, u64::from(drives));
-        for opened in ends.get(&day).into_iter().flatten().filter_map(|d| opened.get(d)) {
-            budget.failed(opened);
-        }
-        let threshold = budget.decide(ask.budget);
+        watch.begin(day, u64::from(drives));
+        ends.get(&day).into_iter().flatten().for_each(|drive| watch.failed(drive));
+        watch.decide(ask.budget);
         let started = Instant::now();
         for (drive, known) in replay.awake() {
             let Some(life) = history.lives.get(drive) else { continue };
-            let Verdict::Scored(score) = model.judge(known, &life.drive, day, &mut row) else { continue };
-            budget.see(opened.entry(drive).or_default(), score);
-            report.alarms.push(Alarm { drive, day, score: 1.0 / (1.0 + (threshold - score.margin).exp()) });
+            let judged = watch.judge(model, &drive, (known, &life.drive), day, &mut row);
+            let Verdict::Scored(score) = judged.verdict else { continue };
+            let above = judged.threshold - score.margin;
+            report.alarms.push(Alarm { drive, day, score: 1.0 / (1.0 + above.exp()) });
             report.plain.push(Alarm { drive, day, score: plain(known, day) });
             if (ask.from..=ask.to - HORIZON).contains(&day) {
-                report.count(budget.probability(score.probability), life.fails_within(day, HORIZON));
+                report.count(judged.probability.unwrap_or_default(), life.fails_within(day, HORIZON));
             }
         }
         spent += started.elapsed().as_secs_f64();
@@ -96,11 +112,8 @@ pub fn run(model: &DiskModel, history: &Histories, ask: Ask, say: &mut dyn FnMut
     say(&format!("{:.1} µs a scored drive-day", 1e6 * spent / as_f64(report.alarms.len().max(1))));
     report.alarms.sort_by_key(|a| (a.drive, a.day));
     report.plain.sort_by_key(|a| (a.drive, a.day));
-    report
+    Ok(report)
 }
-
-/// What training measured weighs as much as so many drive-months of own outcomes.
-const PRIOR_MONTHS: f64 = 10_000.0;
 
 /// Drives that run on each day.
 fn running(history: &Histories, from: Day, to: Day) -> Vec<u32> {

@@ -1,25 +1,25 @@
 //! History, day by day, as a collector would have seen it.
 
-use super::source::Histories;
+use super::source::{Days, Histories, InMemory, Life};
 use outband_health::model::{self, Day};
 use std::collections::BTreeSet;
 
 /// A fleet as it was known at the end of a day.
 #[derive(Debug)]
-pub struct Replay<'a> {
-    history: &'a Histories,
+pub struct Replay<'a, D = InMemory<'a>> {
+    lives: &'a [Life],
+    days: D,
     known: Vec<model::History>,
     /// Drives whose medium has shown something new of late.
     awake: BTreeSet<usize>,
-    next: usize,
-    today: Option<Day>,
+    /// The next day to be read.
+    next: Option<Day>,
 }
 
 impl<'a> Replay<'a> {
-    /// Before the first day.
+    /// Before the first day of a history in memory.
     pub fn new(history: &'a Histories) -> Self {
-        let known = vec![model::History::default(); history.lives.len()];
-        Replay { history, known, awake: BTreeSet::new(), next: 0, today: None }
+        Self::of(&history.lives, history.days())
     }
 
     /// The days of the history: the first with a reading, and the newest on which a drive was seen.
@@ -29,20 +29,38 @@ impl<'a> Replay<'a> {
 
     /// Goes on to the end of `day`.
     pub fn advance(&mut self, day: Day) {
-        while let Some(reading) = self.history.readings.get(self.next).filter(|r| r.day <= day) {
-            self.next += 1;
-            let Some(known) = self.known.get_mut(reading.drive) else { continue };
-            known.read(reading.day, &reading.smart);
-            if known.is_awake(reading.day) {
-                self.awake.insert(reading.drive);
-            }
+        match self.go_on(day) {
+            Ok(()) => {}
+            Err(never) => match never {},
         }
-        let (lives, known) = (&self.history.lives, &self.known);
-        self.awake.retain(|&drive| {
+    }
+}
+
+impl<'a, D: Days> Replay<'a, D> {
+    /// Before the first day.
+    pub fn of(lives: &'a [Life], days: D) -> Self {
+        let known = vec![model::History::default(); lives.len()];
+        Replay { lives, next: days.first(), days, known, awake: BTreeSet::new() }
+    }
+
+    /// Goes on to the end of `day`.
+    pub fn go_on(&mut self, day: Day) -> Result<(), D::Error> {
+        let Replay { lives, days, known, awake, next } = self;
+        while let Some(today) = next.filter(|n| *n <= day) {
+            days.day(today, &mut |reading| {
+                let Some(known) = known.get_mut(reading.drive) else { return };
+                known.read(reading.day, &reading.smart);
+                if known.is_awake(reading.day) {
+                    awake.insert(reading.drive);
+                }
+            })?;
+            *next = Some(today + 1);
+        }
+        awake.retain(|&drive| {
             let here = lives.get(drive).is_some_and(|l| l.is_read_on(day));
             here && known.get(drive).is_some_and(|k| k.is_awake(day))
         });
-        self.today = Some(day);
+        Ok(())
     }
 
     /// The drives that are to be scored today, by their place, with what is known of them.

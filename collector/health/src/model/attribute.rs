@@ -55,6 +55,12 @@ impl Attribute {
         }
     }
 
+    /// What counts of a raw value. Seagate packs three counters into that of command timeouts; the low 16 bits are the timeouts, and
+    /// all that agents send.
+    pub fn counted(self, raw: f64) -> f64 {
+        if self == Attribute::CommandTimeouts { raw % 65_536.0 } else { raw }
+    }
+
     /// Whether a rise of it speaks of the medium.
     pub const fn is_medium(self) -> bool {
         matches!(
