@@ -6,6 +6,7 @@ use crate::connect::ConnectionArgs;
 use crate::contacts::ContactsArgs;
 use crate::drill::DrillCommand;
 use crate::events::SeverityArg;
+use crate::fleet::{self, FleetCommand};
 use crate::grants::GrantsCommand;
 use crate::maintenance::MaintenanceCommand;
 use crate::notices::NoticesCommand;
@@ -195,6 +196,12 @@ Examples:
     Overrides {
         #[command(subcommand)]
         command: Option<OverridesCommand>,
+    },
+    /// What the fleet as a whole teaches: failure rates, survival by age, spare parts, roll-ups, ticket load
+    #[command(after_help = fleet::HELP)]
+    Fleet {
+        #[command(subcommand)]
+        command: FleetCommand,
     },
     /// Agents, and how far behind they are
     Agents,

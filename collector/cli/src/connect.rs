@@ -6,6 +6,7 @@ use outband_proto::agent::agent_service_client::AgentServiceClient;
 use outband_proto::audit::audit_service_client::AuditServiceClient;
 use outband_proto::callpack::call_pack_service_client::CallPackServiceClient;
 use outband_proto::drill::drill_service_client::DrillServiceClient;
+use outband_proto::fleet::fleet_service_client::FleetServiceClient;
 use outband_proto::grant::grant_service_client::GrantServiceClient;
 use outband_proto::health::health_service_client::HealthServiceClient;
 use outband_proto::incident::incident_service_client::IncidentServiceClient;
@@ -158,6 +159,11 @@ impl Api {
 
     pub(crate) fn reports(&self) -> ReportServiceClient<Service> {
         ReportServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn fleet(&self) -> FleetServiceClient<Service> {
+        FleetServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE)
     }
 

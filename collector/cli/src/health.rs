@@ -99,8 +99,13 @@ fn join(penalties: &[Penalty]) -> String {
     penalties.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
+/// Every reason.
+pub(crate) fn all_reasons(view: &View) -> String {
+    join(&view.penalties)
+}
+
 /// The gravest reason, and how many more there are; in wide tables all.
-fn reasons(view: &View, shown: &Shown) -> String {
+pub(crate) fn reasons(view: &View, shown: &Shown) -> String {
     if shown.wide {
         return join(&view.penalties);
     }

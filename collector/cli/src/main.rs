@@ -14,6 +14,7 @@ mod decide;
 mod drill;
 mod error;
 mod events;
+mod fleet;
 mod gaps;
 mod grants;
 mod health;
@@ -93,6 +94,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Predictions { command } => predictions::run(&context, command).await,
         Command::Drill { command } => drill::run(&context, command).await,
         Command::Overrides { command } => overrides::run(&context, command).await,
+        Command::Fleet { command } => fleet::run(&context, command).await,
         Command::Agents => agents::run(&context).await,
         Command::Reports { command } => reports::run(&context, command).await,
         Command::Record { command } => record::run(&context, command).await,

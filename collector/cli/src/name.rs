@@ -42,6 +42,11 @@ pub(crate) fn short(name: &str) -> String {
     }
 }
 
+/// A name as people read it, nothing cut off: `sites/dc1/racks/R 1`.
+pub(crate) fn plain(name: &str) -> String {
+    percent_decode_str(name).decode_utf8_lossy().into_owned()
+}
+
 fn with(prefix: &str, text: &str) -> String {
     if text.starts_with(prefix) { text.to_owned() } else { format!("{prefix}{text}") }
 }

@@ -5,7 +5,7 @@ use crate::query::page::Pager;
 use crate::query::problem::{invalid, not_found, shutting_down};
 use crate::query::{Desk, name};
 use crate::token::Principal;
-use outband_health::Status as HealthStatus;
+use outband_health::{Health, Status as HealthStatus};
 use outband_proto::health as wire;
 use outband_proto::health::health_service_server::HealthService;
 use outband_proto::health::{
@@ -246,8 +246,12 @@ fn part(record: &PartRecord) -> wire::Part {
 }
 
 fn health(record: &HealthRecord) -> wire::Health {
+    told(name::scope(&record.scope), &record.health, matches!(record.scope, Scope::Site(_)))
+}
+
+/// A score under a name. `of_servers`: its penalties name servers.
+pub(super) fn told(name: String, health: &Health, of_servers: bool) -> wire::Health {
     use wire::health::Status as Wire;
-    let health = &record.health;
     let status = match health.status {
         HealthStatus::Ok => Wire::Ok,
         HealthStatus::Warning => Wire::Warning,
@@ -255,9 +259,8 @@ fn health(record: &HealthRecord) -> wire::Health {
         HealthStatus::Stale => Wire::Stale,
         HealthStatus::Unknown => Wire::Unknown,
     };
-    let site = matches!(record.scope, Scope::Site(_));
     wire::Health {
-        name: name::scope(&record.scope),
+        name,
         score: health.score.map(u32::from),
         status: status.into(),
         penalties: health
@@ -265,7 +268,7 @@ fn health(record: &HealthRecord) -> wire::Health {
             .iter()
             .map(|p| wire::Penalty {
                 points: u32::from(p.points),
-                component: if site && !p.component.starts_with("servers/") {
+                component: if of_servers && !p.component.starts_with("servers/") {
                     format!("servers/{}", p.component)
                 } else {
                     p.component.clone()

@@ -27,6 +27,11 @@ pub(super) fn agent(id: &AgentId) -> String {
     format!("agents/{id}")
 }
 
+/// As a part of a name, whatever it is called.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, KEEP).to_string()
+}
+
 pub(super) fn scope(scope: &Scope) -> String {
     match scope {
         Scope::Site(id) => site(id),

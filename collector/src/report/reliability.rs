@@ -244,7 +244,7 @@ fn is_failure(known: &Known<'_>) -> bool {
 }
 
 /// Whether a fault is one of the server's own parts.
-fn of_hardware(fault: Fault) -> bool {
+pub(crate) fn of_hardware(fault: Fault) -> bool {
     // Not the loss of redundancy: the part that failed has a ticket of its own.
     matches!(
         fault,
