@@ -1,6 +1,6 @@
 //! Slow change: what wears over days and weeks, seen against the part's own past at equal load.
 //!
-//! Each hour of each sensor becomes one value (its median); the values of an hour become measures (a fan's speed for its duty, a supply's
+//! Each hour of each sensor becomes one value (its middle); the values of an hour become measures (a fan's speed for its duty, a supply's
 //! output for its input, a processor's heat above the inlet for its power); each measure is held against its own baseline by load, day by
 //! day; what its peers do alike is taken out; and what then has moved the wrong way, clearly and for days, is a [`Sign`]. Single bad reads,
 //! gaps, resets and jumping clocks move nothing, since nothing here counts on the time between two values.
@@ -74,8 +74,8 @@ struct Name {
 /// An hour's value of a measure at a load.
 struct Sample {
     name: Name,
-    /// The load, in steps of the measure.
-    x: f64,
+    /// The load, in steps of the measure; `None`: it is not known, and the part is held against its mates.
+    x: Option<f64>,
     y: f64,
     /// The same of the hour's first reading alone.
     first: f64,
@@ -83,10 +83,10 @@ struct Sample {
     grain: f64,
 }
 
-/// A sensor's hour: its median, its first value, the step in which it counts.
+/// A sensor's hour: its middle, its first value, the step in which it counts.
 #[derive(Debug, Clone, Copy)]
 struct Told {
-    median: f64,
+    mid: f64,
     first: f64,
     grain: f64,
 }
@@ -94,7 +94,7 @@ struct Told {
 impl Told {
     /// How much of it its steps leave unknown, as a share.
     fn doubt(&self) -> f64 {
-        if self.median > 0.0 { self.grain / 2.0 / self.median } else { 0.0 }
+        if self.mid > 0.0 { self.grain / 2.0 / self.mid } else { 0.0 }
     }
 }
 
@@ -105,6 +105,9 @@ struct Presence {
     away: u32,
     /// On which date it came back.
     returned: Option<i32>,
+    /// On which date it was away last, be it for an hour.
+    #[serde(default)]
+    missed: Option<i32>,
     /// The newest dates on which it stood still while it was driven, with the count of separate times.
     stalls: Vec<(i32, u32)>,
     still: bool,
@@ -132,7 +135,7 @@ pub struct Drift {
 
 const HOUR_MILLIS: i64 = 3_600_000;
 /// So many days after its return a part is compared with what was there before.
-const SETTLED_DAYS: i32 = 4;
+const SETTLED_DAYS: i32 = 3;
 /// A clock that stands so many hours before what was seen last has been set back, and is followed.
 const SET_BACK: i64 = 3;
 
@@ -183,6 +186,13 @@ impl Drift {
         self.presence.remove(component);
         self.memory.remove(component);
         self.changed(at);
+    }
+
+    /// Notes that the part in a place was pulled or put back: if it is not as it was from then on, it is another one.
+    pub fn reseated(&mut self, component: &ComponentId, at: Timestamp) {
+        if component.class() == ComponentClass::Fan {
+            self.presence.entry(component.clone()).or_default().missed = Some(date_of(hour_of(at)));
+        }
     }
 
     /// Ends the hour, and the day, that `at` is not in.
@@ -237,6 +247,9 @@ impl Drift {
                 if presence.away >= 2 {
                     presence.returned = Some(date);
                 }
+                if presence.away >= 1 {
+                    presence.missed = Some(date);
+                }
                 (presence.away, presence.still) = (0, false);
                 continue;
             }
@@ -248,13 +261,16 @@ impl Drift {
                     _ => presence.stalls.push((date, 1)),
                 }
             }
-            presence.stalls.retain(|(day, _)| date - *day <= 64);
+            presence.stalls.retain(|(day, _)| (0..=64).contains(&(date - *day)));
         }
     }
 
     fn close_day(&mut self, date: i32) {
+        let against_mates = self.mates.close();
         for (name, watch) in &mut self.watches {
-            watch.close(date, name.measure.terms());
+            let level = (name.measure == Measure::Speed)
+                .then(|| against_mates.get(&(name.component.clone(), name.sensor.clone())).copied());
+            watch.close(date, name.measure.terms(), level.flatten());
         }
         for errors in self.memory.values_mut() {
             errors.close(date);
@@ -263,12 +279,16 @@ impl Drift {
         self.forgive_steps();
     }
 
-    /// What came back after it had been away may be another one: how it is some days later is its normal.
+    /// What came back after it had been away, and is not as it was, is another one: nothing that was learnt speaks of it.
     fn forgive_returned(&mut self, date: i32) {
         for (name, watch) in &mut self.watches {
             let Some(presence) = self.presence.get(&name.component) else { continue };
             if let Some(since) = presence.returned.filter(|since| date - since >= SETTLED_DAYS) {
-                watch.forgive(since, watch.shift(since));
+                let terms = name.measure.terms();
+                let same = (0.25 * terms.effect).max(3.0 * watch.scatter(terms)).max(watch.grain());
+                if watch.shift(since).abs() > same {
+                    *watch = Watch::default();
+                }
             }
         }
         for presence in self.presence.values_mut() {
@@ -289,7 +309,8 @@ impl Drift {
         for (name, date, by) in &steps {
             let terms = name.measure.terms();
             let near = |other: i32| (other - date).abs() <= 2;
-            let returned = self.presence.get(&name.component).and_then(|p| p.returned).is_some_and(near);
+            let presence = self.presence.get(&name.component);
+            let another = presence.is_some_and(|p| p.returned.or(p.missed).is_some_and(near));
             let explained = self.changed.iter().copied().any(near);
             let alike = steps.iter().any(|(other, when, how)| {
                 other.measure == name.measure
@@ -299,10 +320,10 @@ impl Drift {
             });
             let better = if terms.worse == watch::Worse::Down { *by } else { -*by };
             let Some(watch) = self.watches.get_mut(name) else { continue };
-            if better >= terms.effect {
+            if better >= terms.effect || another {
                 // Much better at once: it was repaired, cleaned or replaced, and had been worn while it was learnt or since.
                 *watch = Watch::default();
-            } else if terms.forgives_steps || returned || explained || alike || better > 0.0 {
+            } else if terms.forgives_steps || explained || alike || better > 0.0 {
                 watch.forgive(*date, *by);
             }
         }
@@ -368,14 +389,14 @@ impl<'a> View<'a> {
     fn sensors(&self, component: &ComponentId, kind: SensorKind) -> impl Iterator<Item = (&'a str, Told)> {
         let channels = self.hours.get(component).into_iter().flatten();
         channels.filter(move |(channel, _)| channel.kind == kind).filter_map(|(channel, hour)| {
-            let told = Told { median: hour.median()?, first: hour.first()?, grain: hour.grain() };
+            let told = Told { mid: hour.middle()?, first: hour.first()?, grain: hour.grain() };
             Some((channel.sensor.as_str(), told))
         })
     }
 
-    /// The median of the first sensor of one kind.
+    /// The middle of the first sensor of one kind.
     fn number(&self, component: &ComponentId, kind: SensorKind) -> Option<f64> {
-        self.sensors(component, kind).next().map(|(_, told)| told.median)
+        self.sensors(component, kind).next().map(|(_, told)| told.mid)
     }
 }
 

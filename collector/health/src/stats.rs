@@ -12,6 +12,16 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     }
 }
 
+/// The mean of the middle half (interquartile mean): no quarter of wild values moves it, and of values that come in steps it tells more than the median,
+/// which is always one of the steps.
+pub(crate) fn middle(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let cut = sorted.len() / 4;
+    let middle = sorted.get(cut..sorted.len() - cut)?;
+    (!middle.is_empty()).then(|| middle.iter().sum::<f64>() / middle.len() as f64)
+}
+
 /// The slope a step of a series of equal steps: the median of the slopes of all pairs (Theil-Sen), which no single bad
 /// value moves. With it the share of pairs that rise.
 pub(crate) fn trend(values: &[f64]) -> Option<(f64, f64)> {
@@ -47,8 +57,15 @@ mod tests {
     }
 
     #[test]
+    fn the_middle_half_lies_between_steps_and_no_wild_value_moves_it() {
+        assert_eq!(middle([100.0, 100.0, 100.0, 120.0, 120.0, 120.0, 100.0, 120.0]), Some(110.0));
+        assert_eq!(middle([1.0, 2.0, 3.0, 1e9, -1e9, 2.0]), Some(2.0));
+    }
+
+    #[test]
     fn nothing_has_no_median() {
         assert_eq!(median([]), None);
+        assert_eq!(middle([]), None);
         assert_eq!(trend(&[1.0]), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What a measure was at each load when the part was new to us: learnt from its first days, then kept.
 
-use crate::stats::median;
+use crate::stats::middle;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ pub(super) const LEARN_HOURS: u16 = 240;
 /// So many values make the level of a load.
 const ENOUGH: usize = 6;
 /// A load that comes up later has its level from so many values.
-const LATER: usize = 12;
+const LATER: usize = 24;
 /// At most so many values of one load are kept while learning.
 const KEPT: usize = 48;
 /// Levels of loads at most so many steps away speak for a load without one.
@@ -57,8 +57,8 @@ impl Baseline {
             values.push((x as f32, y as f32));
         }
         if values.len() >= enough
-            && let Some(load) = median(values.iter().map(|v| f64::from(v.0)))
-            && let Some(level) = median(values.iter().map(|v| f64::from(v.1)))
+            && let Some(load) = middle(values.iter().map(|v| f64::from(v.0)))
+            && let Some(level) = middle(values.iter().map(|v| f64::from(v.1)))
         {
             self.levels.insert(step, (load as f32, level as f32));
         }

@@ -12,21 +12,30 @@ use std::collections::BTreeMap;
 const DUTY_STEP: f64 = 2.0;
 /// So many other fans that move alike make it no wear.
 const ALIKE: usize = 2;
-/// A spread of the hours so many times that of its normal is erratic, from this spread on.
-const ERRATIC: f64 = 1.8;
-const ERRATIC_FROM: f64 = 0.01;
+/// A spread of the hours so many times that of its normal is erratic.
+const ERRATIC: f64 = 1.6;
+/// Less than this is no spread.
+const LEAST_SPREAD: f64 = 0.004;
+/// A tachometer that counts in steps may flip between two of them: that is so much of what its steps leave unknown.
+const FLIPS: f64 = 0.8;
+/// So many days are looked at for it.
+const ERRATIC_DAYS: usize = 5;
+/// So many times the spread of its siblings is erratic whatever it was while it was learnt, if it has grown by this much since.
+const SIBLINGS: f64 = 3.0;
+const GROWN: f64 = 1.25;
 /// So many days are looked at for strange readings, and on so many of them there have to be some.
-const STRANGE_SPAN: i32 = 5;
+const STRANGE_SPAN: i32 = 8;
 const STRANGE_DAYS: usize = 3;
-/// So many strange readings at least.
-const STRANGE: f64 = 5.0;
+/// So many strange readings at least; where all of them stood still, so many: that is also how a tachometer is misread.
+const STRANGE: f64 = 4.0;
+const STRANGE_ZEROS: f64 = 6.0;
 
 /// The speeds of an hour, of those that turn.
 pub(super) fn speeds(view: &View<'_>) -> BTreeMap<Tach, Told> {
     let all = view.of(ComponentClass::Fan).flat_map(|c| {
         view.sensors(c, SensorKind::FanSpeed).map(move |(sensor, told)| ((c.clone(), sensor.to_owned()), told))
     });
-    all.filter(|(_, told)| told.median > 0.0).collect()
+    all.filter(|(_, told)| told.mid > 0.0).collect()
 }
 
 pub(super) fn measure(view: &View<'_>, mates: &mut Mates, samples: &mut Vec<Sample>) {
@@ -38,19 +47,19 @@ pub(super) fn measure(view: &View<'_>, mates: &mut Mates, samples: &mut Vec<Samp
         _ => None,
     };
     let speeds = speeds(view);
-    let medians: BTreeMap<Tach, f64> = speeds.iter().map(|(tach, told)| (tach.clone(), told.median.ln())).collect();
-    mates.hour(&medians);
+    let mids: BTreeMap<Tach, f64> = speeds.iter().map(|(tach, told)| (tach.clone(), told.mid.ln())).collect();
+    mates.hour(&mids);
     for (tach, told) in &speeds {
         let own = duties.iter().find(|(c, _)| *c == &tach.0).map(|(_, duty)| *duty);
         let (x, y, grain) = match own.or(common).filter(|duty| *duty >= 1.0) {
-            Some(duty) => (duty / DUTY_STEP, told.median.ln() - duty.ln(), told.doubt()),
-            None => match mates.moved(tach, &medians) {
-                // The steps of both tachometers leave their doubt, and so did they while this was learnt.
-                Some(moved) => (0.0, moved, 3.0 * told.doubt()),
+            Some(duty) => (Some(duty / DUTY_STEP), told.mid.ln() - duty.ln(), told.doubt()),
+            None => match mates.off(tach, &mids) {
+                // The steps of both tachometers leave their doubt.
+                Some(off) => (None, off, 1.5 * told.doubt()),
                 None => continue,
             },
         };
-        let first = y + told.first.max(1.0).ln() - told.median.ln();
+        let first = y + told.first.max(1.0).ln() - told.mid.ln();
         let name = Name { component: tach.0.clone(), measure: Measure::Speed, sensor: tach.1.clone() };
         samples.push(Sample { name, x, y, first, grain });
     }
@@ -59,11 +68,8 @@ pub(super) fn measure(view: &View<'_>, mates: &mut Mates, samples: &mut Vec<Samp
 /// What the other fans of the server moved by, by date.
 fn siblings(drift: &Drift, name: &Name) -> BTreeMap<i32, f64> {
     let mut by_date: BTreeMap<i32, Vec<f64>> = BTreeMap::new();
-    let others = drift.watches.iter().filter(|(n, _)| n.measure == name.measure && n.component != name.component);
-    for (_, watch) in others {
-        for (day, level) in watch.days() {
-            by_date.entry(day.date).or_default().push(level);
-        }
+    for (day, level) in others(drift, name).flat_map(Watch::days) {
+        by_date.entry(day.date).or_default().push(level);
     }
     by_date.into_iter().filter_map(|(date, levels)| Some((date, median(levels)?))).collect()
 }
@@ -92,54 +98,69 @@ pub(super) fn signs(drift: &Drift) -> Vec<Sign> {
     signs
 }
 
+/// The tachometers of the other places, as far as they were learnt.
+fn others<'a>(drift: &'a Drift, name: &'a Name) -> impl Iterator<Item = &'a Watch> {
+    let others = drift.watches.iter().filter(|(n, _)| n.measure == name.measure && n.component != name.component);
+    others.map(|(_, watch)| watch)
+}
+
 /// A tachometer that jumps about for days, while its siblings' do not and its own did not.
 fn erratic(drift: &Drift, name: &Name) -> Option<SignFact> {
     let watch = drift.watches.get(name)?;
-    let normal = watch.normal()?;
-    let newest: Vec<_> = watch.days().rev().take(LASTING).map(|(day, _)| *day).collect();
-    if newest.len() < LASTING {
-        return None;
-    }
-    let of_others = |date: i32| {
-        let others = drift.watches.iter().filter(|(n, _)| n.measure == name.measure && n.component != name.component);
-        let on_date = |w: &Watch| Some(f64::from(w.days().rev().find(|(d, _)| d.date == date)?.0.spread));
-        median(others.filter_map(|(_, w)| on_date(w))).unwrap_or(0.0)
+    let calm = |watch: &Watch| {
+        let normal = f64::from(watch.normal()?.spread);
+        Some(normal.max(LEAST_SPREAD).max(FLIPS * watch.grain()))
     };
-    let calm = f64::from(normal.spread).max(ERRATIC_FROM / ERRATIC).max(2.0 * watch.grain());
-    let shares: Vec<(i32, f64)> =
-        newest.iter().map(|day| (day.date, f64::from(day.spread) / calm.max(of_others(day.date)) / ERRATIC)).collect();
-    // All but one of the newest days.
+    let own = calm(watch)?;
+    let share = |date: i32, spread: f64| {
+        let on_date = |w: &Watch| Some(f64::from(w.days().rev().find(|(d, _)| d.date == date)?.0.spread));
+        // Slower or at another load, all of them may jump about more than they did.
+        let more = median(others(drift, name).filter_map(|w| Some(on_date(w)? / calm(w)?))).map_or(1.0, |m| m.max(1.0));
+        let theirs = median(others(drift, name).filter_map(on_date)).filter(|_| spread >= GROWN * own);
+        let least = LEAST_SPREAD.max(FLIPS * watch.grain());
+        let wide = (own * more).min(theirs.map_or(f64::INFINITY, |theirs| (SIBLINGS * theirs).max(least)));
+        spread / wide / ERRATIC
+    };
+    let newest = watch.days().rev().take(ERRATIC_DAYS);
+    let shares: Vec<(i32, f64)> = newest.map(|(day, _)| (day.date, share(day.date, f64::from(day.spread)))).collect();
     let mut sorted: Vec<f64> = shares.iter().map(|s| s.1).collect();
     sorted.sort_by(f64::total_cmp);
-    let share = *sorted.get(1)?;
+    // Most of the days, and all but one nearly.
+    let (second, most) = (*sorted.get(1)?, *sorted.get(ERRATIC_DAYS / 2).filter(|_| sorted.len() == ERRATIC_DAYS)?);
     let since = shares.iter().filter(|s| s.1 >= 1.0).map(|s| s.0).min()?;
-    (share >= 1.0).then(|| SignFact {
+    (most >= 1.0 && second >= 0.8).then(|| SignFact {
         measure: name.measure,
         sensor: name.sensor.clone(),
-        by: f64::from(newest.first().map_or(0.0, |d| d.spread)),
+        by: watch.days().next_back().map_or(0.0, |(d, _)| f64::from(d.spread)),
         what: What::Erratic,
-        share: share.min(3.0),
+        share: most.min(3.0),
         since: day_start(since),
     })
 }
 
-/// A fan that is caught far off its speed, or standing still, on most days, and far more often than before: it sticks and starts
-/// again. A tachometer that is misread now and then is so all its life.
+/// A fan that is caught far below its speed, or standing still, on several days, and far more often than before: it sticks and starts
+/// again. A tachometer that is misread now and then is so all its life, and as often too high as too low.
 fn strange(drift: &Drift, name: &Name) -> Option<SignFact> {
     let watch = drift.watches.get(name)?;
     let today = watch.days().next_back()?.0.date;
-    let mut by_date: BTreeMap<i32, f64> = watch.days().map(|(day, _)| (day.date, f64::from(day.wild))).collect();
+    // By date: how often it was caught slow, standing still, and too high.
+    let mut by_date: BTreeMap<i32, (f64, f64, f64)> =
+        watch.days().map(|(day, _)| (day.date, (f64::from(day.wild), 0.0, f64::from(day.high)))).collect();
     let known = by_date.len();
     for (date, times) in drift.presence.get(&name.component).into_iter().flat_map(|p| &p.stalls) {
-        *by_date.entry(*date).or_default() += f64::from(*times);
+        by_date.entry(*date).or_default().1 += f64::from(*times);
     }
-    let recent = || by_date.range(today - STRANGE_SPAN + 1..=today).filter(|(_, n)| **n > 0.0);
-    let times: f64 = recent().map(|(_, n)| n).sum();
+    let low = |day: &(f64, f64, f64)| day.0 + day.1;
+    let recent = || by_date.range(today - STRANGE_SPAN + 1..=today).filter(|(_, day)| low(day) > 0.0);
+    let times: f64 = recent().map(|(_, day)| low(day)).sum();
+    let slow: f64 = recent().map(|(_, day)| day.0).sum();
     // What wears now may have begun a little before.
-    let before: f64 = by_date.range(..today - 2 * STRANGE_SPAN).map(|(_, n)| n).sum();
-    let days = known.saturating_sub(2 * usize::try_from(STRANGE_SPAN).unwrap_or(0)).max(3);
-    let usual = (before + 0.25) / f64::from(u32::try_from(days).unwrap_or(u32::MAX)) * f64::from(STRANGE_SPAN);
-    let bound = STRANGE.max(usual + 6.0 * usual.sqrt() + 3.0);
+    let before: f64 = by_date.range(..today - 2 * STRANGE_SPAN).map(|(_, day)| low(day)).sum();
+    let high: f64 = by_date.values().map(|day| day.2).sum();
+    let span = f64::from(STRANGE_SPAN);
+    let days = (known as f64 - 2.0 * span).max(5.0);
+    let usual = ((before + 0.25) / days + high / known.max(1) as f64) * span;
+    let bound = (if slow > 0.0 { STRANGE } else { STRANGE_ZEROS }).max(usual + 4.5 * usual.sqrt() + 2.0);
     let since = recent().next().map(|(date, _)| *date)?;
     (times >= bound && recent().count() >= STRANGE_DAYS).then(|| SignFact {
         measure: Measure::Speed,
@@ -153,7 +174,6 @@ fn strange(drift: &Drift, name: &Name) -> Option<SignFact> {
 
 /// Whether what slowed this fan slowed others of the server about as much: a change of how the fans are driven, not wear.
 fn shared(drift: &Drift, name: &Name, by: f64) -> bool {
-    let others = drift.watches.iter().filter(|(n, _)| n.measure == name.measure && n.component != name.component);
-    let moved = others.filter_map(|(_, w)| median(w.days().rev().take(LASTING).map(|(_, level)| level)));
-    moved.filter(|level| level / by > 0.5).count() >= ALIKE
+    let newest = |w: &Watch| median(w.days().rev().take(LASTING).map(|(_, level)| level));
+    others(drift, name).filter_map(newest).filter(|level| level / by > 0.5).count() >= ALIKE
 }

@@ -23,7 +23,7 @@ pub(crate) fn is_inlet(component: &ComponentId, sensor: &str) -> bool {
 pub(super) fn inlet(view: &View<'_>) -> Option<f64> {
     let all = view.components().filter(|c| c.class() != C::PowerSupply);
     median(all.flat_map(|c| {
-        view.sensors(c, K::Temperature).filter(move |(sensor, ..)| is_inlet(c, sensor)).map(|(_, told)| told.median)
+        view.sensors(c, K::Temperature).filter(move |(sensor, ..)| is_inlet(c, sensor)).map(|(_, told)| told.mid)
     }))
 }
 
@@ -43,7 +43,7 @@ const AIR_POWER: f64 = 0.5;
 impl Air {
     /// The factor by which the heat of this hour would be greater at the usual speed of the fans.
     pub(super) fn hour(&mut self, speeds: &BTreeMap<Tach, Told>) -> f64 {
-        let Some(speed) = median(speeds.values().map(|told| told.median.ln())) else { return 1.0 };
+        let Some(speed) = median(speeds.values().map(|told| told.mid.ln())) else { return 1.0 };
         if self.hours < USUAL_HOURS {
             self.hours += 1;
             self.usual += (speed - self.usual) / f64::from(self.hours);
@@ -68,8 +68,8 @@ pub(super) fn measure(view: &View<'_>, air: f64, samples: &mut Vec<Sample>) {
             let name = Name { component: component.clone(), measure: Measure::Heat, sensor: sensor.to_owned() };
             // Without an inlet there is nothing to be above of, and the air's speed says nothing.
             let (above, air) = inlet.map_or((0.0, 1.0), |inlet| (inlet, air));
-            let (y, first) = ((told.median - above) * air, (told.first - above) * air);
-            samples.push(Sample { name, x, y, first, grain: told.grain });
+            let (y, first) = ((told.mid - above) * air, (told.first - above) * air);
+            samples.push(Sample { name, x: Some(x), y, first, grain: told.grain });
         }
     }
 }

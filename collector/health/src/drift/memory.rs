@@ -59,6 +59,10 @@ impl Errors {
             self.today = 0.0;
         }
         self.date = date;
+        // Where a clock was ahead for a while, what was counted then was counted until now.
+        for (day, _) in &mut self.days {
+            *day = date.min(*day);
+        }
         while self.days.front().is_some_and(|(d, _)| date - d >= SPAN) {
             self.days.pop_front();
         }

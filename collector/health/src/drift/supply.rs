@@ -25,30 +25,30 @@ struct Supply<'a> {
 pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
     let known = view.of(ComponentClass::PowerSupply).count();
     let supplies: Vec<Supply<'_>> = view.of(ComponentClass::PowerSupply).filter_map(|c| supply(view, c)).collect();
-    let total: f64 = supplies.iter().map(|s| s.power.median).sum();
+    let total: f64 = supplies.iter().map(|s| s.power.mid).sum();
     let total_first: f64 = supplies.iter().map(|s| s.power.first).sum();
     let fair = total / f64::from(u32::try_from(supplies.len()).unwrap_or(u32::MAX).max(1));
-    let idle = |s: &Supply<'_>| s.power.median < (IDLE * fair).max(5.0);
+    let idle = |s: &Supply<'_>| s.power.mid < (IDLE * fair).max(5.0);
     // A pair of which one gives nothing runs another way: its hours are compared with nothing.
     if supplies.len() < known || supplies.iter().any(idle) {
         return;
     }
     let inlet = heat::inlet(view).unwrap_or(0.0);
     for supply in &supplies {
-        let x = supply.power.median.ln() / LOAD_STEP;
+        let x = supply.power.mid.ln() / LOAD_STEP;
         let mut push = |measure, x, told: Option<Told>| {
-            if let Some(Told { median, first, grain }) = told.filter(|t| t.median.is_finite() && t.first.is_finite()) {
+            if let Some(Told { mid, first, grain }) = told.filter(|t| t.mid.is_finite() && t.first.is_finite()) {
                 let name = Name { component: supply.component.clone(), measure, sensor: String::new() };
-                samples.push(Sample { name, x, y: median, first, grain });
+                samples.push(Sample { name, x: Some(x), y: mid, first, grain });
             }
         };
         push(Measure::Efficiency, x, supply.efficiency);
         push(Measure::Voltage, x, supply.volts.map(log));
-        let above = |t: Told| Told { median: t.median - inlet, first: t.first - inlet, grain: t.grain };
+        let above = |t: Told| Told { mid: t.mid - inlet, first: t.first - inlet, grain: t.grain };
         push(Measure::SupplyHeat, x, supply.temperature.map(above));
         if supplies.len() > 1 {
-            let (median, first) = (supply.power.median / total, supply.power.first / total_first.max(1.0));
-            let share = Told { median, first, grain: supply.power.doubt() / 2.0 };
+            let (mid, first) = (supply.power.mid / total, supply.power.first / total_first.max(1.0));
+            let share = Told { mid, first, grain: supply.power.doubt() / 2.0 };
             push(Measure::Share, total.ln() / LOAD_STEP, Some(share));
         }
     }
@@ -56,34 +56,34 @@ pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
 
 /// The logarithm of what is told; its doubt is a share then.
 fn log(told: Told) -> Told {
-    Told { median: told.median.ln(), first: told.first.max(1e-6).ln(), grain: told.doubt() }
+    Told { mid: told.mid.ln(), first: told.first.max(1e-6).ln(), grain: told.doubt() }
 }
 
 fn supply<'a>(view: &View<'a>, component: &'a ComponentId) -> Option<Supply<'a>> {
-    let one = |kind: K| view.sensors(component, kind).next().map(|(_, told)| told).filter(|t| t.median > 0.0);
+    let one = |kind: K| view.sensors(component, kind).next().map(|(_, told)| told).filter(|t| t.mid > 0.0);
     let product = || {
         let (v, a) = (one(K::Voltage)?, one(K::Current)?);
-        let (median, first) = (v.median * a.median, v.first * a.first);
-        Some(Told { median, first, grain: 2.0 * median * (v.doubt() + a.doubt()) })
+        let (mid, first) = (v.mid * a.mid, v.first * a.first);
+        Some(Told { mid, first, grain: 2.0 * mid * (v.doubt() + a.doubt()) })
     };
     let power = one(K::InputPower).or(one(K::Power)).or(one(K::OutputPower)).or(product())?;
     let ratio = |a: Told, b: Told| {
         let (a, b) = (log(a), log(b));
-        Told { median: a.median - b.median, first: a.first - b.first, grain: a.grain + b.grain }
+        Told { mid: a.mid - b.mid, first: a.first - b.first, grain: a.grain + b.grain }
     };
-    let whole = Told { median: 100.0, first: 100.0, grain: 0.0 };
+    let whole = Told { mid: 100.0, first: 100.0, grain: 0.0 };
     // Volts and amperes of one side, watts of the other: what comes out is less than what goes in.
     let by_product = || {
         let r = ratio(product()?, one(K::Power)?);
-        Some(if r.median > 0.02 { Told { median: -r.median, first: -r.first, grain: r.grain } } else { r })
+        Some(if r.mid > 0.02 { Told { mid: -r.mid, first: -r.first, grain: r.grain } } else { r })
     };
     let efficiency = one(K::Efficiency)
         .map(|e| ratio(e, whole))
         .or_else(|| Some(ratio(one(K::OutputPower)?, one(K::InputPower)?)))
         .or_else(by_product);
     let temperatures = view.sensors(component, K::Temperature).map(|(_, told)| told);
-    let temperature = temperatures.max_by(|a, b| a.median.total_cmp(&b.median));
-    let volts = one(K::Voltage).filter(|v| v.median < OUTPUT_BELOW_VOLTS);
+    let temperature = temperatures.max_by(|a, b| a.mid.total_cmp(&b.mid));
+    let volts = one(K::Voltage).filter(|v| v.mid < OUTPUT_BELOW_VOLTS);
     Some(Supply { component, power, efficiency, temperature, volts })
 }
 

@@ -114,12 +114,89 @@ fn a_fan_that_was_out_and_comes_back_as_another_is_no_wear() {
 
 #[test]
 fn single_wild_readings_are_no_wobble_while_many_more_than_ever_are() {
-    let misread = |every: i64| move |n: usize, hour: i64| if n == 1 && hour % every == 0 { 2.3 } else { 1.0 };
+    let caught = |every: i64| move |n: usize, hour: i64| if n == 1 && hour % every == 0 { 0.4 } else { 1.0 };
     let mut site = Site::new(6, true);
-    assert_eq!(site.days(60, misread(40), daily).signs(), []);
-    let signs = site.days(8, misread(7), daily).signs();
+    assert_eq!(site.days(60, caught(40), daily).signs(), []);
+    let signs = site.days(8, caught(7), daily).signs();
     assert_eq!(signs.iter().map(|s| s.component.slot()).collect::<Vec<_>>(), ["fan1"]);
     assert_eq!(signs[0].facts[0].what, sign::What::Stalls);
+}
+
+#[test]
+fn a_tachometer_that_begins_to_be_misread_too_high_as_often_as_too_low_is_no_fan_that_sticks() {
+    let mut site = Site::new(6, true);
+    site.days(30, well, daily);
+    let misread = |n: usize, hour: i64| match (n, hour % 24) {
+        (1, 5) => 0.4,
+        (1, 17) => 2.3,
+        _ => 1.0,
+    };
+    assert_eq!(site.days(12, misread, daily).signs(), []);
+}
+
+#[test]
+fn tachometers_that_all_flip_between_two_steps_at_a_new_speed_are_not_erratic() {
+    let mut site = Site::new(6, true);
+    site.days(30, well, daily);
+    let chance = |n: usize, hour: i64| (hour * 7919 + n as i64 * 104_729) * 2_654_435 / 1024 % 2;
+    let flips = |n: usize, hour: i64| if chance(n, hour) == 0 { 0.97 } else { 1.0 };
+    assert_eq!(site.days(8, flips, daily).signs(), []);
+}
+
+#[test]
+fn a_fan_that_jumps_about_since_before_it_was_learnt_is_seen_against_its_siblings_once_it_jumps_more() {
+    let mut site = Site::new(6, true);
+    let jumps = |by: f64| move |n: usize, hour: i64| if n == 3 && hour % 2 == 0 { 1.0 - by } else { 1.0 };
+    assert_eq!(site.days(30, jumps(0.03), daily).signs(), []);
+    let signs = site.days(6, jumps(0.04), daily).signs();
+    assert_eq!(
+        signs.iter().map(|s| (s.component.slot(), s.facts[0].what)).collect::<Vec<_>>(),
+        [("fan3", sign::What::Erratic)]
+    );
+}
+
+#[test]
+fn a_fan_that_comes_back_after_an_hour_as_another_is_no_wear_and_begins_anew() {
+    for tells in [true, false] {
+        let mut site = Site::new(6, tells);
+        site.days(30, well, daily);
+        let from = site.hour;
+        let swapped = move |n: usize, hour: i64| match (n, hour - from) {
+            (2, 0) => 0.0,
+            (2, _) => 0.93,
+            _ => 1.0,
+        };
+        assert_eq!(site.days(30, swapped, daily).signs(), [], "duty told: {tells}");
+    }
+}
+
+#[test]
+fn a_worn_fan_that_is_replaced_is_not_measured_by_what_the_worn_one_had_come_to() {
+    let mut site = Site::new(6, true);
+    site.days(26, wears, daily);
+    let from = site.hour;
+    let replaced = move |n: usize, hour: i64| match (n, hour - from) {
+        (2, 0..20) => 0.0,
+        (2, _) => 0.99,
+        _ => 1.0,
+    };
+    site.days(30, replaced, daily);
+    assert_eq!(site.signs(), []);
+    let last = site.drift.course(&fan(2)).last().unwrap().3;
+    assert!(last.abs() < 0.005, "{last}");
+}
+
+#[test]
+fn days_that_a_clock_dated_wrong_are_dropped_when_it_is_right_again() {
+    let mut site = Site::new(4, true);
+    site.days(20, well, daily);
+    site.hour += 24 * 300;
+    site.days(1, well, daily);
+    site.hour -= 24 * 301 - 1;
+    site.days(3, well, daily);
+    let dates: Vec<Timestamp> = site.drift.course(&fan(1)).map(|(_, _, at, _)| at).collect();
+    assert!(dates.windows(2).all(|w| w[0] < w[1]), "{dates:?}");
+    assert!(dates.last().unwrap().as_secs() <= site.hour * 3600);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::Sample;
 use super::baseline::Baseline;
-use crate::stats::median;
+use crate::stats::{median, middle};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -80,12 +80,15 @@ impl Measure {
 pub(super) struct Day {
     /// Days since 1970.
     pub(super) date: i32,
-    /// The median of its hours' residuals.
+    /// The middle of its hours' residuals.
     pub(super) level: f32,
-    /// The median distance of an hour from the next.
+    /// The mean distance of an hour from the next, the widest third left out.
     pub(super) spread: f32,
-    /// So many of its hours were wild.
+    /// So many of its hours were wild, and far too low.
     pub(super) wild: f32,
+    /// And so many far too high, as no part goes but as it is misread.
+    #[serde(default)]
+    pub(super) high: f32,
 }
 
 /// So many days are remembered.
@@ -118,6 +121,9 @@ pub(super) struct Watch {
     strayed: f32,
     /// What the steps of the sensors leave unknown.
     grain: f32,
+    /// Its load is not known: it is held against its mates.
+    #[serde(default)]
+    unled: bool,
 }
 
 impl Watch {
@@ -127,7 +133,8 @@ impl Watch {
         let Sample { x, y, first, grain, .. } = *sample;
         // The doubt of the worst hour of the last days: where a sensor counts in steps, a day may sit on one edge of a step.
         self.grain = (grain as f32).max(self.grain * FADE);
-        if let Some(residual) = self.baseline.residual(x, y, self.moved()) {
+        self.unled = x.is_none();
+        if let Some(residual) = self.baseline.residual(x.unwrap_or(0.0), y, self.moved()) {
             self.today.push((residual as f32, (residual + first - y) as f32));
         }
     }
@@ -152,27 +159,34 @@ impl Watch {
         }
     }
 
-    /// Ends the day `date`.
+    /// Ends the day `date`; `against_mates` is how far the part moved against its mates, for one that is held against them.
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
-    pub(super) fn close(&mut self, date: i32, terms: Terms) {
+    pub(super) fn close(&mut self, date: i32, terms: Terms, against_mates: Option<f64>) {
         let today = std::mem::take(&mut self.today);
         if today.len() < DAY_HOURS {
             return;
         }
-        let Some(level) = median(today.iter().map(|h| f64::from(h.0))) else { return };
+        let level = if self.unled { against_mates } else { middle(today.iter().map(|h| f64::from(h.0))) };
+        let Some(level) = level else { return };
         // From one hour to the next, so that a load which is judged a little off does not look like a wobble.
         let firsts: Vec<f64> = today.iter().map(|h| f64::from(h.1)).collect();
-        let spread = median(firsts.windows(2).filter_map(|w| Some((w.last()? - w.first()?).abs()))).unwrap_or(0.0);
-        let lone = |w: &&[f64]| {
-            median(w.iter().copied()).zip(w.get(2)).is_some_and(|(around, own)| (own - around).abs() > terms.wild)
+        let wild = |far: fn(f64, f64) -> bool| {
+            let lone = |w: &&[f64]| {
+                median(w.iter().copied()).zip(w.get(2)).is_some_and(|(around, own)| far(own - around, terms.wild))
+            };
+            f32::from(u8::try_from(firsts.windows(5).filter(lone).count()).unwrap_or(u8::MAX))
         };
-        let wild = firsts.windows(5).filter(lone).count();
         let day = Day {
             date,
             level: level as f32,
-            spread: spread as f32,
-            wild: f32::from(u8::try_from(wild).unwrap_or(u8::MAX)),
+            spread: spread(&firsts) as f32,
+            wild: wild(|off, wild| off < -wild),
+            high: wild(|off, wild| off > wild),
         };
+        // Where a clock was ahead for a while, what it dated later is dated wrong.
+        while self.days.back().is_some_and(|d| d.date >= date) {
+            self.days.pop_back();
+        }
         if self.days.len() == DAYS {
             self.days.pop_front();
         }
@@ -189,8 +203,9 @@ impl Watch {
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
     fn typical(&self) -> Option<Day> {
         let of = |f: fn(&Day) -> f32| median(self.days.iter().map(|d| f64::from(f(d)))).map(|v| v as f32);
-        let wild = self.days.iter().map(|d| d.wild).sum::<f32>() / self.days.len().max(1) as f32;
-        Some(Day { date: self.days.back()?.date, level: of(|d| d.level)?, spread: of(|d| d.spread)?, wild })
+        let mean = |f: fn(&Day) -> f32| self.days.iter().map(f).sum::<f32>() / self.days.len().max(1) as f32;
+        let (wild, high) = (mean(|d| d.wild), mean(|d| d.high));
+        Some(Day { date: self.days.back()?.date, level: of(|d| d.level)?, spread: of(|d| d.spread)?, wild, high })
     }
 
     /// Its newest days, oldest first, each with the level that is left once its normal and what was forgiven are taken off. Empty before it
@@ -265,6 +280,14 @@ impl Watch {
         let since = moved.iter().rev().take_while(|d| wrong(d.1) > 0.25 * wrong(by)).last()?.0;
         Some(Drifted { share: wrong(by) / terms.effect, by, since })
     }
+}
+
+/// The mean distance of a value from the next, the widest third left out: a few misread ones do not make a wobble.
+fn spread(values: &[f64]) -> f64 {
+    let mut apart: Vec<f64> = values.windows(2).filter_map(|w| Some((w.last()? - w.first()?).abs())).collect();
+    apart.sort_by(f64::total_cmp);
+    apart.truncate(apart.len() - apart.len() / 3);
+    apart.iter().sum::<f64>() / apart.len().max(1) as f64
 }
 
 /// What is left of a move once what moved the peers the same way is taken off. Peers can explain a move, never make one.
