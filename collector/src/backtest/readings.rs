@@ -6,11 +6,12 @@ use super::report::Report;
 use super::spill::{Row, Spill};
 use super::table::{Style, Table, Times};
 use super::{Error, Readings};
+use crate::outfile::OutFile;
 use outband_health::drift::SignClass;
 use outband_health::drift::judge::Failure;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -123,7 +124,7 @@ pub(super) fn run(ask: &Readings, alarms: &Path, say: &mut dyn FnMut(&str)) -> R
     let dir = alarms.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unwritten = |source| Error::Write { path: alarms.to_owned(), source };
     // What cannot be written is known before an hour's work.
-    let mut out = BufWriter::new(std::fs::File::create(alarms).map_err(unwritten)?);
+    let mut out = OutFile::new(alarms).map_err(unwritten)?;
     let mut history = read(&ask.readings, dir, say)?;
     if history.rows == 0 {
         return Err(Error::Empty(ask.readings.clone()));
@@ -169,7 +170,8 @@ pub(super) fn run(ask: &Readings, alarms: &Path, say: &mut dyn FnMut(&str)) -> R
         let score = format!("{:.4}", alarm.score);
         csv.write_record([&part.0, &part.1, alarm.class.as_str(), &at, &score]).map_err(|e| unwritten(e.into()))?;
     }
-    csv.flush().map_err(unwritten)?;
+    let out = csv.into_inner().map_err(|e| unwritten(e.into_error()))?;
+    out.keep().map_err(unwritten)?;
     for (part, alarm) in lines {
         report.alarm(alarm.class, part, Timestamp::from_secs(i64::from(alarm.at)));
     }
@@ -392,6 +394,16 @@ mod tests {
         let packed = compress_to_vec(history().as_bytes(), CompressionLevel::Fastest);
         assert_eq!(alarms(dir.path(), "r.csv.zst", &packed).unwrap(), plain);
         assert!(alarms(dir.path(), "r.csv.zst", &packed[..packed.len() / 2]).is_err(), "half a file is no history");
+    }
+
+    #[test]
+    fn readings_that_cannot_be_read_to_their_end_leave_the_last_alarms_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = alarms(dir.path(), "r.csv", history().as_bytes()).unwrap();
+        let packed = compress_to_vec(history().as_bytes(), CompressionLevel::Fastest);
+        assert!(alarms(dir.path(), "r.csv.zst", &packed[..packed.len() / 2]).is_err());
+        let after = fs::read_to_string(dir.path().join("alarms.csv")).unwrap();
+        assert_eq!(after.lines().collect::<Vec<_>>(), before);
     }
 
     #[test]
