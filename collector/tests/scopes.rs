@@ -8,6 +8,7 @@
 
 mod common;
 
+use common::probe::{Protos, now, varint};
 use common::raw::call;
 use common::{Home, WithToken, with_token};
 use outband_collector::app::Collector;
@@ -21,8 +22,8 @@ use outband_health::{
 use outband_proto::grant::CreateGrantRequest;
 use outband_proto::grant::grant_service_client::GrantServiceClient;
 use outband_schemas::{
-    AgentId, ComponentClass, ComponentId, EventKind, Gap, Identity, LogEvent, OrderKind, Quality, Reading, SensorKind,
-    ServerId, Severity, SiteId, Source, TargetId, Timestamp, Value,
+    AgentId, ComponentClass, ComponentId, EventKind, Gap, Identity, Inventory, LogEvent, Part, OrderKind, Quality, Reading, SensorKind,
+    ServerId, Severity, SiteId, Source, TargetId, Value,
 };
 use outband_store::audit::{Actor, Audit, AuditFilter, Deed, Outcome};
 use outband_store::drill::{Drill, DrillChange, Drills};
@@ -30,15 +31,13 @@ use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, Wi
 use outband_store::order::{Order, OrderChange, OrderFile, OrderState, Orders};
 use outband_store::threshold::{Threshold, ThresholdChange, Thresholds};
 use outband_store::{
-    AgentTarget, Applied, HealthRecord, Made, NoticeDraft, Outbox, Page, Scope, Sequence, ServerEvents, ServerGaps,
+    AgentTarget, Applied, HealthRecord, Made, NoticeDraft, Outbox, Page, Scope, Sequence, ServerEvents, ServerGaps, ServerInventory,
     ServerReadings, ServerRecord, SqliteStore, Store, TicketWrite,
 };
 use outband_ticket::{Opening, Priority, Ticket, TicketNumber};
 use prost::Message;
-use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::BTreeSet;
+use std::time::Duration;
 use tonic::Code;
 
 /// What names the other's things. An answer may repeat what was asked, and names no more.
@@ -55,13 +54,6 @@ const NAMES: [&str; 9] = [
 ];
 /// What is in them, and nobody can ask for.
 const SECRET: [&str; 2] = ["yankee", "zulu"];
-/// So many combinations are tried of one method.
-const PROBES: usize = 240;
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap() - 2000)
-}
 
 // ---- what there is -----------------------------------------------------------------------------------------------------------------
 
@@ -177,8 +169,26 @@ fn furnish(store: &SqliteStore, number: TicketNumber, customer: &str, site: &str
         health(Scope::Server(server.clone())),
         health(Scope::Component(server.clone(), disk.clone())),
     ];
+    let part = Part {
+        component: disk.clone(),
+        manufacturer: None,
+        model: Some(format!("Disk of {secret}")),
+        part_number: None,
+        serial: Some(format!("DISK-{secret}")),
+        firmware: None,
+        capacity_bytes: None,
+        source: Source("redfish".to_owned()),
+    };
+    let inventory = Inventory {
+        identity: Identity::default(),
+        parts: vec![part],
+        bmc_clock_offset_ms: None,
+        observed_at: at,
+        source: Source("redfish".to_owned()),
+    };
     let applied = Applied {
         servers: vec![record],
+        inventories: vec![ServerInventory { server: server.clone(), inventory }],
         readings: vec![ServerReadings { server: server.clone(), received_at: at, readings: vec![reading] }],
         events: vec![ServerEvents { server: server.clone(), received_at: at, events: vec![event] }],
         gaps: vec![ServerGaps { server: server.clone(), gaps: vec![gap] }],
@@ -342,134 +352,6 @@ async fn furnished(home: &Home, sites: [&str; 2]) -> (Collector, Config) {
         grants.create_grant(grant).await.unwrap();
     }
     (collector, config)
-}
-
-// ---- requests that nobody wrote -----------------------------------------------------------------------------------------------------
-
-/// What a field may be filled with, by its name: what is the other's, mostly.
-fn candidates(field: &str) -> Vec<String> {
-    let all: &[&str] = match field {
-        "name" => &[
-            "tickets/2",
-            "servers/server-bravo",
-            "sites/bravo-hall",
-            "servers/server-bravo/components/disk/Bay%20bravo",
-            "notices/2",
-            "windows/2",
-            "grants/2",
-            "orders/2",
-            "drills/2",
-            "thresholds/2",
-            "tickets/1",
-        ],
-        "kind" => &["", "identify"],
-        "fault" => &["", "disk_failure"],
-        "parameter" => &["disk.increases"],
-        "parent" => &["servers/-", "servers/server-bravo", "sites/bravo-hall", ""],
-        "server" => &["servers/server-bravo", "server-bravo", ""],
-        "ticket" => &["tickets/2", ""],
-        "resource" => &["tickets/2", ""],
-        "customer" => &["", "bravo"],
-        "site" | "sites" => &["", "sites/bravo-hall", "bravo-hall"],
-        "action" => &["start", "link:related"],
-        "detail" => &["tickets/2"],
-        "reason" | "why" | "text" | "holder" | "verified" => &["probe"],
-        "role" => &["viewer"],
-        "milestone" => &["contact"],
-        "format" => &["json"],
-        "period" => return vec![jiff::Zoned::now().strftime("%Y-%m").to_string()],
-        _ => &[""],
-    };
-    all.iter().map(ToString::to_string).collect()
-}
-
-struct Protos {
-    messages: BTreeMap<String, DescriptorProto>,
-    methods: BTreeMap<String, String>,
-}
-
-impl Protos {
-    fn read() -> Self {
-        let files = FileDescriptorSet::decode(outband_proto::DESCRIPTORS).unwrap().file;
-        let (mut messages, mut methods) = (BTreeMap::new(), BTreeMap::new());
-        for file in &files {
-            for message in &file.message_type {
-                messages.insert(format!(".{}.{}", file.package(), message.name()), message.clone());
-            }
-            for service in &file.service {
-                for method in &service.method {
-                    let name = format!("{}.{}/{}", file.package(), service.name(), method.name());
-                    methods.insert(name, method.input_type().to_owned());
-                }
-            }
-        }
-        Self { messages, methods }
-    }
-
-    /// One combination of what the fields of a message may hold; `left` says which, and what is left of it for others.
-    fn fill(&self, message: &str, left: &mut usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for field in &self.messages[message].field {
-            self.field(field, left, &mut bytes);
-        }
-        bytes
-    }
-
-    fn field(&self, field: &FieldDescriptorProto, left: &mut usize, out: &mut Vec<u8>) {
-        let tag = u64::try_from(field.number()).unwrap() << 3;
-        match field.r#type() {
-            Type::String => {
-                let all = candidates(field.name());
-                let value = &all[*left % all.len()];
-                *left /= all.len();
-                if !(value.is_empty() && field.label() == Label::Repeated) {
-                    varint(tag | 2, out);
-                    varint(value.len() as u64, out);
-                    out.extend(value.as_bytes());
-                }
-            }
-            Type::Message if field.label() != Label::Repeated && self.messages.contains_key(field.type_name()) => {
-                let inner = self.fill(field.type_name(), left);
-                varint(tag | 2, out);
-                varint(inner.len() as u64, out);
-                out.extend(inner);
-            }
-            Type::Enum if field.name() != "state" && field.label() != Label::Repeated => {
-                varint(tag, out);
-                varint(1, out);
-            }
-            Type::Double => {
-                varint(tag | 1, out);
-                out.extend(6f64.to_le_bytes());
-            }
-            Type::Int64 if field.name() == "until_ms" => {
-                varint(tag, out);
-                varint(u64::try_from(now().as_millis()).unwrap() + 3_600_000, out);
-            }
-            Type::Int64 if field.name() == "lasts_secs" => {
-                varint(tag, out);
-                varint(3600, out);
-            }
-            _ => {}
-        }
-    }
-
-    /// Every combination, up to a number.
-    fn probes(&self, method: &str) -> Vec<Vec<u8>> {
-        let mut probes = BTreeSet::new();
-        for combination in 0..PROBES {
-            probes.insert(self.fill(&self.methods[method], &mut { combination }));
-        }
-        probes.into_iter().collect()
-    }
-}
-
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-        value >>= 7;
-    }
-    out.push(u8::try_from(value).unwrap());
 }
 
 /// Whether an answer says more of the other than was asked.

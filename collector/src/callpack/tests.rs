@@ -2,28 +2,16 @@
 
 mod case;
 
-use case::*;
-use super::case::{Case, Neighbour};
+use super::case::Case;
 use super::course::{Course, course};
 use super::{Format, Pack, Zone, files, html, speech};
-use crate::service::{Contact, Contract, Service};
-use crate::topology::Place;
+use crate::service::Service;
 use crate::words::Lang;
-use outband_health::Fault;
-use outband_schemas::{
-    AgentId, Cause, ComponentClass, ComponentId, EventKind, Gap, Identity, LogEvent, OrderKind, Part, Quality, Reading,
-    SensorKind, ServerId, Severity, SiteId, Source, State, TargetId, Timestamp, Value,
-};
-use outband_store::change::{BmcClock, FirmwareChange};
+use case::*;
+use outband_schemas::{AgentId, ComponentClass, Identity, OrderKind, SiteId, State, TargetId, Timestamp};
 use outband_store::order::{Order, OrderState};
-use outband_store::{
-    AgentTarget, EventRecord, GapRecord, HistoryPoint, LatestReading, PartRecord, ServerRecord, TicketRecord,
-};
-use outband_ticket::{
-    Action, Command, Evidence, Milestone, Opening, Priority, Resolution, Ticket, TicketNumber, Visibility, apply,
-};
+use outband_ticket::{Action, Command, Evidence, Resolution, apply};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const SECRETS: [&str; 8] =

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests: a failure here is the test's failure")]
 
+pub mod month;
+pub mod probe;
 pub mod raw;
 
 use outband_collector::app::Collector;
