@@ -2,6 +2,7 @@
 
 use crate::audit::AuditCommand;
 use crate::callpack::TimelineArgs;
+use crate::checks::{self, HealthCommand};
 use crate::connect::ConnectionArgs;
 use crate::contacts::ContactsArgs;
 use crate::drill::DrillCommand;
@@ -76,17 +77,12 @@ pub(crate) enum Command {
         command: Option<ServersCommand>,
     },
     /// Health scores, with the reason for every point lost
-    #[command(after_help = "\
-Examples:
-  outband health                        every site and server
-  outband health srv-1                  one server and its components
-  outband health sites/dc1              one site and its servers
-  outband health 'srv-1/disk/Bay 3'     one component
-
-STALE and UNKNOWN are not OK: nothing recent is known.")]
+    #[command(after_help = checks::HELP, args_conflicts_with_subcommands = true)]
     Health {
         /// SERVER, sites/SITE or SERVER/CLASS/SLOT; all sites and servers where it is left out
         name: Option<String>,
+        #[command(subcommand)]
+        command: Option<HealthCommand>,
     },
     /// Sensor values, latest or past
     #[command(after_help = "\

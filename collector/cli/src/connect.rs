@@ -5,6 +5,7 @@ use clap::Args;
 use outband_proto::agent::agent_service_client::AgentServiceClient;
 use outband_proto::audit::audit_service_client::AuditServiceClient;
 use outband_proto::callpack::call_pack_service_client::CallPackServiceClient;
+use outband_proto::check::check_service_client::CheckServiceClient;
 use outband_proto::drill::drill_service_client::DrillServiceClient;
 use outband_proto::fleet::fleet_service_client::FleetServiceClient;
 use outband_proto::grant::grant_service_client::GrantServiceClient;
@@ -164,6 +165,11 @@ impl Api {
 
     pub(crate) fn fleet(&self) -> FleetServiceClient<Service> {
         FleetServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn checks(&self) -> CheckServiceClient<Service> {
+        CheckServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE)
     }
 

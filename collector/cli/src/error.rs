@@ -28,6 +28,9 @@ pub(crate) enum Error {
     /// The audit log is not what was written.
     #[error("entry {seq} of the audit log is not as it was written: {how}")]
     Broken { seq: i64, how: String },
+    /// The answer was shown, and is no good news: the exit code says so.
+    #[error("see above")]
+    Told { exit_code: u8 },
     /// The answer cannot be printed.
     #[error("{0}")]
     Output(std::io::Error),
@@ -43,9 +46,10 @@ impl From<tonic::Status> for Error {
 }
 
 impl Error {
-    /// 1 error, 2 usage, 3 not found, 4 unreachable, 5 denied.
+    /// 1 error, 2 usage, 3 not found, 4 unreachable, 5 denied; 6 and 7 of health checks: findings, not read.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            Error::Told { exit_code } => *exit_code,
             Error::Usage(_) => 2,
             Error::Unreachable { .. } => 4,
             Error::NoCredentials { .. } => 5,
@@ -65,6 +69,11 @@ impl Error {
     /// Whether the reader of our output has gone, as `head` does.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Error::Output(e) if e.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether everything was said already.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self, Error::Told { .. })
     }
 
     /// Whether trying again may help.

@@ -6,6 +6,7 @@ mod agents;
 mod args;
 mod audit;
 mod callpack;
+mod checks;
 mod connect;
 mod contacts;
 mod context;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) if error.is_told() => ExitCode::from(error.exit_code()),
         Err(error) => {
             error.report(lang);
             ExitCode::from(error.exit_code())
@@ -79,7 +81,8 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
     let context = Context { api, format: output, lang, limit, watch };
     match command {
         Command::Servers { command } => servers::run(&context, command).await,
-        Command::Health { name } => health::run(&context, name).await,
+        Command::Health { command: Some(command), .. } => checks::run(&context, command).await,
+        Command::Health { name, command: None } => health::run(&context, name).await,
         Command::Readings(asked) => readings::run(&context, asked).await,
         Command::Events { server, severity } => events::run(&context, server, severity).await,
         Command::Gaps { server } => gaps::run(&context, server).await,

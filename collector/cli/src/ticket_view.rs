@@ -25,6 +25,8 @@ pub(crate) struct View {
     links: Vec<String>,
     suppressed_by: String,
     verdict: String,
+    /// What kind of trouble it is; `null`: nobody said.
+    triage: Option<Triage>,
     policy: String,
     predicted: bool,
     reason: String,
@@ -42,6 +44,40 @@ pub(crate) struct View {
     members_total: i32,
     members: Vec<Member>,
     accesses: Vec<Access>,
+}
+
+/// What kind of trouble it is, how sure that is, and what it rests on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Triage {
+    pub(crate) class: String,
+    pub(crate) confidence: String,
+    pub(crate) because: Vec<String>,
+}
+
+impl From<wire::Triage> for Triage {
+    fn from(t: wire::Triage) -> Self {
+        Self { class: t.class, confidence: t.confidence, because: t.because }
+    }
+}
+
+/// A kind of trouble and how sure it is, as people call it.
+pub(crate) fn triage_text(class: &str, confidence: &str, shown: &Shown) -> String {
+    let class = shown.word(match class {
+        "hardware" => Word::TriageHardware,
+        "firmware_configuration" => Word::TriageFirmware,
+        "compatibility" => Word::TriageCompatibility,
+        "environment_cooling" => Word::TriageCooling,
+        "environment_power" => Word::TriagePower,
+        "network" => Word::TriageNetwork,
+        "" => return "–".to_owned(),
+        _ => Word::TriageUnknown,
+    });
+    let sure = shown.word(match confidence {
+        "strong" => Word::ConfidenceStrong,
+        "likely" => Word::ConfidenceLikely,
+        _ => Word::ConfidenceWeak,
+    });
+    format!("{class} ({sure})")
 }
 
 /// A ticket that is a part of this one.
@@ -383,6 +419,11 @@ impl Document for View {
                 sheet.push(line(word, text.clone()));
             }
         }
+        if let Some(t) = &self.triage {
+            let kind = triage_text(&t.class, &t.confidence, shown);
+            let because = if t.because.is_empty() { String::new() } else { format!(": {}", t.because.join("; ")) };
+            sheet.push(line(Word::TriageKind, kind + &because));
+        }
         if self.members_total > 0 {
             sheet.push(line(Word::Members, self.members_total.to_string()));
         }
@@ -442,6 +483,7 @@ impl From<wire::Ticket> for View {
             merged_into: t.merged_into,
             links: t.links.into_iter().map(|l| format!("{} {}", l.kind, l.to)).collect(),
             suppressed_by: t.suppressed_by,
+            triage: t.triage.map(Triage::from),
             verdict: t.verdict,
             policy: if t.policy.is_empty() { String::new() } else { format!("{} {}", t.policy, t.policy_revision) },
             predicted: t.predicted,

@@ -35,6 +35,33 @@ pub(crate) enum ResolutionArg {
     FalseAlarm,
 }
 
+/// A kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum TriageArg {
+    Hardware,
+    FirmwareConfiguration,
+    Compatibility,
+    EnvironmentCooling,
+    EnvironmentPower,
+    Network,
+    Unknown,
+}
+
+impl TriageArg {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Hardware => "hardware",
+            Self::FirmwareConfiguration => "firmware_configuration",
+            Self::Compatibility => "compatibility",
+            Self::EnvironmentCooling => "environment_cooling",
+            Self::EnvironmentPower => "environment_power",
+            Self::Network => "network",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A ticket, and why it is moved.
 #[derive(Debug, Args)]
 pub(crate) struct MoveArgs {
@@ -77,6 +104,9 @@ pub(crate) enum TicketsCommand {
         /// Only of this server
         #[arg(long)]
         server: Option<String>,
+        /// Only these kinds of trouble
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "KIND")]
+        triage: Vec<TriageArg>,
     },
     /// One ticket with its evidence, clocks and history
     Get {
@@ -206,9 +236,11 @@ const OPEN: [State; 6] = [
 ];
 
 pub(crate) async fn run(context: &Context, command: Option<TicketsCommand>) -> Result<(), Error> {
-    let command = command.unwrap_or(TicketsCommand::List { all: false, state: Vec::new(), server: None });
+    let command = command.unwrap_or(TicketsCommand::List { all: false, state: Vec::new(), server: None, triage: Vec::new() });
     match command {
-        TicketsCommand::List { all, state, server } => list(context, states(all, &state), server).await,
+        TicketsCommand::List { all, state, server, triage } => {
+            list(context, states(all, &state), server, triage).await
+        }
         TicketsCommand::Get { number, at: None } => get(context, name::ticket(&number)).await,
         TicketsCommand::Callpack(asked) => crate::callpack::callpack(context, asked).await,
         TicketsCommand::Sla { number, at } => crate::sla::sums(context, &number, at.as_deref()).await,
@@ -286,11 +318,23 @@ fn state(arg: StateArg) -> State {
     }
 }
 
-async fn list(context: &Context, states: Vec<i32>, server: Option<String>) -> Result<(), Error> {
+async fn list(
+    context: &Context,
+    states: Vec<i32>,
+    server: Option<String>,
+    triage: Vec<TriageArg>,
+) -> Result<(), Error> {
+    let triage: Vec<String> = triage.into_iter().map(|kind| kind.word().to_owned()).collect();
     let server = server.map(|s| name::server(&s)).unwrap_or_default();
     let fetch = async || {
         let paged = paging::follow(context.limit, async |page_size, page_token| {
-            let request = ListTicketsRequest { page_size, page_token, server: server.clone(), states: states.clone() };
+            let request = ListTicketsRequest {
+                page_size,
+                page_token,
+                server: server.clone(),
+                states: states.clone(),
+                triage: triage.clone(),
+            };
             let answer = context.api.tickets().list_tickets(request).await?.into_inner();
             Ok((answer.tickets.into_iter().map(View::from).collect(), answer.next_page_token))
         })

@@ -64,7 +64,7 @@ impl Operator {
         }
         let mut tickets = TicketServiceClient::new(self.channel.clone());
         loop {
-            let ask = ListTicketsRequest { page_size: 200, page_token, server: String::new(), states: Vec::new() };
+            let ask = ListTicketsRequest { page_size: 200, page_token, ..ListTicketsRequest::default() };
             let page = tickets.list_tickets(self.request(ask)).await?.into_inner();
             seen.tickets.extend(page.tickets);
             page_token = page.next_page_token;
