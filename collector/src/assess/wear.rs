@@ -7,7 +7,7 @@ use crate::topology::Topology;
 use outband_health::Window;
 use outband_health::drift::{RackMode, Sign};
 use outband_health::outlook::Outlook;
-use outband_schemas::{ComponentId, Observation, ObservationSet, Quality, ServerId, Timestamp};
+use outband_schemas::{ComponentId, Observation, ObservationSet, Quality, ServerId, Suspicion, Timestamp};
 use outband_store::drift::{Drifts, Wear};
 use outband_store::{ServerRecord, StoreError};
 use std::collections::BTreeMap;
@@ -94,10 +94,15 @@ impl Wears {
         let mut renewed = Vec::new();
         for observation in &set.observations {
             match observation {
-                Observation::Reading(r) if r.quality == Quality::Good => {
+                Observation::Reading(r)
+                    if matches!(r.quality, Quality::Good | Quality::Suspect(Suspicion::Coerced)) =>
+                {
                     if let Some(value) = r.value.as_ref().and_then(|v| v.as_number()) {
                         let at = r.observed_at.min(received_at);
-                        worn.closed |= worn.wear.drift.take(&r.component, r.kind, &r.sensor, value, at);
+                        if r.quality == Quality::Good {
+                            worn.closed |= worn.wear.drift.take(&r.component, r.kind, &r.sensor, value, at);
+                        }
+                        // Some makers write a drive's life as a text.
                         worn.closed |= worn.wear.course.take(&r.component, r.kind, &r.sensor, value, at);
                         worn.unsaved = true;
                     }
@@ -192,6 +197,15 @@ impl Wears {
             inner.due.remove(&id);
         }
         Ok(judged)
+    }
+
+    /// Keeps what is known of one server at once: a part was replaced, and what was foreseen of the old one must not come back.
+    pub(super) fn keep(&self, store: &impl Drifts, server: &ServerId) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        let Some(worn) = inner.servers.get_mut(server) else { return Ok(()) };
+        store.keep_wear(&[(server.clone(), &worn.wear)])?;
+        worn.unsaved = false;
+        Ok(())
     }
 
     /// Keeps what was learnt since days last closed, as far as there is time.

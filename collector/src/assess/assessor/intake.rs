@@ -58,6 +58,9 @@ impl<S: Kept> Assessor<S> {
         if let Some(hosted) = hosted {
             live.window.hosts(hosted);
         }
+        if !renewed.is_empty() {
+            self.wears.keep(&self.store, &server)?;
+        }
         self.judge(&server, draft, now)?;
         touched.insert(server);
         Ok(())
