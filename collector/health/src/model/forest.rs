@@ -1,4 +1,4 @@
-//! Boosted trees, grown elsewhere: their sum, and what each feature adds to it.
+//! Boosted trees, grown elsewhere: their sum. What each feature adds to it: [`super::explain`].
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    fn path(&self, row: &[f64], mut step: impl FnMut(&Node, &Node)) -> f64 {
+    fn leaf(&self, row: &[f64]) -> f64 {
         let Some(mut at) = self.nodes.first() else { return 0.0 };
         let mut number = 0;
         loop {
@@ -54,7 +54,6 @@ impl Tree {
             let next = if left { at.left } else { at.right };
             match self.nodes.get(usize::from(next)) {
                 Some(child) if next > number => {
-                    step(at, child);
                     (at, number) = (child, next);
                 }
                 _ => return at.value,
@@ -75,24 +74,6 @@ pub struct Forest {
 impl Forest {
     /// The sum of all trees for a row of features.
     pub fn margin(&self, row: &[f64]) -> f64 {
-        self.base + self.trees.iter().map(|t| t.path(row, |_, _| {})).sum::<f64>()
-    }
-
-    /// The margin of the mean row.
-    pub fn mean(&self) -> f64 {
-        self.base + self.trees.iter().filter_map(|t| t.nodes.first()).map(|n| n.value).sum::<f64>()
-    }
-
-    /// What each feature adds to the mean margin on the way of this row through the trees; they sum to `margin - mean`.
-    pub fn contributions(&self, row: &[f64]) -> Vec<f64> {
-        let mut parts = vec![0.0; row.len()];
-        for tree in &self.trees {
-            tree.path(row, |from, to| {
-                if let Some(part) = parts.get_mut(usize::from(from.feature)) {
-                    *part += to.value - from.value;
-                }
-            });
-        }
-        parts
+        self.base + self.trees.iter().map(|t| t.leaf(row)).sum::<f64>()
     }
 }

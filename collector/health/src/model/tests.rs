@@ -175,14 +175,6 @@ fn probabilities_follow_what_came_of_the_scored() {
 
 proptest! {
     #[test]
-    fn contributions_sum_to_the_margin(a in proptest::option::of(-10.0..20.0_f64), b in -10.0..20.0_f64) {
-        let row = [a.unwrap_or(f64::NAN), b];
-        let forest = forest();
-        let sum: f64 = forest.contributions(&row).iter().sum();
-        prop_assert!((sum + forest.mean() - forest.margin(&row)).abs() < 1e-9);
-    }
-
-    #[test]
     fn what_is_read_later_changes_nothing_of_a_day(values in prop::collection::vec(0.0..50.0_f64, 2..40), cut in 1..39_usize) {
         let cut = cut.min(values.len() - 1);
         let (mut upto, mut row) = (History::default(), Vec::new());

@@ -14,6 +14,9 @@ const ID: RuleId = RuleId::new("disk.predicted");
 /// So many parts of a score are told; what the others add is told as one.
 const PARTS: usize = 5;
 
+/// With fewer points a part is not worth a line.
+const LEAST: f64 = 0.01;
+
 const DAY_MS: i64 = 86_400_000;
 
 /// How its reasons begin, and what stands before the model's version.
@@ -64,7 +67,7 @@ fn date(day: Day) -> String {
 /// The facts, oldest first. They are those of the day on which the ticket opened, so that they stay the same from then on.
 fn evidence_of(foretold: &Foretold) -> Vec<Evidence> {
     let since = start_of(foretold.since);
-    let told: Vec<&Reason> = foretold.explanation.reasons.iter().filter(|r| r.points > 0.0).take(PARTS).collect();
+    let told: Vec<&Reason> = foretold.explanation.reasons.iter().filter(|r| r.points >= LEAST).take(PARTS).collect();
     let mut facts: Vec<Evidence> =
         told.iter().map(|reason| evidence(reason.change.map_or(since, |c| start_of(c.to)), part(reason))).collect();
     facts.sort_by_key(|fact| fact.observed_at);
