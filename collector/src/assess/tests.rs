@@ -4,6 +4,7 @@ mod backlog;
 mod disks;
 mod drills;
 mod ends;
+mod outcomes;
 mod outlook;
 mod own;
 mod racks;
@@ -11,6 +12,7 @@ mod silence;
 mod sources;
 mod storms;
 mod thresholds;
+mod triage;
 mod wear;
 mod windows;
 

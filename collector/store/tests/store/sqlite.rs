@@ -348,3 +348,22 @@ fn queries_see_every_point_while_windows_are_sealed() {
     });
     assert_eq!(store.history(&everything(), &Page::first(9999)).unwrap().rows.len() as i64, total);
 }
+
+#[test]
+fn what_became_of_the_tickets_of_an_older_store_is_read_from_their_logs() {
+    use outband_store::outcome::{OutcomeFilter, Outcomes};
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.apply(applied(&["srv-1"]), at(1)).unwrap();
+    for slot in 0..700 {
+        store.update_ticket(new_ticket(&store, "srv-1", &format!("Bay {slot}"))).unwrap();
+    }
+    let known = store.outcomes(&OutcomeFilter::default()).unwrap();
+    assert_eq!(known.len(), 700);
+    store.close().unwrap();
+    drop(store);
+    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    assert_eq!(db.execute("DELETE FROM outcome", []).unwrap(), 700);
+    drop(db);
+    assert_eq!(open(dir.path()).outcomes(&OutcomeFilter::default()).unwrap(), known);
+}
