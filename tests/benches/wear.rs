@@ -190,7 +190,7 @@ fn one_rack(plan: &Plan, number: usize, seen: &mut BTreeMap<SignClass, Seen>, ve
             rows += 1;
             let mut drifts = drifts.borrow_mut();
             let id = &ids[row.server][row.component];
-            drifts[row.server].take(id, kind(row.kind).unwrap(), "", row.value, at(row.hour));
+            drifts[row.server].take(id, kind(row.kind).unwrap(), "", row.value, at(row.hour.min(row.true_hour)));
             // The clock of a server may be off; the collector's is not. One look a day.
             if row.true_hour / 24 > today {
                 today = row.true_hour / 24;

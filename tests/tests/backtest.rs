@@ -47,7 +47,7 @@ fn in_memory(number: usize, alarms: &mut BTreeSet<Line>) {
             newest = row.true_hour;
             let (drift, closed) = &mut drifts.borrow_mut()[row.server];
             let id = &ids[row.server][row.component];
-            *closed |= drift.take(id, kind(row.kind).unwrap(), "", row.value, at(row.hour));
+            *closed |= drift.take(id, kind(row.kind).unwrap(), "", row.value, at(row.hour.min(row.true_hour)));
         },
         |h| happen(&mut drifts.borrow_mut()[h.server].0, &h),
     );

@@ -394,6 +394,11 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Whether the place ever told this kind.
+    fn has(&self, component: &ComponentId, kind: SensorKind) -> bool {
+        self.hours.get(component).is_some_and(|channels| channels.iter().any(|(channel, _)| channel.kind == kind))
+    }
+
     /// The middle of the first sensor of one kind.
     fn number(&self, component: &ComponentId, kind: SensorKind) -> Option<f64> {
         self.sensors(component, kind).next().map(|(_, told)| told.mid)

@@ -2,23 +2,101 @@
 
 use outband_schemas::{ComponentClass as C, ComponentId, SensorKind as K};
 
-/// A channel of a server: the place, and the name of the sensor where it says more than the place does.
+/// A channel of a server: the place, the name of the sensor where it says more than the place does, and what is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) component: ComponentId,
     pub(super) sensor: &'static str,
+    pub(super) kind: K,
 }
 
 /// The kind of a reading.
 pub(super) fn kind(word: &[u8]) -> Option<K> {
-    let word = std::str::from_utf8(word).ok()?.to_ascii_lowercase();
+    let word = std::str::from_utf8(word).ok()?.trim().to_ascii_lowercase().replace(['-', ' ', '.'], "_");
     match word.as_str() {
-        "memory_ce_count" | "memory_ce" | "ce_count" | "correctable_errors" => Some(K::CorrectableErrors),
+        "memory_ce_count" | "memory_ce" | "ce_count" | "ce" | "ecc_count" | "correctable_errors" | "memory_errors"
+        | "corrected_errors" | "ecc_correctable" => Some(K::CorrectableErrors),
         "temp" => Some(K::Temperature),
-        "rpm" => Some(K::FanSpeed),
-        "duty" | "fan_pwm" => Some(K::FanDuty),
+        "rpm" | "fan_rpm" | "tach" | "fanspeed" | "fan" => Some(K::FanSpeed),
+        "duty" | "pwm" | "fan_pwm" | "fanduty" => Some(K::FanDuty),
+        "power_in" | "pin" | "power_input" | "watts_in" => Some(K::InputPower),
+        "power_out" | "pout" | "power_output" | "watts_out" => Some(K::OutputPower),
+        "watts" => Some(K::Power),
+        "voltage_in" | "vin" => Some(K::InputVoltage),
+        "voltage_out" | "vout" | "volts" => Some(K::Voltage),
+        "current_out" | "iout" | "amps" => Some(K::Current),
         other => other.parse().ok(),
     }
+}
+
+/// The sensor of the air that comes in.
+const INLET: &str = "inlet";
+
+/// Words in a component's name that say what is measured of it, and of which side. `PS1 Input Power` and `PS1 Temp` are of one supply.
+const MEASURES: [&str; 34] = [
+    "temp",
+    "temperature",
+    "tach",
+    "tachometer",
+    "rpm",
+    "speed",
+    "pwm",
+    "duty",
+    "pin",
+    "pout",
+    "vin",
+    "vout",
+    "iin",
+    "iout",
+    "power",
+    "voltage",
+    "current",
+    "volt",
+    "volts",
+    "amps",
+    "watts",
+    "input",
+    "output",
+    "in",
+    "out",
+    "reading",
+    "sensor",
+    "ce",
+    "ecc",
+    "errors",
+    "count",
+    "pwr",
+    "curr",
+    "therm",
+];
+const INPUT: [&str; 5] = ["pin", "vin", "iin", "input", "in"];
+const OUTPUT: [&str; 5] = ["pout", "vout", "iout", "output", "out"];
+
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty())
+}
+
+/// The part that a name speaks of, without what is measured of it; the name itself where nothing is said of that.
+fn part(name: &str) -> String {
+    let says = |word: &str| MEASURES.contains(&word.to_lowercase().trim_end_matches(|c: char| c.is_ascii_digit()));
+    let left: Vec<&str> = words(name).filter(|w| !says(w)).collect();
+    if left.is_empty() || left.len() == words(name).count() { name.to_owned() } else { left.join(" ") }
+}
+
+/// The side of a supply that a name and a kind speak of.
+fn side(name: &str, kind: K) -> K {
+    let says = |of: &[&str]| words(name).any(|w| of.contains(&w.to_lowercase().as_str()));
+    match kind {
+        K::Power if says(&INPUT) => K::InputPower,
+        K::Power if says(&OUTPUT) => K::OutputPower,
+        K::Voltage if says(&INPUT) => K::InputVoltage,
+        other => other,
+    }
+}
+
+/// Whether two names speak of one part: `PSU1` of `psu1 Pin`.
+pub(super) fn is_same(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || part(a).eq_ignore_ascii_case(&part(b))
 }
 
 /// The place that a kind of reading of a component is held for. `kinds` are all that the component has.
@@ -28,7 +106,7 @@ pub(super) fn place(name: &str, kind: K, kinds: &[K]) -> Place {
         let class = match () {
             () if has(K::FanSpeed) => C::Fan,
             () if has(K::CorrectableErrors) => C::Memory,
-            () if has(K::Voltage) || has(K::Current) => C::PowerSupply,
+            () if has(K::Voltage) || has(K::Current) || has(K::InputPower) || has(K::OutputPower) => C::PowerSupply,
             () if has(K::Power) => C::Server,
             () => C::Other,
         };
@@ -42,7 +120,18 @@ pub(super) fn place(name: &str, kind: K, kinds: &[K]) -> Place {
     if kind == K::CorrectableErrors {
         (class, sensor) = (C::Memory, "");
     }
-    Place { component: ComponentId::lenient(class, name), sensor }
+    let of_supply = class == C::PowerSupply;
+    // What flows in says nothing of what comes out.
+    if of_supply && kind == K::Current && side(name, K::Power) == K::InputPower {
+        sensor = "input";
+    }
+    // What stands in the air is told by its whole name.
+    let whole = sensor == INLET;
+    Place {
+        component: ComponentId::lenient(class, if whole { name.to_owned() } else { part(name) }),
+        sensor,
+        kind: if of_supply { side(name, kind) } else { kind },
+    }
 }
 
 /// What a name says by itself: the class, and the sensor's name.
@@ -57,7 +146,7 @@ fn spoken(name: &str) -> Option<(C, &'static str)> {
         () if holds(&["fan", "blower"]) || is(&["tach"]) => C::Fan,
         () if holds(&["psu", "powersupply", "pwrsupply"]) || is(&["ps", "pem"]) => C::PowerSupply,
         () if holds(&["inlet", "ambient", "intake", "frontpanel", "airin"]) || is(&["front"]) => {
-            return Some((C::Board, "inlet"));
+            return Some((C::Board, INLET));
         }
         () if holds(&["exhaust", "outlet", "airout"]) => C::Board,
         () if holds(&["dimm", "memory", "dram"]) || is(&["mem", "ram"]) => C::Memory,
@@ -77,6 +166,8 @@ pub(super) enum Meaning {
     Renewed,
     /// Something was changed, so that a step is no wear.
     Changed,
+    /// The part was pulled or put back: it may be another one.
+    Reseated,
     /// Nothing that the readings do not show by themselves: a reboot, a lost feed.
     Nothing,
 }
@@ -105,9 +196,10 @@ pub(super) fn meaning(word: &str) -> Option<Meaning> {
         }
         () if holds(&["reboot", "reset", "restart", "cycle", "selclear"]) => Some(Meaning::Nothing),
         () if holds(&["replac", "swap", "exchang", "renew", "newpart"]) => Some(Meaning::Renewed),
-        () if holds(&["install", "insert", "remov", "pull", "reseat", "maint", "service", "clean", "move"]) => {
-            Some(Meaning::Changed)
+        () if holds(&["insert", "remov", "pull", "reseat", "absen", "presen", "hotplug", "eject"]) => {
+            Some(Meaning::Reseated)
         }
+        () if holds(&["install", "maint", "service", "clean", "move", "change"]) => Some(Meaning::Changed),
         () => None,
     }
 }
@@ -152,12 +244,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_measured_of_a_part_is_no_part_of_its_name() {
+        let at = |name: &str, kind: K| {
+            let Place { component, kind, sensor } = place(name, kind, &[kind]);
+            (component.class(), component.slot().to_owned(), kind, sensor)
+        };
+        let psu = |slot: &str, kind: K| (C::PowerSupply, slot.to_owned(), kind, "");
+        assert_eq!(at("PSU1 Pin", K::Power), psu("PSU1", K::InputPower));
+        assert_eq!(at("PSU1_POUT", K::Power), psu("PSU1", K::OutputPower));
+        assert_eq!(at("PS1 Input Power", K::Power), psu("PS1", K::InputPower));
+        assert_eq!(at("PS1 Output Voltage", K::Voltage), psu("PS1", K::Voltage));
+        assert_eq!(at("PSU2 Vin", K::Voltage), psu("PSU2", K::InputVoltage));
+        assert_eq!(at("PSU2 Iin", K::Current).3, "input");
+        assert_eq!(at("PSU 1 Temp2", K::Temperature), psu("PSU 1", K::Temperature));
+        assert_eq!(at("FAN_1A Tach", K::FanSpeed), (C::Fan, "FAN 1A".to_owned(), K::FanSpeed, ""));
+        assert_eq!(at("fan/0", K::FanSpeed), (C::Fan, "fan/0".to_owned(), K::FanSpeed, ""));
+        assert_eq!(at("CPU0 Temp", K::Temperature), (C::Cpu, "CPU0".to_owned(), K::Temperature, ""));
+        assert_eq!(at("Inlet Temp", K::Temperature), (C::Board, "Inlet Temp".to_owned(), K::Temperature, INLET));
+        assert_eq!(at("DIMM_A1", K::CorrectableErrors).1, "DIMM_A1");
+        assert!(is_same("psu1", "PSU1 Pin") && !is_same("psu1", "psu2"));
+        for (word, expected) in
+            [("Fan-RPM", K::FanSpeed), ("power in", K::InputPower), ("CE_Count", K::CorrectableErrors)]
+        {
+            assert_eq!(kind(word.as_bytes()), Some(expected), "{word}");
+        }
+    }
+
+    #[test]
     fn only_a_new_part_ends_what_was_learnt() {
         for word in ["replaced", "psu_replaced", "Swapped"] {
             assert_eq!(meaning(word), Some(Meaning::Renewed), "{word}");
         }
-        for word in ["firmware_update", "BIOS installed", "bmc update", "removed", "inserted", "fan_installed"] {
+        for word in ["firmware_update", "BIOS installed", "bmc update", "duty_table_changed", "maintenance"] {
             assert_eq!(meaning(word), Some(Meaning::Changed), "{word}");
+        }
+        for word in ["removed", "inserted", "fan_pulled", "reseated", "Device Absent"] {
+            assert_eq!(meaning(word), Some(Meaning::Reseated), "{word}");
         }
         for word in ["bmc_reboot", "reset", "feed_lost", "AC lost", "feed restored", "load_migration"] {
             assert_eq!(meaning(word), Some(Meaning::Nothing), "{word}");

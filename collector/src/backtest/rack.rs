@@ -1,10 +1,10 @@
 //! The servers of a rack replayed hour by hour, as they would have been seen live.
 
-use super::names::Place;
+use super::names::{Meaning, Place};
 use super::order;
 use super::spill::Row;
 use outband_health::drift::{Drift, RackMode, SignClass};
-use outband_schemas::{ComponentId, SensorKind, Timestamp};
+use outband_schemas::{ComponentId, Timestamp};
 
 const HOUR: u32 = 3600;
 /// A day is judged this many hours after it has ended: by then each server has been read again.
@@ -14,15 +14,17 @@ const LATE: u32 = 1;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Event {
     pub(super) at: u32,
-    /// The places that were given another part; none: something of the server was changed.
-    pub(super) renewed: Vec<ComponentId>,
+    /// What it means.
+    pub(super) meaning: Meaning,
+    /// The places that it befell; none: the server.
+    pub(super) places: Vec<ComponentId>,
 }
 
 /// A server's history.
 pub(super) struct Server {
     drift: Drift,
-    /// By channel: the place, what is measured.
-    channels: Vec<(Place, SensorKind)>,
+    /// By channel.
+    channels: Vec<Place>,
     rows: Vec<Row>,
     /// When each of them came.
     came: Vec<u32>,
@@ -45,7 +47,7 @@ pub(super) struct Alarm {
 }
 
 impl Server {
-    pub(super) fn new(channels: Vec<(Place, SensorKind)>, mut rows: Vec<Row>, mut events: Vec<Event>) -> Self {
+    pub(super) fn new(channels: Vec<Place>, mut rows: Vec<Row>, mut events: Vec<Event>) -> Self {
         if order::is_shuffled(rows.iter().map(|r| (r.channel, r.at))) {
             rows.sort_by_key(|r| r.at);
         }
@@ -65,9 +67,10 @@ impl Server {
         while let Some((row, came)) = self.rows.get(self.next).zip(self.came.get(self.next)).filter(|r| *r.1 < end) {
             let (row, came) = (*row, *came);
             self.happen(came);
-            if let Some((place, kind)) = self.channels.get(row.channel as usize) {
-                let at = Timestamp::from_secs(i64::from(row.at));
-                self.closed |= self.drift.take(&place.component, *kind, place.sensor, row.value, at);
+            if let Some(place) = self.channels.get(row.channel as usize) {
+                // As live: no clock is ahead of the collector's.
+                let at = Timestamp::from_secs(i64::from(row.at.min(came)));
+                self.closed |= self.drift.take(&place.component, place.kind, place.sensor, row.value, at);
             }
             self.next += 1;
         }
@@ -78,11 +81,13 @@ impl Server {
     fn happen(&mut self, until: u32) {
         while let Some(event) = self.events.get(self.next_event).filter(|e| e.at <= until) {
             let at = Timestamp::from_secs(i64::from(event.at));
-            for component in &event.renewed {
-                self.drift.renew(component, at);
-            }
-            if event.renewed.is_empty() {
-                self.drift.changed(at);
+            match event.meaning {
+                Meaning::Renewed if !event.places.is_empty() => {
+                    event.places.iter().for_each(|place| self.drift.renew(place, at));
+                }
+                Meaning::Renewed | Meaning::Changed => self.drift.changed(at),
+                Meaning::Reseated => event.places.iter().for_each(|place| self.drift.reseated(place, at)),
+                Meaning::Nothing => {}
             }
             self.next_event += 1;
         }

@@ -10,7 +10,7 @@ use crate::outfile::OutFile;
 use outband_health::drift::SignClass;
 use outband_health::drift::judge::Failure;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -77,21 +77,20 @@ impl Known {
 
     /// The component of a place, as the input names it: the place's name may be cut or cleaned.
     fn plain<'a>(&'a self, place: &'a ComponentId) -> &'a str {
-        let of = self.components.iter().find(|c| c.places().any(|(_, p)| p.component == *place));
-        of.map_or(place.slot(), |c| &c.name)
+        let of = || self.components.iter().filter(|c| c.places().any(|(_, p)| p.component == *place));
+        // Several names may be of one part: the one by which it is judged first of all.
+        let first = of().min_by_key(|c| !c.kinds.iter().any(|(kind, _)| *kind == SensorKind::FanSpeed));
+        first.map_or(place.slot(), |c| &c.name)
     }
 
     /// How many parts it has of each class.
     fn parts(&self) -> BTreeMap<SignClass, u32> {
+        let of = |c: &Component| c.places().map(|(kind, p)| (watched(kind, &p), p.component)).collect::<Vec<_>>();
+        let parts_of: BTreeSet<(SignClass, ComponentId)> =
+            self.components.iter().flat_map(of).filter_map(|(class, part)| Some((class?, part))).collect();
         let mut parts = BTreeMap::new();
-        for component in &self.components {
-            let mut classes: Vec<SignClass> =
-                component.places().filter_map(|(kind, place)| watched(kind, &place)).collect();
-            classes.sort_unstable();
-            classes.dedup();
-            for class in classes {
-                *parts.entry(class).or_default() += 1;
-            }
+        for (class, _) in parts_of {
+            *parts.entry(class).or_default() += 1;
         }
         parts
     }
@@ -142,8 +141,7 @@ pub(super) fn run(ask: &Readings, alarms: &Path, say: &mut dyn FnMut(&str)) -> R
             let Some(known) = history.servers.get(*member) else { continue };
             let rows = history.spill.of(*member).map_err(Error::Spill)?;
             let happened = events.remove(&known.name).unwrap_or_default();
-            let channels =
-                known.channels.iter().filter_map(|(c, kind)| Some((known.components.get(*c)?.place(*kind), *kind)));
+            let channels = known.channels.iter().filter_map(|(c, kind)| Some(known.components.get(*c)?.place(*kind)));
             let server = Server::new(channels.collect(), rows, of_server(known, &happened));
             report.see(&known.parts(), server.span());
             servers.push(server);
@@ -280,18 +278,16 @@ fn happenings(path: &Path, say: &mut dyn FnMut(&str)) -> Result<BTreeMap<Vec<u8>
 
 fn of_server(known: &Known, happened: &[Happened]) -> Vec<Event> {
     let places = |name: &str| -> Vec<ComponentId> {
-        let of = known.components.iter().find(|c| c.name.eq_ignore_ascii_case(name));
-        let mut places: Vec<ComponentId> = of.map_or_else(Vec::new, |c| c.places().map(|p| p.1.component).collect());
+        let of = known.components.iter().filter(|c| names::is_same(&c.name, name));
+        let mut places: Vec<ComponentId> = of.flat_map(Component::places).map(|p| p.1.component).collect();
+        places.sort();
         places.dedup();
         // A server in which a board was changed has no fewer fans that were known.
         places
             .retain(|p| !matches!(p.class(), ComponentClass::Server | ComponentClass::Board | ComponentClass::Chassis));
         places
     };
-    let event = |(at, name, meaning): &Happened| Event {
-        at: *at,
-        renewed: if *meaning == Meaning::Renewed { places(name) } else { Vec::new() },
-    };
+    let event = |(at, name, meaning): &Happened| Event { at: *at, meaning: *meaning, places: places(name) };
     happened.iter().map(event).collect()
 }
 

@@ -28,12 +28,13 @@ pub fn kind(word: &str) -> Option<SensorKind> {
     }
 }
 
-/// Tells a server's detectors what happened, as far as the collector would know of it: firmware that changed, another part in the place. That a
-/// part was away the readings show by themselves.
+/// Tells a server's detectors what happened, as far as the collector would know of it: firmware that changed, another part in the place, a
+/// part that was pulled or put back.
 pub fn happen(drift: &mut Drift, happening: &Happening) {
     match happening.event {
         "replaced" => drift.renew(&component(&happening.component), at(happening.at)),
         "firmware_update" => drift.changed(at(happening.at)),
+        "removed" | "inserted" => drift.reseated(&component(&happening.component), at(happening.at)),
         _ => {}
     }
 }

@@ -13,9 +13,9 @@ const DUTY_STEP: f64 = 2.0;
 /// So many other fans that move alike make it no wear.
 const ALIKE: usize = 2;
 /// A spread of the hours so many times that of its normal is erratic.
-const ERRATIC: f64 = 1.6;
+const ERRATIC: f64 = 2.1;
 /// Less than this is no spread.
-const LEAST_SPREAD: f64 = 0.004;
+const LEAST_SPREAD: f64 = 0.006;
 /// A tachometer that counts in steps may flip between two of them: that is so much of what its steps leave unknown.
 const FLIPS: f64 = 0.8;
 /// So many days are looked at for it.

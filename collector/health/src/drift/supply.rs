@@ -23,7 +23,7 @@ struct Supply<'a> {
 }
 
 pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
-    let known = view.of(ComponentClass::PowerSupply).count();
+    let known = view.of(ComponentClass::PowerSupply).filter(|c| tells_power(view, c)).count();
     let supplies: Vec<Supply<'_>> = view.of(ComponentClass::PowerSupply).filter_map(|c| supply(view, c)).collect();
     let total: f64 = supplies.iter().map(|s| s.power.mid).sum();
     let total_first: f64 = supplies.iter().map(|s| s.power.first).sum();
@@ -61,8 +61,12 @@ fn log(told: Told) -> Told {
 
 fn supply<'a>(view: &View<'a>, component: &'a ComponentId) -> Option<Supply<'a>> {
     let one = |kind: K| view.sensors(component, kind).next().map(|(_, told)| told).filter(|t| t.mid > 0.0);
+    let output = |kind: K| {
+        let mut sensors = view.sensors(component, kind).filter(|(sensor, told)| !is_input(sensor) && told.mid > 0.0);
+        sensors.next().map(|(_, told)| told)
+    };
     let product = || {
-        let (v, a) = (one(K::Voltage)?, one(K::Current)?);
+        let (v, a) = (output(K::Voltage)?, output(K::Current)?);
         let (mid, first) = (v.mid * a.mid, v.first * a.first);
         Some(Told { mid, first, grain: 2.0 * mid * (v.doubt() + a.doubt()) })
     };
@@ -83,8 +87,20 @@ fn supply<'a>(view: &View<'a>, component: &'a ComponentId) -> Option<Supply<'a>>
         .or_else(by_product);
     let temperatures = view.sensors(component, K::Temperature).map(|(_, told)| told);
     let temperature = temperatures.max_by(|a, b| a.mid.total_cmp(&b.mid));
-    let volts = one(K::Voltage).filter(|v| v.mid < OUTPUT_BELOW_VOLTS);
+    let volts = output(K::Voltage).filter(|v| v.mid < OUTPUT_BELOW_VOLTS);
     Some(Supply { component, power, efficiency, temperature, volts })
+}
+
+/// Whether a sensor is on the side of the mains.
+fn is_input(sensor: &str) -> bool {
+    let sensor = sensor.to_lowercase();
+    ["input", "vin", "iin"].iter().any(|word| sensor.contains(word))
+}
+
+/// Whether a place told power at any time: one that tells but its heat is measured by nothing, and hides no other.
+fn tells_power(view: &View<'_>, component: &ComponentId) -> bool {
+    let has = |kind: K| view.has(component, kind);
+    has(K::InputPower) || has(K::Power) || has(K::OutputPower) || (has(K::Voltage) && has(K::Current))
 }
 
 /// What the other supplies moved by, by date. The share of one is what the others do not give, so it has no such measure.
