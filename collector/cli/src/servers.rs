@@ -53,6 +53,18 @@ struct Part {
     serial: String,
     firmware: String,
     capacity_bytes: u64,
+    /// What the disk model says of a drive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_model: Option<Judgement>,
+}
+
+#[derive(Debug, Serialize)]
+struct Judgement {
+    verdict: String,
+    reason: String,
+    probability: Option<f64>,
+    model: String,
+    since: Time,
 }
 
 const COLUMNS: &[Column<View>] = &[
@@ -144,7 +156,31 @@ const PARTS: &[Column<Part>] = &[
         cell: |p, _| if p.capacity_bytes == 0 { String::new() } else { bytes(p.capacity_bytes as f64) },
         raw: |p| p.capacity_bytes.to_string(),
     },
+    Column {
+        key: "disk_model",
+        head: Word::DiskModel,
+        wide: false,
+        cell: |p, s| p.disk_model.as_ref().map(|j| judged(j, s)).unwrap_or_default(),
+        raw: |p| p.disk_model.as_ref().map(|j| j.verdict.clone()).unwrap_or_default(),
+    },
 ];
+
+/// What the disk model says of a drive, in words.
+fn judged(judgement: &Judgement, shown: &Shown) -> String {
+    let why = match (judgement.verdict.as_str(), judgement.reason.as_str()) {
+        ("failing", _) => {
+            let percent = judgement.probability.map(|p| format!(", {:.0} %", 100.0 * p)).unwrap_or_default();
+            return shown.word(Word::DiskFailing) + &percent;
+        }
+        ("well", _) => return shown.word(Word::DiskWell),
+        ("new", _) => return shown.word(Word::DiskNew),
+        (_, "solid_state") => Word::DiskFlash,
+        (_, "no_attributes") => Word::DiskHidden,
+        (_, "unknown_maker") => Word::DiskMaker,
+        (verdict, reason) => return format!("{verdict} {reason}").trim_end().to_owned(),
+    };
+    format!("{} ({}): {}", shown.word(Word::DiskNotJudged), shown.word(why), shown.word(Word::DiskRules))
+}
 
 fn status(view: &View, shown: &Shown) -> String {
     shown.word(view.health.as_ref().map_or(Word::Unknown, |h| status_word(h.status)))
@@ -215,6 +251,13 @@ impl From<wire::Part> for Part {
             serial: p.serial,
             firmware: p.firmware,
             capacity_bytes: p.capacity_bytes,
+            disk_model: p.disk_model.map(|j| Judgement {
+                verdict: j.verdict,
+                reason: j.reason,
+                probability: j.probability,
+                model: j.model,
+                since: Time(j.since_ms),
+            }),
         }
     }
 }

@@ -15,6 +15,8 @@ use outband_schemas::{
 };
 use outband_store::StoreError;
 use outband_store::drives::{DriveFleet, DriveRecord, Drives, Waiting};
+use outband_store::outcome::{OutcomeFilter, Outcomes};
+use outband_ticket::Answer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -218,7 +220,7 @@ impl Disks {
     /// something else is to be said.
     pub(super) fn judge(
         &self,
-        store: &impl Drives,
+        store: &(impl Drives + Outcomes),
         by: Option<&Predicting>,
         failed: impl FnOnce() -> Vec<(ServerId, ComponentId)>,
         now: Timestamp,
@@ -231,8 +233,9 @@ impl Disks {
             if inner.fleet.day.is_some_and(|judged| judged >= day && judged - day <= AHEAD) {
                 return Ok(BTreeSet::new());
             }
+            let right = inner.confirmed(store, now)?;
             let failed = failed();
-            inner.begin(day, by, &failed);
+            inner.begin(day, by, &failed, right);
         }
         inner.go_on(store, by)
     }
@@ -404,8 +407,23 @@ impl Inner {
         servers
     }
 
+    /// The drives of which somebody has verified since the last round that their predicted failure was right.
+    fn confirmed(&mut self, store: &impl Outcomes, now: Timestamp) -> Result<Vec<String>, StoreError> {
+        let since = Timestamp::from_millis(self.fleet.heard_to_ms);
+        let filter = OutcomeFilter {
+            rule: Some("disk.predicted".to_owned()),
+            predicted: true,
+            known_since: Some(since),
+            ..OutcomeFilter::default()
+        };
+        let right = store.outcomes(&filter)?.into_iter().filter(|o| o.outcome.answer == Answer::Right);
+        let keys = right.filter_map(|o| serial_of(o.serial.as_deref()).map(key_of_serial)).collect();
+        self.fleet.heard_to_ms = now.as_millis();
+        Ok(keys)
+    }
+
     /// Begins to judge a day.
-    fn begin(&mut self, day: Day, by: &Predicting, failing: &[(ServerId, ComponentId)]) {
+    fn begin(&mut self, day: Day, by: &Predicting, failing: &[(ServerId, ComponentId)], confirmed: Vec<String>) {
         let version = &by.model.version;
         if self.fleet.model != *version || self.fleet.watch.is_none() {
             // What another model's thresholds cost says nothing of this one's.
@@ -419,6 +437,12 @@ impl Inner {
                 self.failed.insert(key.clone());
             }
         }
+        for key in confirmed {
+            if let Some(held) = self.drives.get_mut(&key).filter(|h| h.record.failed_on.is_none()) {
+                (held.record.failed_on, held.unsaved) = (Some(day), true);
+                self.failed.insert(key);
+            }
+        }
         let read_on = |held: &Held| held.record.polled.day().filter(|d| *d <= day).max(held.record.read_on);
         let judged = |held: &&Held| !matches!(held.record.said, Said::Blind { .. });
         let running = self.drives.values().filter(judged).filter(|h| read_on(h) == Some(day)).count();
@@ -426,6 +450,10 @@ impl Inner {
         let is_gone = |key: &String| drives.get(key).is_none_or(|held| read_on(held).is_none_or(|on| day - on > GONE));
         if let Some(watch) = &mut self.fleet.watch {
             watch.begin(day, u64::try_from(running).unwrap_or(u64::MAX));
+            watch.survey(
+                day,
+                drives.values().filter(|h| read_on(h) == Some(day)).map(|h| (h.record.drive(), &h.record.history)),
+            );
             self.failed.iter().for_each(|key| watch.failed(key));
             let gone: Vec<String> =
                 watch.watched().filter(|k| self.taken.contains(*k) || is_gone(k)).cloned().collect();

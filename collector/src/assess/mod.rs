@@ -32,6 +32,7 @@ use outband_store::drift::Drifts;
 use outband_store::drives::Drives;
 use outband_store::drill::Drills;
 use outband_store::maintenance::Maintenance;
+use outband_store::outcome::Outcomes;
 use outband_store::recall::Recall;
 use outband_store::threshold::Thresholds;
 use outband_store::{Outbox, Store, StoreError};
@@ -71,8 +72,8 @@ pub enum Error {
 }
 
 /// What the assessment asks of a store.
-pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives {}
-impl<S: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives> Kept for S {}
+pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives + Outcomes {}
+impl<S: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives + Outcomes> Kept for S {}
 
 /// What is learnt over weeks and months: it outlives the rest of what is in memory, which is read anew when a step fails.
 #[derive(Debug, Clone, Default)]

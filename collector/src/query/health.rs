@@ -5,6 +5,7 @@ use crate::query::page::Pager;
 use crate::query::problem::{invalid, not_found, shutting_down};
 use crate::query::{Desk, name};
 use crate::token::Principal;
+use outband_health::model::Said;
 use outband_health::{Health, Status as HealthStatus};
 use outband_proto::health as wire;
 use outband_proto::health::health_service_server::HealthService;
@@ -13,6 +14,7 @@ use outband_proto::health::{
     ListServersRequest, ListServersResponse, WatchHealthRequest, WatchHealthResponse,
 };
 use outband_schemas::{Clock, Timestamp};
+use outband_store::drives::{DriveRecord, Drives};
 use outband_store::{HealthRecord, Page, PartRecord, Scope, ServerRecord, Store, StoreError};
 use std::collections::HashMap;
 use tokio::sync::mpsc;
@@ -23,7 +25,7 @@ use tonic::{Request, Response, Status};
 const BATCH: usize = 1000;
 
 #[tonic::async_trait]
-impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
+impl<S: Store + Drives, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
     async fn list_servers(
         &self,
         request: Request<ListServersRequest>,
@@ -61,7 +63,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> HealthService for Desk<S, C> {
                     return Ok(None);
                 }
                 let parts = store.parts(&record.id)?;
-                Ok(Some(server(&record, health_of(store, &record)?, &parts)))
+                let mut server = server(&record, health_of(store, &record)?, &parts);
+                let drives = store.drives_of(&record.id)?;
+                for part in &mut server.parts {
+                    part.disk_model = drives.iter().find(|d| is_in(d, &part.component)).map(judgement);
+                }
+                Ok(Some(server))
             })
             .await?;
         let server = found.ok_or_else(|| not_found("Server", &asked, "list the servers to see those there are"))?;
@@ -242,6 +249,27 @@ fn part(record: &PartRecord) -> wire::Part {
         serial: text(&part.serial),
         firmware: text(&part.firmware),
         capacity_bytes: part.capacity_bytes.unwrap_or_default(),
+        disk_model: None,
+    }
+}
+
+fn is_in(drive: &DriveRecord, component: &str) -> bool {
+    drive.place.as_ref().is_some_and(|(_, place)| place.to_string() == component)
+}
+
+/// What the disk model says of a drive.
+fn judgement(drive: &DriveRecord) -> wire::DiskJudgement {
+    let said = |verdict: &str| wire::DiskJudgement { verdict: verdict.to_owned(), ..wire::DiskJudgement::default() };
+    match &drive.said {
+        Said::New => said("new"),
+        Said::Blind { why } => wire::DiskJudgement { reason: why.as_str().to_owned(), ..said("not_judged") },
+        Said::Well { probability } => wire::DiskJudgement { probability: Some(*probability), ..said("well") },
+        Said::Foretold(foretold) => wire::DiskJudgement {
+            probability: Some(foretold.probability),
+            model: foretold.model.clone(),
+            since_ms: i64::from(foretold.since) * 86_400_000,
+            ..said("failing")
+        },
     }
 }
 

@@ -76,6 +76,8 @@ pub struct DriveFleet {
     pub cohorts: Cohorts,
     /// Of whom it is not known yet, oldest first.
     pub waiting: Vec<Waiting>,
+    /// Verdicts on its own tickets are known that were given before this, in milliseconds since 1970 (the collector's clock).
+    pub heard_to_ms: i64,
     /// Whether everything was kept when the program last ended.
     pub in_order: bool,
 }

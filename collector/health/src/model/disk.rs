@@ -1,6 +1,6 @@
 //! The disk model as a whole: what it says of a drive on a day, or why it says nothing.
 
-use super::{Attribute, Calibration, Cohorts, Curve, Day, Drive, Forest, History, Vendor, features};
+use super::{Attribute, Calibration, Cohorts, Curve, Day, Drive, Forest, History, Peers, Vendor, features};
 use serde::{Deserialize, Serialize};
 
 /// Days after new errors of the medium during which a drive is scored.
@@ -26,6 +26,9 @@ pub struct DiskModel {
     /// What became of the drives that it was trained on, by what they showed.
     #[serde(default, skip_serializing_if = "Cohorts::is_empty")]
     pub cohorts: Cohorts,
+    /// The fleet that it was trained on, at the end: for models of which another fleet has few drives.
+    #[serde(default, skip_serializing_if = "Peers::is_empty")]
+    pub peers: Peers,
 }
 
 /// A model does not fit this program.
@@ -61,6 +64,17 @@ pub enum Blind {
     NoAttributes,
     /// The model has seen no drive of this maker.
     UnknownMaker,
+}
+
+impl Blind {
+    /// The word for it on the wire and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Blind::SolidState => "solid_state",
+            Blind::NoAttributes => "no_attributes",
+            Blind::UnknownMaker => "unknown_maker",
+        }
+    }
 }
 
 /// What the model says of a scored drive.
@@ -110,8 +124,9 @@ impl DiskModel {
         Ok(())
     }
 
-    /// Judges a drive by what it has shown up to `day`. `row` is scratch space, which afterwards holds the features of a scored drive.
-    pub fn judge(&self, history: &History, drive: &Drive, day: Day, row: &mut Vec<f64>) -> Verdict {
+    /// Judges a drive by what it has shown up to `day`. `peers`: the fleet in which it runs. `row` is scratch space, which afterwards holds
+    /// the features of a scored drive.
+    pub fn judge(&self, history: &History, drive: &Drive, peers: &Peers, day: Day, row: &mut Vec<f64>) -> Verdict {
         if let Some(blind) = blind(history, drive) {
             return Verdict::Blind(blind);
         }
@@ -119,7 +134,7 @@ impl DiskModel {
             return Verdict::Quiet { probability: self.quiet };
         }
         row.clear();
-        features::walk(history, drive, day, |_, value| row.push(value));
+        features::walk(history, drive, &peers.among(&self.peers, drive), day, |_, value| row.push(value));
         let margin = self.forest.margin(row);
         Verdict::Scored(Score { margin, probability: self.calibration.probability(margin) })
     }
