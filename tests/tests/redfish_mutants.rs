@@ -9,7 +9,8 @@ mod support_redfish;
 use outband_schemas::{Observation, Quality, Section, Timestamp, Value};
 use std::sync::OnceLock;
 use support_redfish::mutant::{Dice, Stand, Tally, run, told, unchanged};
-use support_redfish::oracle::{Oracle, means};
+use support_redfish::oracle::Oracle;
+use support_redfish::times::means;
 use support_redfish::{servable, trees};
 
 fn stands() -> Option<&'static [Stand]> {

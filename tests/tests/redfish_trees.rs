@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support_redfish::coverage::{Said, duplicates, fates, lines};
+use support_redfish::account::lines;
+use support_redfish::coverage::{Said, duplicates, fates};
 use support_redfish::tree::Tree;
 use support_redfish::{census, options, poll_tree, runtime, servable, trees};
 

@@ -3,12 +3,14 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
+pub(crate) mod account;
 pub(crate) mod cost;
 pub(crate) mod coverage;
 pub(crate) mod items;
 pub(crate) mod mutant;
 pub(crate) mod offline;
 pub(crate) mod oracle;
+pub(crate) mod times;
 pub(crate) mod tree;
 
 use cost::Cost;
