@@ -23,7 +23,7 @@ fn learnt(days: i64) -> Wear {
         }
     }
     let signs = drift.signs(&Default::default());
-    Wear { drift, signs }
+    Wear { drift, signs, ..Wear::default() }
 }
 
 fn keeps<S: Drifts>(store: &S) {
