@@ -13,6 +13,7 @@ use outband_collector::config::Config;
 use outband_collector::datadir::DataDir;
 use outband_collector::rights::{self, RIGHTS, Reach};
 use outband_collector::token::{Limits, Role, make_limited};
+use outband_proto::check::RunHealthCheckRequest;
 use outband_proto::drill::{Drill, EndDrillRequest, StartDrillRequest};
 use outband_proto::grant::{CreateGrantRequest, EndGrantRequest};
 use outband_proto::maintenance::{CreateWindowRequest, EndWindowRequest, Selector, UpdateWindowRequest, Window};
@@ -20,6 +21,7 @@ use outband_proto::notice::{AcknowledgeTicketRequest, ReplayNoticeRequest};
 use outband_proto::order::{
     ApproveOrderRequest, RejectOrderRequest, RequestOrderRequest, ResumeOrdersRequest, StopOrdersRequest,
 };
+use outband_proto::outcome::RefutePredictionRequest;
 use outband_proto::record::{CreateHoldRequest, EraseCustomerRequest, ErasePersonRequest, ReleaseHoldRequest};
 use outband_proto::sla::ConfirmTimeRequest;
 use outband_proto::threshold::{CreateThresholdRequest, EndThresholdRequest, Threshold};
@@ -66,7 +68,7 @@ fn furnish(store: &SqliteStore) {
         component: ComponentId::new(ComponentClass::Disk, "Bay 1").unwrap(),
         fault: "disk_failure".to_owned(),
         rule: "disk.says_so".to_owned(),
-        predicted: false,
+        predicted: true,
         reason: "the drive says so".to_owned(),
         evidence: Vec::new(),
         onset: at,
@@ -188,6 +190,11 @@ fn script(method: &'static str) -> Script {
             let request = AcknowledgeTicketRequest { name: name("tickets/1"), request_id: id(), ..Default::default() };
             script(request.encode_to_vec(), "tickets/1")
         }
+        "RefutePrediction" => {
+            let request =
+                RefutePredictionRequest { name: name("tickets/1"), why: why(), request_id: id(), ..Default::default() };
+            script(request.encode_to_vec(), "tickets/1")
+        }
         "ConfirmTime" => script(ConfirmTimeRequest { request_id: id() }.encode_to_vec(), ""),
         "ReplayNotice" => {
             let request = ReplayNoticeRequest { name: name("notices/1"), request_id: id(), ..Default::default() };
@@ -223,6 +230,10 @@ fn script(method: &'static str) -> Script {
         "EndWindow" => {
             let request = EndWindowRequest { name: name("windows/1"), request_id: id(), ..Default::default() };
             after("CreateWindow", make_window(""), script(request.encode_to_vec(), "windows/1"))
+        }
+        "RunHealthCheck" => {
+            let request = RunHealthCheckRequest { server: name("servers/srv-1"), request_id: id() };
+            script(request.encode_to_vec(), "servers/srv-1")
         }
         "StartDrill" => script(drill(ID), "drills/1"),
         "EndDrill" => {

@@ -16,23 +16,26 @@ use outband_collector::config::Config;
 use outband_collector::datadir::DataDir;
 use outband_collector::rights::{RIGHTS, Reach};
 use outband_collector::token::{Limits, Role, make_limited};
+use outband_health::model::{Attribute, History, Smart};
 use outband_health::{
     Evidence, Fault, Health, Incident, IncidentKey, Level, Penalty, RuleId, Stage, Status as HealthStatus,
 };
 use outband_proto::grant::CreateGrantRequest;
 use outband_proto::grant::grant_service_client::GrantServiceClient;
 use outband_schemas::{
-    AgentId, ComponentClass, ComponentId, EventKind, Gap, Identity, Inventory, LogEvent, Part, OrderKind, Quality, Reading, SensorKind,
-    ServerId, Severity, SiteId, Source, TargetId, Value,
+    AgentId, ComponentClass, ComponentId, EventKind, Gap, Identity, Inventory, LogEvent, OrderKind, Part, Quality,
+    Reading, SensorKind, ServerId, Severity, SiteId, Source, TargetId, Value,
 };
 use outband_store::audit::{Actor, Audit, AuditFilter, Deed, Outcome};
+use outband_store::check::{Check, CheckState, Checks};
+use outband_store::drives::{DriveRecord, Drives};
 use outband_store::drill::{Drill, DrillChange, Drills};
 use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
 use outband_store::order::{Order, OrderChange, OrderFile, OrderState, Orders};
 use outband_store::threshold::{Threshold, ThresholdChange, Thresholds};
 use outband_store::{
-    AgentTarget, Applied, HealthRecord, Made, NoticeDraft, Outbox, Page, Scope, Sequence, ServerEvents, ServerGaps, ServerInventory,
-    ServerReadings, ServerRecord, SqliteStore, Store, TicketWrite,
+    AgentTarget, Applied, HealthRecord, Made, NoticeDraft, Outbox, Page, Scope, Sequence, ServerEvents, ServerGaps,
+    ServerInventory, ServerReadings, ServerRecord, SqliteStore, Store, TicketWrite,
 };
 use outband_ticket::{Opening, Priority, Ticket, TicketNumber};
 use prost::Message;
@@ -41,7 +44,7 @@ use std::time::Duration;
 use tonic::Code;
 
 /// What names the other's things. An answer may repeat what was asked, and names no more.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "bravo",
     "server-bravo",
     "bravo-hall",
@@ -51,6 +54,7 @@ const NAMES: [&str; 9] = [
     "orders/2",
     "drills/2",
     "thresholds/2",
+    "checks/2",
 ];
 /// What is in them, and nobody can ask for.
 const SECRET: [&str; 2] = ["yankee", "zulu"];
@@ -118,7 +122,7 @@ fn furnish(store: &SqliteStore, number: TicketNumber, customer: &str, site: &str
         component: disk.clone(),
         fault: "disk_failure".to_owned(),
         rule: "disk.says_so".to_owned(),
-        predicted: false,
+        predicted: true,
         reason: format!("the drive of {secret} says so"),
         evidence: Vec::new(),
         onset: at,
@@ -274,6 +278,34 @@ fn furnish(store: &SqliteStore, number: TicketNumber, customer: &str, site: &str
     store
         .put_threshold(&ThresholdChange { at, who: "ann".to_owned(), what: "create".to_owned(), threshold }, None)
         .unwrap();
+    let check = Check {
+        id: 0,
+        revision: 0,
+        server: server.clone(),
+        requester: "ann".to_owned(),
+        plan: None,
+        requested_at: at,
+        state: CheckState::Waiting,
+        why: String::new(),
+        asked: None,
+        unread: Vec::new(),
+        ended_at: None,
+        report: None,
+    };
+    let check = store.put_check(check).unwrap();
+    let why = format!("the agent at {secret} is away");
+    let over = Check { state: CheckState::Unread, revision: check.revision + 1, why, ended_at: Some(at), ..check };
+    store.put_check(over).unwrap();
+    let mut history = History::default();
+    history.read(20_000, &Smart { raw: [Some(0.0); Attribute::COUNT], ..Smart::default() });
+    let drive = DriveRecord {
+        place: Some((server.clone(), disk.clone())),
+        serial: Some(format!("DR-{secret}")),
+        history,
+        read_on: Some(20_000),
+        ..DriveRecord::default()
+    };
+    store.keep_drives(&[(format!("serial:DR-{secret}"), &drive)], &[], None).unwrap();
     store.begin_outbox("i", at).unwrap();
     let through = store.unnoticed(10).unwrap().map_or(1_000, |u| u.through);
     let draft = NoticeDraft {
@@ -365,7 +397,16 @@ fn leaks(answer: &[u8], asked: &str) -> bool {
 
 /// Whether a request by name was answered with something although that is the other's.
 fn served(answer: &[u8], asked: &str) -> bool {
-    let one = ["tickets/2", "notices/2", "windows/2", "orders/2", "drills/2", "thresholds/2", "servers/server-bravo"];
+    let one = [
+        "tickets/2",
+        "notices/2",
+        "windows/2",
+        "orders/2",
+        "drills/2",
+        "thresholds/2",
+        "checks/2",
+        "servers/server-bravo",
+    ];
     !answer.is_empty()
         && one
             .iter()

@@ -119,11 +119,16 @@ impl Desk {
     }
 
     fn does_as(&mut self, who: &str, form: Form, path: &str, arguments: &[&str]) {
+        self.ends_with(0, who, form, path, arguments);
+    }
+
+    /// The same, where another exit code than 0 is no failure.
+    fn ends_with(&mut self, code: i32, who: &str, form: Form, path: &str, arguments: &[&str]) {
         let words: Vec<&str> =
             path.split(' ').chain(arguments.iter().copied()).chain(form.words().iter().copied()).collect();
         let answer = self.ask(who, &words);
         self.tried.insert(path.to_owned());
-        let wrong = if answer.code != Some(0) || !answer.err.is_empty() {
+        let wrong = if answer.code != Some(code) || !answer.err.is_empty() {
             "is no success"
         } else if answer.out.is_empty() {
             // What goes into a file, or is taken away, has nothing to say.
@@ -223,6 +228,12 @@ fn looks(desk: &mut Desk, form: Form) {
     desk.does(form, "reports reliability", &["--year", "2026", "--site", "dc1"]);
     desk.does(form, "reports fault", &[&ticket]);
     desk.does(form, "reports fault", &[&ticket, "--format", "xlsx", "--out", &desk.path("fault.out")]);
+    for path in ["fleet afr", "fleet trend", "fleet spares", "fleet health", "fleet load"] {
+        desk.does(form, path, &[]);
+    }
+    desk.does(form, "fleet afr", &["--class", "disk", "--from", "30d", "--site", "dc1"]);
+    desk.does(form, "fleet survival", &["disk"]);
+    desk.does(form, "fleet spares", &["--all", "--level", "0.99", "--days", "14"]);
     desk.does(form, "completions", &["bash"]);
 }
 
@@ -314,6 +325,52 @@ fn orders(desk: &mut Desk, form: Form) {
     desk.does(form, "orders file", &[&number, &desk.path(&format!("{form:?}.json.out"))]);
 }
 
+/// A server is read whole, and what is known of it told: this one has a finding, and the exit code says so.
+fn checks(desk: &mut Desk, form: Form) {
+    let server = desk.servers[0].clone();
+    let page = desk.path(&format!("{form:?}.html.out"));
+    desk.ends_with(6, "ann", form, "health check", &[&server, "--html", &page]);
+    let html = fs::read_to_string(&page).unwrap_or_default();
+    assert!(html.starts_with("<!DOCTYPE html>") && html.contains("id=\"findings\""), "{page}: {html:.200}");
+    let number = desk.newest("checks", &["health", "checks", &server]);
+    let check = desk.json(&["health", "show", &number]);
+    let finding =
+        check["report"]["findings"].as_array().and_then(|f| f.iter().find(|f| f["fault"] == "power_input_lost"));
+    let finding = finding.unwrap_or_else(|| panic!("{check:#}"));
+    assert_eq!((&check["state"], &check["report"]["fresh"]), (&"done".into(), &true.into()), "{check:#}");
+    assert!(finding["advice"].as_str().is_some_and(|a| !a.is_empty()) && !finding["triage"].is_null(), "{finding:#}");
+    desk.does(form, "health checks", &[&server]);
+    desk.ends_with(6, "ann", form, "health show", &[&number]);
+    let kind = finding["triage"].as_str().unwrap().to_owned();
+    desk.does(form, "tickets list", &["--triage", &kind]);
+}
+
+/// A drive says that it will fail, and somebody says that it will not.
+fn predictions(desk: &mut Desk, form: Form, bay: usize) {
+    let server = desk.servers[0].clone();
+    desk.world.site[0].machine.now().drives[bay].failure_predicted = true;
+    let foretold = || {
+        let answer = desk.json(&["predictions", "list", "--answer", "pending"]);
+        answer["outcomes"].as_array()?.iter().find(|o| o["server"] == format!("servers/{server}")).cloned()
+    };
+    let outcome = eventually(foretold).unwrap_or_else(|| panic!("nothing was foretold\n{}", desk.world.logs()));
+    let ticket = bare(&outcome["ticket"]);
+    desk.does(form, "predictions wrong", &[&ticket, "--why", "a scan found nothing", "--verdict", "not_found"]);
+    let of_rule =
+        |desk: &Desk| desk.json(&["predictions", "precision", "--rule", "disk.says_so"])["precisions"][0].clone();
+    let wrong = of_rule(desk);
+    assert_eq!((&wrong["right"], wrong["wrong"].as_u64()), (&0.into(), Some(bay as u64 + 1)), "{wrong:#}");
+    let closed = desk.json(&["tickets", "get", &ticket]);
+    assert_eq!((&closed["state"], &closed["verdict"]), (&"closed".into(), &"no_fault_found".into()), "{closed:#}");
+    desk.does(form, "predictions", &[]);
+    desk.does(form, "predictions precision", &["--by", "site,model,predictor,customer,fault", "--since", "1d"]);
+    desk.does(form, "predictions list", &["--answer", "wrong"]);
+    let out = desk.path(&format!("{form:?}.fleet"));
+    desk.does(form, "predictions export", &["--out", &out]);
+    let drives = fs::read_to_string(format!("{out}/drives.csv")).unwrap_or_default();
+    assert!(drives.starts_with("drive,model,vendor,tb,first_day,last_day,failed\n"), "{drives}");
+}
+
 /// What only an admin may.
 fn records(desk: &mut Desk, form: Form) {
     let file = desk.path(&format!("{form:?}.zip.out"));
@@ -343,6 +400,8 @@ fn every_command_answers_as_a_table_as_json_and_in_chinese() {
         decisions(&mut desk, form);
         orders(&mut desk, form);
         looks(&mut desk, form);
+        checks(&mut desk, form);
+        predictions(&mut desk, form, tag);
         records(&mut desk, form);
     }
     assert!(desk.failures.is_empty(), "{}\n", desk.failures.join("\n"));
@@ -359,7 +418,9 @@ fn every_command_answers_as_a_table_as_json_and_in_chinese() {
 fn what_cannot_be_done_is_refused_with_its_cause_and_the_next_command() {
     let desk = desk();
     let (server, ticket) = (desk.servers[0].as_str(), desk.ticket.as_str());
-    let refused: [(&[&str], i32); 18] = [
+    let refused: [(&[&str], i32); 24] = [
+        (&["predictions", "wrong", ticket, "--why", "x"], 1),
+        (&["predictions", "wrong", "999", "--why", "x"], 3),
         (&["tickets", "get", "999"], 3),
         (&["tickets", "callpack", "999"], 3),
         (&["tickets", "sla", "999"], 3),
@@ -377,6 +438,10 @@ fn what_cannot_be_done_is_refused_with_its_cause_and_the_next_command() {
         (&["grants", "end", "999", "--why", "x"], 3),
         (&["notices", "show", "999"], 3),
         (&["timeline", "srv-999"], 3),
+        (&["health", "check", "srv-999"], 3),
+        (&["health", "show", "999"], 3),
+        (&["fleet", "survival", "disk", "--model", "no such"], 3),
+        (&["fleet", "afr", "--class", "wheel"], 2),
         (&["record", "retention"], 5),
     ];
     let mut failures = Vec::new();

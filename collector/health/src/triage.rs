@@ -102,6 +102,8 @@ pub struct Surroundings {
     pub listed: Option<Listed>,
     /// The cause that it shares with others, where one was found.
     pub cause: Option<Fault>,
+    /// Of what is, or belongs to, many incidents: all that is known of each is that its BMC is silent.
+    pub only_silence: bool,
 }
 
 /// What kind of trouble it is.
@@ -135,6 +137,10 @@ fn shared(case: &Case<'_>, around: &Surroundings) -> Option<Said> {
         None => what.to_owned(),
     };
     match cause {
+        Fault::PowerFeedLost if around.only_silence => {
+            // A feed that goes takes supplies with it, and those whose other feed holds tell of that.
+            said(Network, Likely, because("many BMCs are silent, and no power supply told of a lost input"))
+        }
         Fault::PowerFeedLost => said(EnvironmentPower, Strong, because("a power feed is lost")),
         Fault::CoolingLost => said(EnvironmentCooling, Strong, because("a cooling zone gets too hot")),
         Fault::FirmwareWave => said(FirmwareConfiguration, Strong, because("trouble after a firmware update")),
@@ -266,6 +272,7 @@ fn by_fault(case: &Case<'_>, around: &Surroundings) -> Option<Said> {
         Fault::ClockStepped => {
             said(FirmwareConfiguration, Likely, "the clock of the collector's host is set by somebody, or by nothing")
         }
+        Fault::StoreDamaged => said(Hardware, Likely, "the disk or the memory of the collector's host spoilt the file of its store"),
         Fault::StoreNearlyFull => said(FirmwareConfiguration, Likely, "more is kept than the collector's disk holds"),
         Fault::EventBurst => burst(case),
         Fault::ComponentFailure => component(case, around),
@@ -289,8 +296,13 @@ fn hot(case: &Case<'_>, around: &Surroundings) -> Said {
     let neighbours =
         [("rack", &around.rack), ("zone", &around.zone)].into_iter().find_map(|(what, m)| Some((what, m.as_ref()?)));
     match neighbours {
-        Some((what, mates)) if mates.same > 0 && mates.of <= 4 => {
-            Said(EnvironmentCooling, Likely, vec![mates.say(what, "are too hot at the same time")])
+        Some((what, mates)) if mates.same > 0 => {
+            let because = vec![mates.say(what, "are too hot at the same time")];
+            match (mates.of <= 4, takes_in) {
+                (true, _) => Said(EnvironmentCooling, Likely, because),
+                (false, true) => Said(EnvironmentCooling, Weak, because),
+                (false, false) => Said(Hardware, Weak, because),
+            }
         }
         Some((what, mates)) if mates.are_well() => {
             let confidence = if takes_in { Weak } else { Likely };

@@ -72,6 +72,9 @@ pub fn html(pack: &Pack) -> String {
 
     page.head(t("Fault", "故障")).raw("<table>");
     page.row(t("Reason", "依据"), &pack.reason);
+    if let Some(kind) = &pack.triage {
+        page.row(t("Kind of trouble", "故障归类"), kind);
+    }
     page.row(t("First seen", "首次出现"), &pack.first_seen);
     page.row(t("Opened", "建单时间"), &pack.opened);
     page.row(t("How it shows", "持续或间歇"), &pack.course.text);

@@ -136,6 +136,9 @@ pub struct Pack {
     pub rule: Option<String>,
     /// What it saw here.
     pub reason: String,
+    /// What kind of trouble it is, how sure that is, and what it rests on; `None`: nothing was said of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triage: Option<String>,
     /// The newest facts that speak for it, oldest first.
     pub evidence: Vec<Line>,
     /// When it began, as far as is known.
@@ -210,7 +213,7 @@ impl Pack {
             at_ms: fact.observed_at.as_millis(),
             clock: "agent",
             source: "evidence",
-            text: scrub.clean(&fact.text),
+            text: scrub.clean(&words::evidence(&fact.text, Audience::Operator, lang).unwrap_or_else(|| fact.text.clone())),
         });
         let as_of = as_of(ticket, &timeline);
         Some(Self {
@@ -227,6 +230,7 @@ impl Pack {
             symptom_for_customers: symptom(Audience::Customer),
             rule: words::rule(&ticket.rule, Audience::Operator, lang).map(str::to_owned),
             reason: scrub.clean(&ticket.reason),
+            triage: ticket.triage.as_ref().map(|t| scrub.clean(&words::triage::told(t, lang))),
             evidence: evidence.collect(),
             first_seen: zone.exact(ticket.onset),
             first_seen_ms: ticket.onset.as_millis(),

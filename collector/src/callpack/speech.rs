@@ -61,6 +61,9 @@ fn english(pack: &Pack) -> String {
     page.line(&format!("{}.", sentence(&pack.symptom)));
     page.line(&format!("In plain words: {}.", sentence(&pack.symptom_for_customers)));
     page.line(&format!("Why we say so: {}.", sentence(&pack.reason)));
+    if let Some(kind) = &pack.triage {
+        page.line(&format!("What kind of trouble it is: {}.", sentence(kind)));
+    }
     page.line(&format!(
         "First seen: {}. Ticket opened: {}.",
         said_at(pack, pack.first_seen_ms),
@@ -156,6 +159,9 @@ fn chinese(pack: &Pack) -> String {
     page.line(&format!("{}。", sentence(&pack.symptom)));
     page.line(&format!("通俗地说：{}。", sentence(&pack.symptom_for_customers)));
     page.line(&format!("判断依据：{}。", sentence(&pack.reason)));
+    if let Some(kind) = &pack.triage {
+        page.line(&format!("故障归类：{}。", sentence(kind)));
+    }
     page.line(&format!(
         "首次出现：{}。建单时间：{}。",
         said_at(pack, pack.first_seen_ms),

@@ -7,7 +7,7 @@ use super::whys::{Whys, whys};
 use crate::callpack::timeline::{Timeline, What};
 use crate::discretion::Discretion;
 use crate::words::{Audience, Lang};
-use outband_schemas::Timestamp;
+use outband_schemas::{Timestamp, Triage};
 use outband_store::{PartRecord, ServerRecord};
 use outband_ticket::sla::{ClockStatus, account};
 use outband_ticket::{Action, Priority, Resolution, State, Target, Ticket, Transition, Verdict};
@@ -77,6 +77,9 @@ pub struct FaultReport {
     pub component: String,
     /// Why there is a ticket.
     pub reason: String,
+    /// What kind of trouble it is; not for customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triage: Option<Triage>,
     /// When the condition began (the agent's clock).
     #[serde(serialize_with = "super::json::time")]
     pub onset: Timestamp,
@@ -232,6 +235,7 @@ pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, n
         package: contract.map(|(_, package)| package.to_owned()),
         component: ticket.component.to_string(),
         reason: ticket.reason.clone(),
+        triage: ticket.triage.clone().filter(|_| !for_customer),
         onset: ticket.onset,
         opened: ticket.created_at,
         ended: resolved.map(|e| e.at).filter(|_| !ticket.is_open()),

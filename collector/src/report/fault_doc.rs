@@ -80,6 +80,9 @@ fn about(report: &FaultReport, called: &str, lang: Lang, zone: &TimeZone) -> Vec
         (Label::EndedAt, report.ended.map(time).unwrap_or_default()),
         (Label::AsOf, time(report.as_of)),
     ];
+    if let Some(kind) = &report.triage {
+        lines.push((Label::Triage, crate::words::triage::told(kind, lang)));
+    }
     if let Some(resolution) = report.resolution {
         lines.push((Label::Resolution, labels::resolution(resolution).text(lang).to_owned()));
     }
@@ -88,7 +91,12 @@ fn about(report: &FaultReport, called: &str, lang: Lang, zone: &TimeZone) -> Vec
 
 fn evidence(report: &FaultReport, lang: Lang) -> Table {
     let mut rows = vec![vec![Cell::Time(report.onset), Cell::text(report.reason.clone())]];
-    rows.extend(report.evidence.iter().map(|fact| vec![Cell::Time(fact.at), Cell::text(fact.text.clone())]));
+    rows.extend(report.evidence.iter().map(|fact| {
+        vec![
+            Cell::Time(fact.at),
+            Cell::text(words::evidence(&fact.text, report.audience, lang).unwrap_or_else(|| fact.text.clone())),
+        ]
+    }));
     table("evidence", Label::Evidence.text(lang), &[Label::At, Label::Fact], rows, lang)
 }
 

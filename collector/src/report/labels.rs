@@ -165,6 +165,7 @@ labels! {
     Serial "Serial number" "序列号",
     Contract "Contract" "合同",
     Package "Package" "服务包",
+    Triage "Kind of trouble" "故障归类",
     Component "Component" "部件",
     Fault "Fault" "故障",
     Onset "First seen" "最早出现",

@@ -1,7 +1,7 @@
 //! Kinds of trouble: what each is called, and who has to look at it.
 
 use super::Lang;
-use outband_schemas::{Confidence, TriageClass};
+use outband_schemas::{Confidence, Triage, TriageClass};
 
 /// What a kind of trouble is called.
 pub fn class(class: TriageClass, lang: Lang) -> &'static str {
@@ -25,6 +25,18 @@ pub fn confidence(confidence: Confidence, lang: Lang) -> &'static str {
         Confidence::Weak => ("a first guess", "初步推测"),
     };
     if lang == Lang::En { en } else { zh }
+}
+
+/// A kind of trouble, how sure it is, and what it rests on, in one line. The facts are as machines tell them.
+pub fn told(triage: &Triage, lang: Lang) -> String {
+    let (kind, sure) = (class(triage.class, lang), confidence(triage.confidence, lang));
+    let because = triage.because.join("; ");
+    match (lang, because.is_empty()) {
+        (Lang::En, true) => format!("{kind} ({sure})"),
+        (Lang::En, false) => format!("{kind} ({sure}): {because}"),
+        (Lang::ZhCn, true) => format!("{kind}（{sure}）"),
+        (Lang::ZhCn, false) => format!("{kind}（{sure}）：{because}"),
+    }
 }
 
 /// What to do first about that kind of trouble.

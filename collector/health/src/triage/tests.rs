@@ -48,6 +48,7 @@ fn row(line: &str) -> Row {
             "part" => around.part_changed = change("part A replaced by B"),
             "cause" => around.cause = Some(fault(value)),
             "predicted" => predicted = true,
+            "silent" => around.only_silence = true,
             "list" => {
                 let why = "the list says so".to_owned();
                 around.listed = Some(match value {

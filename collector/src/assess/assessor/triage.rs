@@ -6,7 +6,7 @@ use crate::assess::draft::Draft;
 use crate::assess::synthetic::is_drill;
 use crate::assess::{Error, Kept};
 use outband_health::triage::{Case, Change, Mates, Surroundings, triage};
-use outband_health::{Fault, Incident, Stage};
+use outband_health::{Fault, Incident, IncidentKey, Stage};
 use outband_schemas::{ServerId, SiteId, Timestamp, Triage, TriageClass};
 use outband_store::ServerRecord;
 use outband_ticket::{Action, TicketNumber};
@@ -43,13 +43,21 @@ pub(super) struct Groups {
 }
 
 impl<S: Kept> Assessor<S> {
-    /// What kind of trouble an incident is, by what is known now. Exercises are none.
-    pub(super) fn kind_of(&mut self, incident: &Incident, cause: Option<Fault>, now: Timestamp) -> Option<Triage> {
+    /// What kind of trouble an incident is, by what is known now, with the cause that it belongs to and all that belongs to that. Exercises are none.
+    pub(super) fn kind_of(
+        &mut self,
+        incident: &Incident,
+        cause: Option<(Fault, Vec<IncidentKey>)>,
+        now: Timestamp,
+    ) -> Option<Triage> {
         if is_drill(incident) {
             return None;
         }
         self.group(now);
-        let around = Surroundings { cause, ..self.surroundings(incident, now) };
+        let parts = cause.as_ref().map_or(incident.members.as_slice(), |(_, members)| members);
+        let only_silence = !parts.is_empty() && parts.iter().all(|part| part.fault == Fault::BmcSilent);
+        let cause = cause.as_ref().map(|(fault, _)| *fault);
+        let around = Surroundings { cause, only_silence, ..self.surroundings(incident, now) };
         let facts = incident.evidence.iter().map(|fact| fact.text.as_str());
         let facts = std::iter::once(incident.reason.as_str()).chain(facts).collect();
         let key = &incident.key;
@@ -75,8 +83,7 @@ impl<S: Kept> Assessor<S> {
             }
             let incident = self.live(&server, now)?.incidents.iter().find(|i| i.ticket == Some(number.0)).cloned();
             let Some(incident) = incident else { continue };
-            let cause = self.parents.get(&number).and_then(|parent| self.tickets.get(parent));
-            let cause = cause.and_then(|r| Fault::ALL.into_iter().find(|f| f.as_str() == r.ticket.fault));
+            let cause = self.storm_of(number, now)?;
             let Some(kind) = self.kind_of(&incident, cause, now) else { continue };
             if !is_better(before.as_ref(), &kind) {
                 continue;
@@ -85,6 +92,15 @@ impl<S: Kept> Assessor<S> {
             self.note(number, &why, vec![Action::Triage { triage: kind }], draft, now)?;
         }
         Ok(())
+    }
+
+    /// What a ticket belongs to, where that is a storm: its fault, and all that belongs to it.
+    fn storm_of(&mut self, number: TicketNumber, now: Timestamp) -> Result<Option<(Fault, Vec<IncidentKey>)>, Error> {
+        let Some(parent) = self.parents.get(&number).copied() else { return Ok(None) };
+        let Some(place) = self.tickets.get(&parent).map(|r| r.ticket.server.clone()) else { return Ok(None) };
+        let incidents = &self.live(&place, now)?.incidents;
+        let storm = incidents.iter().find(|i| i.ticket == Some(parent.0) && !i.members.is_empty());
+        Ok(storm.map(|storm| (storm.key.fault, storm.members.clone())))
     }
 
     /// Finds out who stands with whom, where that was not done lately.
@@ -157,6 +173,7 @@ impl<S: Kept> Assessor<S> {
             part_changed,
             listed,
             cause: None,
+            only_silence: false,
         }
     }
 
@@ -209,11 +226,12 @@ impl<S: Kept> Assessor<S> {
     }
 }
 
-/// Whether a kind is worth another entry: it is another one, and no less sure.
+/// Whether a kind is worth another entry: it is another one and no less sure, or the same and surer.
 fn is_better(before: Option<&Triage>, kind: &Triage) -> bool {
     before.is_none_or(|before| {
         let surer = kind.confidence >= before.confidence || before.class == TriageClass::Unknown;
-        before.class != kind.class && kind.class != TriageClass::Unknown && surer
+        (before.class != kind.class && kind.class != TriageClass::Unknown && surer)
+            || (before.class == kind.class && kind.confidence > before.confidence)
     })
 }
 

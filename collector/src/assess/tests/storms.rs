@@ -268,23 +268,36 @@ fn firmware(version: &str, serial: usize, at: Timestamp) -> Observation {
     Observation::Inventory(inventory)
 }
 
+/// Servers of one model whose BMCs just got another firmware, or did not.
+pub(super) fn updated(servers: usize, updated: bool) -> Room {
+    let mut room = Room::new();
+    for version in ["7.00", if updated { "7.10" } else { "7.00" }] {
+        room.later();
+        for i in 0..servers {
+            let at = room.now;
+            room.send_of(at, Section::Inventory, &bmc(i), vec![firmware(version, i, at)]);
+            room.state_of(i, Section::Sensors, "fan/1", true, "");
+        }
+    }
+    room
+}
+
+impl Room {
+    /// One poll of the servers' fans.
+    pub(super) fn fans(&mut self, servers: usize, well: impl Fn(usize) -> bool) {
+        self.later();
+        for i in 0..servers {
+            self.state_of(i, Section::Sensors, "fan/1", well(i), "Failed");
+        }
+    }
+}
+
 #[test]
 fn the_same_fault_after_the_same_firmware_update_is_one_ticket_and_without_an_update_it_is_none() {
     for updated in [true, false] {
-        let mut room = Room::new();
-        for version in ["7.00", if updated { "7.10" } else { "7.00" }] {
-            room.later();
-            for i in 0..6 {
-                let at = room.now;
-                room.send_of(at, Section::Inventory, &bmc(i), vec![firmware(version, i, at)]);
-                room.state_of(i, Section::Sensors, "fan/1", true, "");
-            }
-        }
+        let mut room = self::updated(6, updated);
         for _ in 0..14 {
-            room.later();
-            for i in 0..6 {
-                room.state_of(i, Section::Sensors, "fan/1", i >= 4, "Failed");
-            }
+            room.fans(6, |i| i >= 4);
         }
         let wave = room.open("firmware_wave").len();
         let titles: Vec<(String, String)> =

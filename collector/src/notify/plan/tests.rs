@@ -354,3 +354,50 @@ fn an_access_that_is_open_when_the_ticket_is_resolved_is_told_to_operators_and_t
     let who: Vec<_> = drafts.iter().map(|d| (d.seq, d.cause.as_str(), d.recipient.as_str())).collect();
     assert_eq!(who, [(4, "access", "li"), (4, "access", "duty")]);
 }
+
+fn kind(class: outband_schemas::TriageClass) -> Action {
+    let confidence = outband_schemas::Confidence::Likely;
+    Action::Triage { triage: outband_schemas::Triage { class, confidence, because: vec!["seen".to_owned()] } }
+}
+
+#[test]
+fn a_rule_for_a_kind_of_trouble_is_told_when_a_ticket_is_of_that_kind_or_turns_out_to_be() {
+    use outband_schemas::TriageClass::{EnvironmentPower, Hardware};
+    let mut notify = config();
+    let facility: Rule = toml::from_str("triage = [\"environment_power\"]\nto = [\"wang\"]").unwrap();
+    notify.rules.push(facility);
+    assert_eq!(notify.problems(), [], "whoever is told of every kind pages for it, too");
+    let told = |record: &TicketRecord, mark| {
+        let drafts = told(&notify, record, mark, at(-100), &web1(), at(9));
+        drafts.iter().filter(|d| d.recipient == "wang").count()
+    };
+    let power = then(opened(Priority::P2, "dc1"), WHO, kind(EnvironmentPower), 0);
+    assert_eq!(told(&power, 0), 1);
+    let part = then(opened(Priority::P2, "dc1"), WHO, kind(Hardware), 0);
+    assert_eq!(told(&part, 0), 0);
+    let turned = then(part.clone(), WHO, kind(EnvironmentPower), 5);
+    assert_eq!(told(&turned, 2), 1, "it is news to them");
+    let others = |mark| {
+        let drafts =
+            super::drafts(By { notify: &notify, policies: &policies() }, &turned, mark, at(-100), &web1(), at(9));
+        drafts.iter().filter(|d| d.recipient != "wang").count()
+    };
+    assert_eq!(others(2), 0, "and to nobody else");
+    assert_eq!(told(&then(turned.clone(), WHO, kind(Hardware), 7), 3), 0);
+}
+
+#[test]
+fn a_contact_for_another_kind_of_trouble_is_not_asked() {
+    use outband_schemas::TriageClass::{EnvironmentPower, Hardware};
+    let mut subject = web1();
+    let facility: Contact =
+        toml::from_str("name = 'Sun (power)'\nrecipients = ['boss']\ntriage = ['environment_power']").unwrap();
+    subject.contacts.get_mut("engineer").unwrap().push(facility);
+    let asked = |class| {
+        let policies = policies();
+        let step = &policies.usual().clock(&Target::REPAIR).unwrap().steps[0];
+        let names = super::ask::asked(step, &subject.contacts, Some(class), &config());
+        names.iter().any(|one| one.name.starts_with("Sun"))
+    };
+    assert!(asked(EnvironmentPower) && !asked(Hardware));
+}
