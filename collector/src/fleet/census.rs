@@ -399,7 +399,9 @@ impl Census {
         // Put in while its place was watched: it was new then, as far as anybody can tell.
         let mut born = follows.then_some(stay.first_seen);
         for (at, verified) in failures {
-            let to = at.clamp(from, stay.last_seen.max(from));
+            // It was at risk until it failed, though it may have been seen last a little before.
+            let late = at.as_millis() - stay.last_seen.as_millis() > NOTICED_MS;
+            let to = if late { stay.last_seen } else { at }.max(from);
             let ages = ages(stay.hours.as_ref(), born, from, to);
             self.parts.push(Watched { from, to, ages, failed: true, verified, ..new.clone() });
             if !stay.serial.is_empty() {
@@ -408,8 +410,9 @@ impl Census {
             from = to;
             born = Some(to);
         }
-        let ages = ages(stay.hours.as_ref(), born, from, stay.last_seen);
-        self.parts.push(Watched { from, ages, current: there, ..new });
+        let to = stay.last_seen.max(from);
+        let ages = ages(stay.hours.as_ref(), born, from, to);
+        self.parts.push(Watched { from, to, ages, current: there, ..new });
     }
 }
 
