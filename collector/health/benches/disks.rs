@@ -7,7 +7,7 @@
 #![allow(clippy::cast_precision_loss, reason = "counts of a bench")]
 
 use outband_health::model::{
-    Attribute, DiskModel, Drive, Field, History, Polled, SHIPPED, Smart, Vendor, Verdict, Watch, explain,
+    Attribute, DiskModel, Drive, Field, History, Peers, Polled, SHIPPED, Smart, Verdict, Watch, explain,
 };
 use std::time::Instant;
 
@@ -57,8 +57,9 @@ fn main() {
             return;
         }
     };
-    let drive = Drive { vendor: Vendor::Seagate, capacity: Some(4.0), rotating: Some(true) };
+    let drive = Drive::of(None, Some("ST4000DM000"), Some(4_000_000_000_000), false);
     let mut dice = Dice(1);
+    let peers = Peers::default();
     // As many kinds of histories as fit into no cache, each used by several drives.
     let ailing: Vec<History> = (0..2000).map(|_| history(&mut dice, true)).collect();
     let sound: Vec<History> = (0..2000).map(|_| history(&mut dice, false)).collect();
@@ -66,7 +67,7 @@ fn main() {
     let (mut row, mut scored) = (Vec::new(), 0_usize);
     let begun = Instant::now();
     for known in ailing.iter().cycle().take(count) {
-        scored += usize::from(matches!(model.judge(known, &drive, TODAY, &mut row), Verdict::Scored(_)));
+        scored += usize::from(matches!(model.judge(known, &drive, &peers, TODAY, &mut row), Verdict::Scored(_)));
     }
     let took = begun.elapsed().as_secs_f64();
     println!(
@@ -78,7 +79,7 @@ fn main() {
     let some = count.min(2000);
     let mut parts = 0;
     for known in ailing.iter().take(some) {
-        model.judge(known, &drive, TODAY, &mut row);
+        model.judge(known, &drive, &peers, TODAY, &mut row);
         parts += explain(&model.forest, &row, known, TODAY).reasons.len();
     }
     let took = begun.elapsed().as_secs_f64();

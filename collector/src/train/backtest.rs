@@ -89,6 +89,7 @@ pub fn run_on<D: Days>(
         }
         let drives = usize::try_from(day - begin).ok().and_then(|i| running.get(i)).copied().unwrap_or(0);
         watch.begin(day, u64::from(drives));
+        watch.survey(day, replay.running(day));
         ends.get(&day).into_iter().flatten().for_each(|drive| watch.failed(drive));
         watch.decide(ask.budget);
         let started = Instant::now();
@@ -208,7 +209,7 @@ impl Report {
 }
 
 /// How much more of the failures `a` foretold than `b`, and the middle 95 % of 2,000 resamplings of the failed drives.
-fn paired(a: &Outcome, b: &Outcome, failures: usize) -> (f64, f64, f64) {
+pub(super) fn paired(a: &Outcome, b: &Outcome, failures: usize) -> (f64, f64, f64) {
     let mut gains: Vec<f64> = a.foretold.keys().filter(|d| !b.foretold.contains_key(*d)).map(|_| 1.0).collect();
     gains.extend(b.foretold.keys().filter(|d| !a.foretold.contains_key(*d)).map(|_| -1.0));
     gains.resize(failures.max(gains.len()), 0.0);

@@ -9,7 +9,9 @@ use super::grow::{self, Recipe, Samples};
 use super::judge::as_f64;
 use super::replay::Replay;
 use super::source::{Histories, date};
-use outband_health::model::{Budget, Calibration, Curve, Day, DiskModel, Forest, HORIZON, Opened, Score, features};
+use outband_health::model::{
+    Budget, Calibration, Curve, Day, DiskModel, Forest, HORIZON, Opened, Peers, Score, features,
+};
 use std::collections::BTreeMap;
 
 /// The days ahead that the trees are asked about.
@@ -67,7 +69,7 @@ pub fn fit(
 ) -> Result<(DiskModel, Facts), Error> {
     let (first, _) = Replay::days(history).filter(|d| d.0 < to).ok_or(Error::Empty("no reading before the end"))?;
     let bulk = bulk(history, to);
-    let set = collect(history, (first, to), &bulk);
+    let (set, peers) = collect(history, (first, to), &bulk);
     let positives = set.samples.truths.iter().filter(|y| **y > 0.5).count();
     if positives < 50 {
         return Err(Error::Empty("fewer than 50 drive-days with new errors that were followed by a failure"));
@@ -97,6 +99,7 @@ pub fn fit(
         quiet: quiet(history, &set, to),
         curve: cost(history, &set, &margins, to),
         cohorts: super::cohort::count(history, (first, to), &bulk),
+        peers,
     };
     model.check()?;
     let seen = history.lives.iter().filter(|l| l.first <= to);
@@ -121,17 +124,22 @@ fn bulk(history: &Histories, to: Day) -> Vec<bool> {
     history.lives.iter().map(|l| l.failed && l.last <= to && many(&l.model, l.last)).collect()
 }
 
-fn collect(history: &Histories, (first, to): (Day, Day), bulk: &[bool]) -> Set {
+fn collect(history: &Histories, (first, to): (Day, Day), bulk: &[bool]) -> (Set, Peers) {
     let mut set = Set::default();
     set.samples.columns = vec![Vec::new(); features::names().len()];
     let mut replay = Replay::new(history);
+    let (none, mut peers) = (Peers::default(), Peers::default());
     // What came of later days is not known yet.
     for day in first..=to - ASKED {
         replay.advance(day);
+        if peers.is_due(day) {
+            peers = Peers::of(day, replay.running(day));
+        }
         for (drive, known) in replay.awake().filter(|(d, _)| bulk.get(*d) == Some(&false)) {
             let Some(life) = history.lives.get(drive) else { continue };
             let mut columns = set.samples.columns.iter_mut();
-            features::walk(known, &life.drive, day, |_, value| {
+            let among = peers.among(&none, &life.drive);
+            features::walk(known, &life.drive, &among, day, |_, value| {
                 if let Some(column) = columns.next() {
                     column.push(value);
                 }
@@ -141,7 +149,10 @@ fn collect(history: &Histories, (first, to): (Day, Day), bulk: &[bool]) -> Set {
             set.days.push(day);
         }
     }
-    set
+    for day in to - ASKED + 1..=to {
+        replay.advance(day);
+    }
+    (set, Peers::of(to, replay.running(to)))
 }
 
 /// A score for each row from trees that have not seen its drive.

@@ -63,6 +63,12 @@ impl<'a, D: Days> Replay<'a, D> {
         Ok(())
     }
 
+    /// The drives that run on `day`, with what is known of them.
+    pub fn running(&self, day: Day) -> impl Iterator<Item = (&model::Drive, &model::History)> {
+        let all = self.lives.iter().zip(&self.known);
+        all.filter(move |(life, _)| life.is_read_on(day)).map(|(life, known)| (&life.drive, known))
+    }
+
     /// The drives that are to be scored today, by their place, with what is known of them.
     pub fn awake(&self) -> impl Iterator<Item = (usize, &model::History)> {
         self.awake.iter().filter_map(|&drive| Some((drive, self.known.get(drive)?)))

@@ -293,7 +293,12 @@ fn lives(path: &Path, say: &mut dyn FnMut(&str)) -> Result<Vec<Life>, Error> {
             table.bad("it ends before it begins, or stands twice");
             continue;
         }
-        let drive = Drive { vendor: vendor(&kind), capacity: unread.number(&table, 3, "tb"), rotating };
+        let drive = Drive {
+            family: outband_health::model::family(&table.text(1)),
+            vendor: vendor(&kind),
+            capacity: unread.number(&table, 3, "tb"),
+            rotating,
+        };
         lives.push(Life { id, model: table.text(1), drive, first, last, failed: table.bytes(6) == b"1" });
     }
     table.complaints().iter().for_each(|c| say(c));
@@ -320,5 +325,73 @@ fn vendor(text: &str) -> Vendor {
         "HGST" | "HITACHI" => Vendor::Hgst,
         "WDC" | "WD" => Vendor::Wdc,
         _ => Vendor::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const DRIVES: &str = "drive,model,vendor,tb,first_day,last_day,failed
+A,ST4000DM000,ST,4.0,2015-01-01,2015-03-01,0
+B,ST4000DM000,ST,much,2015-01-05,2015-02-01,1
+B,ST4000DM000,ST,4.0,2015-01-05,2015-02-01,1
+C,X,SSD,4.0,2015-03-01,2015-01-01,0
+";
+    const CHANGES: &str = "drive,day,poh,smart_5,smart_187,smart_188,smart_197
+A,2015-01-01,100,0,0,4295032833,0
+A,2015-01-20,556,8,-1,1,
+A,2015-01-20,557,9,0,1,2
+A,9999-01-01,1,0,0,0,0
+B,2015-01-05,9,0,0,x,1e400
+Z,2015-01-05,9,0,0,0,0
+B,2015-01-20,9,16,0,0,3
+";
+
+    fn files() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let (drives, changes) = (dir.path().join("drives.csv"), dir.path().join("changes.csv"));
+        fs::write(&drives, DRIVES).unwrap();
+        fs::write(&changes, CHANGES).unwrap();
+        (dir, drives, changes)
+    }
+
+    /// What each day gives.
+    fn all<D: Days<Error: std::fmt::Debug>>(mut days: D) -> Vec<String> {
+        let mut said = Vec::new();
+        let first = days.first().unwrap();
+        for day in first..first + 60 {
+            days.day(day, &mut |reading| said.push(format!("{reading:?}"))).unwrap();
+        }
+        said
+    }
+
+    #[test]
+    fn a_file_by_day_gives_what_memory_gives() {
+        let (dir, drives, changes) = files();
+        let history = Histories::read(&drives, &changes, &mut |_| {}).unwrap();
+        let (spilt, rows) = Histories::spill(&drives, &changes, dir.path(), &mut |_| {}).unwrap();
+        assert_eq!((rows.rows(), history.readings.len(), spilt.lives.len()), (5, 5, 2));
+        let (ours, theirs) = (all(rows), all(history.days()));
+        assert_eq!(ours.len(), 5);
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_counted_and_told_and_counts_as_not_reported() {
+        let (_dir, drives, changes) = files();
+        let mut said = Vec::new();
+        let history = Histories::read(&drives, &changes, &mut |line| said.push(line.to_owned())).unwrap();
+        let said = said.join("\n");
+        assert!(said.contains("drives.csv: could not read 1 values"), "{said}");
+        assert!(said.contains("changes.csv: could not read 3 values"), "{said}");
+        assert!(said.contains("smart_188 of B, 2015-01-05: x"), "{said}");
+        assert!(said.contains("bad lines, left out: 2"), "{said}");
+        assert_eq!(history.lives[1].drive.capacity, None);
+        let raw = |n: usize, a: Attribute| history.readings[n].smart.raw[a as usize];
+        assert_eq!(raw(0, Attribute::CommandTimeouts), Some(1.0), "the low 16 bits, as agents send them");
+        assert_eq!(raw(1, Attribute::PendingSectors), None, "1e400 is no number");
+        assert_eq!(raw(2, Attribute::ReportedUncorrectable), None, "a counter is not below zero");
     }
 }

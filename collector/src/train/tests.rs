@@ -14,7 +14,7 @@ fn fleet() -> Histories {
         let dies = n % 6 == 0;
         let onset = 20 + (n * 7) % 150;
         let last = if dies { onset + 12 } else { 199 };
-        let drive = Drive { vendor: Vendor::Seagate, capacity: Some(4.0), rotating: None };
+        let drive = Drive { family: "M".to_owned(), vendor: Vendor::Seagate, capacity: Some(4.0), rotating: None };
         let place = history.lives.len();
         let (id, model) = (format!("D{n:03}"), "M".to_owned());
         history.lives.push(Life { id, model, drive, first: 0, last, failed: dies });

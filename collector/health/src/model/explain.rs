@@ -204,13 +204,19 @@ pub fn explain(forest: &Forest, row: &[f64], history: &History, day: Day) -> Exp
     let shares = forest.explain(row);
     let mut sums: Vec<(Option<Attribute>, f64)> = Vec::new();
     let mut parts = shares.parts.iter();
-    features::walk(&History::default(), &super::Drive::default(), 0, |Feature { of, .. }, _| {
-        let part = parts.next().copied().unwrap_or(0.0);
-        match sums.iter_mut().find(|s| s.0 == of) {
-            Some(sum) => sum.1 += part,
-            None => sums.push((of, part)),
-        }
-    });
+    features::walk(
+        &History::default(),
+        &super::Drive::default(),
+        &super::Among::default(),
+        0,
+        |Feature { of, .. }, _| {
+            let part = parts.next().copied().unwrap_or(0.0);
+            match sums.iter_mut().find(|s| s.0 == of) {
+                Some(sum) => sum.1 += part,
+                None => sums.push((of, part)),
+            }
+        },
+    );
     let reason = |(of, points): &(Option<Attribute>, f64)| Reason {
         of: of.map(Attribute::number),
         points: *points,
@@ -370,7 +376,7 @@ mod tests {
         }
         let drive = super::super::Drive { vendor: super::super::Vendor::Seagate, ..Default::default() };
         let mut row = Vec::new();
-        let verdict = model.judge(&history, &drive, 59, &mut row);
+        let verdict = model.judge(&history, &drive, &super::super::Peers::default(), 59, &mut row);
         let super::super::Verdict::Scored(score) = verdict else { panic!("{verdict:?}") };
         let told = explain(&model.forest, &row, &history, 59);
         let sum = told.base + told.reasons.iter().map(|r| r.points).sum::<f64>();

@@ -1,7 +1,7 @@
 //! What the model looks at, and what each is called: one walk gives both, so they cannot part.
 
 use super::history::Track;
-use super::{Attribute, Day, History};
+use super::{Among, Attribute, Day, History};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -21,9 +21,11 @@ pub enum Vendor {
 }
 
 /// What does not change of a drive.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Drive {
+    /// Its model, as [`super::family`] writes it; empty: not told.
+    pub family: String,
     /// Who made it.
     pub vendor: Vendor,
     /// Capacity, TB (10^12 bytes).
@@ -57,6 +59,10 @@ pub enum What {
     Acceleration,
     LogSum,
     LogSumChange(Day),
+    Rarity,
+    RarityChange(Day),
+    GreatestRarity,
+    GreatestRarityChange(Day),
     Hours,
     HoursAtFirstError,
     Capacity,
@@ -101,6 +107,10 @@ impl fmt::Display for Feature {
             W::Acceleration => f.write_str("acceleration"),
             W::LogSum => f.write_str("log_sum"),
             W::LogSumChange(w) => write!(f, "log_sum_change_{w}d"),
+            W::Rarity => f.write_str("rarity"),
+            W::RarityChange(w) => write!(f, "rarity_change_{w}d"),
+            W::GreatestRarity => f.write_str("greatest_rarity"),
+            W::GreatestRarityChange(w) => write!(f, "greatest_rarity_change_{w}d"),
             W::Hours => f.write_str("power_on_hours"),
             W::HoursAtFirstError => f.write_str("power_on_hours_at_first_error"),
             W::Capacity => f.write_str("capacity"),
@@ -112,19 +122,20 @@ impl fmt::Display for Feature {
 /// The names of all features, in the order in which [`walk`] gives them.
 pub fn names() -> Vec<String> {
     let mut names = Vec::new();
-    walk(&History::default(), &Drive::default(), 0, |feature, _| names.push(feature.to_string()));
+    walk(&History::default(), &Drive::default(), &Among::default(), 0, |feature, _| names.push(feature.to_string()));
     names
 }
 
 /// Calls `put` for each feature of a drive on `day`, always in the same order; NaN where there is nothing to measure. Nothing that was
-/// read after `day` may be in the history.
-pub fn walk(history: &History, drive: &Drive, day: Day, mut put: impl FnMut(Feature, f64)) {
+/// read after `day` may be in the history. `among`: the drives that it is compared with.
+pub fn walk(history: &History, drive: &Drive, among: &Among<'_>, day: Day, mut put: impl FnMut(Feature, f64)) {
     for attribute in Attribute::ALL {
         of_attribute(history.track(attribute), attribute, day, |what, value| {
             put(Feature { of: Some(attribute), what }, value);
         });
     }
     of_drive(history, drive, day, |what, value| put(Feature { of: None, what }, value));
+    of_rarity(history, among, day, |what, value| put(Feature { of: None, what }, value));
 }
 
 fn of_attribute(track: &Track, attribute: Attribute, day: Day, mut put: impl FnMut(What, f64)) {
@@ -211,6 +222,18 @@ fn of_drive(history: &History, drive: &Drive, day: Day, mut put: impl FnMut(What
             Vendor::Other => f64::NAN,
         },
     );
+}
+
+fn of_rarity(history: &History, among: &Among<'_>, day: Day, mut put: impl FnMut(What, f64)) {
+    let on = |day| among.rarity(history, day).unwrap_or((f64::NAN, f64::NAN));
+    let (sum, greatest) = on(day);
+    put(What::Rarity, sum);
+    put(What::GreatestRarity, greatest);
+    for w in [1, 3, 7, 14, 30, 90] {
+        let (then, greatest_then) = on(day - w);
+        put(What::RarityChange(w), sum - then);
+        put(What::GreatestRarityChange(w), greatest - greatest_then);
+    }
 }
 
 fn since(day: Day, then: Option<Day>) -> f64 {

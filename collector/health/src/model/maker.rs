@@ -64,7 +64,7 @@ impl Drive {
             Some(_) => Some(true),
             None => (flash || says("SSD") || own.starts_with("WDS")).then_some(false),
         };
-        Drive { vendor, capacity: bytes.map(terabytes).filter(|tb| *tb > 0.0), rotating }
+        Drive { family: own, vendor, capacity: bytes.map(terabytes).filter(|tb| *tb > 0.0), rotating }
     }
 }
 
@@ -133,7 +133,15 @@ mod tests {
             Some(true),
             "a disk is known by its name"
         );
-        assert_eq!(of("", "ST4000DM000"), Drive { vendor: Vendor::Seagate, capacity: Some(4.0), rotating: Some(true) });
+        assert_eq!(
+            of("", "ST4000DM000"),
+            Drive {
+                family: "ST4000DM000".to_owned(),
+                vendor: Vendor::Seagate,
+                capacity: Some(4.0),
+                rotating: Some(true)
+            }
+        );
         assert_eq!(of("", "MG04ACA400N").rotating, None);
     }
 }

@@ -1,7 +1,7 @@
 //! The disk model: how likely a rotating SATA disk is to fail within 30 days, from the raw SMART values that it has shown so far.
 //!
 //! One code for training, back-test and live use: [`History`] remembers, bounded, what a drive showed day by day; [`features::walk`]
-//! says what there is to know of it on a day, from that day and before; [`Forest`] makes a score of it, [`Calibration`] a probability of
+//! says what there is to know of it on a day, from that day and before, and how rare that is among its [`Peers`]; [`Forest`] makes a score of it, [`Calibration`] a probability of
 //! the score, [`Budget`] the score from which on a ticket is worth its money. [`Watch`] is the fleet on a day, with its threshold;
 //! [`explain`] says why, [`Cohorts`] what became of drives that showed the same; [`Polled`] makes one reading a day of what agents poll.
 //! How a forest is grown is not known here.
@@ -18,6 +18,7 @@ pub mod features;
 mod forest;
 mod history;
 mod maker;
+mod peers;
 mod polled;
 mod watch;
 
@@ -31,6 +32,7 @@ pub use features::{Drive, Feature, Vendor};
 pub use forest::{Forest, Node, Tree};
 pub use history::{History, Smart};
 pub use maker::family;
+pub use peers::{Among, Peers};
 pub use polled::{Field, Polled, Taken};
 pub use watch::{Foretold, Judged, Said, Watch};
 

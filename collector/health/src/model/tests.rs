@@ -10,11 +10,11 @@ pub(super) fn smart(sectors: f64) -> Smart {
 }
 
 /// Of a maker that the model knows.
-const KNOWN: Drive = Drive { vendor: Vendor::Seagate, capacity: None, rotating: None };
+const KNOWN: Drive = Drive { family: String::new(), vendor: Vendor::Seagate, capacity: None, rotating: None };
 
 fn feature(history: &History, day: Day, wanted: What) -> f64 {
     let mut found = f64::NAN;
-    features::walk(history, &Drive::default(), day, |feature, value| {
+    features::walk(history, &Drive::default(), &Among::default(), day, |feature, value| {
         if feature == (Feature { of: Some(Attribute::ReallocatedSectors), what: wanted }) {
             found = value;
         }
@@ -43,6 +43,7 @@ pub(super) fn model() -> DiskModel {
         quiet: 0.001,
         curve: Curve { levels: vec![-1.0, 0.0, 1.0], rates: vec![4.0, 1.0, 0.25], right: vec![0.1, 0.3, 0.5] },
         cohorts: Cohorts::default(),
+        peers: Peers::default(),
     }
 }
 
@@ -86,8 +87,9 @@ fn a_disk_is_scored_for_three_days_after_a_new_error() {
     history.read(0, &smart(0.0));
     history.read(10, &smart(8.0));
     let mut row = Vec::new();
-    let scored: Vec<bool> =
-        (9..16).map(|day| matches!(model().judge(&history, &KNOWN, day, &mut row), Verdict::Scored(_))).collect();
+    let scored: Vec<bool> = (9..16)
+        .map(|day| matches!(model().judge(&history, &KNOWN, &Peers::default(), day, &mut row), Verdict::Scored(_)))
+        .collect();
     assert_eq!(scored[1..], [true, true, true, true, false, false]);
 }
 
@@ -95,16 +97,23 @@ fn a_disk_is_scored_for_three_days_after_a_new_error() {
 fn nothing_is_said_of_a_drive_without_platters_or_attributes_or_of_an_unknown_maker() {
     let mut history = History::default();
     let mut row = Vec::new();
-    assert_eq!(model().judge(&history, &KNOWN, 0, &mut row), Verdict::Blind(Blind::NoAttributes));
+    assert_eq!(model().judge(&history, &KNOWN, &Peers::default(), 0, &mut row), Verdict::Blind(Blind::NoAttributes));
     let mut grown = Smart::default();
     grown.raw[Attribute::ReallocatedSectors as usize] = Some(3.0);
     history.read(0, &grown);
-    assert_eq!(model().judge(&history, &KNOWN, 0, &mut row), Verdict::Blind(Blind::NoAttributes), "as SAS drives do");
+    assert_eq!(
+        model().judge(&history, &KNOWN, &Peers::default(), 0, &mut row),
+        Verdict::Blind(Blind::NoAttributes),
+        "as SAS drives do"
+    );
     history.read(0, &smart(0.0));
-    assert_eq!(model().judge(&history, &Drive::default(), 0, &mut row), Verdict::Blind(Blind::UnknownMaker));
+    assert_eq!(
+        model().judge(&history, &Drive::default(), &Peers::default(), 0, &mut row),
+        Verdict::Blind(Blind::UnknownMaker)
+    );
     let flash = Drive { rotating: Some(false), ..Drive::default() };
-    assert_eq!(model().judge(&history, &flash, 0, &mut row), Verdict::Blind(Blind::SolidState));
-    assert_eq!(model().judge(&history, &KNOWN, 0, &mut row), Verdict::Quiet { probability: 0.001 });
+    assert_eq!(model().judge(&history, &flash, &Peers::default(), 0, &mut row), Verdict::Blind(Blind::SolidState));
+    assert_eq!(model().judge(&history, &KNOWN, &Peers::default(), 0, &mut row), Verdict::Quiet { probability: 0.001 });
 }
 
 #[test]
@@ -183,13 +192,13 @@ proptest! {
         for (day, value) in (0..).zip(&values) {
             all.read(day, &smart(*value));
             if usize::try_from(day).unwrap() == cut {
-                features::walk(&all, &Drive::default(), day, |_, v| now.push(v.to_bits()));
+                features::walk(&all, &Drive::default(), &Among::default(), day, |_, v| now.push(v.to_bits()));
             }
             if usize::try_from(day).unwrap() <= cut {
                 upto.read(day, &smart(*value));
             }
         }
-        features::walk(&upto, &Drive::default(), i32::try_from(cut).unwrap(), |_, v| row.push(v.to_bits()));
+        features::walk(&upto, &Drive::default(), &Among::default(), i32::try_from(cut).unwrap(), |_, v| row.push(v.to_bits()));
         prop_assert_eq!(row, now);
     }
 }

@@ -1,7 +1,10 @@
 //! Which scores open a ticket: the fleet on a day, by one code for the back-test and for live use.
 
-use super::{Blind, Budget, Cohort, Day, DiskModel, Drive, Explanation, HORIZON, History, Opened, Pattern, Verdict};
+use super::{
+    Blind, Budget, Cohort, Day, DiskModel, Drive, Explanation, HORIZON, History, Opened, Pattern, Peers, Verdict,
+};
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// What training measured weighs as much as so many drive-months of own outcomes.
@@ -13,6 +16,8 @@ const PRIOR_MONTHS: f64 = 10_000.0;
 pub struct Watch<K: Ord> {
     budget: Budget,
     opened: BTreeMap<K, Opened>,
+    #[serde(default)]
+    peers: Peers,
     #[serde(skip)]
     threshold: f64,
 }
@@ -34,14 +39,21 @@ impl<K: Ord + Clone> Watch<K> {
     /// From what training measured.
     pub fn new(model: &DiskModel) -> Self {
         let budget = Budget::new(model.curve.clone(), PRIOR_MONTHS);
-        Watch { budget, opened: BTreeMap::new(), threshold: f64::INFINITY }
+        Watch { budget, opened: BTreeMap::new(), peers: Peers::default(), threshold: f64::INFINITY }
     }
 
-    /// A new day, on which so many drives run. Then tell who failed, then [`Self::decide`], then judge.
+    /// A new day, on which so many drives run. Then [`Self::survey`], tell who failed, [`Self::decide`], and judge.
     pub fn begin(&mut self, day: Day, drives: u64) {
         self.budget.begin(day, drives);
         // Who was not scored for longer than a ticket is open has none to be right.
         self.opened.retain(|_, opened| opened.newest().is_some_and(|on| day - on <= HORIZON));
+    }
+
+    /// The drives that run, with what they show at the end of `day`: what others are compared with. Looked at every 14 days only.
+    pub fn survey<'h, D: Borrow<Drive>>(&mut self, day: Day, drives: impl Iterator<Item = (D, &'h History)>) {
+        if self.peers.is_due(day) {
+            self.peers = Peers::of(day, drives);
+        }
     }
 
     /// A drive failed today: what was foretold of it was right.
@@ -78,7 +90,7 @@ impl<K: Ord + Clone> Watch<K> {
         day: Day,
         row: &mut Vec<f64>,
     ) -> Judged {
-        let verdict = model.judge(history, drive, day, row);
+        let verdict = model.judge(history, drive, &self.peers, day, row);
         let threshold = self.threshold;
         match verdict {
             Verdict::Blind(_) => Judged { verdict, threshold, probability: None, opens: false },
@@ -166,7 +178,8 @@ mod tests {
         history
     }
 
-    const DRIVE: Drive = Drive { vendor: super::super::Vendor::Seagate, capacity: None, rotating: None };
+    const DRIVE: Drive =
+        Drive { family: String::new(), vendor: super::super::Vendor::Seagate, capacity: None, rotating: None };
 
     #[test]
     fn a_score_above_the_threshold_opens_and_the_same_below_it_does_not() {
