@@ -223,6 +223,7 @@ fn title(incident: &Incident, context: &Context) -> String {
         (Fault::AgentBlind, _) => "Agent reaches its BMCs no more",
         (Fault::FirmwareWave, _) => "Trouble after a BMC firmware update",
         (Fault::ClockStepped, _) => "The collector's clock stepped",
+        (Fault::StoreDamaged, _) => "The collector's store is damaged",
         (Fault::StoreNearlyFull, _) => "The collector's disk is nearly full",
         (Fault::NoticesStuck, _) => "Notices are not delivered",
     };

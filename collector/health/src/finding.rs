@@ -77,13 +77,15 @@ pub enum Fault {
     ClockStepped,
     /// The disk that holds the collector's store is nearly full.
     StoreNearlyFull,
+    /// The file of the collector's store is damaged.
+    StoreDamaged,
     /// A channel does not deliver the collector's notices.
     NoticesStuck,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 23] = [
+    pub const ALL: [Fault; 24] = [
         Self::DiskFailure,
         Self::DiskWear,
         Self::FanFailure,
@@ -106,6 +108,7 @@ impl Fault {
         Self::FirmwareWave,
         Self::ClockStepped,
         Self::StoreNearlyFull,
+        Self::StoreDamaged,
         Self::NoticesStuck,
     ];
 
@@ -134,6 +137,7 @@ impl Fault {
             Self::FirmwareWave => "firmware_wave",
             Self::ClockStepped => "clock_stepped",
             Self::StoreNearlyFull => "store_nearly_full",
+            Self::StoreDamaged => "store_damaged",
             Self::NoticesStuck => "notices_stuck",
         }
     }
@@ -153,7 +157,9 @@ impl Fault {
             | Self::ClockStepped
             | Self::StoreNearlyFull
             | Self::NoticesStuck => true,
-            Self::DiskFailure
+            // Nothing is whole again because it was not looked at yet.
+            Self::StoreDamaged
+            | Self::DiskFailure
             | Self::DiskWear
             | Self::FanFailure
             | Self::PsuFailure

@@ -350,6 +350,7 @@ fn vouches(fault: Fault, kind: SensorKind) -> bool {
         | Fault::FirmwareWave
         | Fault::ClockStepped
         | Fault::StoreNearlyFull
+        | Fault::StoreDamaged
         | Fault::NoticesStuck => false,
     }
 }

@@ -169,7 +169,7 @@ async fn assess<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
 }
 
 /// What the collector sees of itself.
-fn vitals<S: Outbox>(
+fn vitals<S: Store + Outbox>(
     store: &S,
     clock: &impl Timekeeper,
     (dir, keep_free): (&Path, u64),
@@ -184,7 +184,7 @@ fn vitals<S: Outbox>(
     };
     let unsent = store.oldest_unsent(now)?.into_iter();
     let stuck = |u: outband_store::Unsent| Stuck { channel: u.channel, count: u.count, since: u.since, error: u.error };
-    Ok(Vitals { clock_ahead_ms: clock.held(), disk, unsent: unsent.map(stuck).collect() })
+    Ok(Vitals { clock_ahead_ms: clock.held(), disk, damage: store.damage(), unsent: unsent.map(stuck).collect() })
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub struct Vitals {
     pub clock_ahead_ms: Option<i64>,
     /// The bytes that are free on the disk that holds the store, and those that are to be kept free.
     pub disk: Option<(u64, u64)>,
+    /// What is wrong with the file of the store, where something is.
+    pub damage: Option<String>,
     /// Channels that do not deliver.
     pub unsent: Vec<Stuck>,
 }
@@ -71,6 +73,12 @@ pub(super) fn findings(vitals: &Vitals, agents: &[Homeless], now: Timestamp) -> 
         let fact = format!("less than {} MiB of the disk that holds the store are free", mib(limit));
         let f = finding("collector.disk", Fault::StoreNearlyFull, "disk", level, reason, fact, now);
         found.push(Finding { predicted: !out, ..f });
+    }
+    if let Some(damage) = &vitals.damage {
+        let reason =
+            format!("the file of the store is damaged: {damage}; stop the collector, keep the file, restore a backup");
+        let (fault, level) = (Fault::StoreDamaged, Level::Critical);
+        found.push(finding("collector.store", fault, "store", level, reason, damage.clone(), now));
     }
     for stuck in vitals.unsent.iter().filter(|s| now.since(s.since) >= STUCK) {
         let Stuck { channel, count, since, error } = stuck;

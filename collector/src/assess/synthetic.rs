@@ -39,6 +39,7 @@ pub fn fault(word: &str) -> Option<Fault> {
             | Fault::FirmwareWave
             | Fault::ClockStepped
             | Fault::StoreNearlyFull
+            | Fault::StoreDamaged
             | Fault::NoticesStuck
     );
     of_server.then_some(fault)

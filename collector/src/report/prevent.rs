@@ -92,6 +92,10 @@ fn texts(fault: Fault) -> (&'static str, &'static str) {
             "Watch how the store grows, and shorten what is kept or add disk in good time.",
             "关注存储增长趋势，及时缩短保留期或扩容磁盘。",
         ),
+        Fault::StoreDamaged => (
+            "Use memory with ECC and disks that are watched for the collector, and back it up every day.",
+            "采集器主机使用 ECC 内存与受监控的磁盘，并每日备份。",
+        ),
         Fault::NoticesStuck => (
             "Keep a second channel for each recipient, and send a test notice once a week.",
             "为每个接收人配置备用渠道，每周发送一次测试通知。",

@@ -142,6 +142,12 @@ fn words(fault: Fault) -> Pair {
             "You need to do nothing.",
             "您无需操作。",
         ),
+        Fault::StoreDamaged => pair(
+            "Stop the collector, keep the file, and restore the newest backup: outband-collector restore; agents send again what the backup does not hold. Then test the disk and the memory of the collector's machine.",
+            "停止采集器并保留该文件，用 outband-collector restore 恢复最近的备份；备份之后的数据由代理端重新发送。随后检测采集器主机的磁盘与内存。",
+            "You need to do nothing.",
+            "您无需操作。",
+        ),
         Fault::NoticesStuck => pair(
             "Look at `outband notices` for what the channel says, mend it, then replay what failed; until then watch tickets by hand.",
             "用 `outband notices` 查看通道报错并修复，再重发失败的通知；修复前请人工查看工单。",

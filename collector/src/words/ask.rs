@@ -277,6 +277,6 @@ fn of(fault: Fault) -> &'static [Ask] {
         | Fault::EventBurst => BOARD,
         Fault::FirmwareWave => BOARD,
         Fault::BmcSilent | Fault::AgentSilent | Fault::RackSilent | Fault::AgentBlind => SILENCE,
-        Fault::ClockStepped | Fault::StoreNearlyFull | Fault::NoticesStuck => &[],
+        Fault::ClockStepped | Fault::StoreNearlyFull | Fault::StoreDamaged | Fault::NoticesStuck => &[],
     }
 }

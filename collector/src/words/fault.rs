@@ -142,6 +142,12 @@ fn words(fault: Fault) -> Pair {
             "our monitoring system is running short of storage; your servers are not affected",
             "我们的监控系统存储空间不足，您的服务器不受影响",
         ),
+        Fault::StoreDamaged => pair(
+            "The collector's store is damaged",
+            "采集器存储文件已损坏",
+            "our monitoring system is being repaired; your servers are not affected",
+            "我们正在修复监控系统，您的服务器不受影响",
+        ),
         Fault::NoticesStuck => pair(
             "Notices are not delivered",
             "通知无法送达",

@@ -153,6 +153,12 @@ fn words(id: &str) -> Option<Pair> {
             "Our monitoring system is running short of storage.",
             "我们的监控系统存储空间不足。",
         ),
+        "collector.store" => pair(
+            "The collector checks the whole file of its store at each start; what it found does not belong there.",
+            "采集器每次启动时校验整个存储文件，发现内容异常。",
+            "Our monitoring system found a fault in its own storage.",
+            "我们的监控系统发现自身存储异常。",
+        ),
         "collector.notices" => pair(
             "Notices of this channel have waited for more than a quarter of an hour.",
             "该通道的通知已超过一刻钟未能送达。",

@@ -153,6 +153,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Drops what is older than `retention`. Never drops an ingest-log row that was not applied.
     fn expire(&self, now: Timestamp, retention: &Retention) -> Result<(), StoreError>;
 
+    /// What is wrong with what is stored, as far as it was looked at: a large store is checked while it is used.
+    fn damage(&self) -> Option<String>;
+
     /// Ends the writer after what is queued, and folds the write-ahead log into the file. Later calls answer
     /// [`StoreError::Closed`].
     fn close(&self) -> Result<(), StoreError>;

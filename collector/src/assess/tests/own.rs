@@ -52,6 +52,22 @@ fn a_disk_that_is_nearly_full_is_a_ticket_until_there_is_room() {
 }
 
 #[test]
+fn a_damaged_store_is_a_ticket_that_no_restart_ends() {
+    let mut room = Room::new();
+    room.feed(true);
+    room.vitals = Vitals { damage: Some("the file: row 7 is not where it should be".to_owned()), ..Vitals::default() };
+    room.look(4);
+    let opened = room.only_ticket().ticket;
+    assert_eq!((opened.fault.as_str(), opened.priority), ("store_damaged", Priority::P2));
+    assert!(opened.reason.contains("row 7") && opened.reason.contains("restore a backup"), "{}", opened.reason);
+    // After a restart nothing is known of it until the whole file was read again.
+    room.vitals = Vitals::default();
+    room.restart();
+    room.look(30);
+    assert_eq!(room.only_ticket().ticket.state, opened.state);
+}
+
+#[test]
 fn a_disk_with_room_and_a_channel_that_is_only_slow_are_no_ticket() {
     let mut room = Room::new();
     let since = room.now;

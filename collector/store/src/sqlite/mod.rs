@@ -8,8 +8,8 @@ mod copy;
 mod deadline;
 mod decision;
 mod drift;
-mod drives;
 mod drill;
+mod drives;
 mod error;
 mod grant;
 mod history;
@@ -67,6 +67,7 @@ struct Inner {
     pool: Pool,
     head: Arc<RwLock<Head>>,
     max_head_points: usize,
+    damage: open::Damage,
     _lock: File,
 }
 
@@ -80,11 +81,12 @@ impl SqliteStore {
     /// Opens the store, or makes it. Refuses a directory that another process uses, a damaged file and a newer schema.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         let lock = open::take_directory(&options.data_dir)?;
-        let db = open::open_writer(options)?;
+        let damage = open::Damage::default();
+        let db = open::open_writer(options, &damage)?;
         let head = Arc::new(RwLock::new(readings::load_head(&db)?));
         let writer = Writer::start(db, Arc::clone(&head))?;
         let pool = Pool::new(options.file(), options.readers);
-        let inner = Inner { writer, pool, head, max_head_points: options.max_head_points, _lock: lock };
+        let inner = Inner { writer, pool, head, max_head_points: options.max_head_points, damage, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -243,6 +245,10 @@ impl Store for SqliteStore {
                 return Ok(());
             }
         }
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.inner.damage.get().cloned()
     }
 
     fn close(&self) -> Result<(), StoreError> {

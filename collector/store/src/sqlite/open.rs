@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How the store is opened.
@@ -71,8 +72,11 @@ pub(super) fn take_directory(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Opens the file for writing, checked and at the newest schema.
-pub(super) fn open_writer(options: &Options) -> Result<Connection, StoreError> {
+/// What the check of a large file found, once it did.
+pub(super) type Damage = Arc<OnceLock<String>>;
+
+/// Opens the file for writing, checked and at the newest schema; a large one is checked while it is used, and what is found goes into `damage`.
+pub(super) fn open_writer(options: &Options, damage: &Damage) -> Result<Connection, StoreError> {
     let doing = "opening the store";
     let path = options.file();
     // SQLite gives its side files the permissions of the main one.
@@ -103,7 +107,7 @@ pub(super) fn open_writer(options: &Options) -> Result<Connection, StoreError> {
     if size <= options.check_up_to_bytes {
         check(&db)?;
     } else {
-        check_later(path);
+        check_later(path, damage.clone());
     }
     migrate(&mut db)?;
     outcome::catch_up(&mut db)?;
@@ -132,11 +136,12 @@ fn common(db: &Connection) -> Result<(), StoreError> {
 }
 
 /// Checks the file on a thread of its own, and says so loudly where it is damaged.
-fn check_later(path: PathBuf) {
+fn check_later(path: PathBuf, damage: Damage) {
     let looking = move || match open_reader(&path).and_then(|db| check(&db)) {
         Ok(()) => tracing::debug!("the store was checked whole"),
         Err(error) => {
-            tracing::error!(%error, "the store is damaged: stop the collector, keep the file, restore a backup")
+            tracing::error!(%error, "the store is damaged: stop the collector, keep the file, restore a backup");
+            damage.get_or_init(|| error.to_string());
         }
     };
     if let Err(error) = std::thread::Builder::new().name("store-check".to_owned()).spawn(looking) {

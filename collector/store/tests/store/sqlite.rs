@@ -3,10 +3,11 @@
 use super::conformance::make::*;
 use outband_schemas::{Lane, SensorKind};
 use outband_store::sqlite::Options;
-use outband_store::{Applied, HistoryFilter, Page, Retention, SeriesFilter, SqliteStore, Store, StoreError};
+use outband_store::{Applied, HistoryFilter, Page, Retention, Sequence, SeriesFilter, SqliteStore, Store, StoreError};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(&Options::new(dir)).unwrap()
@@ -228,10 +229,9 @@ fn a_changed_migration_is_refused() {
     assert!(matches!(error, StoreError::MigrationChanged { number: 1, .. }), "{error}");
 }
 
-#[test]
-fn a_damaged_file_is_named_as_damaged() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+/// A store of many pages, of which something is changed afterwards.
+fn spoil(dir: &Path, spoil: impl Fn(&mut [u8])) {
+    let store = open(dir);
     let epoch = store.hello(&hello("a1", 1), at(0)).unwrap().epoch;
     for seq in 1..=200 {
         store
@@ -240,13 +240,41 @@ fn a_damaged_file_is_named_as_damaged() {
     }
     store.close().unwrap();
     drop(store);
-    let path = dir.path().join("store.db");
+    let path = dir.join("store.db");
     let mut bytes = fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    for byte in bytes.iter_mut().skip(middle).step_by(97) {
-        *byte ^= 0xff;
-    }
+    spoil(&mut bytes);
     fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_large_store_that_is_damaged_is_used_and_says_what_is_wrong_once_it_was_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    // Within one record of the ingest log: the cells of its page overlap.
+    spoil(dir.path(), |bytes| {
+        let page = bytes.chunks_mut(4096).rfind(|p| p[0] == 13 && p.windows(9).any(|w| w == b"some body")).unwrap();
+        page[10..12].copy_from_slice(&page[8..10].to_vec());
+    });
+    let options = Options { check_up_to_bytes: 0, ..Options::new(dir.path()) };
+    let store = SqliteStore::open(&options).unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while store.damage().is_none() {
+        assert!(Instant::now() < until, "nothing was found");
+        std::thread::yield_now();
+    }
+    let said = store.damage().unwrap();
+    assert!(said.contains("damaged"), "{said}");
+    assert!(store.reserve(Sequence::Ticket).is_ok(), "a ticket can be opened about it");
+}
+
+#[test]
+fn a_damaged_file_is_named_as_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    spoil(dir.path(), |bytes| {
+        let middle = bytes.len() / 2;
+        for byte in bytes.iter_mut().skip(middle).step_by(97) {
+            *byte ^= 0xff;
+        }
+    });
     let error = SqliteStore::open(&Options::new(dir.path())).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
 }
@@ -366,4 +394,23 @@ fn what_became_of_the_tickets_of_an_older_store_is_read_from_their_logs() {
     assert_eq!(db.execute("DELETE FROM outcome", []).unwrap(), 700);
     drop(db);
     assert_eq!(open(dir.path()).outcomes(&OutcomeFilter::default()).unwrap(), known);
+}
+
+#[test]
+fn a_drive_whose_row_is_damaged_is_named_and_the_others_are_read() {
+    use outband_store::drives::{DriveRecord, Drives};
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&Options::new(dir.path())).unwrap();
+    let drive = DriveRecord::default();
+    let key = |n: u32| format!("serial:{n}");
+    store.keep_drives(&[(key(1), &drive), (key(2), &drive)], &[], Some(&Default::default())).unwrap();
+    store.close().unwrap();
+    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    db.execute_batch("UPDATE drive SET body = x'00' WHERE key = 'serial:1'; UPDATE drive_fleet SET body = x'00';")
+        .unwrap();
+    drop(db);
+    let kept = SqliteStore::open(&Options::new(dir.path())).unwrap().drives().unwrap();
+    assert_eq!(kept.damaged, [key(1), "fleet".to_owned()]);
+    assert_eq!(kept.drives, [(key(2), drive)]);
+    assert!(kept.fleet.is_none());
 }
