@@ -6,6 +6,7 @@
 mod advice;
 mod ask;
 mod brief;
+mod evidence;
 mod fault;
 mod rule;
 pub mod triage;
@@ -13,6 +14,7 @@ pub mod triage;
 pub use advice::advice;
 pub use ask::{Topic, how, questions, questions_about};
 pub use brief::brief;
+pub use evidence::evidence;
 pub use fault::fault;
 pub use rule::rule;
 
