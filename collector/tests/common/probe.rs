@@ -45,6 +45,7 @@ pub fn candidates(field: &str) -> Vec<String> {
         "detail" => &["tickets/2"],
         "reason" | "why" | "text" | "holder" | "verified" => &["probe"],
         "role" => &["viewer"],
+        "by" => &["customer"],
         "milestone" => &["contact"],
         "format" => &["json"],
         "period" => return vec![jiff::Zoned::now().strftime("%Y-%m").to_string()],
