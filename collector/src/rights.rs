@@ -71,7 +71,6 @@ pub const RIGHTS: &[(&str, &[Role], Reach)] = &[
     ("outband.order.v1.OrderService/GetAttachment", WORKERS, Scoped),
     ("outband.outcome.v1.OutcomeService/GetPrecision", READERS, Scoped),
     ("outband.outcome.v1.OutcomeService/ListOutcomes", READERS, Scoped),
-    ("outband.outcome.v1.OutcomeService/RefutePrediction", WORKERS, Scoped),
     ("outband.outcome.v1.OutcomeService/ExportHistory", &[Admin, Operator], Scoped),
     ("outband.notice.v1.NoticeService/ListContacts", READERS, Scoped),
     ("outband.callpack.v1.CallPackService/GenerateCallPack", WORKERS, Scoped),
@@ -110,6 +109,8 @@ pub const RIGHTS: &[(&str, &[Role], Reach)] = &[
     ("outband.record.v1.RecordService/ListHolds", ADMINS, Fleet),
     ("outband.record.v1.RecordService/CreateHold", ADMINS, Fleet),
     ("outband.record.v1.RecordService/ReleaseHold", ADMINS, Fleet),
+    // The last: it closes a ticket.
+    ("outband.outcome.v1.OutcomeService/RefutePrediction", WORKERS, Scoped),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS, Open),
     ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS, Open),
 ];

@@ -1,6 +1,7 @@
 //! `outband-collector train` and `outband-collector backtest --drives`.
 
 use super::backtest::{self, Ask};
+use super::compare::{self, Side};
 use super::judge::Judge;
 use super::source::{self, Histories, date};
 use super::{Error, card, fit};
@@ -36,6 +37,10 @@ pub struct Train {
     /// The last day of the validation; by default the last of the history.
     #[arg(long, value_name = "DATE", value_parser = parse, requires = "validate_from")]
     validate_to: Option<Day>,
+    /// A model's file that the new one is compared with, on the validation: recall, precision, lead, calibration and what the budget came to,
+    /// before and after. Nothing is put in use by it.
+    #[arg(long, value_name = "FILE", requires = "validate_from")]
+    compare: Option<PathBuf>,
     /// False tickets per 100 drive-months that are allowed.
     #[arg(long, value_name = "N", default_value_t = 0.1)]
     budget: f64,
@@ -88,6 +93,8 @@ impl Tables {
 impl Train {
     /// Trains, writes the model and its card, and tells what was measured.
     pub fn run(&self, say: &mut dyn FnMut(&str)) -> Result<String, Error> {
+        // What cannot be read is told before hours of training.
+        let before = self.compare.as_deref().map(super::load).transpose()?;
         let history = self.tables.read(say)?;
         let last = super::replay::Replay::days(&history).ok_or(Error::Empty("the tables hold no reading"))?.1;
         let measured = match self.validate_from {
@@ -96,8 +103,17 @@ impl Train {
                 let (model, _) = fit::fit(&history, from - 1, &self.version, say)?;
                 let ask = Ask { from, to: self.validate_to.unwrap_or(last), budget: self.budget };
                 let report = backtest::run(&model, &history, ask, say);
-                let table = report.table(&Judge::new(&history, ask.from, ask.to), ask.budget);
-                Some(format!("trained to {}, asked of {} to {}\n{table}", model.trained_to, date(from), date(ask.to)))
+                let judge = Judge::new(&history, ask.from, ask.to);
+                let table = report.table(&judge, ask.budget);
+                let compared = before.as_ref().map(|old| {
+                    say(&format!("asking {}", old.version));
+                    let of_old = backtest::run(old, &history, ask, say);
+                    let (old, new) = (Side { model: old, report: &of_old }, Side { model: &model, report: &report });
+                    compare::table(old, new, &judge, ask)
+                });
+                let compared = compared.unwrap_or_default();
+                let asked = (date(from), date(ask.to));
+                Some(format!("trained to {}, asked of {} to {}\n{table}{compared}", model.trained_to, asked.0, asked.1))
             }
         };
         let to = self.to.unwrap_or(last);

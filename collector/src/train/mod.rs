@@ -2,12 +2,14 @@
 //!
 //! Both replay history day by day through `outband_health::model`, which is also what runs live: a score of a day knows nothing of
 //! later days. Read in this order: [`source`] (what is read), [`replay`] (day by day), [`fit`] (a model of it), [`backtest`] (tickets it
-//! would have opened), [`judge`] (what they were worth). `grow` is the only room that knows by which crate trees are grown.
+//! would have opened), [`judge`] (what they were worth), [`compare`] (two models side by side). `grow` is the only room that knows by which
+//! crate trees are grown.
 
 pub mod backtest;
 mod card;
 pub mod cli;
 mod cohort;
+pub mod compare;
 pub mod fit;
 mod grow;
 pub mod judge;

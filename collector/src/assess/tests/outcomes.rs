@@ -65,7 +65,7 @@ fn a_repair_that_only_clean_polls_verify_is_closed_as_not_tested() {
     growing(&mut room, 4);
     room.operator(Action::Resolve { resolution: Resolution::Repaired });
     room.polls(20, 32.0);
-    let ticket = room.only_ticket().ticket;
+    let ticket = room.tickets().pop().unwrap().ticket;
     assert_eq!((ticket.state, ticket.verdict), (State::Closed, Some(Verdict::ReplacedWithoutTest)));
 }
 
