@@ -4,8 +4,8 @@
 //! inlet too, one wild hour is not the third. What then rises over a week and more is held against a step (a load that came and stayed) and
 //! against the server's power (a load that grows): only what neither explains is a rise.
 
-use super::day::{Three, day_start, small};
-use super::line::Slope;
+use super::day::{Three, day_at, small};
+use super::line::{Slope, weighted_median};
 use crate::stats::median;
 use outband_schemas::{ComponentClass as C, ComponentId, SensorKind as K, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,19 +16,27 @@ const HOURS: u8 = 6;
 /// Of the warmest hours of a day so many are kept; the least of them counts.
 const WARMEST: usize = 3;
 /// So many days are looked at.
-const DAYS: usize = 21;
+const DAYS: usize = 28;
 /// And so many at least.
 const LEAST_DAYS: usize = 8;
 /// Days that lie longer ago than this say nothing.
 const SPAN: i32 = 28;
+/// A day that is so much cooler, in K, than the warmest of so many days before it is one of little load.
+const COOLER: f64 = 2.0;
+const WORKING: f64 = 3.0;
+/// So many changes of the power from one day to the next, each by at least this share of it, tell how much heat a Watt makes.
+const CHANGES: usize = 5;
+const CHANGED: f64 = 0.03;
 /// The least rise over all of the days, in K: what a sensor, a season and its fans do.
 const LEAST_RISE: f64 = 3.0;
 /// A rise is that many times as much as the days lie about its line.
 const CLEAR: f64 = 4.0;
 /// Kendall's sum is so many standard errors above noise.
-const SURE: f64 = 2.5;
-/// In its newer half a rise goes on with at least this share of its rate.
-const STILL: f64 = 1.0 / 3.0;
+const SURE: f64 = 3.0;
+/// And so many where the server's power is not told, which would tell a load that grows from what is no load.
+const SURE_BLIND: f64 = 4.0;
+/// In each half a rise goes on with at least this share of its rate.
+const STILL: f64 = 0.5;
 /// Power that grows by at least this share of what the heat grows by explains it.
 const EXPLAINED: f64 = 0.5;
 /// A sensor that has had no day for so long is none any more.
@@ -129,24 +137,36 @@ pub(super) struct Heat {
 
 /// A warm hour.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(f32, f32, Option<f32>)", into = "(f32, f32, Option<f32>)")]
 struct Warm {
     /// How far above the inlet's air, in K.
     above: f32,
     /// The inlet's air, in Cel.
     inlet: f32,
     /// The server's power, in W.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     power: Option<f32>,
+}
+
+impl From<(f32, f32, Option<f32>)> for Warm {
+    fn from((above, inlet, power): (f32, f32, Option<f32>)) -> Self {
+        Self { above, inlet, power }
+    }
+}
+
+impl From<Warm> for (f32, f32, Option<f32>) {
+    fn from(Warm { above, inlet, power }: Warm) -> Self {
+        (above, inlet, power)
+    }
 }
 
 /// A temperature that rises from day to day at comparable inlet air.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rise {
-    /// Where it is in the warm hours of the newest days, in Cel.
+    /// Where its line is on the newest day, in its warm hours, in Cel.
     pub now: f64,
     /// The inlet's air in those hours, in Cel; 0 where the server has no inlet sensor.
     pub inlet: f64,
-    /// Where it was in the first days, at that inlet air, in Cel.
+    /// Where its line was on the first day, at that inlet air, in Cel.
     pub then: f64,
     /// Since when.
     pub since: Timestamp,
@@ -156,14 +176,17 @@ pub struct Rise {
     pub a_day_low: f64,
     /// And its upper end.
     pub a_day_high: f64,
+    /// How far to each side of [`Rise::now`] 80 of 100 lie, in K.
+    pub aside: f64,
 }
 
 impl Rise {
     /// The days until it reaches `limit`, in Cel, with the first and the last day of the interval; `None` where it is there already.
     pub fn days_to(&self, limit: f64) -> Option<(f64, f64, f64)> {
         let left = limit - self.now;
-        let days = |rate: f64| if rate > 0.0 { left / rate } else { f64::INFINITY };
-        (left > 0.0).then(|| (days(self.a_day), days(self.a_day_high), days(self.a_day_low)))
+        let days = |left: f64, rate: f64| if rate > 0.0 { left.max(0.0) / rate } else { f64::INFINITY };
+        let (first, last) = (days(left - self.aside, self.a_day_high), days(left + self.aside, self.a_day_low));
+        (left > 0.0).then(|| (days(left, self.a_day), first, last))
     }
 
     /// Whether this still says what `newer` would.
@@ -186,7 +209,7 @@ impl Heat {
     #[expect(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
     pub(super) fn close_hour(&mut self, air: &AirHour) {
         let Some((mean, inlet)) = self.hour.take().zip(air.inlet) else { return };
-        let cut = |value: f64| ((value * 100.0).round() / 100.0) as f32;
+        let cut = |value: f64| ((value * 10.0).round() / 10.0) as f32;
         let warm = Warm { above: cut(mean - inlet), inlet: cut(inlet), power: air.power.map(cut) };
         self.hours = self.hours.saturating_add(1);
         let at = self.warmest.partition_point(|w| w.above >= warm.above);
@@ -214,40 +237,93 @@ impl Heat {
         self.days.back().is_some_and(|(day, _)| date - day > GONE)
     }
 
-    /// How it rises, where it does.
+    /// How it rises, where it does: over as many days as one line fits.
     pub(super) fn rise(&self, today: i32) -> Option<Rise> {
-        let days: Vec<&(i32, Warm)> = self.days.iter().filter(|(day, _)| today - day <= SPAN).collect();
-        let of = |value: &dyn Fn(&Warm) -> Option<f64>| -> Vec<(f64, f64)> {
-            days.iter().filter_map(|(day, warm)| Some((f64::from(*day), value(warm)?))).collect()
-        };
-        let above = of(&|warm| Some(f64::from(warm.above)));
-        let (newest, _) = days.last()?;
+        let recent: Vec<&(i32, Warm)> = self.days.iter().filter(|(day, _)| today - day <= SPAN).collect();
+        let days = working(&at_equal_load(&recent));
         // What has had no day for some days may have gone any way since.
-        if above.len() < LEAST_DAYS || today - newest > 3 {
-            return None;
-        }
-        let slope = Slope::of(&above)?;
-        let (first, last) = (above.first()?, above.last()?);
-        let whole = slope.rate * (last.0 - first.0);
-        if slope.sure < SURE || whole < LEAST_RISE || whole < CLEAR * spread(&above, slope.rate) {
-            return None;
-        }
-        let newer = Slope::of(above.get(above.len() / 2..)?)?;
-        if newer.rate < slope.rate * STILL || is_step(&above, slope.rate) || is_load(&of, &above, slope.rate) {
-            return None;
-        }
-        let recent = |of: fn(&Warm) -> f32| median(days.iter().rev().take(3).map(|(_, w)| f64::from(of(w))));
-        let (now, inlet) = (recent(|w| w.above)?, median(days.iter().rev().take(7).map(|(_, w)| f64::from(w.inlet)))?);
-        Some(Rise {
-            now: now + inlet,
-            inlet,
-            then: now + inlet - whole,
-            since: day_start(days.first()?.0),
-            a_day: slope.rate,
-            a_day_low: slope.low,
-            a_day_high: slope.high,
-        })
+        days.last().filter(|day| f64::from(today) - day.date <= 3.0)?;
+        let lengths = (LEAST_DAYS..=days.len()).rev().step_by(3);
+        lengths.filter_map(|length| days.get(days.len() - length..)).find_map(rise_of)
     }
+}
+
+/// A day's warm hour, at the load of the newest days.
+#[derive(Debug, Clone, Copy)]
+struct Day {
+    date: f64,
+    above: f64,
+    inlet: f64,
+    power: Option<f64>,
+}
+
+/// The days as they would be at the load of the newest: how much heat a Watt makes shows from one day to the next, when nothing else has had the time to
+/// change.
+fn at_equal_load(days: &[&(i32, Warm)]) -> Vec<Day> {
+    let told = |(date, warm): &&(i32, Warm)| Day {
+        date: f64::from(*date),
+        above: f64::from(warm.above),
+        inlet: f64::from(warm.inlet),
+        power: warm.power.map(f64::from),
+    };
+    let mut days: Vec<Day> = days.iter().map(told).collect();
+    let Some(usual) = median(days.iter().rev().filter_map(|day| day.power).take(7)) else { return days };
+    let changes: Vec<(f64, f64)> = days
+        .iter()
+        .zip(days.iter().skip(1))
+        .filter_map(|(a, b)| Some((b.power? - a.power?, b.above - a.above)))
+        .filter(|(watts, _)| watts.abs() >= usual * CHANGED)
+        .map(|(watts, heat)| (heat / watts, watts.abs()))
+        .collect();
+    if changes.len() < CHANGES {
+        return days;
+    }
+    let a_watt = weighted_median(changes).unwrap_or_default().max(0.0);
+    for day in &mut days {
+        day.above -= a_watt * (day.power.unwrap_or(usual) - usual);
+    }
+    days
+}
+
+/// The days that are no weekends and holidays, as far as the load is not known: those that are cooler than some just before. The limit is reached on the
+/// others.
+fn working(days: &[Day]) -> Vec<Day> {
+    let idle = |day: &Day| {
+        let before = days.iter().filter(|other| (1.0..=WORKING).contains(&(day.date - other.date)));
+        before.map(|other| other.above).fold(f64::NEG_INFINITY, f64::max) - COOLER > day.above
+    };
+    days.iter().filter(|day| !idle(day)).copied().collect()
+}
+
+fn rise_of(days: &[Day]) -> Option<Rise> {
+    let above: Vec<(f64, f64)> = days.iter().map(|day| (day.date, day.above)).collect();
+    let slope = Slope::of(&above)?;
+    let (first, last) = (above.first()?, above.last()?);
+    let (whole, apart) = (slope.rate * (last.0 - first.0), spread(&above, slope.rate));
+    let blind = days.iter().filter(|day| day.power.is_some()).count() * 2 < days.len();
+    if slope.sure < if blind { SURE_BLIND } else { SURE } || whole < LEAST_RISE || whole < CLEAR * apart {
+        return None;
+    }
+    let (older, newer) = above.split_at_checked(above.len() / 2)?;
+    let goes_on = |half: &[(f64, f64)]| Slope::of(half).is_some_and(|half| half.rate >= slope.rate * STILL);
+    if !goes_on(older) || !goes_on(newer) || is_step(&above, slope.rate) || is_load(days, &above, slope.rate) {
+        return None;
+    }
+    // Where the line is today, at the inlet's air of these days.
+    let inlet = median(days.iter().rev().take(7).map(|day| day.inlet))?;
+    let middle = median(above.iter().map(|(x, y)| y - slope.rate * x))?;
+    let now = middle + slope.rate * last.0 + inlet;
+    Some(Rise {
+        now,
+        inlet,
+        then: now - whole,
+        since: day_at(first.0),
+        a_day: slope.rate,
+        a_day_low: slope.low,
+        a_day_high: slope.high,
+        // A line's end is twice as uncertain as its middle.
+        aside: 2.0 * 1.2816 * apart / small(above.len()).sqrt(),
+    })
 }
 
 /// How far the days lie about a line of this rate: one standard error of noise, from the median distance.
@@ -267,9 +343,9 @@ fn is_step(points: &[(f64, f64)], rate: f64) -> bool {
     (1..flat.len()).filter_map(|at| flat.split_at_checked(at)).any(|(a, b)| about(a) + about(b) <= line)
 }
 
-/// Whether the server's power grew alike.
-fn is_load(of: &dyn Fn(&dyn Fn(&Warm) -> Option<f64>) -> Vec<(f64, f64)>, above: &[(f64, f64)], rate: f64) -> bool {
-    let power = of(&|warm| warm.power.map(f64::from));
+/// Whether the server's power grew alike, as it does where it grows too evenly to be told apart.
+fn is_load(days: &[Day], above: &[(f64, f64)], rate: f64) -> bool {
+    let power: Vec<(f64, f64)> = days.iter().filter_map(|day| Some((day.date, day.power?))).collect();
     let level = |points: &[(f64, f64)]| median(points.iter().map(|(_, y)| *y)).filter(|l| *l > 0.0);
     if power.len() * 2 < above.len() {
         return false;

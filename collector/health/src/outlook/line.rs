@@ -88,7 +88,8 @@ pub(super) fn pairs(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
         .filter(|d| d.0 > 0.0)
 }
 
-fn weighted_median(mut values: Vec<(f64, f64)>) -> Option<f64> {
+/// The median of values, each with its weight.
+pub(super) fn weighted_median(mut values: Vec<(f64, f64)>) -> Option<f64> {
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     let half = values.iter().map(|(_, w)| w).sum::<f64>() / 2.0;
     let mut sum = 0.0;
@@ -126,13 +127,24 @@ impl Slope {
         let mut slopes: Vec<f64> = pairs(points).map(|(dx, dy)| dy / dx).collect();
         slopes.sort_by(f64::total_cmp);
         let rate = crate::stats::median(slopes.iter().copied())?;
-        let error = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
+        // Days that are like the day before count for fewer (Hamed and Rao 1998, for the first lag).
+        let like = likeness(points, rate);
+        let error = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0 * (1.0 + like) / (1.0 - like)).sqrt();
         let rises: f64 = slopes.iter().map(|s| f64::from(u8::from(*s > 0.0)) - f64::from(u8::from(*s < 0.0))).sum();
         let cut = rank((small(slopes.len()) - 1.2816 * error) / 2.0);
         let low = *slopes.get(cut)?;
         let high = *slopes.get(slopes.len().checked_sub(cut + 1)?)?;
         Some(Self { rate, low, high, sure: if error > 0.0 { (rises - 1.0) / error } else { 0.0 } })
     }
+}
+
+/// How much the distance of a point from a line of this rate is like that of the point before: 0 to 0.8.
+fn likeness(points: &[(f64, f64)], rate: f64) -> f64 {
+    let middle = crate::stats::median(points.iter().map(|(x, y)| y - rate * x)).unwrap_or_default();
+    let apart: Vec<f64> = points.iter().map(|(x, y)| y - rate * x - middle).collect();
+    let squares: f64 = apart.iter().map(|a| a * a).sum();
+    let products: f64 = apart.iter().zip(apart.iter().skip(1)).map(|(a, b)| a * b).sum();
+    if squares > 0.0 { (products / squares).clamp(0.0, 0.8) } else { 0.0 }
 }
 
 /// A place in a short list.

@@ -119,7 +119,7 @@ fn a_rise_over_days_is_told_with_its_distance_its_rate_and_the_days_that_are_lef
     assert_eq!((found.rule.as_str(), found.predicted), ("temperature.trend", true));
     assert!(found.reason.contains("rises by 1.5 K a day"), "{}", found.reason);
     assert!(
-        found.reason.contains("K below its limit of 90 Cel, which it reaches in about 7 days ("),
+        found.reason.contains("K below its limit of 90 Cel, which it reaches in about 6 days ("),
         "{}",
         found.reason
     );
