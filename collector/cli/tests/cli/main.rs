@@ -139,6 +139,23 @@ fn json_yaml_and_csv_say_the_same() {
 }
 
 #[test]
+fn a_servers_drives_show_what_the_disk_model_says_or_why_it_says_nothing() {
+    let collector = Collector::start();
+    let told = stdout(&outband(&collector, &["servers", "get", "srv-disks"]));
+    let line = |bay: u32| told.lines().find(|l| l.contains(&format!("disk/Bay {bay}"))).unwrap();
+    assert!(line(1).ends_with("likely to fail within 30 days, 41 %"), "{told}");
+    assert!(line(2).ends_with("not judged (it has no platters): rules and wear decide"), "{told}");
+    assert!(line(3).ends_with("well"), "{told}");
+    assert!(line(4).contains("a_reason_of_tomorrow"), "{told}");
+    let chinese = stdout(&outband(&collector, &["servers", "get", "srv-disks", "--lang", "zh-CN"]));
+    assert!(chinese.contains("模型不判断 (非机械硬盘): 由规则和磨损判断"), "{chinese}");
+    let json: Value =
+        serde_json::from_str(&stdout(&outband(&collector, &["servers", "get", "srv-disks", "-o", "json"]))).unwrap();
+    assert_eq!(json["parts"][0]["disk_model"]["probability"], 0.413);
+    assert!(json["parts"][4].get("disk_model").is_none());
+}
+
+#[test]
 fn tables_say_ages_clocks_and_that_stale_is_not_ok() {
     let collector = Collector::start();
     let health = stdout(&outband(&collector, &["health"]));

@@ -120,7 +120,35 @@ impl HealthService for Desk {
         &self,
         request: Request<h::GetServerRequest>,
     ) -> Result<Response<h::GetServerResponse>, Status> {
-        no_such(&request.into_inner().name)
+        let name = request.into_inner().name;
+        if name != "servers/srv-disks" {
+            return no_such(&name);
+        }
+        let disk = |bay: u32, judged: Option<h::DiskJudgement>| h::Part {
+            component: format!("disk/Bay {bay}"),
+            disk_model: judged,
+            ..h::Part::default()
+        };
+        let failing = h::DiskJudgement {
+            verdict: "failing".to_owned(),
+            probability: Some(0.413),
+            model: "disk-1".to_owned(),
+            since_ms: 1_800_000_000_000,
+            ..h::DiskJudgement::default()
+        };
+        let said = |verdict: &str, reason: &str| h::DiskJudgement {
+            verdict: verdict.to_owned(),
+            reason: reason.to_owned(),
+            ..h::DiskJudgement::default()
+        };
+        let parts = vec![
+            disk(1, Some(failing)),
+            disk(2, Some(said("not_judged", "solid_state"))),
+            disk(3, Some(said("well", ""))),
+            disk(4, Some(said("not_judged", "a_reason_of_tomorrow"))),
+            disk(5, None),
+        ];
+        Ok(Response::new(h::GetServerResponse { server: Some(h::Server { name, parts, ..h::Server::default() }) }))
     }
 
     async fn get_health(
