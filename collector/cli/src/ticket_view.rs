@@ -142,6 +142,11 @@ impl OfServer for View {
     }
 }
 
+/// The kind of trouble, as people call it.
+fn kind(view: &View, shown: &Shown) -> String {
+    view.triage.as_ref().map_or_else(|| "–".to_owned(), |t| triage_text(&t.class, &t.confidence, shown))
+}
+
 /// The columns of a list of tickets.
 pub(crate) const COLUMNS: &[Column<View>] = &[
     Column { key: "name", head: Word::Ticket, wide: false, cell: |v, _| name::short(&v.name), raw: |v| v.name.clone() },
@@ -166,6 +171,13 @@ pub(crate) const COLUMNS: &[Column<View>] = &[
         wide: false,
         cell: |v, _| v.component.clone(),
         raw: |v| v.component.clone(),
+    },
+    Column {
+        key: "triage",
+        head: Word::TriageKind,
+        wide: true,
+        cell: kind,
+        raw: |v| v.triage.as_ref().map(|t| t.class.clone()).unwrap_or_default(),
     },
     Column { key: "title", head: Word::Title, wide: false, cell: |v, _| v.title.clone(), raw: |v| v.title.clone() },
     Column {

@@ -7,7 +7,7 @@ use crate::assess::synthetic::is_drill;
 use crate::assess::{Error, Kept};
 use outband_health::triage::{Case, Change, Mates, Surroundings, triage};
 use outband_health::{Fault, Incident, IncidentKey, Stage};
-use outband_schemas::{ServerId, SiteId, Timestamp, Triage, TriageClass};
+use outband_schemas::{ComponentClass, ServerId, SiteId, Timestamp, Triage, TriageClass};
 use outband_store::ServerRecord;
 use outband_ticket::{Action, TicketNumber};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +40,9 @@ pub(super) struct Groups {
     at: Option<Timestamp>,
     looked_at: Option<Timestamp>,
     of: BTreeMap<Shared, Vec<ServerId>>,
+    /// What servers showed in the moment for which that was last asked, by fault, each with when it began: looked up once for all tickets of a step.
+    shown: BTreeMap<Fault, Vec<(ServerId, Timestamp)>>,
+    shown_at: Option<Timestamp>,
 }
 
 impl<S: Kept> Assessor<S> {
@@ -54,6 +57,7 @@ impl<S: Kept> Assessor<S> {
             return None;
         }
         self.group(now);
+        self.look_around(now);
         let parts = cause.as_ref().map_or(incident.members.as_slice(), |(_, members)| members);
         let only_silence = !parts.is_empty() && parts.iter().all(|part| part.fault == Fault::BmcSilent);
         let cause = cause.as_ref().map(|(fault, _)| *fault);
@@ -180,15 +184,24 @@ impl<S: Kept> Assessor<S> {
     /// The servers that show a fault which began at about the same time.
     fn showing(&self, fault: Fault, onset: Timestamp) -> BTreeSet<&ServerId> {
         let (from, to) = (onset.minus(TOGETHER), onset.plus(TOGETHER));
-        let shows = |i: &&Incident| {
-            i.key.fault == fault
-                && from <= i.onset
-                && i.onset <= to
-                && !is_drill(i)
-                && matches!(i.stage, Stage::Pending | Stage::Open | Stage::Verifying { .. })
-        };
+        let shown = self.groups.shown.get(&fault).into_iter().flatten();
+        shown.filter(|(_, began)| from <= *began && *began <= to).map(|(server, _)| server).collect()
+    }
+
+    /// Looks up what servers show now.
+    fn look_around(&mut self, now: Timestamp) {
+        if self.groups.shown_at.replace(now) == Some(now) {
+            return;
+        }
+        let mut shown: BTreeMap<Fault, Vec<(ServerId, Timestamp)>> = BTreeMap::new();
         let live = self.live.values().flat_map(|live| &live.incidents);
-        live.chain(self.waiting.values().flatten()).filter(shows).map(|i| &i.key.server).collect()
+        for incident in live.chain(self.waiting.values().flatten()) {
+            let holds = matches!(incident.stage, Stage::Pending | Stage::Open | Stage::Verifying { .. });
+            if holds && !is_drill(incident) {
+                shown.entry(incident.key.fault).or_default().push((incident.key.server.clone(), incident.onset));
+            }
+        }
+        self.groups.shown = shown;
     }
 
     /// What else is wrong with the same server.
@@ -205,6 +218,11 @@ impl<S: Kept> Assessor<S> {
         incident: &Incident,
         record: &ServerRecord,
     ) -> (Option<Change>, Option<outband_health::triage::Listed>) {
+        // These are no parts that somebody puts in.
+        use ComponentClass::{Agent, Bmc, Chassis, Firmware, Other, Server};
+        if matches!(incident.key.component.class(), Agent | Bmc | Chassis | Firmware | Other | Server) {
+            return (None, None);
+        }
         let parts = match self.store.parts(&incident.key.server) {
             Ok(parts) => parts,
             Err(error) => {
