@@ -252,7 +252,7 @@ fn a_large_store_that_is_damaged_is_used_and_says_what_is_wrong_once_it_was_chec
     // Within one record of the ingest log: the cells of its page overlap.
     spoil(dir.path(), |bytes| {
         let page = bytes.chunks_mut(4096).rfind(|p| p[0] == 13 && p.windows(9).any(|w| w == b"some body")).unwrap();
-        page[10..12].copy_from_slice(&page[8..10].to_vec());
+        page.copy_within(8..10, 10);
     });
     let options = Options { check_up_to_bytes: 0, ..Options::new(dir.path()) };
     let store = SqliteStore::open(&options).unwrap();
