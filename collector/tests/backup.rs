@@ -15,6 +15,7 @@ use outband_store::sqlite::Options;
 use outband_store::{Applied, Page, Sequence, SqliteStore, Store, TicketWrite};
 use outband_ticket::{Opening, Priority, Ticket, TicketNumber};
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -168,6 +169,39 @@ fn a_backup_that_was_cut_off_or_changed_anywhere_is_refused_and_leaves_nothing_b
         assert_eq!(place.names(), ["backup", "data", "key"]);
     }
     fs::write(place.path("backup"), whole).unwrap();
+    place.restore().unwrap();
+}
+
+#[test]
+fn a_backup_of_which_only_the_zeros_at_its_end_are_gone_is_refused_too() {
+    /// What is encrypted at once, and its tag (age, STREAM).
+    const CHUNK: usize = 64 << 10;
+    const TAG: usize = 16;
+    let place = Place::with_backup();
+    let whole = fs::read(place.path("backup")).unwrap();
+    let mut clear = Vec::new();
+    let opened = age::Decryptor::new(&whole[..]).unwrap().decrypt([&place.identity as &dyn age::Identity].into_iter());
+    opened.unwrap().read_to_end(&mut clear).unwrap();
+    // One more file, so that the second block of zeros at the end stands alone in the last chunk: who unpacks never reads it.
+    let end = clear.len() - 1024;
+    let room = (2 * CHUNK + 512 - (clear.len() + 512) % CHUNK) % CHUNK;
+    let mut header = tar::Header::new_ustar();
+    header.set_path("more").unwrap();
+    header.set_size(room as u64);
+    header.set_mode(0o600);
+    header.set_cksum();
+    clear.splice(end..end, header.as_bytes().iter().copied().chain(vec![7; room]));
+    assert_eq!(clear.len() % CHUNK, 512);
+    let recipient = place.identity.to_public();
+    let mut sealed = Vec::new();
+    let to = age::Encryptor::with_recipients([&recipient as &dyn age::Recipient].into_iter()).unwrap();
+    let mut out = to.wrap_output(&mut sealed).unwrap();
+    out.write_all(&clear).unwrap();
+    out.finish().unwrap();
+    fs::write(place.path("backup"), &sealed[..sealed.len() - 512 - TAG]).unwrap();
+    assert!(place.restore().is_err());
+    assert_eq!(place.names(), ["backup", "data", "key"]);
+    fs::write(place.path("backup"), &sealed).unwrap();
     place.restore().unwrap();
 }
 

@@ -239,3 +239,38 @@ fn a_ticket_that_comes_under_another_package_keeps_its_pauses() {
     assert_eq!(promised(&house, number), Some(("gold".to_owned(), 1)));
     assert_eq!((settle(&mut watch, &terms, at(900)), settle(&mut watch, &terms, at(901))), (0, 1));
 }
+
+/// A clock that stands still.
+struct Still(Timestamp);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_cannot_be_read_it_is_tried_again_and_then_goes_on() {
+    let house = House::new();
+    let number = house.tickets(1, 0)[0];
+    let (file, away) = (house.dir.path().join("store.db"), house.dir.path().join("away.db"));
+    std::fs::rename(&file, &away).unwrap();
+    assert!(house.store.ticket(number).is_err());
+    let shutdown = CancellationToken::new();
+    let (clock, judgement) = (Arc::new(Still(at(16 * 60))), Judgement::new(Terms::clone(&house.terms)));
+    let task = tokio::spawn(run(house.store.clone(), clock, judgement, Pulse::default(), shutdown.clone()));
+    let until = std::time::Instant::now() + Duration::from_millis(100);
+    while std::time::Instant::now() < until {
+        assert!(!task.is_finished(), "it gave up");
+        tokio::task::yield_now().await;
+    }
+    std::fs::rename(&away, &file).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while house.breaches(number).is_empty() {
+        assert!(std::time::Instant::now() < until && !task.is_finished(), "nothing fell due");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.breaches(number), [("breach:respond".to_owned(), at(16 * 60))]);
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+}

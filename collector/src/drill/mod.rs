@@ -53,7 +53,18 @@ pub async fn run<S: Store + Drills, C: Clock + Send + Sync + 'static>(
     plans: Plans,
     shutdown: CancellationToken,
 ) -> Result<(), JoinError> {
-    let mut ticks = interval(LOOK);
+    look(LOOK, store, clock, judgement, plans, shutdown).await
+}
+
+async fn look<S: Store + Drills, C: Clock + Send + Sync + 'static>(
+    every: Duration,
+    store: S,
+    clock: Arc<C>,
+    judgement: Judgement,
+    plans: Plans,
+    shutdown: CancellationToken,
+) -> Result<(), JoinError> {
+    let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -134,3 +145,6 @@ fn settled(put: Result<Drill, StoreError>) -> Result<(), StoreError> {
         other => other.map(|_| ()),
     }
 }
+
+#[cfg(test)]
+mod tests;

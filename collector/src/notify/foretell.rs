@@ -41,7 +41,18 @@ pub async fn run<S: Store, C: Clock + Send + Sync + 'static>(
     judgement: Judgement,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let mut looks = interval(LOOK);
+    look(LOOK, store, clock, telling, judgement, shutdown).await
+}
+
+async fn look<S: Store, C: Clock + Send + Sync + 'static>(
+    every: Duration,
+    store: S,
+    clock: Arc<C>,
+    telling: Telling,
+    judgement: Judgement,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let mut looks = interval(every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watch = Watch::default();
     loop {

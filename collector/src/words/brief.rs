@@ -34,9 +34,7 @@ fn words(fault: Fault) -> Pair {
         Fault::StoreNearlyFull => {
             pair("collector disk full soon", "采集器磁盘将满", "monitoring storage", "监控存储不足")
         }
-        Fault::StoreDamaged => {
-            pair("collector's store damaged", "采集器存储损坏", "monitoring storage", "监控存储异常")
-        }
+        Fault::StoreDamaged => pair("collector store damaged", "采集器存储损坏", "monitoring storage", "监控存储异常"),
         Fault::NoticesStuck => pair("notices not delivered", "通知无法送达", "messages late", "消息延迟"),
     }
 }

@@ -9,7 +9,7 @@ struct Site {
     store: SqliteStore,
     terms: Arc<Terms>,
     watch: Watch,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 fn at(minutes: i64) -> Timestamp {
@@ -21,7 +21,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&Options::new(dir.path())).unwrap();
         let terms = Arc::new(Terms::try_from(&Config::default()).unwrap());
-        Self { store, terms, watch: Watch::default(), _dir: dir }
+        Self { store, terms, watch: Watch::default(), dir }
     }
 
     fn open(&self, slot: &str, minute: i64) -> TicketNumber {
@@ -76,6 +76,44 @@ impl Site {
         });
         told.collect()
     }
+}
+
+/// A clock that stands still.
+struct Still(Timestamp);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_cannot_be_read_it_is_tried_again_and_then_goes_on() {
+    let site = Site::new();
+    let number = site.open("1", 0);
+    // A store that was not read yet opens its file for it.
+    let store = SqliteStore::clone(&site.store);
+    let (file, away) = (site.dir.path().join("store.db"), site.dir.path().join("away.db"));
+    std::fs::rename(&file, &away).unwrap();
+    assert!(store.ticket(number).is_err());
+    let shutdown = CancellationToken::new();
+    let judgement = Judgement::new(Terms::clone(&site.terms));
+    let telling = Telling::new(crate::config::notify::Notify::default(), judgement.clone());
+    let every = Duration::from_millis(5);
+    let task = tokio::spawn(look(every, store, Arc::new(Still(at(12))), telling, judgement, shutdown.clone()));
+    let until = std::time::Instant::now() + Duration::from_millis(100);
+    while std::time::Instant::now() < until {
+        assert!(!task.is_finished(), "it gave up");
+        tokio::task::yield_now().await;
+    }
+    std::fs::rename(&away, &file).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while site.foretold(number).is_empty() {
+        assert!(std::time::Instant::now() < until && !task.is_finished(), "nothing was foretold");
+        tokio::task::yield_now().await;
+    }
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
 }
 
 #[test]
@@ -134,4 +172,48 @@ fn nobody_is_told_of_a_ticket_that_is_suppressed_or_waits() {
     site.does(waits, "li", Action::Start, 1);
     site.does(waits, "li", Action::WaitForCustomer, 2);
     assert_eq!(site.look(55), 0);
+}
+
+#[test]
+#[ignore = "measures; run with --ignored --nocapture"]
+fn what_it_costs_to_look_at_a_hundred_thousand_open_tickets() {
+    const TICKETS: u64 = 100_000;
+    let mut site = Site::new();
+    let mut writes = Vec::new();
+    for n in 0..TICKETS {
+        let opening = Opening {
+            number: TicketNumber(1_000_000 + n),
+            priority: Priority::ALL[usize::try_from(n % 4).unwrap()],
+            title: "Disk failed".to_owned(),
+            site: Some(SiteId::new(format!("dc{}", n % 40)).unwrap()),
+            server: ServerId::new(format!("s{}", n / 8)).unwrap(),
+            component: ComponentId::new(ComponentClass::Disk, format!("{}", n % 8)).unwrap(),
+            fault: "disk_failure".to_owned(),
+            rule: "disk.says_so".to_owned(),
+            predicted: false,
+            reason: String::new(),
+            evidence: Vec::new(),
+            onset: at(0),
+            part_serial: None,
+        };
+        let (ticket, entry) = Ticket::open(opening, WHO, at(0));
+        writes.push(TicketWrite { ticket, expected_revision: None, transitions: vec![entry] });
+        if writes.len() == 1000 {
+            let tickets = std::mem::take(&mut writes);
+            site.store.apply(Applied { tickets, ..Applied::default() }, at(0)).unwrap();
+        }
+    }
+    for n in 0..30 {
+        site.done(-10_000 + n * 200, 60);
+    }
+    let mut timed = |what: &str, minute: i64| {
+        let began = std::time::Instant::now();
+        let told = site.look(minute);
+        eprintln!("{what}: {:.3} s, {told} told", began.elapsed().as_secs_f64());
+    };
+    timed("the first look, at all of them", 1);
+    timed("a look at which nothing changed", 2);
+    timed("a look at which nothing changed", 2);
+    timed("a look at which the first clocks of many are likely to be missed", 12);
+    timed("the look after it", 12);
 }
