@@ -60,7 +60,7 @@ fn act<S: Store + Audit>(store: &S, number: TicketNumber, who: &str, action: Act
 fn closed<S: Store + Audit>(store: &S, server: &str, slot: &str, when: i64) -> TicketNumber {
     let number = opened(store, server, slot);
     act(store, number, "li", Action::Start, at(when - 1));
-    let resolution = outband_ticket::Resolution::Repaired;
+    let resolution = outband_ticket::Resolution::Recovered;
     act(store, number, "li", Action::Resolve { resolution }, at(when - 1));
     act(store, number, "li", Action::Close, at(when));
     number

@@ -74,7 +74,7 @@ fn a_second_open_ticket_of_the_same_fault_is_refused<S: Store>(store: &S) {
 
 fn a_resolved_ticket_makes_room_for_the_next<S: Store>(store: &S) {
     let first = open(store, "Bay 1");
-    let resolution = outband_ticket::Resolution::Repaired;
+    let resolution = outband_ticket::Resolution::Recovered;
     let resolved = store.update_ticket(moved(&first, Action::Resolve { resolution }, at(9))).unwrap();
     let second = open(store, "Bay 1");
     assert_ne!(first.ticket.number, second.ticket.number);
