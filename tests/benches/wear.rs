@@ -1,10 +1,12 @@
 //! How well slow wear is seen: simulated racks, the detectors that run live, the judge. Simulated, not a real fleet.
 //!
 //! ```text
-//! cargo bench -p outband-tests --bench wear -- [--seeds 1,2,3] [--racks 60] [--servers 20] [--from 0] [--months 6] [--verbose]
+//! cargo bench -p outband-tests --bench wear -- [--seeds 1,2,3] [--racks 60] [--servers 20] [--from 0] [--months 6] [--verbose] \
+//!     [--without fan_duty,current] [--every 1] [--alone]
 //! cargo bench -p outband-tests --bench wear -- --write DIR [--seeds 1] [--racks 60] [--servers 20] [--months 6]
 //! cargo bench -p outband-tests --bench wear -- --cost [DAYS]
 //! ```
+//! `--without` leaves kinds out, as a BMC that does not tell them; `--every 2` keeps the readings of every second hour; `--alone` knows no racks.
 //! The second writes the racks of the first seed as files for `outband-collector backtest --readings`; the third measures what a reading costs
 //! where 80 series of a server are read every minute.
 #![allow(clippy::unwrap_used, reason = "a measurement: it stops where its input is wrong")]
@@ -30,7 +32,10 @@ fn main() {
     let value = |name: &str| args.iter().position(|a| a == name).and_then(|at| args.get(at + 1)).cloned();
     let number = |name: &str, or: usize| value(name).map_or(or, |v| v.parse().unwrap());
     let seeds: Vec<u64> = value("--seeds").unwrap_or("1".into()).split(',').map(|s| s.parse().unwrap()).collect();
-    let verbose = args.iter().any(|a| a == "--verbose");
+    let without = value("--without").map_or(Vec::new(), |kinds| kinds.split(',').map(|k| kind(k).unwrap()).collect());
+    let flag = |name: &str| args.iter().any(|a| a == name);
+    let every = i64::try_from(number("--every", 1)).unwrap();
+    let look = Look { verbose: flag("--verbose"), alone: flag("--alone"), every, without };
     if let Some(dir) = value("--write") {
         let hours = i64::try_from(number("--months", 6)).unwrap() * 730;
         let plan = Plan { seed: seeds[0], racks: number("--racks", 60), servers: number("--servers", 20), hours };
@@ -49,7 +54,7 @@ fn main() {
         let begun = Instant::now();
         let (mut seen, mut rows) = (BTreeMap::<SignClass, Seen>::new(), 0_u64);
         for rack in number("--from", 0)..plan.racks {
-            rows += one_rack(&plan, rack, &mut seen, verbose);
+            rows += one_rack(&plan, rack, &mut seen, &look);
         }
         for (class, seen) in seen {
             line(&seed.to_string(), class, &seen);
@@ -157,11 +162,22 @@ struct Seen {
     modes: BTreeMap<&'static str, (u32, u32)>,
 }
 
+/// What is looked at, and told.
+struct Look {
+    verbose: bool,
+    /// No racks are known.
+    alone: bool,
+    /// The readings of every so manyth hour are seen.
+    every: i64,
+    /// Kinds that no BMC tells.
+    without: Vec<SensorKind>,
+}
+
 /// An alarm: server and component, when, what it rests on.
 type Alarm = ((usize, String), Timestamp, Sign);
 
 /// Runs one rack as it would be seen live. Answers how many readings there were.
-fn one_rack(plan: &Plan, number: usize, seen: &mut BTreeMap<SignClass, Seen>, verbose: bool) -> u64 {
+fn one_rack(plan: &Plan, number: usize, seen: &mut BTreeMap<SignClass, Seen>, look: &Look) -> u64 {
     let rack = Rack::new(plan, number);
     let truths = rack.truths();
     let confounders: Vec<_> = (0..plan.servers).map(|s| rack.confounders(s)).collect();
@@ -187,14 +203,18 @@ fn one_rack(plan: &Plan, number: usize, seen: &mut BTreeMap<SignClass, Seen>, ve
     let (mut rows, mut today) = (0_u64, 0_i64);
     rack.run(
         |row| {
+            let kind = kind(row.kind).unwrap();
+            if row.true_hour % look.every != 0 || look.without.contains(&kind) {
+                return;
+            }
             rows += 1;
             let mut drifts = drifts.borrow_mut();
             let id = &ids[row.server][row.component];
-            drifts[row.server].take(id, kind(row.kind).unwrap(), "", row.value, at(row.hour.min(row.true_hour)));
+            drifts[row.server].take(id, kind, "", row.value, at(row.hour.min(row.true_hour)));
             // The clock of a server may be off; the collector's is not. One look a day.
             if row.true_hour / 24 > today {
                 today = row.true_hour / 24;
-                let mode = RackMode::of(drifts.iter());
+                let mode = if look.alone { RackMode::default() } else { RackMode::of(drifts.iter()) };
                 for (server, drift) in drifts.iter().enumerate() {
                     let signs = drift.signs(&mode).into_iter().filter(|s| s.score >= 1.0);
                     alarms.extend(signs.map(|s| ((server, s.component.slot().to_owned()), at(row.true_hour), s)));
@@ -224,7 +244,7 @@ fn one_rack(plan: &Plan, number: usize, seen: &mut BTreeMap<SignClass, Seen>, ve
                 Outcome::Caught(failure, before) => (failure, before.as_secs() >= 7 * 86_400),
                 Outcome::Missed(failure) => (failure, false),
                 Outcome::Right((server, name), opened) => {
-                    if verbose {
+                    if look.verbose {
                         println!(
                             "     right rack {number} server {server} {name} {} {}",
                             class.as_str(),
@@ -234,7 +254,7 @@ fn one_rack(plan: &Plan, number: usize, seen: &mut BTreeMap<SignClass, Seen>, ve
                     continue;
                 }
                 Outcome::Wrong((server, name), opened) => {
-                    if verbose {
+                    if look.verbose {
                         let at = hour(*opened);
                         let sign = alarms.iter().find(|a| a.0 == (*server, name.clone()) && a.1 == *opened);
                         println!("WRONG rack {number} server {server} {name} at {at}: {}", facts(sign));
@@ -253,7 +273,7 @@ fn one_rack(plan: &Plan, number: usize, seen: &mut BTreeMap<SignClass, Seen>, ve
             let truth = truths.iter().zip(&failures).find(|(_, f)| std::ptr::eq(*f, *failure)).unwrap().0;
             let of_mode = seen.modes.entry(truth.mode).or_default();
             *of_mode = (of_mode.0 + 1, of_mode.1 + u32::from(in_time));
-            if verbose && !in_time {
+            if look.verbose && !in_time {
                 let told = match outcome {
                     Outcome::Caught(_, before) => format!("late, {} h before", before.as_secs() / 3600),
                     _ => "missed".to_owned(),

@@ -108,6 +108,9 @@ struct Presence {
     /// On which date it was away last, be it for an hour.
     #[serde(default)]
     missed: Option<i32>,
+    /// It was away for so long that it was replaced.
+    #[serde(default)]
+    long: bool,
     /// The newest dates on which it stood still while it was driven, with the count of separate times.
     stalls: Vec<(i32, u32)>,
     still: bool,
@@ -134,6 +137,8 @@ pub struct Drift {
 }
 
 const HOUR_MILLIS: i64 = 3_600_000;
+/// A fan that was away for so many hours, and turns again, is another one.
+const LONG: u32 = 6;
 /// So many days after its return a part is compared with what was there before.
 const SETTLED_DAYS: i32 = 3;
 /// A clock that stands so many hours before what was seen last has been set back, and is followed.
@@ -183,6 +188,7 @@ impl Drift {
     /// Another part is in the place: nothing that was learnt of the old one speaks of it.
     pub fn renew(&mut self, component: &ComponentId, at: Timestamp) {
         self.watches.retain(|name, _| name.component != *component);
+        self.mates.forget(component);
         self.presence.remove(component);
         self.memory.remove(component);
         self.changed(at);
@@ -243,9 +249,9 @@ impl Drift {
         for (component, rpm) in seen.into_iter().filter(|_| any) {
             let presence = self.presence.entry(component).or_default();
             if rpm.is_some_and(|rpm| rpm > 0.0) {
-                // One hour alone may have been a bad read.
-                if presence.away >= 2 {
+                if presence.away >= 1 {
                     presence.returned = Some(date);
+                    presence.long = presence.away >= LONG;
                 }
                 if presence.away >= 1 {
                     presence.missed = Some(date);
@@ -276,23 +282,35 @@ impl Drift {
             errors.close(date);
         }
         self.forgive_returned(date);
+        self.forgive_changed(date);
         self.forgive_steps();
     }
 
     /// What came back after it had been away, and is not as it was, is another one: nothing that was learnt speaks of it.
     fn forgive_returned(&mut self, date: i32) {
-        for (name, watch) in &mut self.watches {
+        let mut other = Vec::new();
+        for (name, watch) in &self.watches {
             let Some(presence) = self.presence.get(&name.component) else { continue };
             if let Some(since) = presence.returned.filter(|since| date - since >= SETTLED_DAYS) {
                 let terms = name.measure.terms();
-                let same = (0.25 * terms.effect).max(3.0 * watch.scatter(terms)).max(watch.grain());
-                if watch.shift(since).abs() > same {
-                    *watch = Watch::default();
+                let same = (0.4 * terms.effect).max(3.0 * watch.scatter(terms)).max(watch.grain());
+                if presence.long || watch.shift(since).abs() > same {
+                    other.push(name.clone());
                 }
             }
         }
+        other.iter().for_each(|name| self.begin_anew(name));
         for presence in self.presence.values_mut() {
             presence.returned = presence.returned.filter(|since| date - since < SETTLED_DAYS);
+        }
+    }
+
+    /// What a change of the server did to measures that depend on how it is run is no wear, however little it was.
+    fn forgive_changed(&mut self, date: i32) {
+        for since in self.changed.iter().copied().filter(|since| date - since == SETTLED_DAYS) {
+            for (_, watch) in self.watches.iter_mut().filter(|(name, _)| name.measure.terms().forgives_steps) {
+                watch.forgive(since, watch.shift(since));
+            }
         }
     }
 
@@ -306,6 +324,7 @@ impl Drift {
                 Some((name.clone(), date, by))
             })
             .collect();
+        let mut anew = Vec::new();
         for (name, date, by) in &steps {
             let terms = name.measure.terms();
             let near = |other: i32| (other - date).abs() <= 2;
@@ -322,10 +341,23 @@ impl Drift {
             let Some(watch) = self.watches.get_mut(name) else { continue };
             if better >= terms.effect || another {
                 // Much better at once: it was repaired, cleaned or replaced, and had been worn while it was learnt or since.
-                *watch = Watch::default();
-            } else if terms.forgives_steps || explained || alike || better > 0.0 {
+                anew.push(name.clone());
+            } else if terms.forgives_steps || explained || alike {
                 watch.forgive(*date, *by);
+            } else if better > 0.0 {
+                // Better than it ever was is a new normal; as good as it was before is none: else each return would add to what is forgiven.
+                let above = if *by > 0.0 { watch.now().clamp(0.0, *by) } else { watch.now().clamp(*by, 0.0) };
+                watch.forgive(*date, above);
             }
+        }
+        anew.iter().for_each(|name| self.begin_anew(name));
+    }
+
+    /// Another part is in the place, as far as this measure shows: what was learnt speaks of the one before.
+    fn begin_anew(&mut self, name: &Name) {
+        self.watches.remove(name);
+        if name.measure == Measure::Speed {
+            self.mates.forget(&name.component);
         }
     }
 

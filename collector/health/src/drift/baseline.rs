@@ -84,7 +84,7 @@ impl Baseline {
         }
         let apart = load(&far) - load(&near);
         let slope =
-            if apart.abs() < if between { 1e-6 } else { 0.5 } { 0.0 } else { f64::from(far.1 - near.1) / apart };
+            if apart.abs() < if between { 1e-6 } else { 1.25 } { 0.0 } else { f64::from(far.1 - near.1) / apart };
         Some(f64::from(near.1) + slope * (x - load(&near)))
     }
 }

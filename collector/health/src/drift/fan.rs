@@ -27,8 +27,8 @@ const GROWN: f64 = 1.25;
 const STRANGE_SPAN: i32 = 8;
 const STRANGE_DAYS: usize = 3;
 /// So many strange readings at least; where all of them stood still, so many: that is also how a tachometer is misread.
-const STRANGE: f64 = 4.0;
-const STRANGE_ZEROS: f64 = 6.0;
+const STRANGE: f64 = 5.0;
+const STRANGE_ZEROS: f64 = 7.0;
 
 /// The speeds of an hour, of those that turn.
 pub(super) fn speeds(view: &View<'_>) -> BTreeMap<Tach, Told> {

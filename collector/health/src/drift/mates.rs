@@ -1,6 +1,5 @@
 //! Fans held against each other, where no duty is told. A fan that wears falls behind every other; what drives a zone of fans another way
-//! leaves those of one zone as they were to each other. So what counts is the least that a fan has moved against the others, one of them left
-//! out, which may itself wear.
+//! leaves those of one zone as they were to each other. So what counts is the least that a fan has moved against any other.
 
 use crate::stats::{median, middle};
 use outband_schemas::ComponentId;
@@ -17,8 +16,6 @@ const TOGETHER: usize = 60;
 /// A day needs so many hours to count, and is at most so long.
 const DAY_HOURS: usize = 4;
 const TODAY_HOURS: usize = 48;
-/// With so many others, one of them is left out.
-const MANY: usize = 4;
 
 /// How the fans of a server turn against each other.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,8 +51,22 @@ impl Mates {
         self.hours += 1;
         if self.hours == LEARN_HOURS {
             let speeds = std::mem::take(&mut self.speeds);
-            self.usual = speeds.keys().map(|tach| (tach.clone(), usual(&speeds, tach))).collect();
+            for tach in speeds.keys() {
+                let known = self.usual.entry(tach.clone()).or_default();
+                let new: Vec<(Tach, f32)> =
+                    usual(&speeds, tach).into_iter().filter(|(other, _)| known.iter().all(|k| k.0 != *other)).collect();
+                known.extend(new);
+            }
         }
+    }
+
+    /// Another fan is in a place: how it turns against the others is learnt again, and what is known of the others stays.
+    pub(super) fn forget(&mut self, component: &ComponentId) {
+        self.usual.retain(|tach, _| tach.0 != *component);
+        for others in self.usual.values_mut() {
+            others.retain(|(other, _)| other.0 != *component);
+        }
+        (self.hours, self.speeds) = (0, BTreeMap::new());
     }
 
     /// Begins to learn again, if it has not learnt yet: what is driven another way now tells nothing of the rest.
@@ -83,9 +94,7 @@ impl Mates {
                 let apart = apart(own, today.get(other)?);
                 middle(apart.iter().copied()).filter(|_| apart.len() >= DAY_HOURS).map(|by| by - f64::from(*usual))
             };
-            let mut moves: Vec<f64> = usual.iter().filter_map(against).collect();
-            moves.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
-            Some((tach.clone(), *moves.get(usize::from(moves.len() >= MANY))?))
+            Some((tach.clone(), usual.iter().filter_map(against).min_by(|a, b| a.abs().total_cmp(&b.abs()))?))
         };
         self.usual.iter().filter_map(moved).collect()
     }

@@ -177,13 +177,119 @@ fn a_worn_fan_that_is_replaced_is_not_measured_by_what_the_worn_one_had_come_to(
     let from = site.hour;
     let replaced = move |n: usize, hour: i64| match (n, hour - from) {
         (2, 0..20) => 0.0,
-        (2, _) => 0.99,
+        (2, _) => 1.01,
         _ => 1.0,
     };
     site.days(30, replaced, daily);
     assert_eq!(site.signs(), []);
     let last = site.drift.course(&fan(2)).last().unwrap().3;
     assert!(last.abs() < 0.005, "{last}");
+}
+
+#[test]
+fn a_zone_is_driven_another_way_after_a_worn_fan_was_replaced_and_the_new_one_is_no_wear() {
+    // Without a duty: the worn fan wore while the others learnt how they turn against it.
+    let mut site = Site::new(6, false);
+    let from = site.hour;
+    let worn = move |n: usize, hour: i64| if n == 2 { 0.98 - (hour - from) as f64 * 2e-4 } else { 1.0 };
+    site.days(20, worn, daily);
+    let from = site.hour;
+    let replaced = move |n: usize, hour: i64| match (n, hour - from) {
+        (2, 0..20) => 0.0,
+        (2, _) => 1.01,
+        _ => 1.0,
+    };
+    site.days(25, replaced, daily);
+    assert_eq!(site.signs(), []);
+    for day in 0..25 {
+        // Whichever zone is faster.
+        let slower = |n: usize, hour: i64| daily(n, hour) * if n < 3 { 1.0 - 0.004 * day as f64 } else { 1.0 };
+        assert_eq!(site.days(1, |n, _| if n == 2 { 1.01 } else { 1.0 }, slower).signs(), []);
+    }
+}
+
+#[test]
+fn a_level_that_goes_to_and_fro_does_not_add_up_to_wear() {
+    let mut site = Site::new(4, true);
+    site.days(25, well, daily);
+    for turn in 0..12 {
+        let low = turn % 2 == 0;
+        site.days(6, move |n, _| if n == 2 && low { 0.975 } else { 1.0 }, daily);
+        assert!(site.signs().iter().all(|s| s.score < 0.6), "turn {turn}: {:?}", site.signs());
+    }
+}
+
+#[test]
+fn what_new_firmware_does_to_heat_is_no_wear_however_often_it_does_a_little() {
+    let mut drifts = vec![Drift::default(); 1];
+    let steps = [1020, 1030, 1040, 1050];
+    for hour in 24_000..24_000 + 60 * 24_i64 {
+        let at = Timestamp::from_secs(hour * 3600 + 60);
+        let (day, drift) = (hour / 24, &mut drifts[0]);
+        if hour % 24 == 0 && steps.contains(&day) {
+            drift.changed(at);
+        }
+        let warmer = 1.3 * steps.iter().filter(|s| **s <= day).count() as f64;
+        let load = 300.0 + 80.0 * (hour as f64 / 24.0 * std::f64::consts::TAU).sin();
+        drift.take(&ComponentId::lenient(C::Server, "server"), K::Power, "", load, at);
+        drift.take(&ComponentId::lenient(C::Board, "inlet"), K::Temperature, "", 22.0, at);
+        drift.take(&ComponentId::lenient(C::Cpu, "cpu0"), K::Temperature, "", 22.0 + load * 0.1 + warmer, at);
+    }
+    assert!(drifts[0].signs(&RackMode::default()).iter().all(|s| s.score < 0.5));
+}
+
+/// A fan of four that wears, read so many times an hour: on which day it is told first.
+fn told_on(times: i64) -> Option<i64> {
+    let mut drift = Drift::default();
+    for minute in (24 * 1000 * times)..(24 * 1050 * times) {
+        let hour = minute / times;
+        let at = Timestamp::from_secs(minute * (3600 / times) + 5);
+        for n in 0..4 {
+            let noise = 1.0 + 0.003 * ((minute * 7 + n as i64 * 13) as f64).sin();
+            let duty = daily(n, hour).round();
+            drift.take(&fan(n), K::FanDuty, "", duty, at);
+            drift.take(&fan(n), K::FanSpeed, "", (100.0 * duty * wears(n, hour) * noise).round(), at);
+        }
+        if minute % (24 * times) == 0 {
+            let signs = drift.signs(&RackMode::default());
+            let told: Vec<&Sign> = signs.iter().filter(|s| s.score >= 1.0).collect();
+            assert!(told.iter().all(|s| s.component.slot() == "fan2"), "{told:?}");
+            if !told.is_empty() {
+                return Some(hour / 24);
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn a_fan_that_wears_is_told_within_a_day_whether_it_is_read_each_minute_or_each_hour() {
+    let [hourly, often, always] = [1, 12, 60].map(|times| told_on(times).unwrap());
+    assert!((hourly - often).abs() <= 1 && (hourly - always).abs() <= 1, "{hourly} {often} {always}");
+}
+
+#[test]
+fn a_server_that_appears_late_is_learnt_from_then_on() {
+    let mut site = Site::new(4, true);
+    site.hour += 24 * 10;
+    let from = site.hour;
+    let late = move |n: usize, hour: i64| {
+        if n == 2 { 1.0 - 0.005 * ((hour - from) as f64 / 24.0 - 15.0).max(0.0) } else { 1.0 }
+    };
+    assert!(site.days(14, late, daily).signs().is_empty());
+    assert!(site.days(16, late, daily).signs().iter().any(|s| s.score >= 1.0));
+}
+
+#[test]
+fn a_supply_that_tells_heat_but_no_power_hides_no_other() {
+    let mut drift = Drift::default();
+    let odd = ComponentId::lenient(C::PowerSupply, "psu0 fan board");
+    let worn = |n: usize, hour: i64| if n == 1 { 0.94 - 0.001 * ((hour / 24 - 1020).max(0) as f64) } else { 0.94 };
+    for day in 1000..1050 {
+        drift.take(&odd, K::Temperature, "", 40.0, Timestamp::from_secs(day * 86_400 + 30));
+        supplies(&mut drift, day * 24..(day + 1) * 24, worn, |_, _| true);
+    }
+    assert!(drift.signs(&RackMode::default()).iter().any(|s| s.component.slot() == "psu1" && s.score >= 1.0));
 }
 
 #[test]

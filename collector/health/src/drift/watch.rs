@@ -64,12 +64,12 @@ impl Measure {
     pub(super) fn terms(self) -> Terms {
         let gradual = |effect, floor, worse| Terms { effect, floor, worse, wild: f64::INFINITY, forgives_steps: true };
         match self {
-            Self::Speed => Terms { effect: 0.04, floor: 0.003, worse: Worse::Down, wild: 0.08, forgives_steps: false },
-            Self::Efficiency => gradual(0.009, 0.001, Worse::Down),
-            Self::SupplyHeat => gradual(3.0, 0.3, Worse::Up),
-            Self::Voltage => gradual(0.006, 0.0005, Worse::Down),
-            Self::Share => gradual(0.025, 0.003, Worse::Down),
-            Self::Heat => gradual(3.5, 0.3, Worse::Up),
+            Self::Speed => Terms { effect: 0.05, floor: 0.003, worse: Worse::Down, wild: 0.15, forgives_steps: false },
+            Self::Efficiency => gradual(0.012, 0.001, Worse::Down),
+            Self::SupplyHeat => gradual(3.5, 0.3, Worse::Up),
+            Self::Voltage => gradual(0.007, 0.0005, Worse::Down),
+            Self::Share => gradual(0.03, 0.003, Worse::Down),
+            Self::Heat => gradual(4.0, 0.3, Worse::Up),
             Self::Errors => gradual(f64::INFINITY, 1.0, Worse::Up),
         }
     }
@@ -249,6 +249,11 @@ impl Watch {
         let before = median(self.days.iter().rev().filter(|d| d.date < date).take(4).map(|d| f64::from(d.level)));
         let after = median(self.days.iter().filter(|d| d.date > date).take(4).map(|d| f64::from(d.level)));
         before.zip(after).map_or(0.0, |(before, after)| after - before)
+    }
+
+    /// How far the newest days are from where it is when it is well.
+    pub(super) fn now(&self) -> f64 {
+        median(self.days.iter().rev().take(3).map(|d| f64::from(d.level))).map_or(0.0, |level| level - self.known())
     }
 
     /// Takes a step for a new normal.

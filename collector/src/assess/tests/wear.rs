@@ -38,7 +38,7 @@ fn a_fan_that_slows_over_weeks_gets_one_ticket_that_says_by_how_much_and_a_resta
     let ticket = &room.worn()[0].ticket;
     assert_eq!((ticket.rule.as_str(), ticket.component.slot(), ticket.predicted), ("fan.wear", "2", true));
     assert!(ticket.reason.contains("slower at equal load"), "{}", ticket.reason);
-    assert!(ticket.evidence.iter().any(|e| e.text.ends_with("by 3.9 % or more")), "{:?}", ticket.evidence);
+    assert!(ticket.evidence.iter().any(|e| e.text.ends_with("by 4.9 % or more")), "{:?}", ticket.evidence);
     assert_eq!(room.worn().len(), 1);
 }
 
