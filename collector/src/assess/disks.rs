@@ -7,7 +7,8 @@
 
 use super::synthetic::is_drill;
 use outband_health::model::{
-    Attribute, Day, DiskModel, Field, Foretold, HORIZON, Judged, Pattern, Said, Taken, Verdict, Watch, explain, family,
+    Attribute, Blind, Day, DiskModel, Field, Foretold, HORIZON, Judged, Pattern, Said, Taken, Verdict, Watch, explain,
+    family,
 };
 use outband_health::{Fault, Incident, Stage};
 use outband_schemas::{
@@ -33,6 +34,8 @@ const GONE: Day = 7;
 const FORGET: Day = 400;
 /// A drive that showed nothing new is kept again after so many days, so that it is not forgotten.
 const REFRESH: i32 = 7;
+/// So many own drives a cohort needs to be told of.
+const OWN: u32 = 5;
 /// So far a clock may have been ahead; what was read by one that was further ahead is not to be put in order with what comes now.
 const AHEAD: Day = 2;
 
@@ -584,14 +587,23 @@ impl Held {
         if !stands && matches!(record.said, Said::Foretold(_)) {
             record.said = Said::New;
         }
-        let Some(day) = record.read_on.filter(|on| record.judged_on.is_none_or(|judged| judged < *on)) else { return };
-        record.judged_on = Some(day);
+        let day = match record.read_on {
+            Some(on) if record.judged_on.is_none_or(|judged| judged < on) => {
+                record.judged_on = Some(on);
+                on
+            }
+            // Of one that tells nothing of itself the model says why it says nothing.
+            None if record.place.is_some() && record.said == Said::New => round.day,
+            Some(_) | None => return,
+        };
         round.judged += 1;
         let drive = record.drive();
         let judged = watch.judge(&by.model, key, (&record.history, &drive), day, &mut round.row);
         let Judged { verdict, threshold, probability, opens } = judged;
         let probability = probability.unwrap_or_default();
         let score = match verdict {
+            // What was not read yet may still be told.
+            Verdict::Blind(Blind::NoAttributes) if record.read_on.is_none() => return,
             Verdict::Blind(why) => {
                 record.said = Said::Blind { why };
                 return;
@@ -636,7 +648,7 @@ impl Held {
                     explanation: explain(&by.model.forest, &round.row, &record.history, day),
                     pattern,
                     trained: trained.map(|cohort| (cohort, by.model.trained_to.clone())),
-                    own: fleet.cohorts.like(&family, drive.vendor, pattern, 1),
+                    own: fleet.cohorts.like(&family, drive.vendor, pattern, OWN),
                 }));
             }
             _ => record.said = Said::Well { probability },

@@ -134,12 +134,15 @@ fn of_flash_of_unknown_makers_and_without_attributes_the_model_says_nothing_and_
     let sas = [SICK];
     let mut hidden = Room::with_model(&sas);
     hidden.live(18..26, &sas, |kind| disk(kind) && kind != SensorKind::PendingSectors);
+    let mut silent = Room::with_model(&drives);
+    silent.live(0..3, &drives[..1], |kind| kind == SensorKind::LifeLeft);
     let why = |room: &Room, bay: &str| match room.said(bay) {
         Said::Blind { why } => why,
         said => panic!("{said:?}"),
     };
     use outband_health::model::Blind;
     assert_eq!(why(&room, "disk/Bay 1"), Blind::SolidState);
+    assert_eq!(why(&silent, "disk/Bay 1"), Blind::SolidState);
     assert_eq!(why(&other, "disk/Bay 2"), Blind::UnknownMaker);
     assert_eq!(why(&hidden, "disk/Bay 1"), Blind::NoAttributes);
     for record in [room.tickets(), other.tickets(), hidden.tickets()].concat() {
