@@ -16,7 +16,7 @@ Says how likely a rotating SATA disk is to fail within 30 days, from raw SMART v
 - **Data**: {cite}; {from} to {to}; {drives} drives, {failures} failures, of which {bulk} were left out as bulk replacements
   (8 or more drives of one model on one day: a decision, not a failure).
 - **Learnt from**: {rows} drive-days with new errors of the medium (attribute 5, 187, 196, 197 or 198 rose on the day or in the three days
-  before), {positives} of them followed by a failure within 7 days.
+  before), {positives} of them followed by a failure within 10 days.
 - **Form**: {trees} boosted trees, {nodes} nodes, over {features} features that know nothing of later days; fixed seeds, one thread: the same
   tables give the same file.
 - **Probability**: of failure within 30 days, calibrated on scores of trees that had not seen the drive. A drive without new errors gets the

@@ -1,11 +1,11 @@
 //! A model of a fleet's history up to a day.
 //!
-//! Three choices carry it. It is asked about the next 7 days although tickets have 30, because what a drive shows shortly before it fails
-//! is clearer, and a drive that lasts longer shows it again. It learns from drive-days with new errors only, because only those can open
+//! Three choices carry it. Its trees are asked about the next 5 to 10 days although tickets have 30, because what a drive shows shortly
+//! before it fails is clearer, and a drive that lasts longer shows it again. It learns from drive-days with new errors only, because only those can open
 //! a ticket. And it does not learn from bulk replacements, which look like failures and are decisions.
 
 use super::Error;
-use super::grow::{self, Recipe, Samples};
+use super::grow::{self, Recipe};
 use super::judge::as_f64;
 use super::replay::Replay;
 use super::source::{Histories, date};
@@ -14,17 +14,17 @@ use outband_health::model::{
 };
 use std::collections::BTreeMap;
 
-/// The days ahead that the trees are asked about.
-const ASKED: Day = 7;
+/// The days ahead that the trees of each forest are asked about, and its seed; the forests are averaged.
+const ASKED: [(Day, u64); 3] = [(5, 1), (7, 2), (10, 3)];
+
+/// The longest of them.
+const LONGEST: Day = 10;
 
 /// So many drives of one model that "fail" on one day were replaced in bulk.
 const BULK: usize = 8;
 
 /// Drives are parted for cross-fitting.
 const PARTS: u64 = 3;
-
-/// Forests that are averaged.
-const SEEDS: [u64; 3] = [1, 2, 3];
 
 /// Days before the end of training from which the calibration is taken.
 const RECENT: Day = 180;
@@ -46,7 +46,7 @@ pub struct Facts {
     pub failures: usize,
     /// Of them, bulk replacements, which were left out.
     pub bulk: usize,
-    /// Drive-days learnt from, and how many of them were followed by a failure within 7 days.
+    /// Drive-days learnt from, and how many of them were followed by a failure within 10 days.
     pub rows: usize,
     /// Those.
     pub positives: usize,
@@ -55,7 +55,10 @@ pub struct Facts {
 /// The rows of training.
 #[derive(Debug, Default)]
 struct Set {
-    samples: Samples,
+    /// The features, one column after another.
+    columns: Vec<Vec<f64>>,
+    /// Days to the failure; `None`: none within 10 days.
+    left: Vec<Option<Day>>,
     drives: Vec<usize>,
     days: Vec<Day>,
 }
@@ -70,18 +73,15 @@ pub fn fit(
     let (first, _) = Replay::days(history).filter(|d| d.0 < to).ok_or(Error::Empty("no reading before the end"))?;
     let bulk = bulk(history, to);
     let (set, peers) = collect(history, (first, to), &bulk);
-    let positives = set.samples.truths.iter().filter(|y| **y > 0.5).count();
+    let positives = set.left.iter().flatten().count();
     if positives < 50 {
         return Err(Error::Empty("fewer than 50 drive-days with new errors that were followed by a failure"));
     }
-    say(&format!("{} drive-days, {positives} of them followed by a failure within {ASKED} days", set.drives.len()));
+    say(&format!("{} drive-days, {positives} of them followed by a failure within {LONGEST} days", set.drives.len()));
     let recipe = Recipe::default();
     let margins = cross_fit(history, &set, &recipe, say)?;
-    let mut forests = Vec::new();
-    for seed in SEEDS {
-        say(&format!("growing forest {seed} of {}", SEEDS.len()));
-        forests.push(grow::grow(&set.samples, &recipe, seed)?);
-    }
+    say("growing the forests");
+    let forest = grow_all(&set.columns, &set.left, &recipe)?;
     let known = |d: &usize| history.lives.get(*d);
     let outcomes = set
         .drives
@@ -94,7 +94,7 @@ pub fn fit(
         version: version.to_owned(),
         trained_to: date(to),
         features: features::names(),
-        forest: grow::mean(&forests),
+        forest,
         calibration: Calibration::fit(outcomes, STEP),
         quiet: quiet(history, &set, to),
         curve: cost(history, &set, &margins, to),
@@ -126,30 +126,30 @@ fn bulk(history: &Histories, to: Day) -> Vec<bool> {
 
 fn collect(history: &Histories, (first, to): (Day, Day), bulk: &[bool]) -> (Set, Peers) {
     let mut set = Set::default();
-    set.samples.columns = vec![Vec::new(); features::names().len()];
+    set.columns = vec![Vec::new(); features::names().len()];
     let mut replay = Replay::new(history);
     let (none, mut peers) = (Peers::default(), Peers::default());
     // What came of later days is not known yet.
-    for day in first..=to - ASKED {
+    for day in first..=to - LONGEST {
         replay.advance(day);
         if peers.is_due(day) {
             peers = Peers::of(day, replay.running(day));
         }
         for (drive, known) in replay.awake().filter(|(d, _)| bulk.get(*d) == Some(&false)) {
             let Some(life) = history.lives.get(drive) else { continue };
-            let mut columns = set.samples.columns.iter_mut();
+            let mut columns = set.columns.iter_mut();
             let among = peers.among(&none, &life.drive);
             features::walk(known, &life.drive, &among, day, |_, value| {
                 if let Some(column) = columns.next() {
                     column.push(value);
                 }
             });
-            set.samples.truths.push(f64::from(u8::from(life.fails_within(day, ASKED))));
+            set.left.push(life.fails_within(day, LONGEST).then_some(life.last - day));
             set.drives.push(drive);
             set.days.push(day);
         }
     }
-    for day in to - ASKED + 1..=to {
+    for day in to - LONGEST + 1..=to {
         replay.advance(day);
     }
     (set, Peers::of(to, replay.running(to)))
@@ -162,20 +162,30 @@ fn cross_fit(history: &Histories, set: &Set, recipe: &Recipe, say: &mut dyn FnMu
     let mut margins = vec![f64::NAN; set.drives.len()];
     for part in 0..PARTS {
         say(&format!("cross-fitting, part {} of {PARTS}", part + 1));
-        let others = |v: &Vec<f64>| v.iter().zip(&parts).filter(|(_, p)| **p != part).map(|(v, _)| *v).collect();
-        let samples =
-            Samples { columns: set.samples.columns.iter().map(others).collect(), truths: others(&set.samples.truths) };
-        let forests = SEEDS.iter().map(|seed| grow::grow(&samples, recipe, *seed)).collect::<Result<Vec<_>, _>>()?;
-        score(&grow::mean(&forests), set, &parts, part, &mut margins);
+        let columns: Vec<Vec<f64>> = set.columns.iter().map(|c| others(c, &parts, part)).collect();
+        score(&grow_all(&columns, &others(&set.left, &parts, part), recipe)?, set, &parts, part, &mut margins);
     }
     Ok(margins)
+}
+
+/// What is not of a part.
+fn others<T: Copy>(values: &[T], parts: &[u64], part: u64) -> Vec<T> {
+    values.iter().zip(parts).filter(|(_, p)| **p != part).map(|(v, _)| *v).collect()
+}
+
+fn grow_all(columns: &[Vec<f64>], left: &[Option<Day>], recipe: &Recipe) -> Result<Forest, Error> {
+    let forests = ASKED.into_iter().map(|(asked, seed)| {
+        let truths: Vec<f64> = left.iter().map(|l| f64::from(u8::from(l.is_some_and(|l| l <= asked)))).collect();
+        grow::grow(columns, &truths, recipe, seed)
+    });
+    Ok(grow::mean(&forests.collect::<Result<Vec<_>, _>>()?))
 }
 
 fn score(forest: &Forest, set: &Set, parts: &[u64], part: u64, margins: &mut [f64]) {
     let mut row = Vec::new();
     for (i, margin) in margins.iter_mut().enumerate().filter(|(i, _)| parts.get(*i) == Some(&part)) {
         row.clear();
-        row.extend(set.samples.columns.iter().filter_map(|c| c.get(i)));
+        row.extend(set.columns.iter().filter_map(|c| c.get(i)));
         *margin = forest.margin(&row);
     }
 }
@@ -233,7 +243,7 @@ fn fnv(text: &str) -> u64 {
 }
 
 impl Facts {
-    /// Drive-days with new errors of which a failure within 7 days followed, of all learnt from.
+    /// Drive-days with new errors of which a failure within 10 days followed, of all learnt from.
     pub fn share(&self) -> f64 {
         as_f64(self.positives) / as_f64(self.rows.max(1))
     }

@@ -24,21 +24,14 @@ pub(super) struct Recipe {
 
 impl Default for Recipe {
     fn default() -> Self {
-        Recipe { trees: 120, leaves: 6, learning_rate: 0.05, leaf_weight: 30.0, l2: 30.0, rows: 0.7, columns: 0.2 }
+        Recipe { trees: 120, leaves: 6, learning_rate: 0.05, leaf_weight: 10.0, l2: 30.0, rows: 0.7, columns: 0.2 }
     }
 }
 
-/// Rows of features, one column after another, and what became of them.
-#[derive(Debug, Default)]
-pub(super) struct Samples {
-    pub(super) columns: Vec<Vec<f64>>,
-    pub(super) truths: Vec<f64>,
-}
-
-/// Grows a forest. The same samples, recipe and seed give the same forest, bit for bit: one thread, sums in one order.
-pub(super) fn grow(samples: &Samples, recipe: &Recipe, seed: u64) -> Result<Forest, Error> {
-    let (rows, columns) = (samples.truths.len(), samples.columns.len());
-    let flat = samples.columns.concat();
+/// Grows a forest of rows of features, one column after another, and what became of them (1: it came, 0: it did not). The same rows, recipe
+/// and seed give the same forest, bit for bit: one thread, sums in one order.
+pub(super) fn grow(columns: &[Vec<f64>], truths: &[f64], recipe: &Recipe, seed: u64) -> Result<Forest, Error> {
+    let (flat, rows, columns) = (columns.concat(), truths.len(), columns.len());
     let mut booster = GradientBooster::default()
         .set_objective_type(ObjectiveType::LogLoss)
         .set_iterations(recipe.trees)
@@ -56,7 +49,7 @@ pub(super) fn grow(samples: &Samples, recipe: &Recipe, seed: u64) -> Result<Fore
         .set_seed(seed);
     booster.grow_policy = GrowPolicy::LossGuide;
     let data = Matrix::new(&flat, rows, columns);
-    booster.fit(&data, &samples.truths, &vec![1.0; rows], None).map_err(|e| Error::Grow(e.to_string()))?;
+    booster.fit(&data, truths, &vec![1.0; rows], None).map_err(|e| Error::Grow(e.to_string()))?;
     let trees = booster.trees.iter().map(flatten).collect::<Option<Vec<Tree>>>();
     let trees = trees.ok_or_else(|| Error::Grow("a tree is too large".to_owned()))?;
     Ok(Forest { base: booster.base_score, trees })

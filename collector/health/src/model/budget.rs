@@ -11,6 +11,13 @@ const MONTH: f64 = 30.4375;
 /// After so many days an outcome weighs half.
 const HALF_LIFE: f64 = 40.0;
 
+/// The same for how often the scored failed: that drifts faster than what a threshold costs.
+const SCORED_HALF_LIFE: f64 = 15.0;
+
+/// Of the scored that fail within 30 days, the share (days / 30)^this fails within so many (measured in training: 0.14 within 3 days, 0.29
+/// within 7, 0.53 within 14, 0.75 within 21).
+const COMING: f64 = 0.8;
+
 /// The same for what the threshold cost in truth.
 const MEMORY: f64 = 180.0;
 
@@ -54,6 +61,9 @@ pub struct Budget {
     trues: Vec<f64>,
     months: f64,
     scored: Sums,
+    /// The same, with what is known today of the last 30 days.
+    #[serde(default)]
+    so_far: Sums,
     /// The threshold of today, and what thresholds of their days have cost in truth, remembered longer: false tickets, drive-months.
     #[serde(with = "open_ended")]
     threshold: f64,
@@ -95,6 +105,7 @@ impl Budget {
             trues,
             months: 0.0,
             scored: Sums::default(),
+            so_far: Sums::default(),
             threshold: f64::INFINITY,
             spent: 0.0,
             lived: 0.0,
@@ -106,6 +117,7 @@ impl Budget {
     /// A new day, on which so many drives run. What was opened more than 30 days ago and has not come true is false.
     pub fn begin(&mut self, day: Day, drives: u64) {
         let keep = 0.5_f64.powf(1.0 / HALF_LIFE);
+        let forget = 0.5_f64.powf(1.0 / SCORED_HALF_LIFE);
         let remember = 0.5_f64.powf(1.0 / MEMORY);
         let none = vec![0; self.falses.len()];
         for _ in self.today.unwrap_or(day - 1)..day {
@@ -121,9 +133,9 @@ impl Budget {
             {
                 let months = as_f64(past.drives) / MONTH;
                 self.scored = Sums {
-                    rows: self.scored.rows * keep + past.scored.rows,
-                    foretold: self.scored.foretold * keep + past.scored.foretold,
-                    came: self.scored.came * keep + past.scored.came,
+                    rows: self.scored.rows * forget + past.scored.rows,
+                    foretold: self.scored.foretold * forget + past.scored.foretold,
+                    came: self.scored.came * forget + past.scored.came,
                 };
                 self.months = self.months * keep + months;
                 self.lived = self.lived * remember + months;
@@ -192,14 +204,26 @@ impl Budget {
     }
 
     /// A model's probability, corrected by what became of the drives that were scored before: its odds times the odds that came by
-    /// the odds that were foretold. As many drive-days as foretell ten failures weigh like the model's word.
+    /// the odds that were foretold, of the last days as far as it is known by [`Self::decide`]. As many drive-days as foretell ten failures weigh like the model's word.
     pub fn probability(&self, foretold: f64) -> f64 {
-        let Sums { rows, foretold: sum, came } = self.scored;
+        let Sums { rows, foretold: sum, came } = self.so_far;
         let mean = if sum > 0.0 { sum / rows } else { foretold };
         let extra = 10.0 / mean.max(1e-6);
         let odds = |failed: f64| failed / (rows + extra - failed).max(1e-6);
         let odds = foretold / (1.0 - foretold).max(1e-6) * odds(came + 10.0) / odds(sum + 10.0);
         odds / (1.0 + odds)
+    }
+
+    /// What came of the scored. Of the last 30 days it is known in part: a day counts by the share of its failures that have come.
+    fn so_far(&self) -> Sums {
+        self.pending.iter().zip(0_u8..).fold(self.scored, |sum, (day, ago)| {
+            let share = (f64::from(ago) / f64::from(HORIZON)).min(1.0).powf(COMING);
+            Sums {
+                rows: sum.rows + share * day.scored.rows,
+                foretold: sum.foretold + share * day.scored.foretold,
+                came: sum.came + day.scored.came,
+            }
+        })
     }
 
     /// False tickets per 100 drive-months that a level costs, as far as is known today. Of tickets that may still come true as
@@ -227,6 +251,7 @@ impl Budget {
     /// Sets and tells today's threshold: the lowest margin that costs at most `asked` false tickets per 100 drive-months, as far as is
     /// known today. What the thresholds of the last months have cost less or more than that is made up for, slowly.
     pub fn decide(&mut self, asked: f64) -> f64 {
+        self.so_far = self.so_far();
         let last = self.prior.levels.len();
         let pending = |of: fn(&Pending) -> &Vec<u32>| {
             let own = self.pending.iter().filter_map(|p| of(p).get(last));

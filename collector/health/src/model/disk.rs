@@ -9,7 +9,7 @@ const AWAKE: Day = 3;
 /// A trained model, as it stands in its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskModel {
-    /// Its name and version, e.g. `disk-1`.
+    /// Its name and version, e.g. `disk-2`.
     pub version: String,
     /// The newest day that it was trained on, `YYYY-MM-DD`.
     pub trained_to: String,

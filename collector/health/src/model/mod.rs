@@ -39,8 +39,8 @@ pub use watch::{Foretold, Judged, Said, Watch};
 /// Whole UTC days since 1970-01-01.
 pub type Day = i32;
 
-/// The model that is shipped (a [`DiskModel`] as JSON); `shipped/disk-1.md` tells what is to be known of it.
-pub const SHIPPED: &str = include_str!("shipped/disk-1.json");
+/// The model that is shipped (a [`DiskModel`] as JSON); `shipped/disk-2.md` tells what is to be known of it.
+pub const SHIPPED: &str = include_str!("shipped/disk-2.json");
 
 /// Days within which a foretold failure must come for the prediction to be right, and for which its ticket stays open.
 pub const HORIZON: Day = 30;

@@ -138,8 +138,14 @@ impl Among<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::smart;
+    use super::super::Smart;
     use super::*;
+
+    fn smart(sectors: f64) -> Smart {
+        let mut smart = Smart::default();
+        smart.raw[Attribute::ReallocatedSectors as usize] = Some(sectors);
+        smart
+    }
 
     fn fleet(model: &str, levels: impl Iterator<Item = f64>) -> Vec<(Drive, History)> {
         let drive = Drive { vendor: Vendor::Seagate, family: model.to_owned(), ..Drive::default() };

@@ -142,7 +142,7 @@ fn probabilities_rise_with_the_margin() {
     assert!(steps[0] < 0.3 && steps[69] > 0.9);
 }
 
-/// A fleet of 3,000 drives over `days` of which `alarms` a day score `margin`, and every `right`th of these fails 10 days later.
+/// A fleet of 3,000 drives over `days` of which `alarms` a day score `margin`, and every `right`th of these fails 13 days later.
 fn live(budget: &mut Budget, days: Day, alarms: usize, margin: impl Fn(Day, usize) -> f64, right: usize, asked: f64) {
     let mut due: Vec<(Day, Opened)> = Vec::new();
     for day in 0..days {
@@ -155,7 +155,7 @@ fn live(budget: &mut Budget, days: Day, alarms: usize, margin: impl Fn(Day, usiz
             let mut opened = Opened::default();
             budget.see(&mut opened, Score { margin: margin(day, i), probability: 0.2 });
             if i % right == 0 {
-                due.push((day + 10, opened));
+                due.push((day + 13, opened));
             }
         }
     }
