@@ -136,7 +136,7 @@ pub struct Census {
     pub unplaced: u64,
     /// Open predictions.
     pub foretold: Vec<Foretold>,
-    /// How often each rule's predictions were right, and wrong, over the whole fleet: as far as somebody verified.
+    /// How often each rule's predictions for these servers were right, and wrong, as far as somebody verified.
     pub rules: BTreeMap<String, (u64, u64)>,
     /// What is known of the tickets of these servers.
     pub outcomes: Vec<(usize, TicketOutcome)>,
@@ -333,19 +333,13 @@ impl Census {
         let mut at: HashMap<(usize, ComponentId), Vec<usize>> = HashMap::new();
         let mut ours = Vec::new();
         for of in store.outcomes(&OutcomeFilter::default())? {
-            let right = match of.outcome.answer {
-                Answer::Right => Some(true),
-                Answer::Wrong => Some(false),
-                Answer::Unknown | Answer::Pending | Answer::Aside => None,
-            };
-            if let Some(right) = right.filter(|_| of.outcome.predicted) {
+            let Some(machine) = merged.machine(&of.server)? else { continue };
+            if of.outcome.predicted && of.outcome.answer.is_verified() {
                 let tally = self.rules.entry(of.rule.clone()).or_default();
-                if right { tally.0 += 1 } else { tally.1 += 1 }
+                if of.outcome.answer == Answer::Right { tally.0 += 1 } else { tally.1 += 1 }
             }
-            if let Some(machine) = merged.machine(&of.server)? {
-                at.entry((machine, of.component.clone())).or_default();
-                ours.push((machine, of));
-            }
+            at.entry((machine, of.component.clone())).or_default();
+            ours.push((machine, of));
         }
         for (i, one) in open.iter().enumerate() {
             if let Some(all) = at.get_mut(&(one.machine, one.stay.component.clone())) {

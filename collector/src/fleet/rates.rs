@@ -183,7 +183,8 @@ fn band(age: f64) -> usize {
 /// What rate is believed of parts, by model and age.
 #[derive(Debug)]
 pub struct Rates {
-    by_model: BTreeMap<usize, (Belief, Vec<Option<Belief>>)>,
+    /// With how often more than at all ages it fails in each band; empty: at every age alike.
+    by_model: BTreeMap<usize, (Belief, Vec<f64>)>,
 }
 
 impl Rates {
@@ -215,16 +216,19 @@ impl Rates {
             let Some(belief) = of.drawn.or_else(|| Belief::alone(*class)) else { continue };
             let bands = aged.get(&of.model).filter(|b| b.iter().map(|e| e.failures).sum::<u64>() >= LEAST_AGED);
             let drawn = bands.and_then(|bands| prior(bands, Some(belief.mean())));
-            let bands = bands.map(|bands| bands.iter().map(|seen| Some(drawn?.after(*seen))).collect());
-            by_model.insert(of.model, (belief, bands.unwrap_or_default()));
+            let factors = bands
+                .zip(drawn)
+                .map(|(bands, drawn)| bands.iter().map(|seen| drawn.after(*seen).mean() / belief.mean()).collect());
+            by_model.insert(of.model, (belief, factors.unwrap_or_default()));
         }
         Self { by_model }
     }
 
-    /// What is believed of a part of this model and age; `None` where too little was watched.
-    pub fn believed(&self, model: usize, age: Option<f64>) -> Option<Belief> {
-        let (whole, bands) = self.by_model.get(&model)?;
-        Some(age.and_then(|age| bands.get(band(age)).copied().flatten()).unwrap_or(*whole))
+    /// What is believed of a model, and how often more than that a part of this age fails; `None` where too little was watched. How
+    /// well the rate is known is that of the model: its bands of age are made of the same failures.
+    pub fn believed(&self, model: usize, age: Option<f64>) -> Option<(Belief, f64)> {
+        let (whole, factors) = self.by_model.get(&model)?;
+        Some((*whole, age.and_then(|age| factors.get(band(age)).copied()).unwrap_or(1.0)))
     }
 }
 

@@ -66,14 +66,12 @@ pub struct Aim {
     pub resupply_days: u32,
 }
 
-/// Parts at risk by what is believed of them, as bits so that alike ones are one entry.
-type Groups = BTreeMap<(u64, u64), u64>;
-
 #[derive(Debug, Default)]
 struct Heap {
     in_place: u64,
     unknown: u64,
-    groups: Groups,
+    /// What is believed of the model, and how many parts of mean age there are at risk.
+    at_risk: Option<(Belief, f64)>,
     foretold: Vec<Prediction>,
 }
 
@@ -105,7 +103,7 @@ pub fn proposals(
             continue;
         }
         match rates.believed(part.model, part.ages.map(|(_, age)| age)) {
-            Some(b) => *heap.groups.entry((b.shape.to_bits(), b.years.to_bits())).or_default() += 1,
+            Some((belief, factor)) => heap.at_risk.get_or_insert((belief, 0.0)).1 += factor,
             None => heap.unknown += 1,
         }
     }
@@ -115,14 +113,7 @@ pub fn proposals(
     }
     let one = |((site, model), heap): ((&'_ str, usize), Heap)| {
         let demand = |days: f64| Demand {
-            at_risk: heap
-                .groups
-                .iter()
-                .map(|((shape, years), parts)| {
-                    let belief = Belief { shape: f64::from_bits(*shape), years: f64::from_bits(*years) };
-                    (belief, outband_health::fleet::gamma::number(*parts) * days / 365.2425)
-                })
-                .collect(),
+            at_risk: heap.at_risk.iter().map(|(belief, parts)| (*belief, parts * days / 365.2425)).collect(),
             foretold: heap.foretold.iter().map(|p| p.probability).collect(),
         };
         let until = demand(f64::from(aim.resupply_days));

@@ -10,7 +10,7 @@ use outband_proto::fleet as wire;
 use serde::Serialize;
 
 /// So few tickets have no busy day.
-const TELLING: u64 = 50;
+const TELLING: u64 = 200;
 
 /// The tickets of the next weeks.
 #[derive(Debug, Serialize)]

@@ -28,7 +28,7 @@ struct Curve {
     steps: Vec<Step>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct Step {
     age_years: f64,
     at_risk: u64,
@@ -106,7 +106,14 @@ impl Document for Curve {
         let first = self.steps.len().saturating_sub(1) % every;
         let head = STEPS.iter().filter(|c| !c.wide).map(|c| shown.word(c.head)).collect();
         let row = |step: &Step| STEPS.iter().filter(|c| !c.wide).map(|c| (c.cell)(step, shown)).collect();
-        let rows: Vec<Vec<String>> = self.steps.iter().skip(first).step_by(every).map(row).collect();
+        // What is not shown on its own counts in the next row.
+        let (head_steps, rest) = self.steps.split_at(first + usize::from(!self.steps.is_empty()));
+        let chunks = std::iter::once(head_steps).chain(rest.chunks(every));
+        let shown_steps = chunks.filter_map(|chunk| {
+            let failed = chunk.iter().map(|s| s.failed).sum();
+            chunk.last().map(|last| Step { failed, ..*last })
+        });
+        let rows: Vec<Vec<String>> = shown_steps.map(|step| row(&step)).collect();
         if !rows.is_empty() {
             blocks.push(Block::Table { title: None, head, rows });
         }
