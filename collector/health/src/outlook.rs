@@ -130,12 +130,12 @@ impl Course {
             // What was noted of days that have not been yet came of a clock that was wrong.
             self.drives.values_mut().for_each(|drive| drive.forget_after(date));
             self.heats.values_mut().flatten().for_each(|heat| heat.forget_after(date));
+        } else {
+            // By the day that has closed: the new one may be that of a clock that jumped.
+            self.heats.values_mut().for_each(|heats| heats.retain(|heat| !heat.is_gone(before)));
+            self.heats.retain(|_, heats| !heats.is_empty());
+            self.drives.retain(|_, drive| !drive.is_gone(before));
         }
-        for heats in self.heats.values_mut() {
-            heats.retain(|heat| !heat.is_gone(date));
-        }
-        self.heats.retain(|_, heats| !heats.is_empty());
-        self.drives.retain(|_, drive| !drive.is_gone(date));
         self.date = Some(date);
         true
     }

@@ -28,3 +28,14 @@ pub trait Drifts {
     /// Keeps what is known of some servers, in the place of what was.
     fn keep_wear(&self, of: &[(ServerId, &Wear)]) -> Result<(), StoreError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_version_kept_that_foresaw_nothing_is_read_and_foresees_nothing() {
+        let kept = serde_json::json!({"drift": Drift::default(), "signs": []});
+        assert_eq!(serde_json::from_value::<Wear>(kept).unwrap(), Wear::default());
+    }
+}

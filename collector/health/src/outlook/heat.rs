@@ -1,8 +1,12 @@
 //! Temperatures that rise from day to day at comparable inlet air, and how far they are from where they end.
 //!
 //! Of each day its warm hours count: the third warmest hour above the inlet's air. A daily cycle is in every day alike, a hot aisle is in the
-//! inlet too, one wild hour is not the third. What then rises over a week and more is held against a step (a load that came and stayed) and
-//! against the server's power (a load that grows): only what neither explains is a rise.
+//! inlet too, one wild hour is not the third. The server's load is taken out by what a Watt makes from one day to the next; where the power is not told, more
+//! certainty is asked for. What then rises over a week and more along one line, in its first half as in its second, is a rise.
+//!
+//! Measured on simulated servers (`tests/heat.rs`, load in waves and steps, weekends, seasons; three of ten do not tell their power): of 1000 servers that
+//! live for 120 days none is foretold to reach a limit of 95 Cel within 14 days; of 300 each that lose 0.6, 1.2 and 2 K a day 213, 243 and 214 are foretold, by
+//! the median 9, 9 and 5 days before; the interval holds 0.93, 0.79 and 0.81 of these.
 
 use super::day::{Three, day_at, small};
 use super::line::{Slope, weighted_median};
@@ -21,9 +25,6 @@ const DAYS: usize = 28;
 const LEAST_DAYS: usize = 8;
 /// Days that lie longer ago than this say nothing.
 const SPAN: i32 = 28;
-/// A day that is so much cooler, in K, than the warmest of so many days before it is one of little load.
-const COOLER: f64 = 2.0;
-const WORKING: f64 = 3.0;
 /// So many changes of the power from one day to the next, each by at least this share of it, tell how much heat a Watt makes.
 const CHANGES: usize = 5;
 const CHANGED: f64 = 0.03;
@@ -240,7 +241,7 @@ impl Heat {
     /// How it rises, where it does: over as many days as one line fits.
     pub(super) fn rise(&self, today: i32) -> Option<Rise> {
         let recent: Vec<&(i32, Warm)> = self.days.iter().filter(|(day, _)| today - day <= SPAN).collect();
-        let days = working(&at_equal_load(&recent));
+        let days = at_equal_load(&recent);
         // What has had no day for some days may have gone any way since.
         days.last().filter(|day| f64::from(today) - day.date <= 3.0)?;
         let lengths = (LEAST_DAYS..=days.len()).rev().step_by(3);
@@ -285,16 +286,6 @@ fn at_equal_load(days: &[&(i32, Warm)]) -> Vec<Day> {
     days
 }
 
-/// The days that are no weekends and holidays, as far as the load is not known: those that are cooler than some just before. The limit is reached on the
-/// others.
-fn working(days: &[Day]) -> Vec<Day> {
-    let idle = |day: &Day| {
-        let before = days.iter().filter(|other| (1.0..=WORKING).contains(&(day.date - other.date)));
-        before.map(|other| other.above).fold(f64::NEG_INFINITY, f64::max) - COOLER > day.above
-    };
-    days.iter().filter(|day| !idle(day)).copied().collect()
-}
-
 fn rise_of(days: &[Day]) -> Option<Rise> {
     let above: Vec<(f64, f64)> = days.iter().map(|day| (day.date, day.above)).collect();
     let slope = Slope::of(&above)?;
@@ -306,7 +297,7 @@ fn rise_of(days: &[Day]) -> Option<Rise> {
     }
     let (older, newer) = above.split_at_checked(above.len() / 2)?;
     let goes_on = |half: &[(f64, f64)]| Slope::of(half).is_some_and(|half| half.rate >= slope.rate * STILL);
-    if !goes_on(older) || !goes_on(newer) || is_step(&above, slope.rate) || is_load(days, &above, slope.rate) {
+    if !goes_on(older) || !goes_on(newer) || is_load(days, &above, slope.rate) {
         return None;
     }
     // Where the line is today, at the inlet's air of these days.
@@ -330,17 +321,6 @@ fn rise_of(days: &[Day]) -> Option<Rise> {
 fn spread(points: &[(f64, f64)], rate: f64) -> f64 {
     let Some(middle) = median(points.iter().map(|(x, y)| y - rate * x)) else { return f64::INFINITY };
     1.4826 * median(points.iter().map(|(x, y)| (y - rate * x - middle).abs())).unwrap_or(f64::INFINITY)
-}
-
-/// Whether one step explains the points better than a line of this rate.
-fn is_step(points: &[(f64, f64)], rate: f64) -> bool {
-    let about = |values: &[f64]| -> f64 {
-        let mean = values.iter().sum::<f64>() / small(values.len());
-        values.iter().map(|v| (v - mean).powi(2)).sum()
-    };
-    let flat: Vec<f64> = points.iter().map(|(_, y)| *y).collect();
-    let line = about(&points.iter().map(|(x, y)| y - rate * x).collect::<Vec<_>>());
-    (1..flat.len()).filter_map(|at| flat.split_at_checked(at)).any(|(a, b)| about(a) + about(b) <= line)
 }
 
 /// Whether the server's power grew alike, as it does where it grows too evenly to be told apart.

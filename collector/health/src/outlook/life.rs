@@ -7,6 +7,15 @@
 //!
 //! A date needs at least [`LEAST_DAYS`] days and [`LEAST_STEPS`] passages after the first ([`LEAST_STEPS_WRITTEN`] where writes are told).
 //! The interval holds 80 of 100 as long as the usage goes on as it was: a server that gets another task wears otherwise.
+//!
+//! Measured on simulated drives (`tests/life.rs`: about 390 a row, a fifth of the days unread, one read of a hundred wrong), the share whose last day was
+//! within the interval:
+//!
+//! | usage | by time, 30 days ahead | 90 | by writes, 30 | 90 |
+//! |---|---|---|---|---|
+//! | even days | 0.88 | 0.81 | 0.94 | 0.90 |
+//! | days like the day before (0.7), quiet weekends | 0.80 | 0.76 | 0.86 | 0.81 |
+//! | the same with bursts of ten days' writes | 0.82 | 0.79 | 0.87 | 0.86 |
 
 use super::day::{Three, day_at, day_start, small};
 use super::line::{By, Walk, aside};

@@ -49,5 +49,6 @@ fn date(window: &Window, component: &ComponentId) -> String {
         Foresight::NoDate(why) => Some(format!("no date is foretold: {why}")),
         Foresight::Rise(_) => None,
     });
-    told.last().unwrap_or_else(|| "no date is foretold: it has not been watched for a day yet".to_owned())
+    told.reduce(|_, last| last)
+        .unwrap_or_else(|| "no date is foretold: it has not been watched for a day yet".to_owned())
 }

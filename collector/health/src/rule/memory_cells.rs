@@ -38,12 +38,9 @@ impl Cell {
         (cell != Self::default()).then_some(cell)
     }
 
-    fn bank(&self) -> Option<(Option<u64>, Option<u64>, u64)> {
-        Some((self.rank, self.group, self.bank?))
-    }
-
-    fn row(&self) -> Option<((Option<u64>, Option<u64>, Option<u64>), u64)> {
-        Some(((self.rank, self.group, self.bank), self.row?))
+    /// The array that it is in: its rank, bank group and bank.
+    fn array(&self) -> [Option<u64>; 3] {
+        [self.rank, self.group, self.bank]
     }
 }
 
@@ -85,8 +82,8 @@ pub(super) fn told(notes: &[&EventNote]) -> Option<String> {
     if cells.len() < LEAST {
         return None;
     }
-    spread(cells.iter().filter_map(Cell::row), "row")
-        .or_else(|| spread(cells.iter().filter_map(Cell::bank), "bank"))
+    spread(cells.iter().filter_map(|cell| Some((cell.array(), cell.row?))), "row")
+        .or_else(|| spread(cells.iter().filter(|cell| cell.bank.is_some()).map(Cell::array), "bank"))
         .or_else(|| spread(cells.iter().filter_map(|cell| cell.rank), "rank"))
 }
 
