@@ -9,6 +9,7 @@ pub mod csv;
 pub mod doc;
 pub mod fault;
 mod fault_doc;
+pub mod foretold;
 pub mod gather;
 pub mod history;
 pub mod html;

@@ -2,6 +2,7 @@
 //! function, like the SLA report; its rules stand in README.md.
 
 use super::case::{Case, Known, waits};
+use super::foretold::{self, Foretold};
 use super::period::Period;
 use super::sla::Scope;
 use outband_health::Fault;
@@ -125,6 +126,8 @@ pub struct Reliability {
     pub as_of: Timestamp,
     /// All, then each model, site and customer by name.
     pub figures: Vec<Figures>,
+    /// How often what was foretold in the period was right, by rule.
+    pub foretold: Vec<Foretold>,
 }
 
 #[derive(Debug, Default)]
@@ -145,12 +148,14 @@ pub struct Tally {
     scope: Scope,
     as_of: Timestamp,
     heaps: BTreeMap<(By, Option<String>), Heap>,
+    foretold: foretold::Heap,
 }
 
 impl Tally {
     /// Of nothing yet.
     pub fn new(period: Period, scope: Scope, as_of: Timestamp) -> Self {
-        Self { period, scope, as_of, heaps: BTreeMap::from([((By::All, None), Heap::default())]) }
+        let heaps = BTreeMap::from([((By::All, None), Heap::default())]);
+        Self { period, scope, as_of, heaps, foretold: foretold::Heap::default() }
     }
 
     fn heaps(
@@ -183,9 +188,15 @@ impl Tally {
         if case.ticket.created_at >= self.period.to || case.ticket.updated_at < self.period.from {
             return;
         }
-        let Some(known) = Known::at(case, self.as_of).filter(|known| known.class.is_real()) else { return };
+        let Some(known) = Known::at(case, self.as_of) else { return };
         let created = known.ticket.created_at;
         let opened_here = self.period.holds(created);
+        if opened_here {
+            self.foretold.add(&known);
+        }
+        if !known.class.is_real() {
+            return;
+        }
         let answered = known.log.iter().find(|entry| {
             matches!(Event::of(entry), Some(Event::Assigned | Event::Started | Event::Located | Event::Resolved))
         });
@@ -232,7 +243,8 @@ impl Tally {
             }
         });
         let figures = figures.collect();
-        Reliability { period: self.period, scope: self.scope, as_of: self.as_of, figures }
+        let foretold = self.foretold.report();
+        Reliability { period: self.period, scope: self.scope, as_of: self.as_of, figures, foretold }
     }
 }
 
@@ -375,6 +387,36 @@ mod tests {
             assert_eq!(all.mtbf, Some(Duration::from_secs(31 * 86_400) / 3));
             assert!(all.mtbf_at_least < all.mtbf && all.mtbf < all.mtbf_at_most);
         }
+    }
+
+    #[test]
+    fn predictions_of_the_period_are_counted_by_what_was_verified_of_them() {
+        use outband_ticket::Verdict;
+        let foretold = |number, opened| {
+            let mut tale = Tale::opened(number, Priority::P3, opened);
+            if let Action::Open { opening: Some(opening), .. } = &mut tale.log[0].action {
+                opening.predicted = true;
+            }
+            tale
+        };
+        let said = |tale: Tale, verdict| tale.then(100, Action::Verdict { verdict, detail: String::new(), part: None });
+        let tales = [
+            said(foretold(1, 0), Verdict::Confirmed),
+            said(foretold(2, 0), Verdict::NoFaultFound).then(101, resolve(Resolution::FalseAlarm)),
+            said(foretold(3, 0), Verdict::ReplacedWithoutTest),
+            foretold(4, 0),
+            said(foretold(5, -60 * 24 * 9), Verdict::Confirmed),
+            foretold(6, 0).then(5, Action::Drill),
+            Tale::opened(7, Priority::P2, 0),
+        ];
+        let mut tally = Tally::new(month(), Scope::default(), t(1_000_000));
+        tales.iter().for_each(|tale| tally.add(&tale.case()));
+        let told = tally.report().foretold;
+        assert_eq!(told.len(), 1);
+        let one = &told[0];
+        assert_eq!((one.rule.as_str(), one.right, one.wrong, one.unknown, one.pending), ("disk.says_so", 1, 1, 1, 1));
+        assert_eq!((one.precision, one.lead), (Some(0.5), Some(Duration::from_secs(6000))));
+        assert!(one.at_least.unwrap() < 0.1 && one.at_most.unwrap() > 0.9);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The reliability report for people.
 
 use super::doc::{Block, Cell, Doc, Table};
+use super::foretold::Foretold;
 use super::labels::Label;
 use super::period;
 use super::reliability::{By, Figures, Reliability, Sample};
@@ -26,8 +27,13 @@ pub(super) fn doc(report: &Reliability, lang: Lang) -> Doc {
         Block::Table(sample("mtta", Label::Answers, &report.figures, |f| &f.acknowledged, true, lang)),
         Block::Table(sample("mttr", Label::Repairs, &report.figures, |f| &f.repaired, false, lang)),
         Block::Table(sample("mttr_net", Label::RepairsNet, &report.figures, |f| &f.repaired_net, false, lang)),
+        Block::Table(foretold(&report.foretold, lang)),
         Block::Heading(l(Label::Rules).to_owned()),
-        Block::List([Label::RuleSamples, Label::RuleFailures, Label::RuleNone].map(|r| l(r).to_owned()).to_vec()),
+        Block::List(
+            [Label::RuleSamples, Label::RuleFailures, Label::RuleForetold, Label::RuleNone]
+                .map(|r| l(r).to_owned())
+                .to_vec(),
+        ),
     ];
     Doc { title: format!("{} {}", l(Label::Reliability), report.period.label), lang, zone, blocks }
 }
@@ -71,6 +77,35 @@ fn failures(all: &[Figures], lang: Lang) -> Table {
         Label::AtMost,
     ];
     table("mtbf", Label::FailuresTitle.text(lang), &columns, rows.collect(), lang)
+}
+
+fn foretold(all: &[Foretold], lang: Lang) -> Table {
+    let percent = |share: Option<f64>| share.map_or(Cell::None, |share| Cell::Number(100.0 * share, 2));
+    let row = |f: &Foretold| {
+        vec![
+            Cell::text(&f.rule),
+            Cell::Count(f.right),
+            Cell::Count(f.wrong),
+            Cell::Count(f.unknown),
+            Cell::Count(f.pending),
+            Cell::Share(f.right, f.right + f.wrong),
+            percent(f.at_least),
+            percent(f.at_most),
+            Cell::span(f.lead),
+        ]
+    };
+    let columns = [
+        Label::Rule,
+        Label::ForetoldRight,
+        Label::ForetoldWrong,
+        Label::ForetoldUnknown,
+        Label::ForetoldPending,
+        Label::Share,
+        Label::PercentAtLeast,
+        Label::PercentAtMost,
+        Label::Lead,
+    ];
+    table("foretold", Label::ForetoldTitle.text(lang), &columns, all.iter().map(row).collect(), lang)
 }
 
 fn sample(
