@@ -5,11 +5,10 @@ use super::compare::{self, Side};
 use super::judge::Judge;
 use super::source::{self, Histories, date};
 use super::{Error, card, fit};
+use crate::outfile::OutFile;
 use clap::Args;
 use outband_health::model::Day;
-use std::fs::Permissions;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The tables of a history.
@@ -138,21 +137,19 @@ impl Disks {
             say(&format!("{} was trained to {}: of days before, it knows what came", model.version, model.trained_to));
         }
         let unwritten = |source| Error::Write { path: alarms.to_owned(), source };
+        // What cannot be written is known before an hour's work.
+        let mut out = OutFile::new(alarms).map_err(unwritten)?;
         let dir = alarms.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (history, rows) = Histories::spill(&self.drives, &self.changes, dir, say)?;
         say(&format!("{} drives, {} rows", history.lives.len(), rows.rows()));
         let ask = Ask { from: self.from, to: self.to, budget: self.budget };
         let report = backtest::run_on(&model, &history, rows, ask, say)?;
-        // Beside it, and in its place when it is whole: what is read there is all of it.
-        let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(dir).map_err(unwritten)?);
         writeln!(out, "drive,day,score").map_err(unwritten)?;
         for alarm in &report.alarms {
             let id = history.lives.get(alarm.drive).map_or("", |l| l.id.as_str());
             writeln!(out, "{id},{},{:.6}", date(alarm.day), alarm.score).map_err(unwritten)?;
         }
-        let out = out.into_inner().map_err(|e| unwritten(e.into_error()))?;
-        out.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(unwritten)?;
-        out.persist(alarms).map_err(|e| unwritten(e.error))?;
+        out.keep().map_err(unwritten)?;
         Ok(report.table(&Judge::new(&history, ask.from, ask.to), ask.budget))
     }
 }
