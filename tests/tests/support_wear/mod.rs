@@ -8,7 +8,7 @@ use outband_schemas::{ComponentClass as C, ComponentId, SensorKind};
 use outband_tests::sim::wear::{Happening, Truth, at};
 
 /// A component by its name.
-pub fn component(name: &str) -> ComponentId {
+pub(crate) fn component(name: &str) -> ComponentId {
     let class = match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
         "fan" => C::Fan,
         "psu" => C::PowerSupply,
@@ -21,7 +21,7 @@ pub fn component(name: &str) -> ComponentId {
 }
 
 /// A kind by its word in [`Row`](super::Row); `None`: there is no such kind.
-pub fn kind(word: &str) -> Option<SensorKind> {
+pub(crate) fn kind(word: &str) -> Option<SensorKind> {
     match word {
         "memory_ce_count" => Some(SensorKind::CorrectableErrors),
         other => other.parse().ok(),
@@ -30,7 +30,7 @@ pub fn kind(word: &str) -> Option<SensorKind> {
 
 /// Tells a server's detectors what happened, as far as the collector would know of it: firmware that changed, another part in the place, a
 /// part that was pulled or put back.
-pub fn happen(drift: &mut Drift, happening: &Happening) {
+pub(crate) fn happen(drift: &mut Drift, happening: &Happening) {
     match happening.event {
         "replaced" => drift.renew(&component(&happening.component), at(happening.at)),
         "firmware_update" => drift.changed(at(happening.at)),
@@ -40,12 +40,12 @@ pub fn happen(drift: &mut Drift, happening: &Happening) {
 }
 
 /// The class as the detectors call it.
-pub fn class(truth: &Truth) -> Option<SignClass> {
+pub(crate) fn class(truth: &Truth) -> Option<SignClass> {
     SignClass::ALL.into_iter().find(|c| c.as_str() == truth.class.as_str())
 }
 
 /// The truth as the judge takes it; the part is the server and the component's name.
-pub fn failure(truth: &Truth) -> Option<Failure<(usize, String)>> {
+pub(crate) fn failure(truth: &Truth) -> Option<Failure<(usize, String)>> {
     let part = (truth.server, truth.component.clone());
     Some(Failure { part, class: class(truth)?, onset: at(truth.onset), fails: at(truth.fails) })
 }
