@@ -20,6 +20,7 @@ fn fleet() -> Histories {
         history.lives.push(Life { id, model, drive, first: 0, last, failed: dies });
         let mut smart = Smart { hours: Some(1000.0), ..Smart::default() };
         smart.raw[Attribute::ReallocatedSectors as usize] = Some(0.0);
+        smart.raw[Attribute::PendingSectors as usize] = Some(0.0);
         history.readings.push(Reading { day: 0, drive: place, smart });
         for (step, at) in (onset..last).step_by(2).take(if dies { 9 } else { 1 }).enumerate().filter(|_| ails) {
             smart.raw[Attribute::ReallocatedSectors as usize] = Some(8.0 * (step + 1) as f64);
