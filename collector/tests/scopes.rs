@@ -363,6 +363,7 @@ async fn furnished(home: &Home, sites: [&str; 2]) -> (Collector, Config) {
     )
     .unwrap();
     config.service.file = Some(service);
+    config.predict.disk = false;
     config.orders.allow = OrderKind::ALL.into_iter().collect();
     config.orders.two_person = false;
     let collector = Collector::start(config.clone()).await.unwrap();
@@ -417,7 +418,7 @@ fn served(answer: &[u8], asked: &str) -> bool {
 fn answers(protos: &Protos, method: &str, answer: &[u8], asked: &str) -> bool {
     let first = protos.messages[&protos.methods[method]].field.first();
     let by_name = first.is_some_and(|f| ["name", "ticket"].contains(&f.name()) && f.number() == 1);
-    let makes = ["/Create", "/Request", "/Start"].iter().any(|verb| method.contains(verb))
+    let makes = ["/Create", "/Request", "/Run", "/Start"].iter().any(|verb| method.contains(verb))
         && NAMES.iter().any(|name| asked.contains(name));
     makes || (by_name && served(answer, asked))
 }

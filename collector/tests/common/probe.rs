@@ -29,6 +29,7 @@ pub fn candidates(field: &str) -> Vec<String> {
             "orders/2",
             "drills/2",
             "thresholds/2",
+            "checks/2",
             "tickets/1",
         ],
         "kind" => &["", "identify"],
@@ -111,7 +112,9 @@ impl Protos {
             }
             Type::Double => {
                 varint(tag | 1, out);
-                out.extend(6f64.to_le_bytes());
+                // A share is none of the others.
+                let value = if field.name() == "service_level" { 0.9 } else { 6f64 };
+                out.extend(value.to_le_bytes());
             }
             Type::Int64 if field.name() == "until_ms" => {
                 varint(tag, out);
