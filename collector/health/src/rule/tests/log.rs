@@ -112,9 +112,9 @@ fn errors_in_one_row_again_and_again_are_told_apart_from_errors_all_over() {
 #[test]
 fn corrected_errors_a_day_are_counted_through_a_counter_that_begins_anew() {
     let mut server = Server::new();
-    for count in [3.0, 9.0, 0.0, 0.0, 4.0, 21.0] {
+    for count in [3.0, 9.0, 2.0, 2.0, 6.0, 21.0] {
         server.sensors(vec![number("memory/A1", SensorKind::CorrectableErrors, count)]);
     }
-    // Six before the reset, 21 after it.
+    // Six before the reset; 21 after it, two of them before it was read again.
     assert!(server.only().reason.contains("27 a day over 1 days"), "{}", server.only().reason);
 }
