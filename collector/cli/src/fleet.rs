@@ -234,7 +234,7 @@ pub(crate) async fn run(context: &Context, command: FleetCommand) -> Result<(), 
                 selection: which.wire(),
                 class: class.unwrap_or_default(),
                 months,
-                by_model,
+                by_class: !by_model,
                 zone: zone.unwrap_or_default(),
                 ..wire::ListMonthlyFailuresRequest::default()
             };

@@ -72,14 +72,14 @@ impl<S: Store + Parts + Outcomes + Drives, C: Clock + Send + Sync + 'static> Fle
     ) -> Result<Response<wire::ListMonthlyFailuresResponse>, Status> {
         let who = auth::principal(&request)?;
         let r = request.into_inner();
-        let pager = Pager::new("ListMonthlyFailures", &(&r.selection, &r.class, r.months, r.by_model, &r.zone));
+        let pager = Pager::new("ListMonthlyFailures", &(&r.selection, &r.class, r.months, r.by_class, &r.zone));
         let page = pager.page(r.page_size, &r.page_token)?;
         let class = read_class(&r.class)?;
         let count = read_count("months", r.months, 12, MOST_MONTHS)?;
         let zone = self.zone(r.selection.as_ref(), &r.zone)?;
         let months = self
             .counted(&who, r.selection, move |_, census, _| {
-                let mut all = rates::months(census, &zone, count, r.by_model);
+                let mut all = rates::months(census, &zone, count, !r.by_class);
                 all.retain(|month| class.is_none_or(|class| month.of.class == class));
                 Ok(all)
             })
