@@ -123,6 +123,8 @@ fn a_rise_over_days_is_told_with_its_distance_its_rate_and_the_days_that_are_lef
         "{}",
         found.reason
     );
+    server.config.limit.share_percent = 95.0;
+    server.quiet();
 }
 
 #[test]
