@@ -182,6 +182,13 @@ fn probabilities_follow_what_came_of_the_scored() {
     assert!((budget.probability(0.2) - 0.5).abs() < 0.03, "{}", budget.probability(0.2));
 }
 
+#[test]
+fn what_has_come_of_the_last_days_counts_before_thirty_have_gone_by() {
+    let mut budget = Budget::new(model().curve, 100.0);
+    live(&mut budget, 25, 20, |_, _| 0.4, 2, 1.0);
+    assert!((0.4..0.6).contains(&budget.probability(0.2)), "{}", budget.probability(0.2));
+}
+
 proptest! {
     #[test]
     fn what_is_read_later_changes_nothing_of_a_day(values in prop::collection::vec(0.0..50.0_f64, 2..40), cut in 1..39_usize) {

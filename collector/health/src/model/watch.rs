@@ -210,6 +210,24 @@ mod tests {
     }
 
     #[test]
+    fn a_drive_is_compared_with_the_fleet_in_which_it_runs() {
+        let (model, history, mut row) = (model(), growing(5), Vec::new());
+        let place = model.features.iter().position(|f| f == "drive.rarity").unwrap();
+        let mut watch = Watch::new(&model);
+        let mut rarity = |watch: &mut Watch<&str>| {
+            watch.judge(&model, &"d", (&history, &DRIVE), 5, &mut row);
+            row[place]
+        };
+        assert!(rarity(&mut watch).is_nan());
+        let sound = growing(0);
+        watch.survey(5, std::iter::repeat_n((&DRIVE, &sound), 98));
+        assert!(rarity(&mut watch) > 100.0_f64.ln() - 0.01);
+        // Not yet due.
+        watch.survey(6, std::iter::repeat_n((&DRIVE, &history), 98));
+        assert!(rarity(&mut watch) > 100.0_f64.ln() - 0.01);
+    }
+
+    #[test]
     fn a_drive_that_was_taken_out_counts_neither_way() {
         let (model, history, mut row) = (model(), growing(5), Vec::new());
         let mut threshold = |gone: bool| {
