@@ -249,12 +249,11 @@ impl Drift {
         for (component, rpm) in seen.into_iter().filter(|_| any) {
             let presence = self.presence.entry(component).or_default();
             if rpm.is_some_and(|rpm| rpm > 0.0) {
-                if presence.away >= 1 {
+                // One reading that is lost says nothing; one that told that it stood still may.
+                if presence.away >= 2 || presence.still {
                     presence.returned = Some(date);
-                    presence.long = presence.away >= LONG;
-                }
-                if presence.away >= 1 {
                     presence.missed = Some(date);
+                    presence.long = presence.away >= LONG;
                 }
                 (presence.away, presence.still) = (0, false);
                 continue;

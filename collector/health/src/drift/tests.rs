@@ -8,18 +8,20 @@ struct Site {
     hour: i64,
     fans: usize,
     tells_duty: bool,
+    /// A reading of a fan that does not come.
+    lost: Option<(usize, i64)>,
 }
 
 impl Site {
     fn new(fans: usize, tells_duty: bool) -> Self {
-        Self { drift: Drift::default(), hour: 24 * 1000, fans, tells_duty }
+        Self { drift: Drift::default(), hour: 24 * 1000, fans, tells_duty, lost: None }
     }
 
     /// A day of hours: `speed` gives the share of what a fan should do, by fan and hour of the run; `duty` what they are driven with.
     fn days(&mut self, days: i64, speed: impl Fn(usize, i64) -> f64, duty: impl Fn(usize, i64) -> f64) -> &mut Self {
         for _ in 0..days * 24 {
             let at = Timestamp::from_secs(self.hour * 3600 + 60);
-            for n in 0..self.fans {
+            for n in (0..self.fans).filter(|n| self.lost != Some((*n, self.hour))) {
                 let duty = duty(n, self.hour).round();
                 // A little noise that no chance is needed for.
                 let noise = 1.0 + 0.003 * ((self.hour * 7 + n as i64 * 13) as f64).sin();
@@ -290,6 +292,21 @@ fn a_supply_that_tells_heat_but_no_power_hides_no_other() {
         supplies(&mut drift, day * 24..(day + 1) * 24, worn, |_, _| true);
     }
     assert!(drift.signs(&RackMode::default()).iter().any(|s| s.component.slot() == "psu1" && s.score >= 1.0));
+}
+
+#[test]
+fn readings_that_are_lost_now_and_then_do_not_hide_a_fan_that_wears_fast() {
+    let mut site = Site::new(4, true);
+    site.days(20, well, daily);
+    let from = site.hour;
+    for day in 0..16 {
+        // Each day one reading of the worn fan does not come.
+        let worn = move |n: usize, hour: i64| if n == 2 { 1.0 - 0.012 * (hour - from) as f64 / 24.0 } else { 1.0 };
+        site.days(1, worn, daily);
+        site.lost = Some((2, site.hour + 5 + day % 3));
+    }
+    let signs = site.signs();
+    assert!(signs.iter().any(|s| s.component.slot() == "fan2" && s.score >= 2.0), "{signs:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What wears over weeks.
 
+use super::storms::{Dice, SERVERS, rack};
 use super::*;
 
 impl Room {
@@ -66,4 +67,26 @@ impl Room {
         let inventory = inventory("SN1", Some(("fan/2", serial)), self.now);
         self.send(Section::Inventory, vec![inventory]);
     }
+}
+
+#[test]
+fn each_loss_of_a_feed_is_one_open_ticket_however_often_it_comes_and_no_supply_wears_by_it() {
+    let mut room = rack(SERVERS);
+    let mut dice = Dice(11);
+    for _ in 0..5 {
+        room.rounds(30, &mut dice, |_, _| (true, true));
+        let hours = 6 + dice.below(12);
+        // Not all at once: breakers and sensors take their time.
+        let late: Vec<usize> = (0..SERVERS).map(|_| dice.below(2)).collect();
+        room.rounds(hours, &mut dice, |round, i| (round < late[i], true));
+        // One that comes back within minutes goes on in the same ticket.
+        let open: Vec<TicketRecord> = room.tickets().into_iter().filter(|t| t.ticket.is_open()).collect();
+        let faults: Vec<&str> = open.iter().map(|t| t.ticket.fault.as_str()).collect();
+        assert_eq!(faults, ["power_feed_lost"]);
+    }
+    room.rounds(30, &mut dice, |_, _| (true, true));
+    let tickets = room.tickets();
+    let others: Vec<_> =
+        tickets.iter().filter(|t| t.ticket.fault != "power_feed_lost").map(|t| &t.ticket.title).collect();
+    assert!(others.is_empty(), "{others:?}");
 }
