@@ -28,8 +28,8 @@ use outband_schemas::{
 };
 use outband_store::audit::{Actor, Audit, AuditFilter, Deed, Outcome};
 use outband_store::check::{Check, CheckState, Checks};
-use outband_store::drives::{DriveRecord, Drives};
 use outband_store::drill::{Drill, DrillChange, Drills};
+use outband_store::drives::{DriveRecord, Drives};
 use outband_store::maintenance::{Maintenance, Selector, Window, WindowChange, WindowKind};
 use outband_store::order::{Order, OrderChange, OrderFile, OrderState, Orders};
 use outband_store::threshold::{Threshold, ThresholdChange, Thresholds};
@@ -390,8 +390,10 @@ async fn furnished(home: &Home, sites: [&str; 2]) -> (Collector, Config) {
 /// Whether an answer says more of the other than was asked.
 fn leaks(answer: &[u8], asked: &str) -> bool {
     let text = String::from_utf8_lossy(answer).to_lowercase();
+    let digit = |c: char| c.is_ascii_digit();
+    // `tickets/21` is not `tickets/2`; what follows a word is the next field.
     let names = |name: &str| {
-        text.match_indices(name).any(|(at, _)| !text[at + name.len()..].starts_with(|c: char| c.is_ascii_digit()))
+        text.match_indices(name).any(|(at, _)| !(name.ends_with(digit) && text[at + name.len()..].starts_with(digit)))
     };
     text.contains(SECRET[1]) || NAMES.iter().any(|name| !asked.contains(name) && names(name))
 }
