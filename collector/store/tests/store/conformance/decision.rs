@@ -129,6 +129,9 @@ fn noted<T>(method: &'static str, request_id: &'static str) -> Option<Note<T>> {
     }))
 }
 
+/// Puts something into a room, noted under a request.
+type Put<'a> = &'a dyn Fn(&'static str) -> Result<(), StoreError>;
+
 /// A change, its entry in the audit log and the answer to its request are there together or not at all: where the last of them cannot be written, nothing is.
 fn a_change_and_what_is_noted_of_it_are_kept_together_or_not_at_all<
     S: Store + Drills + Thresholds + Maintenance + Keeping + Outbox + Audit,
@@ -168,7 +171,7 @@ fn a_change_and_what_is_noted_of_it_are_kept_together_or_not_at_all<
     };
     let tries = Cell::new(0);
     // One by one: it is kept with its note; the same under a request that was answered already is not kept.
-    let put: [(&'static str, &dyn Fn(&'static str) -> Result<(), StoreError>); 5] = [
+    let put: [(&'static str, Put<'_>); 5] = [
         ("drill", &|id| store.put_drill(&drill(None), noted("drill", id)).map(|_| ())),
         ("threshold", &|id| store.put_threshold(&threshold, noted("threshold", id)).map(|_| ())),
         ("window", &|id| store.put_window(&window, noted("window", id)).map(|_| ())),
