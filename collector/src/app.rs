@@ -2,12 +2,12 @@
 
 use crate::audit::{self, Refusals};
 use crate::auth::Gate;
+use crate::check;
 use crate::clock::{self, SteadyClock};
+use crate::compat::{self, Compatibility};
 use crate::config::{self, Config};
 use crate::datadir::{self, DataDir, RunInfo};
 use crate::deadline;
-use crate::check;
-use crate::compat::{self, Compatibility};
 use crate::drill;
 use crate::fleet;
 use crate::grant;

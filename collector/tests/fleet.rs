@@ -175,15 +175,8 @@ fn fill(store: &SqliteStore) {
     tickets.put(store);
 }
 
-/// The disk model is not what is tried here.
-fn config(home: &Home) -> Config {
-    let mut config = home.config();
-    config.predict.disk = false;
-    config
-}
-
 async fn start(home: &Home) -> Collector {
-    Collector::start(config(home)).await.unwrap()
+    home.start().await
 }
 
 async fn client(home: &Home, collector: &Collector) -> FleetServiceClient<WithToken> {
@@ -287,7 +280,7 @@ async fn spare_parts_are_proposed_for_what_may_fail_and_what_was_foretold_less_t
     let home = Home::new();
     let stock = home.dir().with_file_name("stock.csv");
     std::fs::write(&stock, "site,part,quantity\ndc1,st4000nm0023,1\ndc1,NO-SUCH,7\ndc9,OTHER,1\n").unwrap();
-    let mut config = config(&home);
+    let mut config = home.config();
     config.spares.stock = Some(stock.clone());
     let collector = Collector::start(config).await.unwrap();
     fill(collector.store());
@@ -378,7 +371,7 @@ async fn placed(home: &Home) -> (Collector, Config) {
     let topology = home.dir().with_file_name("topology.csv");
     let rows = "server,rack,customer\nsrv-1,R 1,acme\nsrv-2,R 1,acme\nsrv-3,R2,bolt\nsrv-4,,\n";
     std::fs::write(&topology, rows).unwrap();
-    let mut config = config(home);
+    let mut config = home.config();
     config.topology.file = Some(topology);
     let collector = Collector::start(config.clone()).await.unwrap();
     let servers = (1..=4).map(|n| server(n, "dc1", 100)).collect();

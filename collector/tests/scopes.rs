@@ -363,7 +363,6 @@ async fn furnished(home: &Home, sites: [&str; 2]) -> (Collector, Config) {
     )
     .unwrap();
     config.service.file = Some(service);
-    config.predict.disk = false;
     config.orders.allow = OrderKind::ALL.into_iter().collect();
     config.orders.two_person = false;
     let collector = Collector::start(config.clone()).await.unwrap();

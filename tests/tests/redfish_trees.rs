@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support_redfish::account::lines;
-use support_redfish::coverage::{Said, duplicates, fates};
+use support_redfish::coverage::duplicates::duplicates;
+use support_redfish::coverage::{Said, fates};
 use support_redfish::tree::Tree;
 use support_redfish::{census, options, poll_tree, runtime, servable, trees};
 

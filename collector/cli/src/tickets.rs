@@ -236,11 +236,10 @@ const OPEN: [State; 6] = [
 ];
 
 pub(crate) async fn run(context: &Context, command: Option<TicketsCommand>) -> Result<(), Error> {
-    let command = command.unwrap_or(TicketsCommand::List { all: false, state: Vec::new(), server: None, triage: Vec::new() });
+    let command =
+        command.unwrap_or(TicketsCommand::List { all: false, state: Vec::new(), server: None, triage: Vec::new() });
     match command {
-        TicketsCommand::List { all, state, server, triage } => {
-            list(context, states(all, &state), server, triage).await
-        }
+        TicketsCommand::List { all, state, server, triage } => list(context, states(all, &state), server, triage).await,
         TicketsCommand::Get { number, at: None } => get(context, name::ticket(&number)).await,
         TicketsCommand::Callpack(asked) => crate::callpack::callpack(context, asked).await,
         TicketsCommand::Sla { number, at } => crate::sla::sums(context, &number, at.as_deref()).await,

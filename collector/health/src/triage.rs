@@ -272,7 +272,9 @@ fn by_fault(case: &Case<'_>, around: &Surroundings) -> Option<Said> {
         Fault::ClockStepped => {
             said(FirmwareConfiguration, Likely, "the clock of the collector's host is set by somebody, or by nothing")
         }
-        Fault::StoreDamaged => said(Hardware, Likely, "the disk or the memory of the collector's host spoilt the file of its store"),
+        Fault::StoreDamaged => {
+            said(Hardware, Likely, "the disk or the memory of the collector's host spoilt the file of its store")
+        }
         Fault::StoreNearlyFull => said(FirmwareConfiguration, Likely, "more is kept than the collector's disk holds"),
         Fault::EventBurst => burst(case),
         Fault::ComponentFailure => component(case, around),

@@ -213,7 +213,8 @@ impl Pack {
             at_ms: fact.observed_at.as_millis(),
             clock: "agent",
             source: "evidence",
-            text: scrub.clean(&words::evidence(&fact.text, Audience::Operator, lang).unwrap_or_else(|| fact.text.clone())),
+            text: scrub
+                .clean(&words::evidence(&fact.text, Audience::Operator, lang).unwrap_or_else(|| fact.text.clone())),
         });
         let as_of = as_of(ticket, &timeline);
         Some(Self {

@@ -30,6 +30,7 @@ pub mod ticket;
 
 use crate::audit::Refusals;
 use crate::auth::Gate;
+use crate::check as checks;
 use crate::config::notify::Notify;
 use crate::discretion::Reader;
 use crate::fleet as spares;
@@ -37,7 +38,6 @@ use crate::grant::Live;
 use crate::ingest::Registry;
 use crate::judgement::{Judgement, Terms};
 use crate::notify;
-use crate::check as checks;
 use crate::orders;
 use crate::sight::Sight;
 use crate::token::{Principal, Role, TokenKey};

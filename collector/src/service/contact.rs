@@ -67,7 +67,15 @@ mod tests {
 
     fn contact(verified: Option<&str>) -> Contact {
         let (name, verified) = ("Li Wei".to_owned(), verified.map(str::to_owned));
-        Contact { name, recipients: vec!["li".to_owned()], triage: Vec::new(), phone: None, source: None, verified_by: None, verified }
+        Contact {
+            name,
+            recipients: vec!["li".to_owned()],
+            triage: Vec::new(),
+            phone: None,
+            source: None,
+            verified_by: None,
+            verified,
+        }
     }
 
     #[test]

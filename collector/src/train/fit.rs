@@ -125,8 +125,7 @@ fn bulk(history: &Histories, to: Day) -> Vec<bool> {
 }
 
 fn collect(history: &Histories, (first, to): (Day, Day), bulk: &[bool]) -> (Set, Peers) {
-    let mut set = Set::default();
-    set.columns = vec![Vec::new(); features::names().len()];
+    let mut set = Set { columns: vec![Vec::new(); features::names().len()], ..Set::default() };
     let mut replay = Replay::new(history);
     let (none, mut peers) = (Peers::default(), Peers::default());
     // What came of later days is not known yet.

@@ -1,6 +1,6 @@
 //! Item by item: what became of it in what the client told, and why. There is no list of exceptions; every reason is computed from the tree and the told.
 
-mod duplicates;
+pub(crate) mod duplicates;
 
 use super::items::{Group, Holdings, Item, elements, id_of, num, smart_fields, state};
 use super::tree::{Tree, loosely};

@@ -13,7 +13,7 @@ fn drive(serial: &str, model: &str) -> DriveRecord {
     for day in 100..=140 {
         let mut smart = Smart { hours: Some(f64::from(day) * 24.0), ..Smart::default() };
         smart.raw[Attribute::ReallocatedSectors as usize] = Some(0.0);
-        smart.raw[Attribute::PendingSectors as usize] = Some(f64::from(day / 10 - 10).max(0.0).min(2.0));
+        smart.raw[Attribute::PendingSectors as usize] = Some(f64::from(day / 10 - 10).clamp(0.0, 2.0));
         history.read(day, &smart);
     }
     DriveRecord {
