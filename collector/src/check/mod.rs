@@ -130,11 +130,13 @@ pub async fn run<S: Store + Orders + Checks, C: Clock + Send + Sync + 'static>(
 fn plan<S: Store + Checks>(store: &S, by: &step::By<'_>, now: Timestamp) -> Result<(), StoreError> {
     let Some(day) = turn::day(by.config, now) else { return Ok(()) };
     let had: BTreeSet<ServerId> = store.checked_in(&day.name)?.into_iter().collect();
+    let agents = step::agents(store)?;
     let mut page = Page::first(SERVERS);
     loop {
         let listing = store.servers(None, &page)?;
         for record in listing.rows {
-            if had.contains(&record.id) || !turn::is_due(&record.id, by.config, &day, now) || !is_meant(&record, by) {
+            let due = !had.contains(&record.id) && turn::is_due(&record.id, by.config, &day, now);
+            if !due || !is_meant(&record, by) || step::polled(&record, &agents).next().is_none() {
                 continue;
             }
             match store.put_check(asked_for(record.id, WHO, Some(day.name.clone()), now)) {
@@ -149,15 +151,14 @@ fn plan<S: Store + Checks>(store: &S, by: &step::By<'_>, now: Timestamp) -> Resu
     }
 }
 
-/// Whether the config has this server checked by itself. One that no agent polls cannot be.
+/// Whether the config has this server checked by itself.
 fn is_meant(record: &ServerRecord, by: &step::By<'_>) -> bool {
     let place = by.terms.topology.place(record);
     let among = |names: &[String], found: Option<&str>| {
         names.is_empty() || found.is_some_and(|found| names.iter().any(|name| name == found))
     };
     let model = place.and_then(|p| p.model.as_deref()).or(record.identity.model.as_deref());
-    !record.targets.is_empty()
-        && among(&by.config.sites, Some(record.site.as_str()))
+    among(&by.config.sites, Some(record.site.as_str()))
         && among(&by.config.racks, place.and_then(|p| p.rack.as_deref()))
         && among(&by.config.models, model)
         && among(&by.config.customers, place.and_then(|p| p.customer.as_deref()))

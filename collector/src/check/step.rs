@@ -11,7 +11,7 @@ use outband_schemas::order::READ_NOW;
 use outband_schemas::{AgentId, Lane, Timestamp};
 use outband_store::check::{Asked, Check, CheckState, Checks};
 use outband_store::order::Orders;
-use outband_store::{AgentRecord, Epoch, Store, StoreError};
+use outband_store::{AgentRecord, AgentTarget, Epoch, ServerRecord, Store, StoreError};
 use prost::Message;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub fn take<S: Store + Orders + Checks>(
         *sent = Sent::default();
         return Ok(false);
     }
-    let agents: BTreeMap<AgentId, AgentRecord> = store.agents()?.into_iter().map(|a| (a.agent.clone(), a)).collect();
+    let agents = agents(store)?;
     let mut reading: BTreeMap<AgentId, u32> = BTreeMap::new();
     for check in open.iter().filter(|c| c.state == CheckState::Reading) {
         if let Some(asked) = &check.asked {
@@ -74,6 +74,19 @@ pub fn take<S: Store + Orders + Checks>(
         }
     }
     Ok(true)
+}
+
+/// What is known of the agents.
+pub(super) fn agents<S: Store>(store: &S) -> Result<BTreeMap<AgentId, AgentRecord>, StoreError> {
+    Ok(store.agents()?.into_iter().map(|a| (a.agent.clone(), a)).collect())
+}
+
+/// The BMCs of a server that some agent still lists as its own. The host of an agent has none.
+pub(super) fn polled<'a>(
+    record: &'a ServerRecord,
+    agents: &'a BTreeMap<AgentId, AgentRecord>,
+) -> impl Iterator<Item = &'a AgentTarget> {
+    record.targets.iter().filter(|t| agents.get(&t.agent).is_some_and(|a| a.targets.contains(&t.target)))
 }
 
 /// Writes a check. `None`: somebody else was faster; the next look sees.
@@ -102,8 +115,7 @@ fn wait<S: Store + Orders + Checks>(
             now,
         );
     };
-    let polled = |t: &&outband_store::AgentTarget| agents.get(&t.agent).is_some_and(|a| a.targets.contains(&t.target));
-    let targets: Vec<_> = record.targets.iter().filter(polled).collect();
+    let targets: Vec<_> = polled(&record, agents).collect();
     let Some(first) = targets.first() else {
         let why = "no agent polls this server any more".to_owned();
         return end(store, by, Check { why, ..check }, CheckState::Unread, now);

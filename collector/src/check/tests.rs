@@ -202,6 +202,8 @@ fn the_schedule_checks_each_server_once_a_turn_and_only_those_that_are_meant() {
     };
     // Long after the day's checks began.
     let evening = Timestamp::from_millis("2027-01-15T20:00:00Z".parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    assert_eq!(plans(&stage, evening), 0, "no agent lists its BMC");
+    stage.hello();
     assert_eq!(plans(&stage, evening), 1);
     assert_eq!(plans(&stage, evening.plus(Duration::from_secs(60))), 1, "once a turn");
     assert_eq!(plans(&stage, evening.plus(Duration::from_secs(86_400))), 2, "and again the next");

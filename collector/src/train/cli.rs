@@ -44,7 +44,7 @@ pub struct Train {
     #[arg(long, value_name = "N", default_value_t = 0.1)]
     budget: f64,
     /// The model's name and version.
-    #[arg(long, value_name = "NAME", default_value = "disk-1")]
+    #[arg(long, value_name = "NAME", default_value = "disk-own")]
     version: String,
     /// Where the data come from, for the card.
     #[arg(long, value_name = "TEXT", default_value = "own fleet")]
