@@ -194,7 +194,9 @@ fn commands(path: &[&str]) -> Vec<String> {
         .filter_map(|l| l.split_whitespace().next())
         .filter(|c| *c != "help")
         .collect();
-    let itself = (below.is_empty() || help.contains("[COMMAND]")).then(|| path.join(" "));
+    // One that does something by itself does not ask for a command in its first line of usage.
+    let usage = help.lines().find(|l| l.starts_with("Usage:")).unwrap();
+    let itself = (!usage.contains("<COMMAND>")).then(|| path.join(" "));
     let below = below.into_iter().flat_map(|name| commands(&[path, &[name]].concat()));
     itself.into_iter().chain(below).collect()
 }
@@ -351,9 +353,11 @@ fn predictions(desk: &mut Desk, form: Form, bay: usize) {
     desk.world.site[0].machine.now().drives[bay].failure_predicted = true;
     let foretold = || {
         let answer = desk.json(&["predictions", "list", "--answer", "pending"]);
-        answer["outcomes"].as_array()?.iter().find(|o| o["server"] == format!("servers/{server}")).cloned()
+        answer["outcomes"].as_array()?.iter().find(|o| o["server"] == server.as_str()).cloned()
     };
-    let outcome = eventually(foretold).unwrap_or_else(|| panic!("nothing was foretold\n{}", desk.world.logs()));
+    let outcome = eventually(foretold).unwrap_or_else(|| {
+        panic!("nothing was foretold of {server}: {:#}\n{}", desk.json(&["predictions", "list"]), desk.world.logs())
+    });
     let ticket = bare(&outcome["ticket"]);
     desk.does(form, "predictions wrong", &[&ticket, "--why", "a scan found nothing", "--verdict", "not_found"]);
     let of_rule =

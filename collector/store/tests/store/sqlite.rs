@@ -405,6 +405,7 @@ fn a_drive_whose_row_is_damaged_is_named_and_the_others_are_read() {
     let key = |n: u32| format!("serial:{n}");
     store.keep_drives(&[(key(1), &drive), (key(2), &drive)], &[], Some(&Default::default())).unwrap();
     store.close().unwrap();
+    drop(store);
     let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
     db.execute_batch("UPDATE drive SET body = x'00' WHERE key = 'serial:1'; UPDATE drive_fleet SET body = x'00';")
         .unwrap();
