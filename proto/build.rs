@@ -8,6 +8,7 @@ const FILES: &[&str] = &[
     "outband/audit/v1/audit.proto",
     "outband/check/v1/check.proto",
     "outband/drill/v1/drill.proto",
+    "outband/enrol/v1/enrol.proto",
     "outband/callpack/v1/callpack.proto",
     "outband/fleet/v1/fleet.proto",
     "outband/grant/v1/grant.proto",

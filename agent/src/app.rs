@@ -2,22 +2,23 @@
 
 use crate::clock::SystemClock;
 use crate::config::{self, Config, Invalid, Surroundings};
+use crate::enrol::renew;
 use crate::host;
 use crate::orders::{self, Runner, act::Network};
 use crate::poll::guard::Guard;
+use crate::poll::hub;
 use crate::poll::pins::Pins;
 use crate::poll::run::{Plan, Poller, Tally};
 use crate::push::{self, Push};
 use crate::service;
 use crate::spooler::{self, Held, Spooler};
-use crate::uplink::{self, Announce, Link, Settings};
+use crate::uplink::{self, Announce, Credential, Link, Settings};
 use outband_schemas::{AgentId, SiteId, TargetId};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -25,6 +26,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+/// Kept free beside the spool for a full disk: room for its write-ahead log, and for that log folded into the file.
+const SPOOL_SPARE: u64 = 6 << 20;
 /// How long the spool may take to reach the collector when the agent stops; what is left goes after the next start.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// The poller turns every few seconds; silent for this long it hangs, and the watchdog is no longer fed.
@@ -46,6 +49,9 @@ pub enum Error {
     /// The spool cannot be opened.
     #[error("the spool cannot be opened: {0}")]
     Spool(#[from] spooler::Error),
+    /// IPMI cannot be spoken.
+    #[error("the loop that speaks IPMI cannot be started: {0}")]
+    Hub(io::Error),
     /// BMCs cannot post events.
     #[error(transparent)]
     Push(#[from] push::Error),
@@ -62,6 +68,8 @@ struct App {
     config: Config,
     plan: watch::Sender<Plan>,
     settings: watch::Sender<Settings>,
+    /// How often the agent's certificate was renewed.
+    renewed: watch::Receiver<u64>,
     host: watch::Sender<host::Plan>,
     orders: watch::Sender<orders::Plan>,
     tally: watch::Receiver<Tally>,
@@ -78,6 +86,7 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
         .mode(0o700)
         .create(&config.data_dir)
         .map_err(|source| Error::DataDir { path: config.data_dir.clone(), source })?;
+    warn_of_weak(&config, None);
     let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
@@ -88,12 +97,15 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
     let (push, bells) = Push::start(&config.push, &config.agent, &config.data_dir, spooler.clone()).await?;
     let (wish, wishes) = mpsc::unbounded_channel();
     let hand = Network::new(pins.clone(), guard.clone(), config.limits, wish);
-    let poller = Poller::new(spooler.clone(), pins, guard, SystemClock, SmallRng::from_rng(&mut rand::rng()));
+    let hub = hub::start(&config.data_dir).map_err(Error::Hub)?;
+    let poller = Poller::new(hub, spooler.clone(), pins, guard, SystemClock, SmallRng::from_rng(&mut rand::rng()));
     let poller = poller.listening(push, bells).obliging(wishes);
     let link = watch::Sender::new(Link::default());
+    let renewed = watch::Sender::new(0);
     let mut app = App {
         plan: watch::Sender::new(plan(&config)),
-        settings: watch::Sender::new(settings(&config)),
+        settings: watch::Sender::new(settings(&config, 0)),
+        renewed: renewed.subscribe(),
         host: watch::Sender::new(host_plan(&config)),
         orders: watch::Sender::new(orders_plan(&config)),
         tally: poller.tally(),
@@ -112,6 +124,15 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
         SmallRng::from_rng(&mut rand::rng()),
         sending.clone(),
     ));
+    let seen = app.settings.subscribe();
+    let renewing = tokio::spawn(renew::run(
+        renew::Network,
+        move || seen.borrow().options.clone(),
+        SystemClock,
+        SmallRng::from_rng(&mut rand::rng()),
+        renewed,
+        polling.clone(),
+    ));
     let mut poller = tokio::spawn(poller.run(app.plan.subscribe(), polling.clone()));
     let host = tokio::spawn(host::run(app.host.subscribe(), spooler.clone(), polling.clone()));
     drop(spooler);
@@ -129,6 +150,7 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
             _ = &mut poller => break Err(Error::Ended("poller")),
             _ = &mut uplink => break Err(Error::Ended("uplink")),
             Some(()) = hangup.recv() => app.reload(path, around),
+            Ok(()) = app.renewed.changed() => app.present_anew(),
             _ = tick.tick() => {
                 let turns = app.tally.borrow().beat;
                 if turns != beat.0 {
@@ -147,6 +169,7 @@ pub async fn run(path: &Path, around: &Surroundings) -> Result<(), Error> {
     polling.cancel();
     finish("poller", poller).await;
     finish("host reader", host).await;
+    finish("renewal", renewing).await;
     finish("orders", orders).await;
     drain(app.held.clone(), &app.link).await;
     sending.cancel();
@@ -176,9 +199,10 @@ impl App {
                 if new.push != self.config.push {
                     tracing::warn!("[push] changes at the next restart");
                 }
+                warn_of_weak(&new, Some(&self.config));
                 self.config = new;
                 self.plan.send_replace(plan(&self.config));
-                self.settings.send_if_modified(|old| replace(old, settings(&self.config)));
+                self.settings.send_if_modified(|old| replace(old, settings(&self.config, *self.renewed.borrow())));
                 self.orders.send_replace(orders_plan(&self.config));
                 self.host.send_if_modified(|old| replace(old, host_plan(&self.config)));
                 tracing::info!(targets = self.config.targets.len(), "config reloaded");
@@ -191,6 +215,12 @@ impl App {
             Err(error) => tracing::error!(%error, "config not reloaded; the old one stays"),
         }
         service::ready(&self.status());
+    }
+
+    /// Has the stream come back with the new certificate.
+    fn present_anew(&mut self) {
+        let renewed = *self.renewed.borrow_and_update();
+        self.settings.send_if_modified(|old| replace(old, settings(&self.config, renewed)));
     }
 
     fn status(&self) -> String {
@@ -206,6 +236,16 @@ impl App {
     }
 }
 
+/// Says once of each BMC what is weak about the sessions that its configuration allows; not again of those of which it was said `before`.
+fn warn_of_weak(config: &Config, before: Option<&Config>) {
+    for (id, target) in config.targets.iter() {
+        let known = |old: &Config| old.targets.get(id).is_some_and(|old| old.weakness() == target.weakness());
+        if let Some(weakness) = target.weakness().filter(|_| !before.is_some_and(known)) {
+            tracing::warn!(target = %id, %weakness, "weak sessions are allowed with this BMC");
+        }
+    }
+}
+
 fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
     let changed = *old != new;
     *old = new;
@@ -216,7 +256,7 @@ fn open_spool(config: &Config) -> Result<(Spooler, std::thread::JoinHandle<()>),
     let defaults = outband_spool::Options::default();
     let options = spooler::Options {
         path: config.data_dir.join("spool.db"),
-        spool: outband_spool::Options { quota_bytes: config.spool_quota, ..defaults },
+        spool: outband_spool::Options { quota_bytes: config.spool_quota, spare_bytes: SPOOL_SPARE, ..defaults },
     };
     let (spooler, found, thread) = Spooler::start(options, SystemClock, rand::random)?;
     if let Some(aside) = &found.set_aside {
@@ -226,15 +266,18 @@ fn open_spool(config: &Config) -> Result<(Spooler, std::thread::JoinHandle<()>),
 }
 
 fn plan(config: &Config) -> Plan {
-    Plan { targets: Arc::new(config.targets.clone()), limits: config.limits }
+    Plan { targets: config.targets.clone(), limits: config.limits }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, renewed: u64) -> Settings {
     let collector = &config.collector;
     let options = uplink::Options {
         endpoints: collector.endpoints.clone(),
         ca_file: collector.ca_file.clone(),
-        token_file: collector.token_file.clone(),
+        credential: match &collector.credential {
+            Credential::Identity { file, .. } => Credential::Identity { file: file.clone(), renewed },
+            token => token.clone(),
+        },
         server_name: collector.domain.clone(),
     };
     let announce = announce(&config.agent, &config.site, config.targets.keys(), config.cadence.sensors);
@@ -257,7 +300,7 @@ fn announce<'a>(
 }
 
 fn orders_plan(config: &Config) -> orders::Plan {
-    let targets = Arc::new(config.targets.clone());
+    let targets = config.targets.clone();
     orders::Plan { agent: config.agent.clone(), orders: config.orders.clone(), targets }
 }
 

@@ -1,9 +1,10 @@
 //! The command line.
 
 use crate::discover::args::DiscoverArgs;
+use crate::enrol::args::JoinArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use outband_bmc::{Address, Fingerprint};
+use outband_bmc::{Address, CipherSuite, Fingerprint};
 use outband_schemas::{Section, TargetId};
 use std::path::PathBuf;
 
@@ -12,8 +13,12 @@ Examples:
   Try one BMC before it goes into the config:
     outband-agent probe ipmi://10.0.0.12 --user monitor --password-file bmc.pass
     outband-agent probe https://10.0.0.13 --user monitor --password-file bmc.pass --accept-new-cert
+  Read this server itself, by /dev/ipmi0 and smartctl:
+    outband-agent probe local://
   Find the BMCs of a network:
     outband-agent discover 10.0.0.0/24
+  Get a certificate from the collector, with the line that `outband agent invite` printed:
+    outband-agent join
   Look for mistakes in a config, then run it:
     outband-agent check-config --config agent.toml
     outband-agent run --config agent.toml
@@ -58,6 +63,8 @@ pub enum Command {
     Discover(Box<DiscoverArgs>),
     /// Accept a BMC's changed certificate: pin another fingerprint for a target.
     AcceptCert(AcceptArgs),
+    /// Get a certificate from the collector: with the line of an invite, or with six words that an operator approves.
+    Join(Box<JoinArgs>),
     /// Print completions for a shell, e.g. `outband-agent completions bash > /etc/bash_completion.d/outband-agent`.
     Completions {
         /// The shell.
@@ -101,20 +108,21 @@ Examples:
   outband-agent probe ipmi://10.0.0.12 --user monitor --password-file bmc.pass
   outband-agent probe ipmi://10.0.0.12:6230 --user monitor --password-file bmc.pass --cipher 3 --section sensors
   outband-agent probe https://10.0.0.13 --user monitor --password-file bmc.pass --ca site-ca.pem -o json | jq .
-  OUTBAND_PASSWORD=… outband-agent probe https://10.0.0.13 --user monitor --accept-new-cert")]
+  OUTBAND_PASSWORD=… outband-agent probe https://10.0.0.13 --user monitor --accept-new-cert
+  outband-agent probe local:// --section drives")]
 pub struct ProbeArgs {
-    /// The BMC: ipmi://HOST[:PORT] or https://HOST[:PORT].
+    /// The BMC: ipmi://HOST[:PORT] or https://HOST[:PORT]; or this server itself: local:// (by /dev/ipmi0, smartctl and its load), local:///dev/ipmi1.
     #[arg(value_name = "URL")]
     pub address: Address,
-    /// The BMC's user; the least privilege that reads sensors is enough.
+    /// The BMC's user; the least privilege that reads sensors is enough. Not for local://, where nobody logs in.
     #[arg(long)]
-    pub user: String,
+    pub user: Option<String>,
     /// The file with the password, mode 0600. Without it, the environment variable OUTBAND_PASSWORD is taken.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// IPMI: the cipher suite, 3 or 17. Default: 17, then 3.
-    #[arg(long, value_name = "3|17", value_parser = ["3", "17"])]
-    pub cipher: Option<String>,
+    /// IPMI: the cipher suite, 3 or 17. Default: 17, then 3. Weaker ones are used only when named here: 0, 1, 2, 15, 16, 1.5-md5, 1.5-md2, 1.5-password.
+    #[arg(long, value_name = "SUITE")]
+    pub cipher: Option<CipherSuite>,
     /// Redfish: believe whatever certificate is offered, and print its fingerprint.
     #[arg(long, conflicts_with_all = ["ca", "fingerprint"])]
     pub accept_new_cert: bool,

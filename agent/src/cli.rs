@@ -3,6 +3,8 @@
 use crate::args::{AcceptArgs, Cli, Command, LogFormat, ProbeArgs};
 use crate::config::{self, Surroundings};
 use crate::discover::args::DiscoverArgs;
+use crate::enrol::args::JoinArgs;
+use crate::enrol::join;
 use crate::poll::pins::Pins;
 use crate::{app, check, discover, logging, probe};
 use clap::CommandFactory;
@@ -39,6 +41,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Probe(args) => probe(cli.log_format, &args).await,
         Command::Discover(args) => discover(cli.log_format, &args).await,
         Command::AcceptCert(args) => accept(&args),
+        Command::Join(args) => join(cli.log_format, &args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "outband-agent", &mut io::stdout());
             OK
@@ -60,6 +63,7 @@ async fn probe(log: LogFormat, args: &ProbeArgs) -> u8 {
         Err(
             error @ (probe::Error::Password(_)
             | probe::Error::NoPassword
+            | probe::Error::NoUser
             | probe::Error::NoRecord
             | probe::Error::WrongProtocol(..)),
         ) => say(&error, USAGE),
@@ -77,6 +81,15 @@ async fn discover(log: LogFormat, args: &DiscoverArgs) -> u8 {
             say(&error, FAILED)
         }
         Err(error) => say(&error, USAGE),
+    }
+}
+
+async fn join(log: LogFormat, args: &JoinArgs) -> u8 {
+    logging::start(log, "error");
+    match join::run(args, &mut io::stdout(), &mut io::stderr()).await {
+        Ok(()) => OK,
+        Err(error) if error.is_usage() => say(&error, USAGE),
+        Err(error) => say(&error, FAILED),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod discover;
+pub mod enrol;
 pub mod host;
 pub mod logging;
 pub mod orders;

@@ -29,9 +29,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether there was no room: try the same again later.
+    /// Whether there was no room, or the disk takes nothing (read-only after an error, input/output errors): try the same again later.
     pub fn is_full(&self) -> bool {
-        matches!(self, Error::Spool(spool::Error::Full { .. }))
+        matches!(self, Error::Spool(spool::Error::Full { .. } | spool::Error::Sqlite { .. }))
     }
 }
 
@@ -102,7 +102,20 @@ impl Spooler {
         clock: impl Clock + Send + 'static,
         new_id: impl FnMut() -> u128 + Send + 'static,
     ) -> Result<(Self, Found, std::thread::JoinHandle<()>), Error> {
-        service::start(options, clock, new_id)
+        let (spooler, found, service) = Self::open(options, clock, new_id)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Error::Thread)?;
+        let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || runtime.block_on(service));
+        Ok((spooler, found, thread.map_err(Error::Thread)?))
+    }
+
+    /// Like [`Spooler::start`], for whoever runs the service himself: it ends when the last handle is dropped, and blocks whatever runs it while the disk
+    /// works.
+    pub fn open(
+        options: Options,
+        clock: impl Clock + Send + 'static,
+        new_id: impl FnMut() -> u128 + Send + 'static,
+    ) -> Result<(Self, Found, impl Future<Output = ()> + Send + 'static), Error> {
+        service::open(options, clock, new_id)
     }
 
     /// Keeps bodies and sets bookmarks, all or nothing. Returns once they are on the disk.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
+use outband_proto::convert::decode_set;
+use outband_spool::{Lane, Options, Spool};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -107,8 +109,18 @@ fn the_example_config_is_good() {
     for line in unit.lines().filter_map(|l| l.strip_prefix("LoadCredential=")) {
         put(credentials.path(), line.split(':').next().unwrap(), "-----BEGIN CERTIFICATE-----\n");
     }
-    // The unit's credentials hold one line each; the CA's name tells which is the certificate.
-    let out = agent(&["check-config", "--config", &deploy.join("agent.toml").display().to_string()])
+    // What `outband-agent join` would have written.
+    let state = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    let uri = "outband://dc1/agents/dc1-agent-1".try_into().unwrap();
+    params.subject_alt_names = vec![rcgen::SanType::URI(uri)];
+    let certificate = params.self_signed(&key).unwrap().pem();
+    put(state.path(), "ca.pem", &certificate);
+    put(state.path(), "identity.pem", &format!("{}{certificate}", key.serialize_pem()));
+    let example = fs::read_to_string(deploy.join("agent.toml")).unwrap();
+    let example = example.replace("/var/lib/outband-agent", &state.path().display().to_string());
+    let out = agent(&["check-config", "--config", &put(state.path(), "agent.toml", &example)])
         .env("CREDENTIALS_DIRECTORY", credentials.path())
         .output()
         .unwrap();
@@ -124,6 +136,19 @@ fn a_probe_that_reaches_nothing_shows_the_ladder_and_what_to_do() {
     let said = text(&out.stderr);
     assert!(said.contains("[BROKEN] reach") && said.contains("What to do:"), "{said}");
     assert!(out.stdout.is_empty() && !said.contains(SECRET));
+}
+
+#[test]
+fn a_probe_of_the_own_server_asks_for_no_login_and_says_what_is_missing() {
+    let out = run(&["probe", "local:///dev/ipmi7"]);
+    let said = text(&out.stdout) + &text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("/dev/ipmi7") && said.contains("modprobe"), "{said}");
+    assert_eq!(run(&["probe", "local://", "--user", "u"]).status.code(), Some(2));
+    assert_eq!(run(&["probe", "local://", "--ca", "x.pem"]).status.code(), Some(2));
+    let nobody = run(&["probe", "ipmi://127.0.0.1:1"]);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(text(&nobody.stderr).contains("--user NAME"), "{}", text(&nobody.stderr));
 }
 
 #[test]
@@ -250,10 +275,10 @@ fn what_was_seen_while_there_was_no_collector_is_in_the_spool_after_a_kill() {
     service.wait_for("target=bmc1");
     let spool = dir.path().join("data/spool.db");
     let deadline = Instant::now() + Duration::from_secs(20);
-    // The gap is written right after it is told; its bytes show in the write-ahead log or the file.
+    // The gap is written right after it is told; a body begins as a zstd frame does, in the write-ahead log or the file.
     let written = || {
         let read = |suffix: &str| fs::read(format!("{}{suffix}", spool.display())).unwrap_or_default();
-        [read(""), read("-wal")].iter().any(|bytes| bytes.windows(4).any(|w| w == b"bmc1"))
+        [read(""), read("-wal")].iter().any(|bytes| bytes.windows(4).any(|w| w == [0x28, 0xb5, 0x2f, 0xfd]))
     };
     while !written() {
         assert!(Instant::now() < deadline, "the gap never reached the disk");
@@ -261,7 +286,12 @@ fn what_was_seen_while_there_was_no_collector_is_in_the_spool_after_a_kill() {
     }
     service.signal("KILL");
     service.child.wait().unwrap();
-    assert!(written());
+    let opened = Spool::open(&spool, Options::default(), 7, 0).unwrap();
+    assert!(!opened.fresh && opened.set_aside.is_none());
+    let held = Lane::ALL.map(|lane| opened.spool.peek(lane, 0, 1 << 20).unwrap().bodies).concat();
+    let targets: Vec<String> = held.iter().map(|body| decode_set(body).unwrap().set.target.to_string()).collect();
+    assert!(!targets.is_empty() && targets.iter().all(|target| target == "bmc1"), "{targets:?}");
+    drop(opened);
     let mut again = Service::start(&path);
     again.wait_for("started");
     again.signal("TERM");

@@ -9,10 +9,12 @@ use crate::config::{self, Config};
 use crate::datadir::{self, DataDir, RunInfo};
 use crate::deadline;
 use crate::drill;
+use crate::enrol::{self, Office, service::Counter};
 use crate::fleet;
 use crate::grant;
 use crate::ingest::{Ingest, Registry};
 use crate::judgement::{Judgement, Terms};
+use crate::metrics::{self, Sources};
 use crate::orders;
 use crate::query::Desk;
 use crate::query::pulse::Pulse;
@@ -20,7 +22,7 @@ use crate::serve::{self, Bound};
 use crate::service::{self, Service};
 use crate::token::{self, Role, TokenKey, Tokens};
 use crate::topology::{self, Topology};
-use crate::{assess, backtest, calendars, notify, record, tls, train, upkeep};
+use crate::{assess, backtest, calendars, notify, putaway, record, tls, train, upkeep};
 use outband_schemas::{Clock, Timestamp};
 use outband_store::audit::{Actor, Audit, Deed, Outcome};
 use outband_store::deadline::Deadlines;
@@ -85,6 +87,9 @@ pub enum Error {
     /// The listeners.
     #[error(transparent)]
     Serve(#[from] serve::Error),
+    /// The listener for metrics.
+    #[error(transparent)]
+    Metrics(#[from] metrics::Error),
     /// A back-test.
     #[error(transparent)]
     Backtest(#[from] backtest::Error),
@@ -137,6 +142,7 @@ pub struct Collector {
     drills: drill::Plans,
     orders: orders::Terms,
     spares: fleet::Terms,
+    office: Office,
     checks: check::Terms,
     info: RunInfo,
     shutdown: CancellationToken,
@@ -167,17 +173,25 @@ impl Collector {
         let (refusals, refused) = Refusals::new();
         let access = grant::Live::of(&store, clock.clone())
             .map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
-        let gate = Gate::new(Tokens::load_or_make(&dir)?).noting(refusals.clone()).with_access(access.clone());
+        let agents = enrol::Live::of(&store, clock.clone())
+            .map_err(|source| Error::Store { path: dir.root().to_owned(), source })?;
+        let gate = Gate::new(Tokens::load_or_make(&dir)?)
+            .noting(refusals.clone())
+            .with_access(access.clone())
+            .with_agents(agents.clone());
         let identity = tls::load_or_make(&dir, &tls::server_names(&config.tls.server_names), clock.now())?;
 
         let (registry, pulse, shutdown) = (Registry::default(), Pulse::default(), CancellationToken::new());
         let judgement = Judgement::new(terms(&config, &dir, &store, clock.now())?);
         let hand = judgement.clone();
         let retention = upkeep::Terms::new(config.retention);
+        retention.replace(config.retention, config.history.terms());
         let desk = Desk::new(store.clone(), clock.clone(), registry.clone(), pulse.clone(), hand, shutdown.clone())
             .noting(refusals)
             .keeping(retention.clone());
-        let ingest = Ingest::new(store.clone(), clock.clone(), registry.clone(), shutdown.clone());
+        let ingest = Ingest::new(store.clone(), clock.clone(), registry.clone(), shutdown.clone())
+            .refusing(agents.clone())
+            .with_age(config.stream.age.duration());
         let drills = drill::Plans::new(config.drills.clone());
         let notices = notify::Terms::new(config.notify.clone(), judgement.clone());
         let desk = desk
@@ -192,6 +206,12 @@ impl Collector {
 
         let for_agents = Bound::bind(config.listen.agents, "agents").await?;
         let for_operators = Bound::bind(config.listen.operators, "operators").await?;
+        let for_metrics = metrics::Bound::bind(config.metrics.listen).await?;
+        let authority = tls::Authority::load_or_make(&dir, clock.now())?;
+        let names = config.tls.server_names.clone();
+        let office = Office::new(authority, agents, config.enrol.clone(), names, for_agents.addr());
+        let desk = desk.with_office(office.clone());
+        let counter = Counter::new(store.clone(), clock.clone(), office.clone());
         let info =
             RunInfo { agents_addr: for_agents.addr(), operators_addr: for_operators.addr(), pid: std::process::id() };
         let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
@@ -204,6 +224,22 @@ impl Collector {
             let run = deadline::run(store.clone(), clock.clone(), judgement, pulse, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
         }
+        {
+            let sources = Sources {
+                store: store.clone(),
+                clock: clock.clone(),
+                registry: registry.clone(),
+                dir: dir.root().to_owned(),
+                keep_free: config.data.keep_free_mib.saturating_mul(1 << 20),
+                doors: vec![("agents", for_agents.door()), ("operators", for_operators.door())],
+                certificate_ends: identity.not_after,
+            };
+            let run = metrics::run(for_metrics, sources, shutdown.clone());
+            tasks.spawn(async {
+                run.await;
+                Ok(())
+            });
+        }
         tasks.spawn(watch_certificate(identity.not_after, clock.clone(), shutdown.clone()));
         let (told, checked) = (
             audit::run(store.clone(), clock.clone(), refused, shutdown.clone()),
@@ -213,6 +249,10 @@ impl Collector {
         tasks.spawn(async { Ok(checked.await?) });
         let upkeep = upkeep::run(store.clone(), clock.clone(), retention.clone(), judgement.clone(), shutdown.clone());
         tasks.spawn(async { Ok(upkeep.await?) });
+        let thinned = upkeep::thin::run(store.clone(), clock.clone(), retention.clone(), shutdown.clone());
+        tasks.spawn(async { Ok(thinned.await?) });
+        let used = fleet::usage::run(store.clone(), clock.clone(), shutdown.clone());
+        tasks.spawn(async { Ok(used.await?) });
         let telling = notify::run(store.clone(), clock.clone(), notices.clone(), shutdown.clone());
         tasks.spawn(async { Ok(telling.await?) });
         {
@@ -239,13 +279,19 @@ impl Collector {
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
+            let run = putaway::run(store.clone(), shutdown.clone());
+            tasks.spawn(async move { Ok(run.await?) });
+        }
+        {
             let disk = (dir.root().to_owned(), config.data.keep_free_mib.saturating_mul(1 << 20));
             let run = assess::run(store.clone(), clock, disk, judgement.clone(), pulse, shutdown.clone());
             tasks.spawn(async move { Ok(run.await?) });
         }
         {
             let (identity, gate, shutdown) = (identity.clone(), gate.clone(), shutdown.clone());
-            tasks.spawn(async move { Ok(serve::agents(for_agents, &identity, &gate, ingest, shutdown).await?) });
+            tasks.spawn(
+                async move { Ok(serve::agents(for_agents, &identity, &gate, ingest, counter, shutdown).await?) },
+            );
         }
         {
             let (gate, shutdown, desk) = (gate.clone(), shutdown.clone(), desk.clone());
@@ -265,6 +311,7 @@ impl Collector {
             drills,
             orders,
             spares,
+            office,
             checks,
             info,
             shutdown,
@@ -287,6 +334,11 @@ impl Collector {
         &self.store
     }
 
+    /// Returns once the assessment has caught up with what the store held at start. What is written to the store by hand before that may be assessed anew.
+    pub async fn settled(&self) {
+        self.desk.settled().await;
+    }
+
     /// Waits until a part ends by itself, which none should.
     pub async fn failed(&mut self) -> Error {
         match self.tasks.join_next().await {
@@ -304,23 +356,27 @@ impl Collector {
         self.judgement.replace(terms);
         self.desk.answer_anew();
         self.gate.replace(tokens);
-        self.retention.replace(config.retention);
+        self.retention.replace(config.retention, config.history.terms());
         self.notices.replace(config.notify.clone());
         self.drills.replace(config.drills.clone());
         self.orders.replace(config.orders.clone());
         self.spares.replace(config.spares.clone());
+        self.office.replace(config.enrol.clone());
         self.checks.replace(config.health_check.clone());
         for (section, changed) in [
             ("listen", config.listen != self.config.listen),
             ("data", config.data != self.config.data),
             ("tls", config.tls != self.config.tls),
+            ("metrics", config.metrics != self.config.metrics),
+            ("stream", config.stream != self.config.stream),
         ] {
             if changed {
                 tracing::warn!("[{section}] changed, which needs a restart; it stays as it was");
             }
         }
         let kept = self.config.clone();
-        self.config = Config { listen: kept.listen, data: kept.data, tls: kept.tls, ..config };
+        let (listen, data, tls) = (kept.listen, kept.data, kept.tls);
+        self.config = Config { listen, data, tls, metrics: kept.metrics, stream: kept.stream, ..config };
         audit::journal::take(&self.store, &self.dir)?;
         let who = Actor { name: crate::react::WHO.to_owned(), peer: None };
         self.store.audit(who, reloaded(self.desk.now())).map_err(audit::journal::Error::Store)?;
@@ -405,7 +461,7 @@ fn announce(dir: &DataDir, info: &RunInfo) {
     let path = |name: &str| dir.path(name).display().to_string();
     tracing::info!("data directory: {}", dir.root().display());
     tracing::info!(
-        "agents connect to {} with {} and the token in {}",
+        "agents connect to {}: outband agent invite here, outband-agent join there; or with {} and the token in {}",
         info.agents_addr,
         path(tls::CA_CERT),
         path(&Role::Agent.token_file())

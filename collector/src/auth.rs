@@ -1,6 +1,7 @@
-//! Lets a call in when it carries a token of a role that may make it.
+//! Lets a call in when it carries a token of a role that may make it, or comes over a connection that an agent's certificate opened.
 
 use crate::audit::{Caller, Refusals};
+use crate::enrol::{self, AgentIdentity, Presented};
 use crate::grant::Live;
 use crate::rights::{self, Reach};
 use crate::token::{Principal, Role, Tokens};
@@ -21,12 +22,13 @@ pub struct Gate {
     tokens: Arc<RwLock<Arc<Tokens>>>,
     refusals: Option<Refusals>,
     access: Option<Live>,
+    agents: Option<enrol::Live>,
 }
 
 impl Gate {
     /// A gate that knows these tokens.
     pub fn new(tokens: Tokens) -> Self {
-        Self { tokens: Arc::new(RwLock::new(Arc::new(tokens))), refusals: None, access: None }
+        Self { tokens: Arc::new(RwLock::new(Arc::new(tokens))), refusals: None, access: None, agents: None }
     }
 
     /// The gate, with a place to note whom it refused.
@@ -39,6 +41,12 @@ impl Gate {
     #[must_use]
     pub fn with_access(self, access: Live) -> Self {
         Self { access: Some(access), ..self }
+    }
+
+    /// The gate, letting in agents by the certificates that this collector issued and did not revoke.
+    #[must_use]
+    pub fn with_agents(self, agents: enrol::Live) -> Self {
+        Self { agents: Some(agents), ..self }
     }
 
     /// Puts other tokens in force.
@@ -61,13 +69,45 @@ impl Gate {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// With which certificate a call comes that brings no token; `None`: with none.
+    fn presented(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Presented>, Status> {
+        let Some(live) = self.agents.as_ref().filter(|_| !headers.contains_key(http::header::AUTHORIZATION)) else {
+            return Ok(None);
+        };
+        let certificates = extensions.get::<TlsConnectInfo<TcpConnectInfo>>().and_then(TlsConnectInfo::peer_certs);
+        let Some(leaf) = certificates.as_ref().and_then(|all| all.first()) else { return Ok(None) };
+        let identity = AgentIdentity::of_certificate(leaf)
+            .ok_or_else(|| Status::unauthenticated("this certificate is not an agent's"))?;
+        let presented = Presented { identity, live: live.clone() };
+        presented.check()?;
+        Ok(Some(presented))
+    }
+
     /// Who makes a call of `method`, `package.Service/Method`, if he may.
-    fn admit(&self, method: &str, headers: &HeaderMap, extensions: &Extensions) -> Result<Principal, Status> {
+    fn admit(
+        &self,
+        method: &str,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        presented: Option<&Presented>,
+    ) -> Result<Principal, Status> {
         let roles = rights::allowed(method);
+        if let Some(Presented { identity, .. }) = presented {
+            let principal = Principal {
+                role: Role::Agent,
+                name: identity.agent.to_string(),
+                shared: false,
+                sites: BTreeSet::new(),
+                customers: BTreeSet::new(),
+                only: None,
+            };
+            return self.may(principal, method, roles, extensions);
+        }
         let header = headers.get(http::header::AUTHORIZATION).ok_or_else(|| {
             let role = if roles == [Role::Agent] { Role::Agent } else { Role::Operator };
             Status::unauthenticated(format!(
-                "no token: send `authorization: Bearer TOKEN` with the token of an {role} (the collector made one on its first start: {})",
+                "no {}token: send `authorization: Bearer TOKEN` with the token of an {role} (the collector made one on its first start: {})",
+                if role == Role::Agent { "certificate (outband-agent join) and no " } else { "" },
                 role.token_file()
             ))
         })?;
@@ -84,10 +124,21 @@ impl Gate {
             .find(presented)
             .or(temporary.as_ref())
             .ok_or_else(|| Status::unauthenticated("this token is not known here, or it was revoked"))?;
+        self.may(principal.clone(), method, roles, extensions)
+    }
+
+    /// Whether this principal may call it.
+    fn may(
+        &self,
+        principal: Principal,
+        method: &str,
+        roles: &[Role],
+        extensions: &Extensions,
+    ) -> Result<Principal, Status> {
         let beyond = principal.is_limited() && rights::reach(method) == Reach::Fleet;
         if beyond && roles.contains(&principal.role) {
             let detail = "the token is limited, and this is about the whole fleet".to_owned();
-            self.refused(principal, extensions, method, detail);
+            self.refused(&principal, extensions, method, detail);
             return Err(Status::permission_denied(format!(
                 "permission {method} is missing: this token is limited to some customers or sites, and that is about all of them"
             )));
@@ -100,10 +151,10 @@ impl Gate {
                 principal.role
             );
             let detail = format!("the role is {}, needed is {needed}", principal.role);
-            self.refused(principal, extensions, method, detail);
+            self.refused(&principal, extensions, method, detail);
             return Err(Status::permission_denied(why));
         }
-        Ok(principal.clone())
+        Ok(principal)
     }
 
     fn refused(&self, principal: &Principal, extensions: &Extensions, method: &str, detail: String) {
@@ -145,10 +196,17 @@ where
 
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
         let method = request.uri().path().trim_start_matches('/');
-        match self.gate.admit(method, request.headers(), request.extensions()) {
-            Ok(principal) => {
+        let admitted = self.gate.presented(request.headers(), request.extensions()).and_then(|presented| {
+            let principal = self.gate.admit(method, request.headers(), request.extensions(), presented.as_ref())?;
+            Ok((principal, presented))
+        });
+        match admitted {
+            Ok((principal, presented)) => {
                 let changes = rights::changes(method);
                 request.extensions_mut().insert(principal);
+                if let Some(presented) = presented {
+                    request.extensions_mut().insert(presented);
+                }
                 let answer = self.service.call(request);
                 if changes { Box::pin(whole(answer)) } else { Box::pin(answer) }
             }
@@ -207,7 +265,7 @@ mod tests {
         if let Some(header) = header {
             headers.insert("authorization", header.parse().unwrap());
         }
-        gate.admit(method, &headers, &Extensions::new())
+        gate.admit(method, &headers, &Extensions::new(), None)
     }
 
     fn code(gate: &Gate, method: &str, header: Option<&str>) -> Option<Code> {

@@ -92,7 +92,7 @@ impl Discretion<'_> {
         texts.chain(shown.suppressed.iter_mut().map(|s| &mut s.by)).for_each(|text| *text = self.text(text));
         shown.access.clear();
         shown.overrides.clear();
-        shown.triage = None;
+        (shown.triage, shown.triage_set) = (None, None);
         shown
     }
 }
@@ -129,6 +129,7 @@ pub fn is_public(action: &Action) -> bool {
         | Action::Release
         | Action::Override { .. }
         | Action::Triage { .. }
+        | Action::SetTriage { .. }
         | Action::Access { .. }
         | Action::Import { .. } => false,
     }

@@ -1,5 +1,6 @@
 //! What a change of an incident does to its ticket. Pure: the loop in [`crate::assess`] stores the answer.
 
+use outband_health::incident::storm::is_only_silence;
 use outband_health::{Fault, Incident, IncidentChange, Level, Stage, What};
 use outband_schemas::{SiteId, Timestamp, Triage};
 use outband_store::TicketWrite;
@@ -7,6 +8,7 @@ use outband_ticket::{
     Action, Command, Evidence, Impact, LinkKind, Opening, Priority, Rebase, Redundancy, Rejected, Resolution, State,
     Ticket, TicketNumber, Transition, Verdict, apply,
 };
+use std::collections::BTreeSet;
 
 /// Who moves tickets when nobody does.
 pub const WHO: &str = "collector";
@@ -220,14 +222,27 @@ fn title(incident: &Incident, context: &Context) -> String {
         (Fault::PowerFeedLost, _) => "Power feed lost",
         (Fault::CoolingLost, _) => "Cooling zone too hot",
         (Fault::RackSilent, _) => "Rack is dark",
+        (Fault::FeedSilent, _) => "Power feed lost",
         (Fault::AgentBlind, _) => "Agent reaches its BMCs no more",
         (Fault::FirmwareWave, _) => "Trouble after a BMC firmware update",
         (Fault::ClockStepped, _) => "The collector's clock stepped",
         (Fault::StoreDamaged, _) => "The collector's store is damaged",
         (Fault::StoreNearlyFull, _) => "The collector's disk is nearly full",
         (Fault::NoticesStuck, _) => "Notices are not delivered",
+        (Fault::AgentUnreadable, _) => "What an agent sends is not understood",
     };
     let component = &incident.key.component;
+    let is_silent = matches!(incident.key.fault, Fault::RackSilent | Fault::FeedSilent);
+    if is_silent && is_only_silence(&incident.members) {
+        // What was seen, and not what may be behind it.
+        let servers: BTreeSet<_> = incident.members.iter().map(|member| &member.server).collect();
+        return format!(
+            "{} BMCs of {} of {} do not answer (a common cause is likely: feed, management switch)",
+            servers.len(),
+            component.slot(),
+            context.server_name
+        );
+    }
     let told = match (incident.members.is_empty(), context.is_server) {
         // What servers share is no part of one.
         (false, _) => format!("{what}: {} of {}", component.slot(), context.server_name),
@@ -300,7 +315,9 @@ impl<'a> Pen<'a> {
         let reason = (incident.reason != ticket.reason).then(|| incident.reason.clone());
         let escalates =
             matches!(change.what, What::Escalated | What::Recurred) && ticket.predicted && !incident.predicted;
-        let title = escalates.then(|| title(incident, context)).filter(|title| *title != ticket.title);
+        // What many share may show as something else, once more of it is seen.
+        let retells = escalates || !incident.members.is_empty();
+        let title = retells.then(|| title(incident, context)).filter(|title| *title != ticket.title);
         let part_serial = incident.part_serial.clone().filter(|_| ticket.part_serial.is_none());
         if shown.is_empty() && reason.is_none() && title.is_none() && part_serial.is_none() {
             return Ok(());

@@ -35,6 +35,17 @@ use Reach::{Fleet, Open, Scoped};
 ///   records does that, and a person may stand in tickets of everybody.
 pub const RIGHTS: &[(&str, &[Role], Reach)] = &[
     ("outband.ingest.v1.IngestService/Stream", &[Agent], Fleet),
+    ("outband.enrol.v1.RenewalService/RenewCertificate", &[Agent], Fleet),
+    // For whoever has nothing yet: these stand before the gate, and no token lets anybody call them elsewhere.
+    ("outband.enrol.v1.EnrolService/Join", &[], Fleet),
+    ("outband.enrol.v1.EnrolService/Knock", &[], Fleet),
+    ("outband.enrol.v1.EnrolService/Collect", &[], Fleet),
+    ("outband.enrol.v1.IdentityService/CreateInvite", ADMINS, Fleet),
+    ("outband.enrol.v1.IdentityService/ListInvites", ADMINS, Fleet),
+    ("outband.enrol.v1.IdentityService/RevokeInvite", ADMINS, Fleet),
+    ("outband.enrol.v1.IdentityService/ListPendingAgents", ADMINS, Fleet),
+    ("outband.enrol.v1.IdentityService/ApprovePendingAgent", ADMINS, Fleet),
+    ("outband.enrol.v1.IdentityService/RevokeAgent", ADMINS, Fleet),
     ("outband.health.v1.HealthService/GetHealth", READERS, Scoped),
     ("outband.health.v1.HealthService/ListHealth", READERS, Scoped),
     ("outband.health.v1.HealthService/WatchHealth", READERS, Scoped),
@@ -100,6 +111,7 @@ pub const RIGHTS: &[(&str, &[Role], Reach)] = &[
     ("outband.fleet.v1.FleetService/ListSpareProposals", READERS, Scoped),
     ("outband.fleet.v1.FleetService/ListRollups", READERS_AND_CUSTOMERS, Scoped),
     ("outband.fleet.v1.FleetService/ListLoadForecasts", READERS, Scoped),
+    ("outband.fleet.v1.FleetService/ListHeadroom", READERS, Scoped),
     ("outband.audit.v1.AuditService/ListAuditEntries", ADMINS, Scoped),
     ("outband.audit.v1.AuditService/VerifyAudit", ADMINS, Fleet),
     ("outband.record.v1.RecordService/ErasePerson", ADMINS, Fleet),
@@ -111,6 +123,9 @@ pub const RIGHTS: &[(&str, &[Role], Reach)] = &[
     ("outband.record.v1.RecordService/ReleaseHold", ADMINS, Fleet),
     // The last: it closes a ticket.
     ("outband.outcome.v1.OutcomeService/RefutePrediction", WORKERS, Scoped),
+    ("grpc.health.v1.Health/Check", READERS_AND_CUSTOMERS, Open),
+    ("grpc.health.v1.Health/List", READERS_AND_CUSTOMERS, Open),
+    ("grpc.health.v1.Health/Watch", READERS_AND_CUSTOMERS, Open),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS, Open),
     ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READERS_AND_CUSTOMERS, Open),
 ];
@@ -126,8 +141,19 @@ pub fn reach(method: &str) -> Reach {
 }
 
 /// How the names of methods begin that only tell. The agents' stream, which changes things all the time, is not of people's making.
-const TELLS: &[&str] =
-    &["Get", "List", "Watch", "Compute", "Verify", "Preview", "Export", "Generate", "Stream", "ServerReflection"];
+const TELLS: &[&str] = &[
+    "Get",
+    "List",
+    "Watch",
+    "Compute",
+    "Verify",
+    "Preview",
+    "Export",
+    "Generate",
+    "Stream",
+    "ServerReflection",
+    "Check",
+];
 
 /// Whether a method changes something. In doubt it does.
 pub fn changes(method: &str) -> bool {
@@ -170,10 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_may_send_and_nothing_else_and_nobody_else_may() {
+    fn an_agent_may_send_and_renew_its_certificate_and_nobody_else_may() {
         let of_agents: Vec<&str> = RIGHTS.iter().filter(|(_, r, _)| r.contains(&Agent)).map(|(n, ..)| *n).collect();
-        assert_eq!(of_agents, ["outband.ingest.v1.IngestService/Stream"]);
-        assert_eq!(allowed(of_agents[0]), &[Agent]);
+        assert_eq!(
+            of_agents,
+            ["outband.ingest.v1.IngestService/Stream", "outband.enrol.v1.RenewalService/RenewCertificate"]
+        );
+        assert!(of_agents.iter().all(|method| allowed(method) == [Agent]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::app::{Collector, Error};
 use crate::config::Config;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use outband_store::Store;
 use sd_notify::NotifyState;
 use std::io::IsTerminal;
@@ -14,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 pub fn run(path: Option<PathBuf>) -> Result<(), Error> {
     start_log();
     let config = read(&path)?;
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Process)?;
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(Error::Process)?;
@@ -35,6 +37,15 @@ pub fn run(path: Option<PathBuf>) -> Result<(), Error> {
         watchdog.abort();
         end.and(stopped)
     })
+}
+
+/// Each connection is a file: as many as the system allows this process. The soft limit is for programs that use `select`.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the number of open files stays as it was");
+    }
 }
 
 fn read(path: &Option<PathBuf>) -> Result<Config, Error> {

@@ -3,11 +3,16 @@
 //! Agents and operators are given `ca.pem`; it stays the same over restarts and over renewals of the server certificate.
 
 use crate::datadir::{self, DataDir, Secrecy};
+use crate::enrol::AgentIdentity;
+use crate::enrol::identity::serial;
 use outband_schemas::Timestamp;
+use outband_schemas::enrol::BACKDATED;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
+    SerialNumber,
 };
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -40,6 +45,12 @@ pub enum Error {
         /// The library's reason.
         source: rcgen::Error,
     },
+    /// What an agent sent cannot be signed.
+    #[error("this is no request for a certificate of a P-256 key: {0}")]
+    Request(String),
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes: {0}")]
+    Random(#[from] Box<crate::token::Error>),
     /// A certificate or key on disk cannot be used.
     #[error(
         "{file} cannot be used ({detail}); restore it from a backup, or remove ca.pem and ca.key together to start a new CA"
@@ -57,6 +68,8 @@ pub enum Error {
 pub struct ServerIdentity {
     /// The server's certificate and its CA's, PEM.
     pub chain_pem: String,
+    /// The CA's certificate alone, PEM: what agents' certificates are verified by.
+    pub ca_pem: String,
     /// The server's private key, PEM.
     pub key_pem: String,
     /// When the certificate ends.
@@ -82,7 +95,7 @@ pub fn load_or_make(dir: &DataDir, names: &BTreeSet<String>, now: Timestamp) -> 
         && let Some(not_after) = still_good(&cert, &ca_pem, names, now)
         && key_matches(&key, &cert)
     {
-        return Ok(ServerIdentity { chain_pem: cert, key_pem: key, not_after });
+        return Ok(ServerIdentity { chain_pem: cert, ca_pem, key_pem: key, not_after });
     }
     let make = |source| Error::Make { what: "the server certificate", source };
     let issuer = Issuer::from_ca_cert_pem(&ca_pem, ca_key)
@@ -98,8 +111,8 @@ pub fn load_or_make(dir: &DataDir, names: &BTreeSet<String>, now: Timestamp) -> 
     let not_after = now.plus(SERVER_LIFE);
     params.not_after = calendar(not_after);
     let cert = params.signed_by(&key, &issuer).map_err(make)?;
-    let identity =
-        ServerIdentity { chain_pem: format!("{}{ca_pem}", cert.pem()), key_pem: key.serialize_pem(), not_after };
+    let chain_pem = format!("{}{ca_pem}", cert.pem());
+    let identity = ServerIdentity { chain_pem, ca_pem, key_pem: key.serialize_pem(), not_after };
     dir.write(SERVER_KEY, &identity.key_pem, Secrecy::Secret)?;
     dir.write(SERVER_CERT, &identity.chain_pem, Secrecy::Public)?;
     tracing::info!(?names, %not_after, "made a server certificate");
@@ -131,6 +144,83 @@ fn load_or_make_ca(dir: &DataDir, now: Timestamp) -> Result<(String, KeyPair), E
             Ok((cert, key))
         }
         (Some(_), None) => Err(Error::Broken { file: CA_KEY, detail: "it is missing".to_owned() }),
+    }
+}
+
+/// The CA, signing for agents. The key is never printed.
+pub struct Authority {
+    ca_pem: String,
+    ca_sha256: [u8; 32],
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// The CA of this directory, made where there is none.
+    pub fn load_or_make(dir: &DataDir, now: Timestamp) -> Result<Self, Error> {
+        let (ca_pem, key) = load_or_make_ca(dir, now)?;
+        let broken = |detail: String| Error::Broken { file: CA_CERT, detail };
+        let (_, pem) = parse_x509_pem(ca_pem.as_bytes()).map_err(|e| broken(e.to_string()))?;
+        let ca_sha256 = Sha256::digest(&pem.contents).into();
+        let issuer = Issuer::from_ca_cert_pem(&ca_pem, key).map_err(|e| broken(e.to_string()))?;
+        Ok(Self { ca_pem, ca_sha256, issuer })
+    }
+
+    /// The CA's certificate, PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// SHA-256 of the CA's certificate (DER).
+    pub fn ca_sha256(&self) -> [u8; 32] {
+        self.ca_sha256
+    }
+
+    /// A client certificate (PEM) for the holder of this key, and its serial number. The identity's own serial is not looked at.
+    pub fn sign(&self, key: &AgentKey, identity: &AgentIdentity) -> Result<(String, String), Error> {
+        let make = |source| Error::Make { what: "an agent's certificate", source };
+        let mut number: [u8; 16] = crate::token::random_bytes().map_err(Box::new)?;
+        // Positive, and as long as it looks (RFC 5280, 4.1.2.2).
+        number[0] = (number[0] & 0x7f) | 0x40;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named(identity.agent.as_str());
+        params.subject_alt_names = vec![SanType::URI(identity.uri().as_str().try_into().map_err(make)?)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        params.serial_number = Some(SerialNumber::from_slice(&number));
+        params.not_before = calendar(identity.issued_at.minus(BACKDATED));
+        params.not_after = calendar(identity.not_after);
+        // Of what the agent asked for, only the key is taken.
+        let request = CertificateSigningRequestParams { params, ..key.0.clone() };
+        let certificate = request.signed_by(&self.issuer).map_err(make)?;
+        Ok((certificate.pem(), serial(&number)))
+    }
+}
+
+/// The key of an agent, whose holder has shown that it has the private half.
+#[derive(Debug, Clone)]
+pub struct AgentKey(CertificateSigningRequestParams);
+
+impl AgentKey {
+    /// The key of a certificate request (PKCS #10, DER) that is signed by it.
+    pub fn of_request(der: &[u8]) -> Result<Self, Error> {
+        let request = CertificateSigningRequestParams::from_der(&der.to_vec().into());
+        let request = request.map_err(|e| Error::Request(e.to_string()))?;
+        if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
+            return Err(Error::Request("another kind of key".to_owned()));
+        }
+        Ok(Self(request))
+    }
+
+    /// Its public half: SubjectPublicKeyInfo, DER.
+    pub fn public_key(&self) -> Vec<u8> {
+        self.0.public_key.subject_public_key_info()
     }
 }
 
@@ -249,6 +339,57 @@ mod tests {
         let second = load_or_make(&dir, &server_names(&[]), NOW).unwrap();
         assert_ne!(first.chain_pem, second.chain_pem);
         assert!(key_matches(&second.key_pem, &second.chain_pem));
+    }
+
+    fn identity() -> AgentIdentity {
+        AgentIdentity {
+            agent: outband_schemas::AgentId::new("dc1-a").unwrap(),
+            site: outband_schemas::SiteId::new("dc1").unwrap(),
+            serial: String::new(),
+            issued_at: NOW,
+            not_after: NOW.plus(7 * DAY),
+        }
+    }
+
+    #[test]
+    fn an_agents_certificate_says_who_it_is_and_nothing_that_it_asked_for() {
+        let (_tmp, dir) = fixture();
+        let authority = Authority::load_or_make(&dir, NOW).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut asked = CertificateParams::new(vec!["collector.example".to_owned()]).unwrap();
+        asked.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        asked.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let request = AgentKey::of_request(asked.serialize_request(&key).unwrap().der()).unwrap();
+        assert_eq!(request.public_key(), key.subject_public_key_info());
+        let (pem, serial) = authority.sign(&request, &identity()).unwrap();
+        let (_, pem) = parse_x509_pem(pem.as_bytes()).unwrap();
+        assert_eq!(AgentIdentity::of_certificate(&pem.contents), Some(AgentIdentity { serial, ..identity() }));
+        let certificate = pem.parse_x509().unwrap();
+        assert!(!certificate.is_ca());
+        let usage = certificate.extended_key_usage().unwrap().unwrap().value;
+        assert!(usage.client_auth && !usage.server_auth);
+    }
+
+    #[test]
+    fn a_request_that_its_key_did_not_sign_is_refused() {
+        let key = KeyPair::generate().unwrap();
+        let mut der = CertificateParams::default().serialize_request(&key).unwrap().der().to_vec();
+        assert!(AgentKey::of_request(&der).is_ok());
+        let last = der.len() - 1;
+        der[last] ^= 1;
+        assert!(matches!(AgentKey::of_request(&der), Err(Error::Request(_))));
+        assert!(matches!(AgentKey::of_request(b""), Err(Error::Request(_))));
+        let other = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let other = CertificateParams::default().serialize_request(&other).unwrap();
+        assert!(matches!(AgentKey::of_request(other.der()), Err(Error::Request(_))));
+    }
+
+    #[test]
+    fn a_servers_certificate_makes_nobody_an_agent() {
+        let (_tmp, dir) = fixture();
+        let server = load_or_make(&dir, &server_names(&[]), NOW).unwrap();
+        let (_, pem) = parse_x509_pem(server.chain_pem.as_bytes()).unwrap();
+        assert_eq!(AgentIdentity::of_certificate(&pem.contents), None);
     }
 
     #[test]

@@ -348,13 +348,26 @@ impl TokenKey {
         unhex(text.trim()).map(Self).ok_or_else(|| Error::Malformed { path: dir.path(KEY), what })
     }
 
-    /// The token for a temporary access that this person's request asked for, and what is kept of it: each time the same.
-    pub fn temporary(&self, grant: u64, who: &str, request_id: &str) -> Result<(Token, Sha256Hash), Error> {
+    /// The secret of an invite that this person's request asked for: each time the same.
+    pub fn invite(&self, invite: u64, who: &str, request_id: &str) -> Result<[u8; 16], Error> {
+        let made = self.made(&format!("invite\0{invite}\0{who}\0{request_id}"))?;
+        let mut secret = [0; 16];
+        secret.iter_mut().zip(made).for_each(|(to, from)| *to = from);
+        Ok(secret)
+    }
+
+    fn made(&self, of: &str) -> Result<Sha, Error> {
         let failed = |e: hmac::digest::InvalidLength| Error::Random(e.to_string());
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).map_err(failed)?;
-        // No name and no id holds a zero byte.
-        mac.update(format!("{grant}\0{who}\0{request_id}").as_bytes());
-        let token = Token(format!("outband-grant-{}", hex(&mac.finalize().into_bytes())));
+        mac.update(of.as_bytes());
+        Ok(mac.finalize().into_bytes().into())
+    }
+
+    /// The token for a temporary access that this person's request asked for, and what is kept of it: each time the same.
+    pub fn temporary(&self, grant: u64, who: &str, request_id: &str) -> Result<(Token, Sha256Hash), Error> {
+        // No name and no id holds a zero byte, and a number is no word.
+        let made = self.made(&format!("{grant}\0{who}\0{request_id}"))?;
+        let token = Token(format!("outband-grant-{}", hex(&made)));
         let digest = Sha256Hash(sha256(token.reveal()));
         Ok((token, digest))
     }
@@ -370,7 +383,12 @@ fn random(what: &str) -> Result<Token, Error> {
 }
 
 fn bytes() -> Result<Sha, Error> {
-    let mut bytes = [0u8; 32];
+    random_bytes()
+}
+
+/// Random bytes of the system.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0u8; N];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|e| Error::Random(e.to_string()))?;
     Ok(bytes)
 }

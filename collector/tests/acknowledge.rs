@@ -99,7 +99,7 @@ impl Desk {
         let mut config = Config::parse(&text).unwrap();
         config.data.dir = Some(home.dir());
         config.data.keep_free_mib = 0;
-        let collector = Collector::start(config).await.unwrap();
+        let collector = common::start(config).await;
         let client = NoticeServiceClient::new(home.operator(&collector).await);
         let desk = Self { collector, client, files, _home: home, _servers: (smtp, web) };
         desk.server();

@@ -7,24 +7,33 @@ mod common;
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
 use common::Home;
-use outband_collector::backup::{Error, restore, save};
-use outband_schemas::{ComponentClass, ComponentId, ServerId, Timestamp};
+use outband_collector::backup::{Apart, Error, restore, restore_with, save, save_with};
+use outband_schemas::Identity as Names;
+use outband_schemas::{
+    AgentId, ComponentClass, ComponentId, Lane, Quality, Reading, SensorKind, ServerId, SiteId, Source, SpoolId,
+    Timestamp, Value,
+};
 use outband_store::audit::{Audit, AuditFilter};
-use outband_store::query::TicketFilter;
+use outband_store::query::{HistoryFilter, SeriesFilter, TicketFilter};
 use outband_store::sqlite::Options;
-use outband_store::{Applied, Page, Sequence, SqliteStore, Store, TicketWrite};
+use outband_store::{
+    AgentHello, Applied, HistoryPoint, IncomingBatch, Page, Sequence, ServerReadings, ServerRecord, SqliteStore, Store,
+    TicketWrite,
+};
 use outband_ticket::{Opening, Priority, Ticket, TicketNumber};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A text that stands in a ticket.
 const PLANTED: &str = "Disk failed beside the blue door";
 
-fn open_ticket(store: &SqliteStore) {
-    let now = Timestamp::from_millis(1_700_000_000_000);
+/// With `now` long ago, a running collector adds to it what became due since.
+fn open_ticket(store: &SqliteStore, now: Timestamp) {
     let opening = Opening {
         number: TicketNumber(store.reserve(Sequence::Ticket).unwrap()),
         priority: Priority::P2,
@@ -65,7 +74,7 @@ impl Place {
     fn with_backup() -> Self {
         let place = Self::new();
         let store = SqliteStore::open(&Options::new(place.path("data"))).unwrap();
-        open_ticket(&store);
+        open_ticket(&store, Timestamp::from_millis(1_700_000_000_000));
         save(&place.path("data"), &place.path("backup"), &[place.identity.to_public()]).unwrap();
         store.close().unwrap();
         place
@@ -96,7 +105,8 @@ fn program(arguments: &[&str], paths: &[(&str, &Path)]) -> Output {
 async fn a_backup_of_a_running_collector_starts_elsewhere_with_the_same_tickets_tokens_and_audit_log() {
     let (home, place) = (Home::new(), Place::new());
     let collector = home.start().await;
-    open_ticket(collector.store());
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    open_ticket(collector.store(), Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap()));
     let config = place.path("collector.toml");
     fs::write(&config, format!("[data]\ndir = '{}'\n", home.dir().display())).unwrap();
     let recipient = place.identity.to_public().to_string();
@@ -218,19 +228,34 @@ fn a_directory_that_holds_something_is_not_touched() {
 fn a_ticket_that_was_changed_behind_the_collectors_back_is_not_restored() {
     let place = Place::new();
     let store = SqliteStore::open(&Options::new(place.path("data"))).unwrap();
-    open_ticket(&store);
+    open_ticket(&store, Timestamp::from_millis(1_700_000_000_000));
     store.close().unwrap();
-    // The same length, so that the file stays whole.
-    let path = place.path("data/store.db");
-    let mut bytes = fs::read(&path).unwrap();
-    let places: Vec<usize> =
-        bytes.windows(PLANTED.len()).enumerate().filter(|(_, w)| *w == PLANTED.as_bytes()).map(|(n, _)| n).collect();
-    bytes[places[0]] = b'd';
-    fs::write(&path, bytes).unwrap();
+    let flags = rusqlite::OpenFlags::default();
+    // With its checksums, as somebody would who knows them.
+    let db = rusqlite::Connection::open_with_flags_and_vfs(place.path("data/store.db"), flags, outband_pages::PAGES);
+    let other = PLANTED.replacen('D', "d", 1);
+    let changed = db.unwrap().execute("UPDATE ticket SET body = replace(body, ?1, ?2)", [PLANTED, &other]).unwrap();
+    assert_eq!(changed, 1);
     save(&place.path("data"), &place.path("backup"), &[place.identity.to_public()]).unwrap();
     let error = place.restore().unwrap_err();
     assert!(matches!(error, Error::Tampered { tickets: 1, .. }), "{error}");
     assert!(!place.path("new").exists());
+}
+
+#[test]
+fn a_store_of_which_a_byte_changed_on_the_disk_is_not_backed_up() {
+    let place = Place::new();
+    let store = SqliteStore::open(&Options::new(place.path("data"))).unwrap();
+    open_ticket(&store, Timestamp::from_millis(1_700_000_000_000));
+    store.close().unwrap();
+    let path = place.path("data/store.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let changed = bytes.windows(PLANTED.len()).position(|w| w == PLANTED.as_bytes()).unwrap();
+    bytes[changed] = b'd';
+    fs::write(&path, bytes).unwrap();
+    let error = save(&place.path("data"), &place.path("backup"), &[place.identity.to_public()]).unwrap_err();
+    assert!(matches!(error, Error::Store { .. }), "{error}");
+    assert!(!place.path("backup").exists());
 }
 
 #[test]
@@ -247,4 +272,158 @@ fn an_identity_given_as_a_recipient_by_mistake_is_not_repeated() {
         !done.status.success() && said.contains("--recipient 1") && !said.contains(secret.expose_secret()),
         "{said}"
     );
+}
+
+/// A store with three weeks of a sensor, sealed.
+fn with_history(place: &Place) -> SqliteStore {
+    let store = SqliteStore::open(&Options::new(place.path("data"))).unwrap();
+    open_ticket(&store, Timestamp::from_millis(1_700_000_000_000));
+    let start = 1_700_000_000;
+    let server = ServerRecord {
+        id: ServerId::new("server-a").unwrap(),
+        site: SiteId::new("dc1").unwrap(),
+        identity: Names::default(),
+        targets: Vec::new(),
+        first_seen: Timestamp::from_secs(start),
+        last_seen: Timestamp::from_secs(start),
+        merged_into: None,
+        rev: 0,
+    };
+    let reading = |n: i64| Reading {
+        component: ComponentId::new(ComponentClass::Fan, "Fan 1").unwrap(),
+        kind: SensorKind::FanSpeed,
+        sensor: "rpm".to_owned(),
+        value: Some(Value::Number(5000.0 + n as f64)),
+        quality: Quality::Good,
+        observed_at: Timestamp::from_secs(start + n * 6 * 3600),
+        source: Source("ipmi:1".to_owned()),
+        thresholds: None,
+    };
+    let readings = ServerReadings {
+        server: server.id.clone(),
+        received_at: Timestamp::from_secs(start),
+        readings: (0..84).map(reading).collect(),
+    };
+    let applied = Applied { servers: vec![server], readings: vec![readings], ..Applied::default() };
+    store.apply(applied, Timestamp::from_secs(start)).unwrap();
+    store.seal(Timestamp::from_secs(start + 22 * 86_400)).unwrap();
+    store
+}
+
+fn points(store: &SqliteStore) -> Vec<HistoryPoint> {
+    let filter =
+        HistoryFilter { series: SeriesFilter::default(), from: Timestamp::EPOCH, to: Timestamp::from_millis(i64::MAX) };
+    store.history(&filter, &Page::first(999)).unwrap().rows
+}
+
+#[test]
+fn the_files_of_history_come_back_with_the_store() {
+    let place = Place::new();
+    let store = with_history(&place);
+    save(&place.path("data"), &place.path("backup"), &[place.identity.to_public()]).unwrap();
+    place.restore().unwrap();
+    let restored = SqliteStore::open(&Options::new(place.path("new"))).unwrap();
+    assert_eq!(points(&restored), points(&store));
+    assert_eq!(points(&store).len(), 84);
+}
+
+#[test]
+fn closed_files_of_history_are_kept_apart_once_and_come_back_from_there() {
+    let place = Place::new();
+    let store = with_history(&place);
+    let apart = place.path("apart");
+    fs::create_dir(&apart).unwrap();
+    let backup = || {
+        let before = (1_700_000_000 + 15 * 86_400) * 1000;
+        let apart = Apart { dir: &apart, before };
+        save_with(&place.path("data"), &place.path("backup"), &[place.identity.to_public()], Some(apart)).unwrap();
+        let mut kept: Vec<_> = fs::read_dir(apart.dir).unwrap().map(|e| e.unwrap()).collect();
+        kept.sort_by_key(fs::DirEntry::file_name);
+        kept.iter().map(|e| (e.file_name(), e.metadata().unwrap().modified().unwrap())).collect::<Vec<_>>()
+    };
+    let first = backup();
+    assert!(first.len() >= 2, "{first:?}");
+    assert_eq!(backup(), first, "none is written again");
+    assert!(matches!(place.restore(), Err(Error::Foreign { .. })), "without the directory it is not whole");
+    let restore = |dir: &Path| restore_with(&place.path("backup"), &place.path("key"), &place.path("new"), Some(dir));
+    // One of them is spoilt, or gone: nothing is restored.
+    let one = apart.join(&first[0].0);
+    let whole = fs::read(&one).unwrap();
+    fs::write(&one, &whole[..whole.len() - 9]).unwrap();
+    assert!(restore(&apart).is_err() && !place.path("new").exists());
+    fs::write(&one, whole).unwrap();
+    restore(&apart).unwrap();
+    let restored = SqliteStore::open(&Options::new(place.path("new"))).unwrap();
+    assert_eq!(points(&restored), points(&store));
+}
+
+#[test]
+fn a_backup_of_a_store_that_is_written_to_holds_what_was_acknowledged_and_holds_up_nobody() {
+    let place = Place::new();
+    let store = with_history(&place);
+    let (agent, spool_id) = (AgentId::new("a1").unwrap(), SpoolId::from_bits(1));
+    let hello = AgentHello {
+        agent: agent.clone(),
+        site: SiteId::new("dc1").unwrap(),
+        spool_id,
+        version: "0".to_owned(),
+        targets: Vec::new(),
+        sensor_interval: Duration::from_secs(60),
+        lanes: Vec::new(),
+    };
+    let start = Timestamp::from_secs(1_700_000_000);
+    let epoch = store.hello(&hello, start).unwrap().epoch;
+    let (acked, ended) = (AtomicI64::new(0), AtomicBool::new(false));
+    let (longest_commit, longest_seal) = std::thread::scope(|scope| {
+        let ingest = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            for first_seq in (1..).step_by(10) {
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+                let bodies = (0..10).map(|n| vec![b'x'; 1000 + n]).collect();
+                let (agent, lane) = (agent.clone(), Lane::Telemetry);
+                let batch = IncomingBatch { epoch, agent, spool_id, lane, first_seq, bodies, skipped: None };
+                let begun = Instant::now();
+                acked.store(store.commit(batch, start).unwrap().through, Ordering::Relaxed);
+                longest = longest.max(begun.elapsed());
+            }
+            longest
+        });
+        let sealing = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            for n in 0.. {
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+                let at = start.plus(Duration::from_secs(22 * 86_400 + 7200 * n));
+                let begun = Instant::now();
+                store.seal(at).unwrap();
+                longest = longest.max(begun.elapsed());
+            }
+            longest
+        });
+        for _ in 0..5 {
+            let before = acked.load(Ordering::Relaxed);
+            save(&place.path("data"), &place.path("backup"), &[place.identity.to_public()]).unwrap();
+            place.restore().unwrap();
+            let restored = SqliteStore::open(&Options::new(place.path("new"))).unwrap();
+            let mark =
+                restored.agents().unwrap()[0].lanes.iter().find(|l| l.lane == Lane::Telemetry).unwrap().committed;
+            assert!(mark >= before, "{before} was acknowledged before, the backup is of {mark}");
+            let rows = restored.log_after(0, usize::MAX).unwrap();
+            assert!(rows.iter().map(|r| r.seq).eq(1..=i64::try_from(rows.len()).unwrap()), "it is of one moment");
+            assert_eq!(points(&restored).len(), 84);
+            restored.close().unwrap();
+            fs::remove_dir_all(place.path("new")).unwrap();
+        }
+        ended.store(true, Ordering::Relaxed);
+        (ingest.join().unwrap(), sealing.join().unwrap())
+    });
+    let through = acked.load(Ordering::Relaxed);
+    eprintln!(
+        "five backups while {through} bodies came in: the longest commit {longest_commit:?}, the longest sealing {longest_seal:?}"
+    );
+    assert!(through > 100, "only {through} bodies came in meanwhile");
+    assert!(longest_commit < Duration::from_secs(10), "{longest_commit:?}");
 }

@@ -233,6 +233,42 @@ async fn rates_count_failures_that_were_seen_and_the_years_in_which_parts_could_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_a_verdict_names_instead_of_another_has_failed_and_counts_once() {
+    let home = Home::new();
+    let collector = start(&home).await;
+    let store = collector.store();
+    fill(store);
+    let mut tickets = Tickets { before: 50, all: Vec::new() };
+    let other = |named: &str| Action::Verdict {
+        verdict: Verdict::OtherPart,
+        detail: String::new(),
+        part: Some(named.to_owned()),
+    };
+    // By its serial, by its place, in a place of which nothing is known, and what is no part.
+    tickets.open(7, "memory/A1", "memory_errors", true, 60).then(50, other("OLD7-2"));
+    tickets.open(8, "disk/Bay 1", "disk_failure", true, 60).then(50, other("fan/Fan 1"));
+    tickets.open(9, "disk/Bay 1", "disk_failure", true, 60).then(50, other("psu/9"));
+    tickets.open(10, "chassis/inlet", "overheating", false, 60).then(50, other("a blind"));
+    // That fan failed already, as a ticket of its own says.
+    tickets.open(3, "disk/Bay 1", "disk_failure", true, 100).then(99, other("fan/Fan 1"));
+    tickets.put(store);
+    let mut client = client(&home, &collector).await;
+    let disks = rates(&mut client, "disk").await;
+    assert_eq!(
+        (disks[0].failures, disks[0].verified),
+        (4, 2),
+        "three and OLD7-2, and none of those that were suspected"
+    );
+    let fans = rates(&mut client, "fan").await;
+    assert_eq!((fans[0].failures, fans[0].verified), (2, 2), "one more, and the known one is verified now");
+    let answer = client.list_failure_rates(wire::ListFailureRatesRequest::default()).await.unwrap().into_inner();
+    assert_eq!(answer.unplaced, 1);
+    let servers = rates(&mut client, "server").await;
+    assert_eq!(servers[0].failures, 4 + 3);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn survival_is_by_the_hours_that_parts_tell_and_else_by_when_they_were_put_in() {
     let home = Home::new();
     let collector = start(&home).await;
@@ -282,7 +318,7 @@ async fn spare_parts_are_proposed_for_what_may_fail_and_what_was_foretold_less_t
     std::fs::write(&stock, "site,part,quantity\ndc1,st4000nm0023,1\ndc1,NO-SUCH,7\ndc9,OTHER,1\n").unwrap();
     let mut config = home.config();
     config.spares.stock = Some(stock.clone());
-    let collector = Collector::start(config).await.unwrap();
+    let collector = common::start(config).await;
     fill(collector.store());
     let mut client = client(&home, &collector).await;
     let asked =
@@ -373,7 +409,7 @@ async fn placed(home: &Home) -> (Collector, Config) {
     std::fs::write(&topology, rows).unwrap();
     let mut config = home.config();
     config.topology.file = Some(topology);
-    let collector = Collector::start(config.clone()).await.unwrap();
+    let collector = common::start(config.clone()).await;
     let servers = (1..=4).map(|n| server(n, "dc1", 100)).collect();
     let healths = vec![health(1, Status::Critical, 60), health(2, Status::Ok, 0), health(3, Status::Stale, 0)];
     collector.store().apply(Applied { servers, healths, ..Applied::default() }, ago(0)).unwrap();

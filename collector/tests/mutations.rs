@@ -15,6 +15,10 @@ use outband_collector::rights::{self, RIGHTS, Reach};
 use outband_collector::token::{Limits, Role, make_limited};
 use outband_proto::check::RunHealthCheckRequest;
 use outband_proto::drill::{Drill, EndDrillRequest, StartDrillRequest};
+use outband_proto::enrol::enrol_service_client::EnrolServiceClient;
+use outband_proto::enrol::{
+    ApprovePendingAgentRequest, CreateInviteRequest, KnockRequest, RevokeAgentRequest, RevokeInviteRequest,
+};
 use outband_proto::grant::{CreateGrantRequest, EndGrantRequest};
 use outband_proto::maintenance::{CreateWindowRequest, EndWindowRequest, Selector, UpdateWindowRequest, Window};
 use outband_proto::notice::{AcknowledgeTicketRequest, ReplayNoticeRequest};
@@ -26,15 +30,18 @@ use outband_proto::record::{CreateHoldRequest, EraseCustomerRequest, ErasePerson
 use outband_proto::sla::ConfirmTimeRequest;
 use outband_proto::threshold::{CreateThresholdRequest, EndThresholdRequest, Threshold};
 use outband_proto::ticket::{CommentTicketRequest, ReachMilestoneRequest, TransitionTicketRequest};
+use outband_schemas::enrol::{words, words_input};
 use outband_schemas::{
     AgentId, ComponentClass, ComponentId, Identity, OrderKind, ServerId, SiteId, TargetId, Timestamp,
 };
-use outband_store::audit::{Audit, AuditEntry, AuditFilter, Outcome};
+use outband_store::audit::{Actor, Audit, AuditEntry, AuditFilter, Deed, Noted, Outcome};
+use outband_store::enrol::{AgentCertificate, Enrolments};
 use outband_store::{
     AgentTarget, Applied, Made, NoticeDraft, Outbox, Page, Sequence, ServerRecord, SqliteStore, Store, TicketWrite,
 };
 use outband_ticket::{Opening, Priority, Ticket, TicketNumber};
 use prost::Message;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tonic::Code;
@@ -94,6 +101,26 @@ fn furnish(store: &SqliteStore) {
     };
     let through = store.unnoticed(10).unwrap().map_or(1_000, |u| u.through);
     store.make_notices(Made { through, marks: Vec::new(), notices: vec![draft] }, at).unwrap();
+    let certificate = AgentCertificate {
+        serial: "4a".to_owned(),
+        agent: AgentId::new("a1").unwrap(),
+        site: SiteId::new("dc1").unwrap(),
+        issued_at: at,
+        not_after: at,
+    };
+    let deed = Deed {
+        at,
+        role: "agent".to_owned(),
+        method: "join".to_owned(),
+        resource: String::new(),
+        detail: String::new(),
+        outcome: Outcome::Done,
+        request_id: None,
+        before: None,
+        after: None,
+    };
+    let noted = Noted { actor: Actor { name: "a1".to_owned(), peer: None }, deed, answer: None };
+    store.certify(certificate, noted).unwrap();
 }
 
 /// What is asked of a method, and what has to have been asked before it.
@@ -164,6 +191,10 @@ fn script(method: &'static str) -> Script {
     };
     let hold = |request_id: &str| {
         CreateHoldRequest { of: name("sites/dc1"), reason: name("a dispute"), request_id: name(request_id) }
+            .encode_to_vec()
+    };
+    let invite = |request_id: &str| {
+        CreateInviteRequest { site: name("sites/dc1"), request_id: name(request_id), ..Default::default() }
             .encode_to_vec()
     };
     let why = || name("because");
@@ -250,6 +281,17 @@ fn script(method: &'static str) -> Script {
             let request = ReleaseHoldRequest { name: name("holds/1"), request_id: id(), ..Default::default() };
             after("CreateHold", hold(""), script(request.encode_to_vec(), "holds/1"))
         }
+        "CreateInvite" => script(invite(ID), "invites/1"),
+        "RevokeInvite" => {
+            let request = RevokeInviteRequest { name: name("invites/1"), request_id: id() };
+            after("CreateInvite", invite(""), script(request.encode_to_vec(), "invites/1"))
+        }
+        // Which words, only the keys say: see `World::knocked`.
+        "ApprovePendingAgent" => script(approval("abandon abandon abandon abandon abandon abandon"), "agents/knocker"),
+        "RevokeAgent" => {
+            let request = RevokeAgentRequest { name: name("agents/a1"), reason: why(), request_id: id() };
+            script(request.encode_to_vec(), "agents/a1")
+        }
         // What stands in the log is the pseudonym.
         "ErasePerson" => {
             let request = ErasePersonRequest { person: name("wang"), request_id: id(), ..Default::default() };
@@ -264,6 +306,11 @@ fn script(method: &'static str) -> Script {
     }
 }
 
+fn approval(words: &str) -> Vec<u8> {
+    let (words, site) = (words.to_owned(), "sites/dc1".to_owned());
+    ApprovePendingAgentRequest { words, site, request_id: id(), ..Default::default() }.encode_to_vec()
+}
+
 struct World {
     home: Home,
     config: Config,
@@ -276,9 +323,23 @@ impl World {
         let mut config = home.config();
         config.orders.allow = OrderKind::ALL.into_iter().collect();
         config.orders.two_person = false;
-        let collector = Collector::start(config.clone()).await.unwrap();
+        let collector = common::start(config.clone()).await;
         furnish(collector.store());
         Self { home, config, collector }
+    }
+
+    /// An agent knocks: the request that approves it.
+    async fn knocked(&self) -> Vec<u8> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let csr = rcgen::CertificateParams::default().serialize_request(&key).unwrap().der().to_vec();
+        let agent = "knocker".to_owned();
+        let channel = self.home.channel(self.collector.agents_addr()).await;
+        EnrolServiceClient::new(channel).knock(KnockRequest { csr, agent }).await.unwrap();
+        let ca = std::fs::read(self.home.dir().join("ca.pem")).unwrap();
+        let (_, ca) = x509_parser::pem::parse_x509_pem(&ca).unwrap();
+        let sha256 = |bytes: &[u8]| <[u8; 32]>::from(Sha256::digest(bytes));
+        let input = words_input(&sha256(&ca.contents), &rcgen::PublicKeyData::subject_public_key_info(&key));
+        approval(&words(&sha256(&input)).join(" "))
     }
 
     async fn client(&mut self, role: Role, name: &str, limits: &Limits) -> WithToken {
@@ -315,7 +376,11 @@ impl World {
 }
 
 fn mutations() -> Vec<(&'static str, Reach)> {
-    let own = RIGHTS.iter().filter(|(method, ..)| method.starts_with("outband.") && rights::changes(method));
+    // What agents call is not where people call.
+    let people = |roles: &[Role]| roles.iter().any(|role| *role != Role::Agent);
+    let own = RIGHTS
+        .iter()
+        .filter(|(method, roles, _)| method.starts_with("outband.") && people(roles) && rights::changes(method));
     own.map(|(method, _, reach)| (*method, *reach)).collect()
 }
 
@@ -326,7 +391,10 @@ async fn every_change_leaves_one_entry_and_is_done_once_under_an_id() {
     for (method, _) in all {
         let mut world = World::new().await;
         let admin = world.client(Role::Admin, "zhao", &Limits::default()).await;
-        let Script { before, request, resource, .. } = script(method);
+        let Script { before, mut request, resource, .. } = script(method);
+        if method.ends_with("/ApprovePendingAgent") {
+            request = world.knocked().await;
+        }
         for (method, request) in before {
             call(&admin, method, request).await.unwrap_or_else(|e| panic!("before {method}: {e}"));
         }
@@ -393,6 +461,7 @@ async fn the_same_request_many_times_at_once_makes_one_of_everything() {
         "outband.drill.v1.DrillService/StartDrill",
         "outband.threshold.v1.ThresholdService/CreateThreshold",
         "outband.record.v1.RecordService/CreateHold",
+        "outband.enrol.v1.IdentityService/CreateInvite",
     ] {
         let old = world.entries("zhao").len();
         let request = script(method).request;
@@ -436,7 +505,7 @@ async fn a_token_told_again_is_not_in_the_store_and_opens_the_door() {
         assert!(!bytes.windows(token.len()).any(|w| w == token.as_bytes()), "{name}");
     }
     // Another life of the collector tells the same.
-    world.collector = Collector::start(world.config.clone()).await.unwrap();
+    world.collector = common::start(world.config.clone()).await;
     let admin = world.connect(&zhao).await;
     assert_eq!(call(&admin, method, request.clone()).await.unwrap(), told);
     assert_ne!(call(&admin, method, replaced(&request, "other")).await.unwrap(), told);

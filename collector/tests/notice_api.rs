@@ -52,7 +52,7 @@ async fn start(home: &Home, notify: &str) -> (Collector, NoticeServiceClient<Wit
     let mut config = Config::parse(&text).unwrap();
     config.data.dir = Some(home.dir());
     config.data.keep_free_mib = 0;
-    let collector = Collector::start(config).await.unwrap();
+    let collector = common::start(config).await;
     let client = NoticeServiceClient::new(home.operator(&collector).await);
     // Its first look begins the outbox: what was there before is nobody's news.
     let end = Instant::now() + PATIENCE;

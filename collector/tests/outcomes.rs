@@ -15,7 +15,7 @@ use outband_proto::outcome::{
     ExportHistoryRequest, GetPrecisionRequest, ListOutcomesRequest, Precision, RefutePredictionRequest,
 };
 use outband_proto::ticket::ticket_service_client::TicketServiceClient;
-use outband_proto::ticket::{GetTicketRequest, Ticket as WireTicket, TransitionTicketRequest};
+use outband_proto::ticket::{GetTicketRequest, ListTicketsRequest, Ticket as WireTicket, TransitionTicketRequest};
 use outband_schemas::{ComponentClass, ComponentId, Identity, ServerId, SiteId, Timestamp};
 use outband_store::audit::{Audit, AuditFilter};
 use outband_store::drives::{DriveRecord, Drives};
@@ -67,7 +67,7 @@ fn ticket(number: u64, site: &str, predicted: bool, at: Timestamp) -> TicketWrit
 
 /// Predictions 1 to `n`, at site `dc1`; the last one at `dc2`. Number n + 1 is a failure that was seen.
 async fn started(home: &Home, config: Config, n: u64) -> Collector {
-    let collector = Collector::start(config).await.unwrap();
+    let collector = common::start(config).await;
     let (store, at) = (collector.store(), now());
     for _ in 0..=n {
         store.reserve(outband_store::Sequence::Ticket).unwrap();
@@ -182,6 +182,76 @@ async fn a_wrong_prediction_is_closed_with_its_verdict_in_one_step_once_and_coun
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn closing_says_what_it_was_in_one_step_and_what_nobody_said_is_counted_as_not_given() {
+    let home = Home::new();
+    let collector = started(&home, home.config(), 2).await;
+    let operator = home.operator(&collector).await;
+    let mut tickets = TicketServiceClient::new(operator.clone());
+    moves(&operator, 1, "resolve", "repaired").await.unwrap();
+    let close = TransitionTicketRequest {
+        name: "tickets/1".to_owned(),
+        action: "close".to_owned(),
+        verdict: "other_part".to_owned(),
+        part: "D9".to_owned(),
+        detail: "the backplane had burnt it".to_owned(),
+        request_id: "c-1".to_owned(),
+        ..TransitionTicketRequest::default()
+    };
+    let nonsense =
+        TransitionTicketRequest { verdict: "confirmed".to_owned(), request_id: String::new(), ..close.clone() };
+    assert_eq!(tickets.transition_ticket(nonsense).await.unwrap_err().code(), Code::InvalidArgument);
+    let closed = tickets.transition_ticket(close.clone()).await.unwrap().into_inner();
+    assert_eq!(tickets.transition_ticket(close).await.unwrap().into_inner(), closed, "sent again, done once");
+    let closed = closed.ticket.unwrap();
+    assert_eq!((closed.state().as_str_name(), closed.verdict.as_str()), ("STATE_CLOSED", "other_part"));
+    // A failure that was seen needs no verdict, and confirms nothing without one.
+    moves(&operator, 3, "resolve", "repaired").await.unwrap();
+    moves(&operator, 3, "close", "").await.unwrap();
+    let asked = || GetPrecisionRequest { all: true, ..GetPrecisionRequest::default() };
+    let all = precision(&operator, asked()).await;
+    let told = |p: &Precision| (p.right, p.wrong, p.unknown, p.not_given, p.misplaced);
+    assert_eq!(told(&all[0]), (0, 1, 1, 1, 1));
+    moves(&operator, 3, "verdict:confirmed", "").await.unwrap();
+    assert_eq!(told(&precision(&operator, asked()).await[0]), (1, 1, 0, 0, 1));
+    let wrong = ListOutcomesRequest { answer: "wrong".to_owned(), ..Default::default() };
+    let listed = OutcomeServiceClient::new(operator).list_outcomes(wrong).await.unwrap().into_inner().outcomes;
+    assert_eq!((listed[0].other_part.as_str(), listed[0].other_component.as_str()), ("D9", ""));
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_of_trouble_that_a_person_sets_is_shown_as_theirs_found_by_it_and_audited() {
+    let home = Home::new();
+    let collector = started(&home, home.config(), 2).await;
+    let operator = home.operator(&collector).await;
+    let mut tickets = TicketServiceClient::new(operator.clone());
+    let set = |action: &str, why: &str| TransitionTicketRequest {
+        name: "tickets/1".to_owned(),
+        action: action.to_owned(),
+        why: why.to_owned(),
+        ..TransitionTicketRequest::default()
+    };
+    let unsaid = tickets.transition_ticket(set("set_triage:network", "")).await.unwrap_err();
+    assert!(unsaid.message().contains("why it is of another kind must not be empty"), "{unsaid}");
+    tickets.transition_ticket(set("set_triage:network", "the switch was replaced")).await.unwrap();
+    let kind = get(&operator, 1).await.triage.unwrap();
+    assert_eq!((kind.class.as_str(), kind.confidence.as_str()), ("network", "set"));
+    assert!(!kind.set_by.is_empty() && kind.set_at_ms.is_some());
+    assert_eq!(kind.because, ["the switch was replaced"]);
+    let of = |kind: &str| ListTicketsRequest { triage: vec![kind.to_owned()], ..ListTicketsRequest::default() };
+    let found = tickets.list_tickets(of("network")).await.unwrap().into_inner().tickets;
+    assert_eq!(found.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["tickets/1"]);
+    tickets.transition_ticket(set("clear_triage", "")).await.unwrap();
+    assert_eq!(get(&operator, 1).await.triage, None, "nothing was computed");
+    assert!(tickets.list_tickets(of("network")).await.unwrap().into_inner().tickets.is_empty());
+    let done = collector.store().audited(&AuditFilter::default(), &Page::first(50)).unwrap().rows;
+    let details: Vec<&str> =
+        done.iter().filter(|e| e.deed.resource == "tickets/1").map(|e| e.deed.detail.as_str()).collect();
+    assert!(details.contains(&"set_triage:network") && details.contains(&"clear_triage"), "{details:?}");
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_makes_no_sense_is_refused_with_the_reason() {
     let home = Home::new();
     let collector = started(&home, home.config(), 2).await;
@@ -291,7 +361,7 @@ fn drive(number: u64) -> (String, DriveRecord) {
         place: Some(place),
         serial: Some(format!("D{number}")),
         model: Some("ST4000DM000".to_owned()),
-        history,
+        history: history.into(),
         read_on: Some(20_009),
         ..DriveRecord::default()
     };

@@ -208,6 +208,27 @@ async fn the_latest_value_and_the_history_of_a_sensor_are_answered() {
     let times: Vec<i64> = history.readings.iter().map(|r| r.observed_at_ms).collect();
     assert_eq!(times.len(), 4);
     assert!(times.is_sorted() && !history.next_page_token.is_empty());
+    assert_eq!(history.resolution, "raw");
+    let of = |resolution: &str| ListReadingsRequest {
+        parent: "servers/srv-000".to_owned(),
+        component: "fan/Fan 1/A".to_owned(),
+        page_size: 1000,
+        resolution: resolution.to_owned(),
+        ..Default::default()
+    };
+    let all = client.list_readings(of("raw")).await.unwrap().into_inner().readings;
+    for resolution in ["5m", "1h"] {
+        let answer = client.list_readings(of(resolution)).await.unwrap().into_inner();
+        assert_eq!((answer.resolution.as_str(), answer.readings.len()), (resolution, 0));
+        let counted: u32 = answer.summaries.iter().map(|s| s.good + s.suspect + s.unavailable).sum();
+        assert_eq!(counted as usize, all.len());
+        let sound =
+            |s: &outband_proto::telemetry::ReadingSummary| s.min <= s.mean && s.mean <= s.max && s.from_ms < s.to_ms;
+        assert!(answer.summaries.iter().all(sound), "{:?}", answer.summaries);
+    }
+    // From 1970 on: in hours.
+    assert_eq!(client.list_readings(of("auto")).await.unwrap().into_inner().resolution, "1h");
+    assert_eq!(refused(client.list_readings(of("2m")).await).code(), Code::InvalidArgument);
     collector.stop().await.unwrap();
 }
 
@@ -383,12 +404,15 @@ async fn reflection_shows_every_service_in_both_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_health_check_of_grpc_needs_no_token() {
+async fn the_health_check_of_grpc_answers_whoever_may_look() {
     use tonic_health::pb::health_check_response::ServingStatus;
     use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
     let home = Home::new();
     let collector = home.start().await;
-    let mut client = HealthClient::new(home.channel(collector.operators_addr()).await);
+    let mut stranger = HealthClient::new(home.channel(collector.operators_addr()).await);
+    let refused = stranger.check(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+    let mut client = HealthClient::new(home.operator(&collector).await);
     for service in ["", "outband.health.v1.HealthService"] {
         let answer = client.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");

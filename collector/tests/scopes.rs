@@ -301,7 +301,7 @@ fn furnish(store: &SqliteStore, number: TicketNumber, customer: &str, site: &str
     let drive = DriveRecord {
         place: Some((server.clone(), disk.clone())),
         serial: Some(format!("DR-{secret}")),
-        history,
+        history: history.into(),
         read_on: Some(20_000),
         ..DriveRecord::default()
     };
@@ -365,7 +365,7 @@ async fn furnished(home: &Home, sites: [&str; 2]) -> (Collector, Config) {
     config.service.file = Some(service);
     config.orders.allow = OrderKind::ALL.into_iter().collect();
     config.orders.two_person = false;
-    let collector = Collector::start(config.clone()).await.unwrap();
+    let collector = common::start(config.clone()).await;
     // Both numbers first: the drill of the one opens a ticket of its own as soon as it is seen.
     let [first, second] = [(); 2].map(|()| TicketNumber(collector.store().reserve(Sequence::Ticket).unwrap()));
     assert_eq!([first.0, second.0], [1, 2], "these numbers are asked for below");

@@ -105,7 +105,7 @@ async fn a_contract_of_the_config_decides_what_a_new_ticket_is_promised() {
     std::fs::write(&file, contract).unwrap();
     let mut config: Config = home.config();
     config.service.file = Some(file);
-    let collector = Collector::start(config).await.unwrap();
+    let collector = common::start(config).await;
     open(collector.store(), 60);
     logged(&collector, |a| matches!(a, Action::Policy { .. })).await;
     let request = ComputeSlaRequest { name: "tickets/1".to_owned(), at_ms: None };
@@ -164,7 +164,7 @@ async fn clocks_beyond_their_calendar_are_flagged_and_computed_anew_when_the_nex
     std::fs::write(&file, contract).unwrap();
     let mut config: Config = home.config();
     config.service.file = Some(file);
-    let mut collector = Collector::start(config.clone()).await.unwrap();
+    let mut collector = common::start(config.clone()).await;
     open(collector.store(), 60);
     logged(&collector, |a| matches!(a, Action::Policy { .. })).await;
     let mut client = sla(&home, &collector).await;

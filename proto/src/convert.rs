@@ -3,6 +3,7 @@
 //! To the wire nothing can fail. From the wire one bad observation loses that observation and nothing else:
 //! [`decode_set`] returns what was understood and says what was not.
 
+use crate::pack::{UnpackError, unpack};
 use crate::{ingest, telemetry as wire};
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, EventKind, Gap, IdError, Identity, Inventory, Lane, LogEvent, Observation,
@@ -17,6 +18,9 @@ pub enum ConvertError {
     /// The bytes are no protobuf message of this type.
     #[error("the body is no observation set: {0}")]
     Bytes(#[from] prost::DecodeError),
+    /// The bytes are packed, and cannot be unpacked.
+    #[error(transparent)]
+    Packed(#[from] UnpackError),
     /// A field that must be there is not.
     #[error("field {0} is missing")]
     Missing(&'static str),
@@ -50,10 +54,11 @@ pub fn encode_set(set: &ObservationSet) -> Vec<u8> {
     wire::ObservationSet::from(set).encode_to_vec()
 }
 
-/// Reads a body. Fails only where the frame itself is broken (poison); single observations that this version does not
+/// Reads a body, packed or not. Fails only where the frame itself is broken (poison); single observations that this version does not
 /// understand are listed in `rejected`.
 pub fn decode_set(bytes: &[u8]) -> Result<DecodedSet, ConvertError> {
-    let set = wire::ObservationSet::decode(bytes)?;
+    let mut room = Vec::new();
+    let set = wire::ObservationSet::decode(unpack(bytes, &mut room)?)?;
     let mut observations = Vec::with_capacity(set.observations.len());
     let mut rejected = Vec::new();
     for observation in set.observations {
@@ -150,7 +155,7 @@ impl From<&ComponentId> for wire::Component {
 impl TryFrom<wire::Component> for ComponentId {
     type Error = ConvertError;
     fn try_from(c: wire::Component) -> Result<Self, ConvertError> {
-        Ok(ComponentId::new(wide("component class", c.class, ComponentClass::from_number)?, c.slot)?)
+        Ok(ComponentId::of(wide("component class", c.class, ComponentClass::from_number)?, c.slot)?)
     }
 }
 

@@ -1,6 +1,11 @@
 //! The wire. The `.proto` files are in `proto/outband/`; [`convert`] is the only place where wire and vocabulary meet.
 
 pub mod convert;
+pub mod pack;
+pub mod view;
+
+/// The latest version of the stream's protocol that is spoken here.
+pub const PROTOCOL: u32 = 1;
 
 /// The descriptors of every file, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/outband.bin"));
@@ -29,6 +34,8 @@ generated! {
     check = "outband.check.v1",
     /// `outband.drill.v1`: exercises.
     drill = "outband.drill.v1",
+    /// `outband.enrol.v1`: how agents get certificates of their own, and lose them.
+    enrol = "outband.enrol.v1",
     /// `outband.callpack.v1`: all about a ticket, for a call.
     callpack = "outband.callpack.v1",
     /// `outband.fleet.v1`: what the fleet as a whole teaches.

@@ -155,6 +155,7 @@ fn the_streams_messages_have_these_bytes() {
             version: "0.1.0".into(),
             targets: vec!["t1".into()],
             sensor_interval_ms: 60_000,
+            ..ingest::Hello::default()
         })),
     };
     assert_eq!(
@@ -179,8 +180,13 @@ fn the_streams_messages_have_these_bytes() {
     assert_eq!(hex(&batch.encode_to_vec()), "1220080210ac021a0201021a00221308c80110ab02180c220571756f746128013002");
     let welcome = ingest::StreamResponse {
         message: Some(stream_response::Message::Welcome(ingest::Welcome {
-            lanes: vec![ingest::LaneMark { lane: ingest::Lane::Event.into(), committed: 4 }],
+            lanes: vec![ingest::LaneMark {
+                lane: ingest::Lane::Event.into(),
+                committed: 4,
+                ..ingest::LaneMark::default()
+            }],
             window_bytes: 1 << 20,
+            ..ingest::Welcome::default()
         })),
     };
     assert_eq!(hex(&welcome.encode_to_vec()), "0a0a0a040801100410808040");

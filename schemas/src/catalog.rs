@@ -90,6 +90,8 @@ catalog! {
     Efficiency = 37 "efficiency" "%" (0, 100) "hw.power_supply.efficiency" false,
     /// Frequency.
     Frequency = 38 "frequency" "Hz" (0, 1e12) "outband.frequency" false,
+    /// The power that a power supply is built for.
+    PowerRating = 39 "power_rating" "W" (0, 100000) "hw.power_supply.limit" false,
     /// Relative humidity.
     Humidity = 40 "humidity" "%" (0, 100) "outband.humidity" false,
     /// Share of a resource in use.
@@ -130,7 +132,7 @@ catalog! {
     MediaErrors = 58 "media_errors" "1" (0, 1e15) "hw.physical_disk.media_errors" true,
     /// Spare blocks left (NVMe).
     SpareLeft = 59 "spare_left" "%" (0, 100) "outband.disk.spare_left" false,
-    /// Bytes written over the drive's life.
+    /// Bytes written over the drive's life (ATA 241, NVMe).
     BytesWritten = 60 "bytes_written" "By" (0, 1e19) "outband.disk.bytes_written" true,
     /// Whether the drive says that it will fail (Redfish `FailurePredicted`, SMART status): 1 or 0.
     FailurePredicted = 61 "failure_predicted" "1" (0, 1) "outband.disk.failure_predicted" false,
@@ -144,6 +146,12 @@ catalog! {
     ReallocationEvents = 65 "reallocation_events" "1" (0, 1e12) "outband.disk.reallocation_events" true,
     /// High-fly writes (ATA 189).
     HighFlyWrites = 66 "high_fly_writes" "1" (0, 1e12) "outband.disk.high_fly_writes" true,
+    /// Attempts to spin up again (ATA 10).
+    SpinRetries = 67 "spin_retries" "1" (0, 1e12) "outband.disk.spin_retries" true,
+    /// Data that changed between the host and the medium (ATA 184).
+    EndToEndErrors = 68 "end_to_end_errors" "1" (0, 1e12) "outband.disk.end_to_end_errors" true,
+    /// Bytes read over the drive's life (ATA 242, NVMe).
+    BytesRead = 69 "bytes_read" "By" (0, 1e19) "outband.disk.bytes_read" true,
     /// Corrected memory errors.
     CorrectableErrors = 70 "correctable_errors" "1" (0, 1e15) "hw.memory.corrected_errors" true,
     /// Uncorrected memory errors.
@@ -156,6 +164,10 @@ catalog! {
     PcieCorrectable = 74 "pcie_correctable" "1" (0, 1e15) "outband.pcie.corrected_errors" true,
     /// Errors of a PCIe link that were not.
     PcieUncorrectable = 75 "pcie_uncorrectable" "1" (0, 1e15) "outband.pcie.uncorrected_errors" true,
+    /// Entries that a drive ever made in its error log (NVMe SMART log, bytes 176..191). Refused commands are among them.
+    ErrorLogEntries = 76 "error_log_entries" "1" (0, 1e15) "outband.disk.error_log_entries" true,
+    /// Time that a drive spent at or above its own warning temperature (NVMe SMART log, bytes 192..195).
+    OverheatedTime = 77 "overheated_time" "s" (0, 1e12) "outband.disk.overheated_time" true,
 }
 
 impl SensorKind {

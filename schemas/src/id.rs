@@ -1,6 +1,7 @@
 //! Names of things. Each is validated once, where it enters, and can be trusted after that.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -291,8 +292,7 @@ impl FromStr for ComponentClass {
 
 /// A place in a server: its class and its slot, e.g. `disk/Bay 3` or `fan/Fan1A`. The part in the place may change
 /// ([`crate::Part`]); the place does not. Text form: `class/slot`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ComponentId {
     class: ComponentClass,
     slot: String,
@@ -301,9 +301,15 @@ pub struct ComponentId {
 impl ComponentId {
     /// Accepts a slot of 1 to 128 bytes of UTF-8 without control characters. Surrounding blanks are cut.
     pub fn new(class: ComponentClass, slot: impl AsRef<str>) -> Result<Self, IdError> {
-        let slot = slot.as_ref().trim();
-        check("component slot", slot, |c| !c.is_control())?;
-        Ok(Self { class, slot: slot.to_owned() })
+        Self::of(class, slot.as_ref().trim().to_owned())
+    }
+
+    /// The same of a text that is handed over: it is copied only where blanks have to be cut.
+    pub fn of(class: ComponentClass, slot: String) -> Result<Self, IdError> {
+        let trimmed = slot.trim();
+        check("component slot", trimmed, |c| !c.is_control())?;
+        let slot = if trimmed.len() == slot.len() { slot } else { trimmed.to_owned() };
+        Ok(Self { class, slot })
     }
 
     /// Like [`ComponentId::new`] for names that a BMC made up: control characters become blanks, a long name is cut at
@@ -333,7 +339,9 @@ impl ComponentId {
 
 impl fmt::Display for ComponentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.class, self.slot)
+        f.write_str(self.class.as_str())?;
+        f.write_str("/")?;
+        f.write_str(&self.slot)
     }
 }
 
@@ -347,16 +355,26 @@ impl FromStr for ComponentId {
     }
 }
 
-impl TryFrom<String> for ComponentId {
-    type Error = IdError;
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
+/// Its text, without a copy of it on the way: what is known of ten thousand servers is packed and unpacked a place at a time.
+impl Serialize for ComponentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl From<ComponentId> for String {
-    fn from(id: ComponentId) -> String {
-        id.to_string()
+impl<'de> Deserialize<'de> for ComponentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = ComponentId;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a component (class/slot)")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ComponentId, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -392,6 +410,18 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_that_is_handed_over_is_checked_and_cut_as_any() {
+        for text in ["Bay 3", " Bay 3\t", "", "  ", "a\u{1}", &"x".repeat(129)] {
+            assert_eq!(
+                ComponentId::of(ComponentClass::Disk, text.to_owned()),
+                ComponentId::new(ComponentClass::Disk, text),
+                "{text:?}"
+            );
+        }
+        assert_eq!(ComponentId::of(ComponentClass::Disk, " Bay 3 ".to_owned()).unwrap().slot(), "Bay 3");
+    }
+
+    #[test]
     fn class_numbers_and_words_are_unique_and_read_back() {
         for class in ComponentClass::ALL {
             assert_eq!(ComponentClass::from_number(class.number()), Some(class));
@@ -403,7 +433,10 @@ mod tests {
         #[test]
         fn a_lenient_component_always_reads_back_from_its_text(slot in ".*") {
             let id = ComponentId::lenient(ComponentClass::Fan, &slot);
-            prop_assert_eq!(id.to_string().parse::<ComponentId>(), Ok(id));
+            prop_assert_eq!(id.to_string().parse::<ComponentId>(), Ok(id.clone()));
+            let json = serde_json::to_string(&id).unwrap();
+            prop_assert_eq!(&json, &serde_json::to_string(&id.to_string()).unwrap());
+            prop_assert_eq!(serde_json::from_str::<ComponentId>(&json).unwrap(), id);
         }
     }
 }

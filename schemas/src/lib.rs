@@ -1,10 +1,11 @@
 //! The vocabulary of Outband. Every crate speaks these types; none of them knows a socket, a disk or a clock.
 //!
 //! Read in this order: [`id`] (what things are called), [`time`], [`catalog`] (every kind of sensor), [`reading`],
-//! [`event`], [`observation`] (what an agent sends), [`order`] (what it may be asked to do),
+//! [`event`], [`observation`] (what an agent sends), [`order`] (what it may be asked to do), [`enrol`] (how it joins),
 //! [`triage`] (what kind of trouble something is).
 
 pub mod catalog;
+pub mod enrol;
 pub mod event;
 pub mod id;
 pub mod observation;

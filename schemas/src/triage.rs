@@ -70,6 +70,8 @@ pub enum Confidence {
     Likely,
     /// It was seen to be so.
     Strong,
+    /// A person said so.
+    Set,
 }
 
 impl Confidence {
@@ -79,6 +81,7 @@ impl Confidence {
             Self::Weak => "weak",
             Self::Likely => "likely",
             Self::Strong => "strong",
+            Self::Set => "set",
         }
     }
 }
@@ -106,6 +109,10 @@ mod tests {
             assert_eq!(serde_json::to_string(&class).unwrap(), format!("\"{class}\""));
         }
         assert_eq!(TriageClass::from_word("software"), None);
-        assert!(Confidence::Strong > Confidence::Likely && Confidence::Likely > Confidence::Weak);
+        assert!(
+            Confidence::Set > Confidence::Strong
+                && Confidence::Strong > Confidence::Likely
+                && Confidence::Likely > Confidence::Weak
+        );
     }
 }

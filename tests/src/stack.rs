@@ -41,6 +41,7 @@ pub struct Stack {
     collector: Option<Child>,
     agent: Option<Child>,
     log_filter: Option<String>,
+    environment: Vec<(String, String, String)>,
 }
 
 impl Stack {
@@ -60,6 +61,7 @@ impl Stack {
             collector: None,
             agent: None,
             log_filter: None,
+            environment: Vec::new(),
         };
         let collector = format!(
             "[listen]\nagents = \"127.0.0.1:{}\"\noperators = \"127.0.0.1:{}\"\n[data]\nkeep_free_mib = 0\ndir = '{}'\n{collector_more}",
@@ -166,6 +168,11 @@ impl Stack {
         self.log_filter = Some(filter.to_owned());
     }
 
+    /// What a program finds in its environment when it is started from now on.
+    pub fn set_env(&mut self, program: &str, key: &str, value: &str) {
+        self.environment.push((program.to_owned(), key.to_owned(), value.to_owned()));
+    }
+
     /// Where a program's log is.
     pub fn log(&self, program: &str) -> PathBuf {
         self.root.join(format!("{program}.log"))
@@ -220,6 +227,8 @@ impl Stack {
         command.args(["run", "--config"]).arg(self.root.join(config));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         command.envs(self.log_filter.iter().map(|filter| ("OUTBAND_LOG", filter)));
+        let ours = self.environment.iter().filter(|(of, ..)| of == program);
+        command.envs(ours.map(|(_, key, value)| (key, value)));
         Ok(Child::start(program, &mut command)?)
     }
 }

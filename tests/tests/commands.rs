@@ -220,6 +220,9 @@ fn looks(desk: &mut Desk, form: Form) {
         desk.does(form, path, &[&server]);
     }
     desk.does(form, "readings", &[&server, "--from", "10m", "--limit", "3"]);
+    for resolution in ["auto", "raw", "5m", "1h"] {
+        desk.does(form, "readings", &[&server, "--span", "40d", "--resolution", resolution, "--limit", "3"]);
+    }
     desk.does(form, "tickets list", &["--all"]);
     for path in ["tickets get", "tickets sla", "tickets callpack"] {
         desk.does(form, path, &[&ticket]);
@@ -230,10 +233,11 @@ fn looks(desk: &mut Desk, form: Form) {
     desk.does(form, "reports reliability", &["--year", "2026", "--site", "dc1"]);
     desk.does(form, "reports fault", &[&ticket]);
     desk.does(form, "reports fault", &[&ticket, "--format", "xlsx", "--out", &desk.path("fault.out")]);
-    for path in ["fleet afr", "fleet trend", "fleet spares", "fleet health", "fleet load"] {
+    for path in ["fleet afr", "fleet trend", "fleet spares", "fleet health", "fleet load", "fleet headroom"] {
         desk.does(form, path, &[]);
     }
     desk.does(form, "fleet afr", &["--class", "disk", "--from", "30d", "--site", "dc1"]);
+    desk.does(form, "fleet headroom", &["--site", "dc1", "--by", "server", "--span", "7d"]);
     desk.does(form, "fleet survival", &["disk"]);
     desk.does(form, "fleet spares", &["--all", "--level", "0.99", "--days", "14"]);
     desk.does(form, "completions", &["bash"]);
@@ -258,11 +262,13 @@ fn tickets(desk: &mut Desk, form: Form, tag: usize) {
         ("parent", &[&other]),
         ("parent", &["none"]),
         ("comment", &["looked at it", "--customer"]),
-        ("resolve", &["--as", "repaired"]),
-        ("verdict", &["confirmed", "--detail", "pending sectors"]),
+        ("triage", &["network", "--reason", "the switch of the rack"]),
+        ("triage", &["--clear"]),
+        ("resolve", &["--as", "repaired", "--verdict", "no_fault_found"]),
+        ("verdict", &["other_part", "--part", "psu/2", "--detail", "pending sectors"]),
         ("reopen", &["--why", "again"]),
         ("resolve", &[]),
-        ("close", &[]),
+        ("close", &["--verdict", "confirmed"]),
     ] {
         desk.does(form, &format!("tickets {what}"), &[&[number.as_str()], more].concat());
         let parts = &desk.json(&["tickets", "get", &other])["members"];
@@ -396,6 +402,27 @@ fn records(desk: &mut Desk, form: Form) {
     desk.does_as("root", form, "record holds release", &[&hold, "--why", "over"]);
 }
 
+/// Who may join, and who no longer belongs.
+fn enrolment(desk: &mut Desk, form: Form, tag: usize) {
+    let (line, waiting) = (desk.path(&format!("line{tag}.out")), format!("waiting-{tag}"));
+    desk.does_as("root", form, "agent invite", &["--site", "dc1", "--out", &line]);
+    let number = desk.newest("invites", &["agent", "invites"]);
+    desk.does_as("root", form, "agent invites", &["--all"]);
+    desk.does_as("root", form, "agent revoke-invite", &[&number]);
+    let toml = fs::read_to_string(desk.world.stack.agent_toml()).unwrap();
+    let address = toml.split_once("https://").unwrap().1.split_once('"').unwrap().0.to_owned();
+    let mut command = Command::new(program_path("outband-agent"));
+    command.args(["join", "--collector", &address, "--agent", &waiting, "--dir", &desk.path(&waiting)]);
+    let mut joining = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let words = eventually(|| desk.json(&["agent", "pending"])["agents"][0]["words"].as_str().map(str::to_owned));
+    let words = words.expect("somebody who waits");
+    desk.does_as("root", form, "agent pending", &[]);
+    let words: Vec<&str> = words.split(' ').collect();
+    desk.does_as("root", form, "agent approve", &[&words[..], &["--site", "dc1"]].concat());
+    assert!(joining.wait().unwrap().success());
+    desk.does_as("root", form, "agent revoke", &[&waiting, "--why", "to try"]);
+}
+
 #[test]
 fn every_command_answers_as_a_table_as_json_and_in_chinese() {
     let mut desk = desk();
@@ -407,6 +434,7 @@ fn every_command_answers_as_a_table_as_json_and_in_chinese() {
         checks(&mut desk, form);
         predictions(&mut desk, form, tag);
         records(&mut desk, form);
+        enrolment(&mut desk, form, tag);
     }
     assert!(desk.failures.is_empty(), "{}\n", desk.failures.join("\n"));
     let all: BTreeSet<String> = commands(&[]).into_iter().collect();
@@ -422,7 +450,7 @@ fn every_command_answers_as_a_table_as_json_and_in_chinese() {
 fn what_cannot_be_done_is_refused_with_its_cause_and_the_next_command() {
     let desk = desk();
     let (server, ticket) = (desk.servers[0].as_str(), desk.ticket.as_str());
-    let refused: [(&[&str], i32); 24] = [
+    let refused: [(&[&str], i32); 25] = [
         (&["predictions", "wrong", ticket, "--why", "x"], 1),
         (&["predictions", "wrong", "999", "--why", "x"], 3),
         (&["tickets", "get", "999"], 3),
@@ -446,6 +474,7 @@ fn what_cannot_be_done_is_refused_with_its_cause_and_the_next_command() {
         (&["health", "show", "999"], 3),
         (&["fleet", "survival", "disk", "--model", "no such"], 3),
         (&["fleet", "afr", "--class", "wheel"], 2),
+        (&["fleet", "headroom", "--span", "9000d"], 2),
         (&["record", "retention"], 5),
     ];
     let mut failures = Vec::new();

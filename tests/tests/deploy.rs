@@ -47,6 +47,22 @@ fn systemd_finds_nothing_to_complain_about_in_the_units() {
 }
 
 #[test]
+fn systemd_finds_nothing_to_complain_about_in_the_drop_in_of_an_agent_that_watches_its_own_server() {
+    if !have_systemd_analyze() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let unit = unit(dir.path(), "outband-agent");
+    let drop_in = std::fs::read_to_string(deploy().join("outband-agent-local.conf")).expect("the drop-in");
+    let whole = std::fs::read_to_string(&unit).expect("the unit") + "\n" + &drop_in;
+    std::fs::write(&unit, whole).expect("a unit in the temporary directory");
+    let out = Command::new("systemd-analyze").arg("verify").arg(&unit).output().expect("systemd-analyze");
+    let said = String::from_utf8_lossy(&out.stderr);
+    let ours: Vec<&str> = said.lines().filter(|l| l.contains("outband-agent")).collect();
+    assert!(out.status.success() && ours.is_empty(), "{said}");
+}
+
+#[test]
 fn the_units_expose_no_more_than_they_must() {
     if !have_systemd_analyze() {
         return;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "helpers of a test, outside of its functions")]
 
+use outband_schemas::Timestamp;
 use outband_tests::sim::fleet;
 use outband_tests::sim::machine::{Fault, FaultKind};
 use outband_tests::world::{World, eventually};
@@ -14,6 +15,10 @@ const FAN: usize = 2;
 
 fn world() -> World {
     World::start(fleet::sound_site(2, 5)).expect("a site and its programs")
+}
+
+fn time(told: &Value) -> Timestamp {
+    told.as_str().and_then(|text| text.parse().ok()).expect("a time")
 }
 
 /// Waits for the only ticket of this fault for which `is` holds.
@@ -161,7 +166,7 @@ fn what_operators_do_stops_the_clocks_and_is_logged_with_who_and_why() {
         let logged = |t: &&Value| t["action"].as_str().is_some_and(|a| a.starts_with(action)) && t["why"] == why;
         let entry = log.iter().find(logged).unwrap_or_else(|| panic!("no {action} in {log:#?}"));
         assert_eq!(entry["who"], "operator");
-        assert!(entry["at"].as_str().is_some_and(|at| at >= opened["created_at"].as_str().unwrap_or("~")), "{entry:#}");
+        assert!(time(&entry["at"]) >= time(&opened["created_at"]), "{entry:#}\n{opened:#}");
     }
     assert_eq!(log[0]["who"], "collector");
 }

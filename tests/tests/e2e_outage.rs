@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "helpers of a test, outside of its functions")]
 
+use outband_schemas::Timestamp;
 use outband_tests::sim::fleet::{self, Bmc};
 use outband_tests::sim::machine::{Fault, FaultKind};
 use outband_tests::wait_until;
@@ -11,6 +12,10 @@ use std::fs;
 
 const REDFISH: usize = 0;
 const IPMI: usize = 1;
+
+fn time(told: &Value) -> Timestamp {
+    told.as_str().and_then(|text| text.parse().ok()).expect("a time")
+}
 
 /// How often the Redfish server's fans were asked for.
 fn asked(world: &World) -> usize {
@@ -64,7 +69,7 @@ fn what_was_seen_while_the_collector_was_away_arrives_and_opens_each_ticket_once
 
     let lost = eventually(|| of_fault(&world, &redfish, "power_input_lost").pop());
     let lost = lost.unwrap_or_else(|| panic!("what still holds opens no ticket\n{}", world.logs()));
-    assert!(lost["onset"].as_str() < lost["created_at"].as_str(), "clocks start when the collector knew: {lost:#}");
+    assert!(time(&lost["onset"]) < time(&lost["created_at"]), "clocks start when the collector knew: {lost:#}");
     let caught_up = |lanes: &Value| lanes.as_array().is_some_and(|l| l.iter().all(|l| l["behind"] == 0));
     let agents = || world.list("agents", &["agents"]).expect("an answer");
     assert!(wait_until(PATIENCE, || agents().iter().any(|a| caught_up(&a["lanes"]))), "{:#?}", agents());

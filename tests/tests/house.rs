@@ -13,7 +13,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("outband-agent", &["outband-bmc", "outband-spool", "outband-proto", "outband-schemas"]),
     ("outband-health", &["outband-schemas"]),
     ("outband-ticket", &["outband-schemas"]),
-    ("outband-store", &["outband-health", "outband-ticket", "outband-schemas"]),
+    ("outband-pages", &[]),
+    ("outband-store", &["outband-health", "outband-pages", "outband-ticket", "outband-schemas"]),
     ("outband-collector", &["outband-health", "outband-ticket", "outband-store", "outband-proto", "outband-schemas"]),
     ("outband-cli", &["outband-proto", "outband-schemas"]),
 ];
@@ -21,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// A crate that reaches outside → those of ours that may import it. `outband-bmc` only behind its feature `io`.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio", &["outband-agent", "outband-bmc", "outband-collector", "outband-cli"]),
-    ("rusqlite", &["outband-spool", "outband-store"]),
+    ("rusqlite", &["outband-pages", "outband-spool", "outband-store"]),
     ("reqwest", &["outband-bmc", "outband-collector"]),
     ("tonic", &["outband-proto", "outband-agent", "outband-collector", "outband-cli"]),
 ];

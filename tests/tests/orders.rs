@@ -276,7 +276,7 @@ fn what_is_collected_is_kept_with_the_order_and_told_to_its_ticket() {
 async fn client(url: &str) -> Bmc {
     let target = Target {
         address: url.parse().unwrap(),
-        credentials: Credentials { user: "monitor".to_owned(), password: Secret::new("secret-1") },
+        credentials: Credentials::new("monitor", Secret::new("secret-1")),
         cipher: None,
         trust: Trust::FirstUse,
         request_deadline: Duration::from_secs(5),

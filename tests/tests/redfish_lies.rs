@@ -39,7 +39,7 @@ async fn serve(faults: Vec<Fault>) -> Service {
 fn target(service: &Service, trust: Trust) -> Target {
     Target {
         address: service.url().parse().unwrap(),
-        credentials: Credentials { user: USER.to_owned(), password: Secret::new(PASSWORD) },
+        credentials: Credentials::new(USER, Secret::new(PASSWORD)),
         cipher: None,
         trust,
         request_deadline: Duration::from_millis(700),

@@ -7,6 +7,7 @@ mod support_sim;
 use outband_agent::clock::SystemClock;
 use outband_agent::config::{self, Cadence, Limits, Listen, PushMode, TargetConfig};
 use outband_agent::poll::guard::Guard;
+use outband_agent::poll::hub;
 use outband_agent::poll::pins::Pins;
 use outband_agent::poll::run::{Plan, Poller};
 use outband_agent::push::Push as Listening;
@@ -68,7 +69,7 @@ impl Agent {
     async fn start(dir: &Path, bmc: &Bmc, log: Duration, listener: Option<Listen>, mode: PushMode) -> Self {
         let target = Target {
             address: bmc.service.url().parse::<Address>().unwrap(),
-            credentials: Credentials { user: USER.to_owned(), password: Secret::new(PASSWORD) },
+            credentials: Credentials::new(USER, Secret::new(PASSWORD)),
             cipher: None,
             trust: Trust::FirstUse,
             request_deadline: Duration::from_secs(5),
@@ -84,7 +85,8 @@ impl Agent {
         let agent = AgentId::new("a1").unwrap();
         let (push, bells) = Listening::start(&push, &agent, dir, spooler.clone()).await.unwrap();
         let (pins, guard) = (Pins::of(dir), Guard::of(dir));
-        let poller = Poller::new(spooler.clone(), pins, guard, SystemClock, SmallRng::seed_from_u64(1));
+        let hub = hub::start(dir).unwrap();
+        let poller = Poller::new(hub, spooler.clone(), pins, guard, SystemClock, SmallRng::seed_from_u64(1));
         let (plan, plans) = watch::channel(plan);
         let cancel = CancellationToken::new();
         let task = tokio::spawn(poller.listening(push, bells).run(plans, cancel.clone()));

@@ -42,7 +42,7 @@ async fn machine(faults: Vec<Fault>) -> Service {
 async fn poll(service: &Service, section: Section) -> Polled {
     let target = Target {
         address: service.url().parse().unwrap(),
-        credentials: Credentials { user: "operator".to_owned(), password: Secret::new("secret") },
+        credentials: Credentials::new("operator", Secret::new("secret")),
         cipher: None,
         trust: Trust::FirstUse,
         request_deadline: Duration::from_secs(20),

@@ -40,6 +40,17 @@ impl Bench {
             .unwrap()
     }
 
+    /// What `ipmi-sensors` prints; `None`, said on stderr, where it is not installed.
+    fn ipmi_sensors(&self, suite: &str) -> Option<String> {
+        let cache = tempfile::tempdir().unwrap();
+        let mut command = Command::new("ipmi-sensors");
+        command.args(["-D", "LAN_2_0", "-h", &self.bmc.addr.to_string(), "-I", suite, "-u", USER, "-p", PASSWORD]);
+        command.args(["-l", "USER", "--no-header-output", "--quiet-cache", "--sdr-cache-directory"]).arg(cache.path());
+        let output = command.output().map_err(|e| skip(format!("ipmi-sensors: {e}"))).ok()?;
+        assert!(output.status.success(), "suite {suite}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     fn text(&self, suite: &str, command: &[&str]) -> String {
         let output = self.run(suite, PASSWORD, command);
         let error = String::from_utf8_lossy(&output.stderr);
@@ -62,6 +73,28 @@ fn ipmitool_reads_every_sensor_under_both_suites() {
         assert!(lines.iter().any(|l| l.starts_with("PSU1 Status") && l.contains("Presence detected")), "{text}");
         assert!(lines.iter().any(|l| l.starts_with("Drive 0") && l.contains("Drive Present")), "{text}");
     }
+}
+
+#[test]
+fn ipmitool_and_ipmi_sensors_log_in_with_every_suite_and_with_no_wrong_password() {
+    // A client that gives up may leave a session half open.
+    let all = |options: &mut Options| (options.suites, options.max_sessions) = (Suite::ALL.to_vec(), 64);
+    let Some(bench) = bench(all, Vec::new()) else { return };
+    // Names, numbers and states: values go on.
+    let shape = |text: &str| -> Vec<String> {
+        text.lines().map(|l| l.split('|').take(3).map(str::trim).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let expected = shape(&bench.text("3", &["sdr", "elist"]));
+    assert!(expected.len() > 40, "{expected:?}");
+    for suite in Suite::ALL.map(|suite| suite.id().to_string()) {
+        assert_eq!(shape(&bench.text(&suite, &["sdr", "elist"])), expected, "suite {suite}");
+        assert!(!bench.run(&suite, "wrong", &["mc", "info"]).status.success(), "suite {suite}");
+        if let Some(text) = bench.ipmi_sensors(&suite) {
+            let sensors = text.lines().filter(|l| l.contains('|')).count();
+            assert!(sensors > 40, "ipmi-sensors, suite {suite}: {text}");
+        }
+    }
+    assert_eq!(bench.bmc.open_sessions(), 0);
 }
 
 #[test]

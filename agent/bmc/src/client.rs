@@ -1,11 +1,13 @@
 //! One client for every BMC: connect, poll a section, close.
 
 use crate::action::{ActionError, archived};
+use crate::ipmi::hub::Hub;
+use crate::ipmi::sensor::Precision;
 use crate::redfish::knowledge::Knowledge;
 use crate::{Address, Bookmark, ConnectError, Fingerprint, PollError, PollStats, Polled, RungReport, Standing, Target};
-use crate::{ipmi, redfish};
-use outband_schemas::{Cause, Clock, Section};
-use std::collections::BTreeSet;
+use crate::{ipmi, local, redfish};
+use outband_schemas::{Clock, Section, Source};
+use std::collections::{BTreeSet, HashMap};
 use tokio::time::Instant;
 
 /// A BMC with an open session. [`Bmc::close`] it: leaked sessions lock a BMC's door.
@@ -15,6 +17,8 @@ pub enum Bmc {
     Ipmi(Box<ipmi::transport::Client>),
     /// Over HTTPS.
     Redfish(Box<redfish::transport::Client>),
+    /// The agent's own server.
+    Local(local::Client),
 }
 
 impl Bmc {
@@ -25,10 +29,30 @@ impl Bmc {
 
     /// The same, with what BMCs of the same platform showed of themselves; what this one shows is added.
     pub async fn connect_knowing(target: &Target, knowledge: &Knowledge) -> Result<Self, ConnectError> {
+        Self::connect_through(None, target, knowledge).await
+    }
+
+    /// The same; over IPMI by a line of a hub, where one is given. Its loop has to run meanwhile.
+    pub async fn connect_through(
+        hub: Option<&Hub>,
+        target: &Target,
+        knowledge: &Knowledge,
+    ) -> Result<Self, ConnectError> {
         match target.address {
-            Address::Ipmi { .. } => ipmi::transport::Client::connect(target).await.map(|c| Self::Ipmi(Box::new(c))),
+            Address::Ipmi { .. } => {
+                let client = match hub {
+                    Some(hub) => ipmi::transport::Client::connect_through(hub, target).await,
+                    None => ipmi::transport::Client::connect(target).await,
+                };
+                client.map(|c| Self::Ipmi(Box::new(c)))
+            }
             Address::Redfish { .. } => {
-                redfish::transport::Client::connect(target, knowledge).await.map(|c| Self::Redfish(Box::new(c)))
+                let connecting = Box::pin(redfish::transport::Client::connect(target, knowledge));
+                connecting.await.map(|c| Self::Redfish(Box::new(c)))
+            }
+            Address::Local { .. } => {
+                let connecting = local::Client::connect(target, hub.map(Hub::library));
+                Box::pin(connecting).await.map(Self::Local)
             }
         }
     }
@@ -41,12 +65,13 @@ impl Bmc {
         clock: &(impl Clock + Sync),
     ) -> Result<Polled, PollError> {
         match self {
-            Self::Ipmi(client) => client.poll(section, bookmark, clock).await,
-            Self::Redfish(client) => client.poll(section, bookmark, None, clock).await,
+            Self::Ipmi(client) => client.poll(section, bookmark, None, clock).await,
+            Self::Redfish(client) => Box::pin(client.poll(section, bookmark, None, clock)).await,
+            Self::Local(client) => Box::pin(client.poll(section, bookmark, None, clock)).await,
         }
     }
 
-    /// Polls one section, for no longer than until `until`. Over Redfish, what was read by then is told and the rest is a gap; over IPMI the poll fails.
+    /// Polls one section, for no longer than until `until`: what was read by then is told, and the rest is a gap.
     pub async fn poll_until(
         &mut self,
         section: Section,
@@ -55,16 +80,10 @@ impl Bmc {
         clock: &(impl Clock + Sync),
     ) -> Result<Polled, PollError> {
         match self {
-            Self::Ipmi(client) => {
-                let poll = tokio::time::timeout_at(until, client.poll(section, bookmark, clock));
-                poll.await.unwrap_or_else(|_| {
-                    Err(PollError {
-                        cause: Cause::Cancelled,
-                        detail: "the poll was given up: its time was over".to_owned(),
-                    })
-                })
-            }
-            Self::Redfish(client) => client.poll(section, bookmark, Some(until), clock).await,
+            Self::Ipmi(client) => client.poll(section, bookmark, Some(until.into_std()), clock).await,
+            // Much larger than what IPMI takes, of which thousands wait.
+            Self::Redfish(client) => Box::pin(client.poll(section, bookmark, Some(until), clock)).await,
+            Self::Local(client) => Box::pin(client.poll(section, bookmark, Some(until), clock)).await,
         }
     }
 
@@ -74,13 +93,14 @@ impl Bmc {
         match self {
             Self::Ipmi(_) => None,
             Self::Redfish(client) => Some(Self::Redfish(Box::new(client.share()))),
+            Self::Local(client) => Some(Self::Local(client.clone())),
         }
     }
 
     /// A handle on the same session for what the BMC tells by itself; `None` for IPMI.
     pub fn watch(&self) -> Option<redfish::push::watch::Watch> {
         match self {
-            Self::Ipmi(_) => None,
+            Self::Ipmi(_) | Self::Local(_) => None,
             Self::Redfish(client) => Some(client.watch()),
         }
     }
@@ -90,6 +110,7 @@ impl Bmc {
         match self {
             Self::Ipmi(client) => client.identify(on).await,
             Self::Redfish(client) => client.hand().identify(on).await,
+            Self::Local(client) => client.identify(on).await,
         }
     }
 
@@ -98,6 +119,7 @@ impl Bmc {
         match self {
             Self::Ipmi(client) => client.reset().await,
             Self::Redfish(client) => client.hand().reset().await,
+            Self::Local(client) => client.reset().await,
         }
     }
 
@@ -108,7 +130,7 @@ impl Bmc {
         clock: &(impl Clock + Sync),
     ) -> Result<String, ActionError> {
         let (uri, log) = match self {
-            Self::Ipmi(_) => (String::new(), ipmi::sel::LOG.to_owned()),
+            Self::Ipmi(_) | Self::Local(_) => (String::new(), ipmi::sel::LOG.to_owned()),
             Self::Redfish(client) => client.hand().sel().await?,
         };
         let polled = self.poll(Section::Log, None, clock).await;
@@ -117,6 +139,7 @@ impl Bmc {
         match self {
             Self::Ipmi(client) => client.clear_log(&entries.into_iter().cloned().collect::<Vec<_>>()).await,
             Self::Redfish(client) => client.hand().clear(&uri, &entries).await,
+            Self::Local(client) => client.clear_log(&entries.into_iter().cloned().collect::<Vec<_>>()).await,
         }
     }
 
@@ -125,13 +148,23 @@ impl Bmc {
         match self {
             Self::Ipmi(client) => client.climbed(),
             Self::Redfish(client) => client.climbed(),
+            Self::Local(client) => client.climbed(),
+        }
+    }
+
+    /// How exact the sensors are that were polled, by the source that their readings name. Redfish does not say.
+    pub fn precisions(&self) -> HashMap<Source, Precision> {
+        match self {
+            Self::Ipmi(client) => client.precisions().map(|(source, precision)| (source.clone(), precision)).collect(),
+            Self::Redfish(_) => HashMap::new(),
+            Self::Local(client) => client.precisions(),
         }
     }
 
     /// The certificate that the BMC offered; `None` for IPMI.
     pub fn certificate(&self) -> Option<Fingerprint> {
         match self {
-            Self::Ipmi(_) => None,
+            Self::Ipmi(_) | Self::Local(_) => None,
             Self::Redfish(client) => client.certificate(),
         }
     }
@@ -141,6 +174,7 @@ impl Bmc {
         match self {
             Self::Ipmi(client) => client.standing(),
             Self::Redfish(client) => client.standing(),
+            Self::Local(_) => Standing::default(),
         }
     }
 
@@ -149,6 +183,7 @@ impl Bmc {
         match self {
             Self::Ipmi(client) => client.stats(),
             Self::Redfish(client) => client.stats(),
+            Self::Local(client) => client.stats(),
         }
     }
 
@@ -157,6 +192,8 @@ impl Bmc {
         match self {
             Self::Ipmi(client) => client.close().await,
             Self::Redfish(client) => client.close().await,
+            // The device stays open for whoever comes next.
+            Self::Local(_) => Ok(()),
         }
     }
 }

@@ -10,6 +10,8 @@ pub mod client;
 pub mod discover;
 pub mod ipmi;
 pub mod ladder;
+#[cfg(feature = "io")]
+pub mod local;
 pub mod polled;
 pub mod quirk;
 pub mod redfish;
@@ -18,4 +20,7 @@ pub mod target;
 
 pub use ladder::{ConnectError, Rung, RungReport};
 pub use polled::{PollError, Polled, Standing};
-pub use target::{Address, Bookmark, CipherSuite, Credentials, Fingerprint, PollStats, Secret, Target, Trust};
+pub use target::{
+    Address, AuthType, BmcKey, BmcKeyError, Bookmark, CipherSuite, CipherSuiteError, Credentials, Fingerprint,
+    PollStats, Secret, Target, Trust,
+};

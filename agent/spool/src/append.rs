@@ -25,15 +25,31 @@ impl Spool {
     /// Like [`Spool::append`] for several at once, for the price of one: all are kept, or none.
     pub fn append_all(&mut self, appends: &[Append<'_>]) -> Result<(), Error> {
         let incoming = appends.iter().flat_map(|a| a.entries).map(|e| cost(&e.body)).sum();
+        let within = match self.append_within(appends, incoming) {
+            // The disk may be full long before the quota is.
+            Err(full @ Error::Full { .. }) => match self.give_way(incoming) {
+                Ok(true) => self.append_within(appends, incoming)?,
+                Ok(false) | Err(Error::Full { .. }) => return Err(full),
+                Err(other) => return Err(other),
+            },
+            done => done?,
+        };
+        if within {
+            let newest = appends.iter().flat_map(|a| a.entries).map(|e| e.at_ms).max();
+            return newest.map_or(Ok(()), |at_ms| self.ease(at_ms));
+        }
+        let detail = "the quota is used up by entries that may not be evicted".to_owned();
+        Err(Error::Full { path: self.path.clone(), detail })
+    }
+
+    /// Whether they fit into the quota; where not, nothing is changed.
+    fn append_within(&mut self, appends: &[Append<'_>], incoming: u64) -> Result<bool, Error> {
         let path = &self.path;
         let fail = |e| Error::from_sqlite(path, e);
         let mut lanes = self.lanes;
         let tx = self.connection.transaction().map_err(fail)?;
         if !keep::make_room(&tx, &mut lanes, self.options.quota_bytes, incoming).map_err(fail)? {
-            return Err(Error::Full {
-                path: path.clone(),
-                detail: "the quota is used up by entries that may not be evicted".to_owned(),
-            });
+            return Ok(false);
         }
         for append in appends {
             let state = lanes.get_mut(append.lane);
@@ -48,7 +64,7 @@ impl Spool {
         }
         tx.commit().map_err(fail)?;
         self.lanes = lanes;
-        Ok(())
+        Ok(true)
     }
 
     /// The bookmark of a key. One whose bytes changed on the disk is as good as none.

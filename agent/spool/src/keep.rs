@@ -1,10 +1,12 @@
 //! What is kept, and what gives way: release, age, quota.
 
-use crate::{Error, Lane, LaneState, Lanes, SkipReason, Skipped, Spool, open};
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::{Error, Lane, LaneState, Lanes, SkipReason, Skipped, Spool, crc, open};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Releases are remembered per ten minutes, which is exact enough for "a day".
 const BUCKET_MS: i64 = 600_000;
+/// On a full disk so much more goes than has to, so that not each append runs into it.
+const EASE_BYTES: u64 = 256 << 10;
 /// So many entries go at a time, until there is room.
 const EVICT_AT_ONCE: i64 = 32;
 
@@ -26,7 +28,46 @@ impl Spool {
         self.connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
         done.map_err(fail)?;
         *self.lanes.get_mut(lane) = state;
+        self.ease(now_ms)
+    }
+
+    /// Where there is room on the disk again, the file may grow again.
+    pub(crate) fn ease(&mut self, now_ms: i64) -> Result<(), Error> {
+        if self.spare.make_again(now_ms) {
+            open::set_bound(&self.connection, self.options.quota_bytes)
+                .map_err(|e| Error::from_sqlite(&self.path, e))?;
+        }
         Ok(())
+    }
+
+    /// The disk has no room for so many bytes: the oldest entries give way as they do at the quota, and their pages are used again. Returns whether any did.
+    pub(crate) fn give_way(&mut self, incoming: u64) -> Result<bool, Error> {
+        self.spare.spend();
+        let path = &self.path;
+        let fail = |e| Error::from_sqlite(path, e);
+        let mut lanes = self.lanes;
+        let tx = self.connection.transaction().map_err(fail)?;
+        let goal = used_bytes(&tx).map_err(fail)?.saturating_sub(incoming.saturating_add(EASE_BYTES));
+        make_room(&tx, &mut lanes, goal, 0).map_err(fail)?;
+        if lanes == self.lanes {
+            return Ok(false);
+        }
+        tx.commit().map_err(fail)?;
+        self.lanes = lanes;
+        if self.options.spare_bytes > 0 {
+            // The bytes of the spare are for what the log needs, and not for growing into: until there is room again, the file keeps its size.
+            open::set_bound(&self.connection, 0).map_err(fail)?;
+        }
+        // The log begins anew over its own bytes. Where not even this finds room, the next append says so.
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())) {
+            tracing::debug!(path = %path.display(), %error, "the spool's log cannot be folded into the file");
+        }
+        tracing::warn!(
+            path = %path.display(),
+            telemetry_from = self.lanes.telemetry.oldest,
+            "the disk is full before the spool's quota is: the oldest telemetry gives way, what the collector has not got of it is told as a gap"
+        );
+        Ok(true)
     }
 }
 
@@ -39,22 +80,39 @@ fn write_release(
 ) -> rusqlite::Result<()> {
     let tx = connection.transaction()?;
     let bucket = now_ms.div_euclid(BUCKET_MS);
-    tx.prepare_cached(
-        "INSERT INTO release_log VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET through = max(through, excluded.through)",
-    )?
-    .execute(params![lane.number(), bucket, state.released])?;
+    write_released(&tx, lane, bucket, state.released)?;
     // The bucket before the one that is just old enough: everything in it was released at least `keep_ms` ago.
     let old = now_ms.saturating_sub(keep_ms).div_euclid(BUCKET_MS);
-    let through: Option<i64> = tx
-        .prepare_cached("SELECT max(through) FROM release_log WHERE lane = ?1 AND bucket < ?2")?
-        .query_row(params![lane.number(), old], |r| r.get(0))?;
-    if let Some(through) = through {
+    if let Some(through) = released_before(&tx, lane, old)? {
         drop_through(&tx, lane, state, through, SkipReason::Released)?;
         tx.prepare_cached("DELETE FROM release_log WHERE lane = ?1 AND bucket < ?2")?
             .execute(params![lane.number(), old])?;
     }
     open::write_lane(&tx, lane, *state)?;
     tx.commit()
+}
+
+/// Remembers how far was released in these ten minutes.
+pub(crate) fn write_released(tx: &Connection, lane: Lane, bucket: i64, through: i64) -> rusqlite::Result<()> {
+    let sum = crc::of_numbers(&[lane.number(), bucket, through]);
+    tx.prepare_cached("INSERT OR REPLACE INTO release_log VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        lane.number(),
+        bucket,
+        through,
+        sum
+    ])?;
+    Ok(())
+}
+
+/// How far was released before these ten minutes. A row whose bytes changed on the disk says nothing: what it stood for goes a little later.
+fn released_before(tx: &Connection, lane: Lane, bucket: i64) -> rusqlite::Result<Option<i64>> {
+    let mut statement =
+        tx.prepare_cached("SELECT bucket, through, crc FROM release_log WHERE lane = ?1 AND bucket < ?2")?;
+    let mut rows = statement.query_map(params![lane.number(), bucket], |r| {
+        let (bucket, through, sum): (i64, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?);
+        Ok((crc::of_numbers(&[lane.number(), bucket, through]) == sum).then_some(through))
+    })?;
+    rows.try_fold(None, |newest, row| Ok(newest.max(row?)))
 }
 
 /// Evicts until `incoming` more bytes fit into the quota: the oldest released entries first, then the oldest telemetry. Returns whether they fit.
@@ -126,20 +184,41 @@ fn drop_through(
 
 /// Remembers a range that is gone, joined to the one before it where that has the same reason.
 pub(crate) fn record_lost(tx: &Connection, lane: Lane, lost: &Skipped) -> rusqlite::Result<()> {
-    let before: Option<(i64, i64, i64)> = tx
-        .prepare_cached("SELECT first, from_ms, to_ms FROM lost WHERE lane = ?1 AND last = ?2 AND reason = ?3")?
-        .query_row(params![lane.number(), lost.first - 1, lost.reason.number()], |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get(2)?))
-        })
-        .optional()?;
-    let (first, from_ms, to_ms) = before.unwrap_or((lost.first, lost.from_ms, lost.to_ms));
-    tx.prepare_cached("INSERT OR REPLACE INTO lost VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+    let before: Option<Skipped> = tx
+        .prepare_cached(&format!("{LOST} AND last = ?2 AND reason = ?3"))?
+        .query_row(params![lane.number(), lost.first - 1, lost.reason.number()], |r| read_lost(lane, r))
+        .optional()?
+        .flatten();
+    let (first, from_ms, to_ms) =
+        before.map_or((lost.first, lost.from_ms, lost.to_ms), |b| (b.first, b.from_ms, b.to_ms));
+    write_lost(tx, lane, &Skipped { first, from_ms: from_ms.min(lost.from_ms), to_ms: to_ms.max(lost.to_ms), ..*lost })
+}
+
+/// The ranges of a lane that are remembered as gone; for [`read_lost`].
+pub(crate) const LOST: &str = "SELECT first, last, reason, from_ms, to_ms, crc FROM lost WHERE lane = ?1";
+
+/// One of these rows; `None` where its bytes changed on the disk: then nothing is known of why its entries are gone.
+pub(crate) fn read_lost(lane: Lane, row: &Row<'_>) -> rusqlite::Result<Option<Skipped>> {
+    let numbers: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+    let [first, last, reason, from_ms, to_ms] = numbers;
+    let sum: i64 = row.get(5)?;
+    let lost = Skipped { first, last, reason: SkipReason::from_number(reason), from_ms, to_ms };
+    Ok((lost_crc(lane, &lost) == sum).then_some(lost))
+}
+
+pub(crate) fn write_lost(tx: &Connection, lane: Lane, lost: &Skipped) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT OR REPLACE INTO lost VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
         lane.number(),
-        first,
+        lost.first,
         lost.last,
         lost.reason.number(),
-        from_ms.min(lost.from_ms),
-        to_ms.max(lost.to_ms)
+        lost.from_ms,
+        lost.to_ms,
+        lost_crc(lane, lost)
     ])?;
     Ok(())
+}
+
+fn lost_crc(lane: Lane, lost: &Skipped) -> i64 {
+    crc::of_numbers(&[lane.number(), lost.first, lost.last, lost.reason.number(), lost.from_ms, lost.to_ms])
 }

@@ -8,7 +8,7 @@
 //! - A sequence number never means two things: it belongs to a [`Spool::id`], and whatever could make numbers repeat (a file set aside, commits lost with
 //!   a damaged WAL) leads to a new id.
 //! - Nothing goes missing in silence: every number that can no longer be handed out is told as [`Skipped`], with the reason and the span of time.
-//! - The file has a bound: beyond the quota the oldest released entries go, then the oldest telemetry. Events are never evicted.
+//! - The file has a bound: beyond the quota the oldest released entries go, then the oldest telemetry. Events are never evicted. A full disk is such a bound, too.
 //!
 //! Read in this order: this file (types), [`open`](Spool::open), `append`, `peek`, `keep` (release, quota, age).
 
@@ -20,8 +20,10 @@ mod open;
 mod orders;
 mod peek;
 mod renew;
+mod spare;
 
 pub use append::Append;
+pub use crc::of_body as body_crc32c;
 pub use error::Error;
 pub use orders::answered as order_answered;
 
@@ -62,11 +64,13 @@ pub struct Options {
     pub quota_bytes: u64,
     /// How long released entries are kept, in milliseconds, so that a collector restored from a backup can get them again.
     pub keep_released_ms: i64,
+    /// Bytes that lie ready in a file beside the spool for the day on which the disk is full: without them, not even an eviction could be written. 0: none.
+    pub spare_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { quota_bytes: 1 << 30, keep_released_ms: 24 * 3600 * 1000 }
+        Self { quota_bytes: 1 << 30, keep_released_ms: 24 * 3600 * 1000, spare_bytes: 0 }
     }
 }
 
@@ -179,6 +183,7 @@ pub struct Spool {
     options: Options,
     id: u128,
     lanes: Lanes,
+    spare: spare::Spare,
 }
 
 /// What [`Spool::open`] found.

@@ -1,11 +1,14 @@
 //! Opening the file, making a new one, setting a damaged one aside.
 
+mod second;
+
+use crate::spare::Spare;
 use crate::{Error, Lane, LaneState, Lanes, Opened, Options, SkipReason, Skipped, Spool, crc, keep};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
 
 /// The newest format of the file that this version reads and writes.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// The WAL is folded into the file every so many pages.
 const CHECKPOINT_PAGES: i64 = 1000;
@@ -18,11 +21,11 @@ CREATE TABLE lane (lane INTEGER PRIMARY KEY, next INTEGER NOT NULL, released INT
 CREATE TABLE event_entry (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE TABLE telemetry_entry (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE TABLE lost (lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, reason INTEGER NOT NULL,
-    from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, PRIMARY KEY (lane, first)) STRICT, WITHOUT ROWID;
-CREATE TABLE release_log (lane INTEGER NOT NULL, bucket INTEGER NOT NULL, through INTEGER NOT NULL,
+    from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (lane, first)) STRICT, WITHOUT ROWID;
+CREATE TABLE release_log (lane INTEGER NOT NULL, bucket INTEGER NOT NULL, through INTEGER NOT NULL, crc INTEGER NOT NULL,
     PRIMARY KEY (lane, bucket)) STRICT, WITHOUT ROWID;
 CREATE TABLE bookmark (key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE seen_order (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE seen_order (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 impl Spool {
@@ -92,6 +95,9 @@ impl Spool {
         if fresh {
             create(&mut connection, new_id).map_err(fail)?;
         }
+        if format == 1 {
+            second::write(&mut connection).map_err(fail)?;
+        }
         if schema(&connection).map_err(fail)? != expected_schema().map_err(fail)? {
             return Err(damaged("its tables are not those that were made"));
         }
@@ -101,7 +107,8 @@ impl Spool {
             state.ok_or_else(|| damaged("the state of a lane has a wrong checksum"))
         };
         let lanes = Lanes { event: read(Lane::Event)?, telemetry: read(Lane::Telemetry)? };
-        Ok((Spool { connection, path: path.to_owned(), options, id, lanes }, fresh))
+        let spare = Spare::beside(path, options.spare_bytes);
+        Ok((Spool { connection, path: path.to_owned(), options, id, lanes, spare }, fresh))
     }
 }
 
@@ -114,8 +121,12 @@ fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> 
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", 4 * CHECKPOINT_PAGES * PAGE_BYTES as i64)?;
-    connection.pragma_update_and_check(None, "max_page_count", max_pages(options.quota_bytes), |_| Ok(()))?;
-    Ok(())
+    set_bound(connection, options.quota_bytes)
+}
+
+/// No page beyond this bound; one below the file's size means that size.
+pub(crate) fn set_bound(connection: &Connection, quota_bytes: u64) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "max_page_count", max_pages(quota_bytes), |_| Ok(()))
 }
 
 /// The hard bound: the quota, and room for what an eviction itself writes.

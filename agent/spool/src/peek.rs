@@ -1,6 +1,6 @@
 //! Reading on from a number, with everything that is missing named.
 
-use crate::{Error, Lane, Peek, SkipReason, Skipped, Spool, crc};
+use crate::{Error, Lane, Peek, SkipReason, Skipped, Spool, crc, keep};
 use rusqlite::{OptionalExtension, params};
 
 /// A row of an entry table, as it is in the file.
@@ -83,21 +83,13 @@ impl Spool {
 
     /// Why the entries from `seq` on, before `end`, are not there. Those of which nothing is remembered were lost to damage.
     fn lost_at(&self, lane: Lane, seq: i64, end: i64) -> rusqlite::Result<Skipped> {
+        let sql = format!("{} AND last >= ?2 ORDER BY first", keep::LOST);
         let known = self
             .connection
-            .prepare_cached(
-                "SELECT first, last, reason, from_ms, to_ms FROM lost WHERE lane = ?1 AND last >= ?2 ORDER BY first LIMIT 1",
-            )?
-            .query_row(params![lane.number(), seq], |r| {
-                Ok(Skipped {
-                    first: r.get(0)?,
-                    last: r.get(1)?,
-                    reason: SkipReason::from_number(r.get(2)?),
-                    from_ms: r.get(3)?,
-                    to_ms: r.get(4)?,
-                })
-            })
-            .optional()?;
+            .prepare_cached(&sql)?
+            .query_map(params![lane.number(), seq], |r| keep::read_lost(lane, r))?
+            .find_map(Result::transpose)
+            .transpose()?;
         Ok(match known {
             Some(s) if s.first <= seq => Skipped { first: seq, last: s.last.min(end - 1), ..s },
             other => {

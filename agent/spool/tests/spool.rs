@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot do without, it may demand")]
 
-use outband_spool::{Entry, Error, Lane, Options, Peek, SkipReason, Spool};
+use outband_spool::{Entry, Error, Lane, Options, Peek, SkipReason, Skipped, Spool};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -286,15 +286,31 @@ fn a_renewed_spool_keeps_what_is_not_released_under_new_numbers() {
     drop(spool);
     flip(&file(&dir), b"broken");
     let mut spool = open(&file(&dir));
-    spool.renew(9).unwrap();
+    spool.renew(9, T + 5).unwrap();
     drop(spool);
     let spool = open(&file(&dir));
     assert_eq!(spool.id(), 9);
-    assert_eq!(texts(&spool.peek(Lane::Telemetry, 0, 1000).unwrap()), ["b"]);
-    let peek = spool.peek(Lane::Telemetry, 1, 1000).unwrap();
-    assert_eq!(peek.skipped.map(|s| (s.first, s.last, s.reason)), Some((2, 2, SkipReason::Corrupt)));
+    assert_eq!(texts(&spool.peek(Lane::Telemetry, 1, 1000).unwrap()), ["b"]);
+    let peek = spool.peek(Lane::Telemetry, 2, 1000).unwrap();
+    assert_eq!(peek.skipped.map(|s| (s.first, s.last, s.reason)), Some((3, 3, SkipReason::Corrupt)));
     assert_eq!(texts(&peek), ["d"]);
-    assert_eq!(spool.lanes().telemetry.next, 4);
+    assert_eq!(spool.lanes().telemetry.next, 5);
+}
+
+#[test]
+fn a_renewed_spool_tells_that_what_it_once_held_may_be_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(&file(&dir));
+    spool.append(Lane::Telemetry, &["a", "b"].map(entry), &[]).unwrap();
+    spool.append(Lane::Event, &["c", "d", "e"].map(entry), &[]).unwrap();
+    spool.release(Lane::Telemetry, 1, T).unwrap();
+    spool.renew(9, T + 5).unwrap();
+    for (lane, held) in [(Lane::Telemetry, &["b"][..]), (Lane::Event, &["c", "d", "e"])] {
+        let peek = spool.peek(lane, 0, 1000).unwrap();
+        let lost = Skipped { first: 1, last: 1, reason: SkipReason::Corrupt, from_ms: T, to_ms: T + 5 };
+        assert_eq!(peek.skipped, Some(lost));
+        assert_eq!(texts(&peek), held);
+    }
 }
 
 #[test]
@@ -308,11 +324,11 @@ fn a_renewed_spool_keeps_its_remembered_gaps() {
         spool.append(Lane::Telemetry, &numbered(i..i + 1, 1000), &[]).unwrap();
     }
     let before = spool.peek(Lane::Telemetry, 10, 1 << 30).unwrap();
-    spool.renew(9).unwrap();
-    let after = spool.peek(Lane::Telemetry, 0, 1 << 30).unwrap();
+    spool.renew(9, T).unwrap();
+    let after = spool.peek(Lane::Telemetry, 1, 1 << 30).unwrap();
     assert_eq!(before.bodies, after.bodies);
     let (b, a) = (before.skipped.unwrap(), after.skipped.unwrap());
-    assert_eq!((b.first - 10, b.last - 10, b.reason), (a.first, a.last, a.reason));
+    assert_eq!((b.first - 9, b.last - 9, b.reason), (a.first, a.last, a.reason));
 }
 
 /// Reads a lane as far as the file allows.
@@ -380,4 +396,89 @@ proptest::proptest! {
             proptest::prop_assert_eq!(&body, &all[seq as usize - 1].body);
         }
     }
+}
+
+/// Changes something in the file behind the spool's back.
+fn behind(path: &Path, sql: &str) {
+    assert!(rusqlite::Connection::open(path).unwrap().execute(sql, []).unwrap() > 0, "{sql}");
+}
+
+#[test]
+fn a_remembered_release_that_changed_on_the_disk_lets_nothing_go_that_was_not_released() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(&file(&dir));
+    spool.append(Lane::Telemetry, &numbered(0..10, 10), &[]).unwrap();
+    spool.release(Lane::Telemetry, 2, T).unwrap();
+    drop(spool);
+    behind(&file(&dir), "UPDATE release_log SET through = through + 4");
+    let mut spool = open(&file(&dir));
+    spool.release(Lane::Telemetry, 3, T + 48 * HOUR).unwrap();
+    let peek = spool.peek(Lane::Telemetry, 3, 10_000).unwrap();
+    assert_eq!((peek.first_seq, peek.bodies.len(), peek.skipped), (4, 7, None));
+}
+
+#[test]
+fn entries_of_which_the_reason_changed_on_the_disk_are_told_as_lost_to_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { quota_bytes: 64 << 10, ..Options::default() };
+    let mut spool = Spool::open(file(&dir), options, 7, T).unwrap().spool;
+    for n in 0..100 {
+        spool.append(Lane::Telemetry, &numbered(n..n + 1, 2000), &[]).unwrap();
+    }
+    assert_eq!(spool.peek(Lane::Telemetry, 0, 1).unwrap().skipped.unwrap().reason, SkipReason::Evicted);
+    let oldest = spool.lanes().telemetry.oldest;
+    drop(spool);
+    behind(&file(&dir), "UPDATE lost SET reason = 2");
+    let spool = Spool::open(file(&dir), options, 7, T).unwrap().spool;
+    let skipped = spool.peek(Lane::Telemetry, 0, 1).unwrap().skipped.unwrap();
+    assert_eq!((skipped.first, skipped.last, skipped.reason), (1, oldest - 1, SkipReason::Corrupt));
+}
+
+#[test]
+fn an_order_whose_id_changed_on_the_disk_is_not_carried_out_again_and_others_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(&file(&dir));
+    assert!(!spool.order_seen("restart-a", T).unwrap());
+    drop(spool);
+    behind(&file(&dir), "UPDATE seen_order SET id = 'restart-c'");
+    let mut spool = open(&file(&dir));
+    assert!(spool.order_seen("restart-a", T).unwrap(), "one bit is another");
+    assert!(!spool.order_seen("another-one", T).unwrap());
+}
+
+#[test]
+fn a_file_of_the_first_format_opens_with_all_that_was_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { quota_bytes: 64 << 10, ..Options::default() };
+    let mut spool = Spool::open(file(&dir), options, 7, T).unwrap().spool;
+    for n in 0..100 {
+        spool.append(Lane::Telemetry, &numbered(n..n + 1, 2000), &[]).unwrap();
+    }
+    spool.release(Lane::Telemetry, spool.lanes().telemetry.oldest, T).unwrap();
+    assert!(!spool.order_seen("o1", T).unwrap());
+    let (lanes, told) = (spool.lanes(), spool.peek(Lane::Telemetry, 0, 1 << 20).unwrap());
+    drop(spool);
+    let db = rusqlite::Connection::open(file(&dir)).unwrap();
+    db.execute_batch(
+        "CREATE TABLE a (lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, reason INTEGER NOT NULL,
+             from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, PRIMARY KEY (lane, first)) STRICT, WITHOUT ROWID;
+         CREATE TABLE b (lane INTEGER NOT NULL, bucket INTEGER NOT NULL, through INTEGER NOT NULL,
+             PRIMARY KEY (lane, bucket)) STRICT, WITHOUT ROWID;
+         CREATE TABLE c (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+         INSERT INTO a SELECT lane, first, last, reason, from_ms, to_ms FROM lost;
+         INSERT INTO b SELECT lane, bucket, through FROM release_log;
+         INSERT INTO c SELECT id, at_ms FROM seen_order;
+         DROP TABLE lost; DROP TABLE release_log; DROP TABLE seen_order;
+         ALTER TABLE a RENAME TO lost; ALTER TABLE b RENAME TO release_log; ALTER TABLE c RENAME TO seen_order;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(db);
+    let opened = Spool::open(file(&dir), options, 9, T).unwrap();
+    assert_eq!((opened.fresh, opened.set_aside), (false, None));
+    let mut spool = opened.spool;
+    assert_eq!((spool.id(), spool.lanes(), spool.peek(Lane::Telemetry, 0, 1 << 20).unwrap()), (7, lanes, told));
+    assert!(spool.order_seen("o1", T).unwrap() && !spool.order_seen("p2", T).unwrap());
+    drop(spool);
+    assert_eq!(Spool::open(file(&dir), options, 9, T).unwrap().spool.id(), 7);
 }

@@ -6,16 +6,20 @@ mod push;
 use super::file::{CadenceTable, CollectorTable, CredentialsTable, File, PollTable, TargetTable};
 use super::problem::{Problem, Problems, Step};
 use super::{Cadence, Collector, Config, HOST_TARGET, Limits, Surroundings, TargetConfig, secret, targets_csv, units};
-use outband_bmc::{Address, CipherSuite, Credentials, Target, Trust};
-use outband_schemas::TargetId;
+use crate::enrol::identity::Identity;
+use crate::uplink::Credential;
+use outband_bmc::{Address, BmcKey, CipherSuite, Credentials, Target, Trust};
+use outband_schemas::{AgentId, SiteId, TargetId};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) const DEFAULT_DATA_DIR: &str = "/var/lib/outband-agent";
-const DEFAULT_QUOTA: u64 = 2 << 30;
+/// Three days of a thousand BMCs; see the sizing table in deploy/README.md.
+const DEFAULT_QUOTA: u64 = 6 << 30;
 const LEAST_QUOTA: u64 = 4 << 20;
 const MIN_CADENCE: Duration = Duration::from_millis(500);
 const MAX_CADENCE: Duration = Duration::from_secs(7 * 86_400);
@@ -113,7 +117,7 @@ pub(super) fn check(path: &Path, file: File, around: &Surroundings, problems: &m
     let default_dir = || around.state_dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
     let data_dir = file.agent.data_dir.map_or_else(default_dir, |d| dir.join(d));
 
-    let collector = collector(file.collector, dir, around, problems);
+    let collector = collector(file.collector, (id.as_ref(), site.as_ref()), dir, around, problems);
     let cadence = cadence(&file.cadence, Cadence::default(), "", &mut place(problems, &[key("cadence")]));
     let (limits, request_deadline, host_every) = limits(&file.poll, &mut place(problems, &[key("poll")]));
     let spool_quota = quota(file.spool.quota.as_deref(), &mut place(problems, &[key("spool")]));
@@ -159,12 +163,33 @@ pub(super) fn check(path: &Path, file: File, around: &Surroundings, problems: &m
         push,
         orders,
         profiles,
-        targets,
+        targets: Arc::new(targets),
     })
+}
+
+/// Whether the file holds this agent's key and certificate, for nobody else to read.
+fn identity_is_usable(
+    path: &Path,
+    (id, site): (Option<&AgentId>, Option<&SiteId>),
+    credentials_dir: Option<&Path>,
+) -> Result<(), String> {
+    secret::check_mode(path, credentials_dir).map_err(|e| e.to_string())?;
+    let identity = Identity::read(path).map_err(|e| e.to_string())?;
+    let other = id.is_some_and(|id| *id != identity.agent) || site.is_some_and(|site| *site != identity.site);
+    if other {
+        return Err(format!(
+            "{} is of agent {} at site {}: agent.id and agent.site have to say the same",
+            path.display(),
+            identity.agent,
+            identity.site
+        ));
+    }
+    Ok(())
 }
 
 fn collector(
     table: CollectorTable,
+    agent: (Option<&AgentId>, Option<&SiteId>),
     dir: &Path,
     around: &Surroundings,
     problems: &mut Problems<'_>,
@@ -185,11 +210,29 @@ fn collector(
     let ca_file = place.required("ca_file", table.ca_file, "collector-ca.pem");
     let ca_file = ca_file.map(|f| secret::resolve(&f, dir, credentials_dir));
     let ca_file = ca_file.filter(|path| place.pem("ca_file", path).is_some());
-    let token_file = place.required("token_file", table.token_file, "agent.token");
-    let token_file = token_file.filter(|file| read_secret(file, "token_file", dir, around, &mut place).is_some());
-    let token_file = token_file.map(|f| secret::resolve(&f, dir, credentials_dir));
+    let resolved = |file: &str| secret::resolve(file, dir, credentials_dir);
+    let credential = match (table.identity_file, table.token_file) {
+        (Some(file), None) => identity_is_usable(&resolved(&file), agent, credentials_dir)
+            .map_err(|why| place.add("identity_file", why))
+            .map(|()| Credential::Identity { file: resolved(&file), renewed: 0 })
+            .ok(),
+        (None, Some(file)) => {
+            read_secret(&file, "token_file", dir, around, &mut place).map(|_| Credential::Token(resolved(&file)))
+        }
+        (Some(_), Some(_)) => {
+            place.add("token_file", "stands beside identity_file; keep one of the two");
+            None
+        }
+        (None, None) => {
+            place.add(
+                "identity_file",
+                "is missing, and so is token_file; `outband-agent join` makes one and prints what has to stand here",
+            );
+            None
+        }
+    };
     good.then_some(())?;
-    Some(Collector { endpoints, ca_file: ca_file?, token_file: token_file?, domain: table.domain })
+    Some(Collector { endpoints, ca_file: ca_file?, credential: credential?, domain: table.domain })
 }
 
 fn endpoint_is_usable(text: &str) -> Result<(), String> {
@@ -270,7 +313,14 @@ fn login(table: CredentialsTable, dir: &Path, around: &Surroundings, place: &mut
             None
         }
     };
-    Some(Credentials { user: user?, password: password? })
+    let bmc_key = match table.bmc_key_file {
+        None => None,
+        Some(file) => {
+            let text = read_secret(&file, "bmc_key_file", dir, around, place)?;
+            Some(text.expose().parse::<BmcKey>().map_err(|e| place.add("bmc_key_file", e)).ok()?)
+        }
+    };
+    Some(Credentials { user: user?, password: password?, bmc_key })
 }
 
 fn add_target(
@@ -291,7 +341,11 @@ fn add_target(
     }
     let url = place.required("url", table.url.clone(), "https://10.0.0.12");
     let address: Option<Address> = place.parsed("url", url);
-    let credentials = find_login(&table, context, place);
+    let address = address.map(|address| with_smartctl(address, &table, place));
+    let credentials = match &address {
+        Some(Address::Local { .. }) => no_login(&table, place),
+        _ => find_login(&table, context, place),
+    };
     let cadence = cadence(&table.cadence, context.cadence, "cadence.", place);
     let cipher = cipher(&table, address.as_ref(), place);
     let trust = trust(&table, address.as_ref(), context, place);
@@ -300,6 +354,33 @@ fn add_target(
         let target = Target { address, credentials, cipher, trust, request_deadline: context.request_deadline };
         targets.entry(id.clone()).or_insert(TargetConfig { id, target, cadence, push });
     }
+}
+
+/// Where smartctl is named, it is kept with the address that it belongs to.
+fn with_smartctl(address: Address, table: &TargetTable, place: &mut Place<'_, '_>) -> Address {
+    let Some(named) = &table.smartctl else { return address };
+    match address {
+        Address::Local { device, .. } => {
+            if !Path::new(named).is_absolute() {
+                place.add("smartctl", format!("{named:?} is no absolute path, e.g. \"/usr/sbin/smartctl\""));
+            } else if !Path::new(named).is_file() {
+                place.add("smartctl", format!("{named} is not there; apt install smartmontools, or leave it out"));
+            }
+            Address::Local { device, smartctl: Some(named.clone()) }
+        }
+        other => {
+            place.add("smartctl", "is for local:// targets only");
+            other
+        }
+    }
+}
+
+/// Who may open the device may ask: there is nobody to log in.
+fn no_login(table: &TargetTable, place: &mut Place<'_, '_>) -> Option<Credentials> {
+    if table.credentials.is_some() {
+        place.add("credentials", "is for ipmi:// and https:// targets only; nobody logs in at local://");
+    }
+    Some(Credentials::new("", outband_bmc::Secret::new("")))
 }
 
 fn find_login(table: &TargetTable, context: &Context<'_>, place: &mut Place<'_, '_>) -> Option<Credentials> {
@@ -317,15 +398,11 @@ fn find_login(table: &TargetTable, context: &Context<'_>, place: &mut Place<'_, 
 }
 
 fn cipher(table: &TargetTable, address: Option<&Address>, place: &mut Place<'_, '_>) -> Option<CipherSuite> {
-    let id = table.cipher?;
-    if matches!(address, Some(Address::Redfish { .. })) {
+    let name = table.cipher.as_ref()?.to_string();
+    if matches!(address, Some(Address::Redfish { .. } | Address::Local { .. })) {
         place.add("cipher", "is for ipmi:// targets only");
     }
-    let suite = CipherSuite::from_id(id);
-    if suite.is_none() {
-        place.add("cipher", format!("{id} is not supported; 3 and 17 are, or leave it out to try 17, then 3"));
-    }
-    suite
+    name.parse().map_err(|e| place.add("cipher", format!("{name} is not supported; {e}"))).ok()
 }
 
 fn trust(
@@ -335,7 +412,7 @@ fn trust(
     place: &mut Place<'_, '_>,
 ) -> Option<Trust> {
     let given = [("fingerprint", &table.fingerprint), ("ca_file", &table.ca_file)];
-    if matches!(address, Some(Address::Ipmi { .. })) {
+    if matches!(address, Some(Address::Ipmi { .. } | Address::Local { .. })) {
         for (field, _) in given.iter().filter(|(_, v)| v.is_some()) {
             place.add(field, "is for https:// targets only");
         }

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// agent.toml
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -66,8 +67,9 @@ pub struct CollectorTable {
     /// The collector's CA, PEM.
     #[schemars(required)]
     pub ca_file: Option<String>,
-    /// The file with this agent's token; mode 0600 or a systemd credential.
-    #[schemars(required)]
+    /// The file with this agent's key and certificate, as `outband-agent join` writes it; mode 0600. The agent renews it.
+    pub identity_file: Option<String>,
+    /// The file with this agent's token, where it has no certificate; mode 0600 or a systemd credential.
     pub token_file: Option<String>,
     /// The name in the collector's certificate, where it is not the host of the endpoint.
     pub domain: Option<String>,
@@ -105,7 +107,7 @@ pub struct PollTable {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpoolTable {
-    /// How much disk it may take; when full, the oldest telemetry goes first. Default 2GiB.
+    /// How much disk it may take; when full, the oldest telemetry goes first. Default 6GiB.
     pub quota: Option<String>,
 }
 
@@ -163,6 +165,8 @@ pub struct CredentialsTable {
     pub password_file: Option<String>,
     /// The environment variable with the password.
     pub password_env: Option<String>,
+    /// IPMI: the file with the BMC key (K_G) in hex digits, for BMCs that have one set; guarded as password_file.
+    pub bmc_key_file: Option<String>,
 }
 
 /// `[[targets]]`
@@ -172,23 +176,44 @@ pub struct TargetTable {
     /// The BMC's name, unique within this agent: letters, digits, `.`, `_`, `-`. `agent` is taken.
     #[schemars(required)]
     pub id: Option<String>,
-    /// `ipmi://HOST[:PORT]` or `https://HOST[:PORT]`.
+    /// `ipmi://HOST[:PORT]`, `https://HOST[:PORT]`, or `local://[DEVICE]` for the agent's own server (device /dev/ipmi0 where none is named).
     #[schemars(required)]
     pub url: Option<String>,
-    /// The name of a `[credentials.NAME]`.
-    #[schemars(required)]
+    /// The name of a `[credentials.NAME]`; `local://` needs none.
     pub credentials: Option<String>,
-    /// IPMI cipher suite, 3 or 17. Default: 17, then 3.
-    pub cipher: Option<u8>,
+    /// IPMI cipher suite, 3 or 17. Default: 17, then 3. For a BMC that has neither, a weaker one is used where it is named here: 0, 1, 2, 15, 16, or of IPMI 1.5
+    /// `1.5-md5`, `1.5-md2`, `1.5-password`; the agent warns of it.
+    pub cipher: Option<CipherName>,
     /// Redfish: SHA-256 of the BMC's certificate, in hex. Default: pinned on first use.
     pub fingerprint: Option<String>,
     /// Redfish: the CA of the BMC's certificate, PEM.
     pub ca_file: Option<String>,
     /// Redfish: `auto` (a stream where there is one, else a subscription where there is a listener), `sse`, `subscription` or `off`. Default `auto`.
     pub push: Option<String>,
+    /// Local: smartctl, by absolute path. Default: looked for in `$PATH` and the usual directories.
+    pub smartctl: Option<String>,
     /// Its own cadence; what is not set is taken from `[cadence]`.
     #[serde(default)]
     pub cadence: CadenceTable,
+}
+
+/// A cipher suite's number, or a name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a cipher suite: a number such as 17, or a name such as \"1.5-md5\"")]
+pub enum CipherName {
+    /// A suite of RMCP+.
+    Number(u8),
+    /// The same in text, or a session of IPMI 1.5.
+    Name(String),
+}
+
+impl fmt::Display for CipherName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// The JSON Schema of agent.toml.

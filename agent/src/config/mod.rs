@@ -15,12 +15,14 @@ pub(crate) use check::DEFAULT_DATA_DIR;
 pub use orders::{OrderRule, Orders};
 pub use problem::Problem;
 
+use crate::uplink::Credential;
 use outband_bmc::{Credentials, Target};
 use outband_schemas::{AgentId, Section, SiteId, TargetId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The id under which the agent reports its own host; no target may have it.
@@ -52,7 +54,7 @@ pub struct Config {
     /// The named logins.
     pub profiles: BTreeMap<String, Credentials>,
     /// The BMCs.
-    pub targets: BTreeMap<TargetId, TargetConfig>,
+    pub targets: Arc<BTreeMap<TargetId, TargetConfig>>,
 }
 
 /// Where observations go.
@@ -62,8 +64,8 @@ pub struct Collector {
     pub endpoints: Vec<String>,
     /// The collector's CA, PEM. Read again at every connect; it could be read when the config was checked.
     pub ca_file: PathBuf,
-    /// This agent's token. Read again at every connect, like the CA.
-    pub token_file: PathBuf,
+    /// How this agent says who it is. Its file is read again at every connect, like the CA.
+    pub credential: Credential,
     /// The name in the collector's certificate, where it is not the endpoint's host.
     pub domain: Option<String>,
 }
@@ -168,6 +170,12 @@ pub struct TargetConfig {
 }
 
 impl TargetConfig {
+    /// What is weak about the sessions that its configuration allows, in words; `None` where nothing is.
+    pub fn weakness(&self) -> Option<String> {
+        let suite = self.target.cipher?;
+        suite.weakness().map(|weakness| format!("cipher {suite}: {weakness}"))
+    }
+
     /// Whether both speak to the same BMC in the same way, so that an open session may stay.
     pub fn same_bmc(&self, other: &TargetConfig) -> bool {
         let (a, b) = (&self.target, &other.target);

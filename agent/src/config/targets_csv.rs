@@ -1,6 +1,6 @@
 //! Targets from a CSV file, for sites that keep their list in a spreadsheet.
 
-use super::file::TargetTable;
+use super::file::{CipherName, TargetTable};
 use super::problem::Problem;
 use std::collections::HashMap;
 use std::path::Path;
@@ -54,21 +54,13 @@ pub(super) fn read(path: &Path) -> (Vec<Row>, Vec<Problem>) {
         let line = record.position().map_or(0, |p| usize::try_from(p.line()).unwrap_or(0));
         let cell =
             |name: &str| columns.get(name).and_then(|i| record.get(*i)).filter(|c| !c.is_empty()).map(str::to_owned);
-        let cipher = match cell("cipher").map(|c| c.parse::<u8>()) {
-            None => None,
-            Some(Ok(suite)) => Some(suite),
-            Some(Err(_)) => {
-                note(Some(line), "cipher", "is 3 or 17, or left empty".to_owned());
-                None
-            }
-        };
         let target = TargetTable {
             id: cell("id"),
             url: cell("url"),
             credentials: cell("credentials"),
             fingerprint: cell("fingerprint"),
             ca_file: cell("ca_file"),
-            cipher,
+            cipher: cell("cipher").map(CipherName::Name),
             ..TargetTable::default()
         };
         rows.push(Row { line, target });

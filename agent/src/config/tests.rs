@@ -82,6 +82,32 @@ fn a_good_config_means_what_it_says() {
 }
 
 #[test]
+fn the_agents_own_server_needs_no_login_and_takes_nothing_of_a_network() {
+    let dir = site();
+    let local = |more: &str| format!("{GOOD}\n[[targets]]\nid = \"self\"\nurl = \"local://\"\n{more}");
+    let config = check(&dir, &local("smartctl = \"/bin/sh\"")).unwrap();
+    let own = &config.targets[&TargetId::new("self").unwrap()].target;
+    let expected = Address::Local { device: "/dev/ipmi0".into(), smartctl: Some("/bin/sh".into()) };
+    assert_eq!((&own.address, own.credentials.user.as_str()), (&expected, ""));
+    for (field, value) in [
+        ("credentials", "\"root\""),
+        ("cipher", "17"),
+        ("fingerprint", "\"00\""),
+        ("push", "\"sse\""),
+        ("smartctl", "\"smartctl\""),
+        ("smartctl", "\"/nowhere/smartctl\""),
+    ] {
+        let problems = check(&dir, &local(&format!("{field} = {value}"))).unwrap_err();
+        let fields: Vec<&str> = problems.iter().map(|p| p.1.as_str()).collect();
+        assert_eq!(fields, [format!("targets[2].{field}")], "{problems:?}");
+    }
+    let (_, field, message) = problem("cipher = 3", "smartctl = \"/bin/sh\"");
+    assert!(field == "targets[0].smartctl" && message.contains("local://"), "{field}: {message}");
+    let (_, field, _) = problem("url = \"ipmi://10.0.0.1\"\ncredentials = \"root\"", "url = \"ipmi://10.0.0.1\"");
+    assert_eq!(field, "targets[0].credentials");
+}
+
+#[test]
 fn the_password_is_nowhere_in_what_debug_shows() {
     let dir = site();
     let shown = format!("{:?}", check(&dir, GOOD).unwrap());
@@ -255,4 +281,18 @@ fn the_listeners_key_is_for_its_owner_alone() {
     let problems = check(&dir, &GOOD.replace("[cadence]", push)).unwrap_err();
     assert_eq!((problems.len(), problems[0].1.as_str()), (1, "push.key_file"));
     assert!(problems[0].2.contains("chmod 600"), "{problems:?}");
+}
+
+#[test]
+fn a_weak_session_is_allowed_by_name_and_told() {
+    for (named, weak) in [("17", None), ("16", Some("not encrypted")), ("\"1.5-md5\"", Some("broken hash"))] {
+        let config = check(&site(), &GOOD.replace("cipher = 3", &format!("cipher = {named}"))).unwrap();
+        let target = config.targets.values().next().unwrap();
+        assert_eq!(target.target.cipher.unwrap().to_string(), named.trim_matches('"'));
+        let told = target.weakness();
+        assert_eq!(told.is_some(), weak.is_some(), "{told:?}");
+        assert!(weak.is_none_or(|words| told.unwrap().contains(words)));
+    }
+    assert!(problem("cipher = 3", "cipher = \"md5\"").2.contains("1.5-md5"));
+    assert!(problem("cipher = 3", "cipher = 300").2.contains("a cipher suite"));
 }

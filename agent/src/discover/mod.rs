@@ -15,7 +15,6 @@ use crate::config::{self, Config, Surroundings};
 use crate::poll::guard::Guard;
 use args::{DiscoverArgs, DiscoverOutput};
 use login::{Entry, Login};
-use outband_bmc::Address;
 use progress::{Progress, Stage};
 use report::Bmc;
 use std::collections::BTreeMap;
@@ -116,7 +115,7 @@ fn logins(args: &DiscoverArgs, config: Option<&Config>) -> Result<Vec<Login>, Er
 /// The targets of a config by address; those that are named by a host name are not looked up.
 fn known(config: &Config) -> BTreeMap<IpAddr, String> {
     let targets = config.targets.values().filter_map(|t| {
-        let (Address::Ipmi { host, .. } | Address::Redfish { host, .. }) = &t.target.address;
+        let (host, _) = t.target.address.host_port()?;
         Some((host.parse().ok()?, t.target.address.to_string()))
     });
     targets.collect()

@@ -41,7 +41,7 @@ fn plan(allow: &[OrderKind]) -> Plan {
     let target = |id: &str| {
         let target = Target {
             address: "https://bmc".parse().unwrap(),
-            credentials: Credentials { user: "u".into(), password: Secret::new("p") },
+            credentials: Credentials::new("u", Secret::new("p")),
             cipher: None,
             trust: Trust::FirstUse,
             request_deadline: Duration::from_secs(5),

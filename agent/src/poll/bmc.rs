@@ -2,6 +2,7 @@
 
 use crate::clock::SystemClock;
 use outband_bmc::client::Bmc;
+use outband_bmc::ipmi::hub::Hub;
 use outband_bmc::redfish::knowledge::Knowledge;
 use outband_bmc::redfish::push::watch::Watch;
 use outband_bmc::{Bookmark, ConnectError, Fingerprint, Target};
@@ -49,15 +50,24 @@ pub trait Session: Sized + Send + 'static {
 /// Real BMCs, over the network.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
+    /// Through which IPMI is spoken; without it every session has a socket of its own.
+    hub: Option<Hub>,
     /// What BMCs of one platform showed of themselves, for the others.
     knowledge: Knowledge,
+}
+
+impl Network {
+    /// BMCs of which those that speak IPMI do so through a hub.
+    pub fn through(hub: Hub) -> Self {
+        Self { hub: Some(hub), ..Self::default() }
+    }
 }
 
 impl Connect for Network {
     type Session = Bmc;
 
     fn connect(&self, target: &Target) -> impl Future<Output = Result<Bmc, ConnectError>> + Send {
-        Bmc::connect_knowing(target, &self.knowledge)
+        Bmc::connect_through(self.hub.as_ref(), target, &self.knowledge)
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Door<S> {
 struct Inside<S> {
     kept: Option<Visit<S>>,
     /// Why nobody who asked by then gets in: a poll that waited while another one tried in vain does not try too.
-    barred: Option<(Instant, Refusal)>,
+    barred: Option<Box<(Instant, Refusal)>>,
     shut: bool,
 }
 
@@ -94,7 +94,7 @@ impl<S: Session> Door<S> {
     {
         let asked = Instant::now();
         let mut inside = self.inside.lock().await;
-        if let Some((until, refusal)) = &inside.barred
+        if let Some((until, refusal)) = inside.barred.as_deref()
             && asked <= *until
         {
             return Err(refusal.clone());
@@ -166,7 +166,7 @@ impl<S> Inside<S> {
         let now = Instant::now();
         // A password that was refused is not tried again at once by whoever comes next.
         let until = if matches!(refusal, Refusal::Login(_)) { now + PAUSE } else { now };
-        self.barred = Some((until, refusal));
+        self.barred = Some(Box::new((until, refusal)));
     }
 }
 
@@ -314,7 +314,7 @@ mod tests {
     fn config() -> TargetConfig {
         let target = Target {
             address: "https://bmc".parse().unwrap(),
-            credentials: Credentials { user: "u".into(), password: Secret::new("p") },
+            credentials: Credentials::new("u", Secret::new("p")),
             cipher: None,
             trust: Trust::FirstUse,
             request_deadline: Duration::from_secs(5),

@@ -133,7 +133,9 @@ impl Fresh {
 /// Whoever no longer waits has nothing to be told.
 fn answer(waiting: Vec<oneshot::Sender<Whole>>, whole: &Whole) {
     for reply in waiting {
-        reply.send(whole.clone()).unwrap_or_default();
+        if reply.send(whole.clone()).is_err() {
+            tracing::debug!("the asker of a whole reading is gone");
+        }
     }
 }
 

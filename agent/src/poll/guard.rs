@@ -246,10 +246,11 @@ impl Drop for Attempt {
 
 /// One user's account at one BMC, whatever protocol leads to it.
 fn key(user: &str, bmc: &Address) -> String {
-    let (Address::Ipmi { host, port } | Address::Redfish { host, port }) = bmc;
-    let usual = match bmc {
-        Address::Ipmi { .. } => 623,
-        Address::Redfish { .. } => 443,
+    let (host, port, usual) = match bmc {
+        Address::Ipmi { host, port } => (host, port, 623),
+        Address::Redfish { host, port } => (host, port, 443),
+        // Nobody logs in there.
+        Address::Local { device, .. } => return device.clone(),
     };
     let host = host.to_ascii_lowercase();
     if *port == usual { format!("{user}@{host}") } else { format!("{user}@{host}:{port}") }

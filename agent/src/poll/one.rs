@@ -23,8 +23,8 @@ pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 const TELL_WITHIN: Duration = Duration::from_secs(2);
 /// How often at least it is looked whether a changed certificate was accepted.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Waits between tries to write to a spool that has no room.
-const SPOOL_WAITS: [u64; 8] = [1, 2, 5, 10, 30, 60, 60, 60];
+/// Waits between tries to write to a spool that takes nothing, in seconds; the last one over and over.
+const SPOOL_WAITS: [u64; 6] = [1, 2, 5, 10, 30, 60];
 
 /// What every poll needs.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub(super) struct Tools<C, K> {
 #[derive(Debug)]
 pub(super) struct Task<S> {
     pub(super) job: Job,
-    pub(super) config: TargetConfig,
+    pub(super) config: Arc<TargetConfig>,
     pub(super) door: Arc<Door<S>>,
     /// When this section was last read.
     pub(super) last_read: Option<Timestamp>,
@@ -326,7 +326,8 @@ fn meaning(failure: Failure, config: &TargetConfig, now: Timestamp) -> Meaning {
     }
 }
 
-/// Writes to the spool; where it has no room, tries again a few times before what was seen is lost.
+/// Writes to the spool; where that takes nothing, tries again until it does: meanwhile the target is not polled, so that what waits is one poll. What
+/// was seen is lost only where the agent ends before.
 pub(crate) async fn keep(
     spooler: &Spooler,
     target: &str,
@@ -335,7 +336,7 @@ pub(crate) async fn keep(
     bookmarks: Vec<(String, Vec<u8>)>,
     cancel: &CancellationToken,
 ) {
-    let mut waits = SPOOL_WAITS.iter();
+    let mut waits = SPOOL_WAITS.iter().chain(std::iter::repeat(&SPOOL_WAITS[SPOOL_WAITS.len() - 1]));
     loop {
         let error = match spooler.append(lane, bodies.clone(), bookmarks.clone()).await {
             Ok(()) => return,

@@ -6,12 +6,16 @@ use crate::spooler::Body;
 use outband_bmc::ConnectError;
 use outband_bmc::PollError;
 use outband_proto::convert::encode_set;
+use outband_proto::pack::pack;
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, Gap, Observation, ObservationSet, Section, Source, TargetId, Timestamp,
 };
 
 /// A set larger than this is sent in parts: a first look at a log of many thousand entries must fit the stream's messages.
 const MAX_BODY: usize = 4 << 20;
+
+/// A single observation larger than this cannot be sent at all.
+const MOST: usize = 12 << 20;
 
 /// The gap that says that nothing of a section could be read: silence is data.
 pub fn silent(target: &TargetId, cause: Cause, detail: String, at: Timestamp, source: String) -> Observation {
@@ -74,8 +78,12 @@ pub fn bodies(set: ObservationSet) -> Vec<Body> {
     let mut open = vec![set];
     while let Some(set) = open.pop() {
         let bytes = encode_set(&set);
+        if set.observations.len() == 1 && bytes.len() > MOST {
+            open.push(ObservationSet { observations: vec![too_large(&set, bytes.len())], ..set });
+            continue;
+        }
         if bytes.len() <= MAX_BODY || set.observations.len() < 2 {
-            done.push(Body { bytes, at: set.polled_at });
+            done.push(Body { bytes: pack(bytes), at: set.polled_at });
             continue;
         }
         let ObservationSet { target, section, polled_at, mut observations } = set;
@@ -86,6 +94,18 @@ pub fn bodies(set: ObservationSet) -> Vec<Body> {
     done
 }
 
+/// What stands for an observation that no message of the stream could carry: it must not hold up those behind it.
+fn too_large(set: &ObservationSet, bytes: usize) -> Observation {
+    Observation::Gap(Gap {
+        component: None,
+        cause: Cause::Malformed,
+        detail: format!("one entry of {bytes} bytes was set aside: no more than {MOST} can be sent"),
+        observed_at: set.polled_at,
+        source: Source(format!("agent:{}", set.section.as_str())),
+        span: None,
+    })
+}
+
 /// An observation set of one poll.
 pub fn set(target: &TargetId, section: Section, at: Timestamp, observations: Vec<Observation>) -> ObservationSet {
     ObservationSet { target: target.clone(), section, polled_at: at, observations }
@@ -94,7 +114,22 @@ pub fn set(target: &TargetId, section: Section, at: Timestamp, observations: Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use outband_proto::convert::decode_set;
+    use outband_proto::convert::{DecodedSet, decode_set};
+    use outband_proto::pack::unpack;
+
+    fn read(body: &Body) -> DecodedSet {
+        decode_set(unpack(&body.bytes, &mut Vec::new()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_observation_that_no_message_could_carry_is_told_as_a_gap_and_the_others_are_sent() {
+        let id = TargetId::new("t").unwrap();
+        let huge = silent(&id, Cause::Timeout, "x".repeat(MOST + 1), Timestamp::from_secs(1), String::new());
+        let bodies = bodies(set(&id, Section::Log, Timestamp::from_secs(1), vec![gap(1), huge, gap(2)]));
+        let said: Vec<Observation> = bodies.iter().flat_map(|b| read(b).set.observations).collect();
+        assert_eq!((&said[0], &said[2]), (&gap(1), &gap(2)));
+        assert!(matches!(&said[1], Observation::Gap(g) if g.detail.contains("set aside")), "{:?}", said[1]);
+    }
 
     fn gap(n: usize) -> Observation {
         let id = TargetId::new("t").unwrap();
@@ -107,8 +142,7 @@ mod tests {
         let all: Vec<Observation> = (0..3000).map(gap).collect();
         let bodies = bodies(set(&id, Section::Log, Timestamp::from_secs(1), all.clone()));
         assert!(bodies.len() > 4 && bodies.iter().all(|b| b.bytes.len() <= MAX_BODY));
-        let back: Vec<Observation> =
-            bodies.iter().flat_map(|b| decode_set(&b.bytes).unwrap().set.observations).collect();
+        let back: Vec<Observation> = bodies.iter().flat_map(|b| read(b).set.observations).collect();
         assert_eq!(back, all);
     }
 

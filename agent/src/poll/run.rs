@@ -10,6 +10,8 @@ use super::schedule::{Job, Outcome, Schedule};
 use crate::config::{Limits, TargetConfig};
 use crate::push::{Bell, Push};
 use crate::spooler::Spooler;
+use outband_bmc::Address;
+use outband_bmc::ipmi::hub::Hub;
 use outband_schemas::{Cause, Clock, Section, TargetId, Timestamp};
 use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -51,14 +53,14 @@ pub struct Tally {
 
 /// A target and what is known of it.
 struct Live<S> {
-    config: TargetConfig,
+    config: Arc<TargetConfig>,
     door: Arc<Door<S>>,
     silent: Option<Cause>,
     last_read: HashMap<Section, Timestamp>,
     in_flight: BTreeSet<Section>,
     cancel: CancellationToken,
     /// What a reload made of it while a poll was in flight; the inner `None`: it is no longer polled.
-    after: Option<Option<TargetConfig>>,
+    after: Option<Option<Arc<TargetConfig>>>,
 }
 
 /// Polls BMCs. `C` opens sessions, `K` tells the time, `R` is a seeded source for jitter.
@@ -81,9 +83,9 @@ pub struct Poller<C: Connect, K, R> {
 }
 
 impl<K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<Network, K, R> {
-    /// A poller of real BMCs.
-    pub fn new(spooler: Spooler, pins: Pins, guard: Guard, clock: K, rng: R) -> Self {
-        Self::with(Network::default(), spooler, pins, guard, clock, rng)
+    /// A poller of real BMCs; IPMI goes through `hub`.
+    pub fn new(hub: Hub, spooler: Spooler, pins: Pins, guard: Guard, clock: K, rng: R) -> Self {
+        Self::with(Network::through(hub), spooler, pins, guard, clock, rng)
     }
 }
 
@@ -273,26 +275,30 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
         }
         for (id, config) in plan.targets.iter() {
             match self.live.get_mut(id) {
-                None => self.replace(config.clone()),
+                None => self.replace(Arc::new(config.clone())),
                 Some(live) if live.after.is_none() && live.config.same_bmc(config) => {
                     if live.config.cadence != config.cadence {
                         self.schedule.set(id, config.cadence, Instant::now());
                     }
-                    live.config = config.clone();
+                    live.config = Arc::new(config.clone());
                 }
                 Some(live) if !live.in_flight.is_empty() => {
-                    live.after = Some(Some(config.clone()));
+                    live.after = Some(Some(Arc::new(config.clone())));
                     live.cancel.cancel();
                 }
-                Some(_) => self.replace(config.clone()),
+                Some(_) => self.replace(Arc::new(config.clone())),
             }
         }
         self.tell();
     }
 
-    fn replace(&mut self, config: TargetConfig) {
+    fn replace(&mut self, config: Arc<TargetConfig>) {
         self.drop_target(&config.id.clone());
         self.schedule.set(&config.id, config.cadence, Instant::now());
+        if matches!(config.target.address, Address::Ipmi { .. } | Address::Local { .. }) {
+            // Those of IPMI share a socket and a loop: one that waits costs nothing.
+            self.schedule.set_light(&config.id);
+        }
         let live = Live {
             door: Arc::new(Door::new()),
             silent: None,

@@ -2,7 +2,9 @@
 //!
 //! Constraints, written before the code:
 //! - one poll in flight per target; where its session is open and can be shared, one of sensors and one of another section; a limit over all;
-//! - polls of a section keep their phase: lateness of one does not shift the next, and what was missed is told, never stacked;
+//! - polls of a section keep their phase: lateness of one does not shift the next, and what was missed is told, never stacked; phases fill the cadence evenly,
+//!   however many targets there are and whenever they were added;
+//! - targets that cost a poll neither task nor socket of weight ([`Schedule::set_light`]) have slots of their own: those that are dead or slow take none of the others';
 //! - right after a target is added, inventory goes first, once: the collector needs to know which server it is; where it is slow and the session can be
 //!   shared, sensors wait for it no longer than [`FIRST_LOOK`];
 //! - sensors before log before drives before inventory, but none of them starves: what waits long enough goes before what
@@ -14,11 +16,17 @@ use crate::config::Cadence;
 use outband_schemas::{Section, TargetId};
 use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Targets start this far apart, so that a restart is no storm.
-const START_SPACING: Duration = Duration::from_millis(20);
+/// So many polls of light targets at the same time.
+const LIGHT_AT_ONCE: usize = 4096;
+/// Multiples of it, cut to their fractions, fill the interval from 0 to 1 evenly at every count (the golden ratio: Knuth, TAOCP vol. 3, §6.4).
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+/// Targets start this far apart, so that a restart is no storm, however many there are: a first look reads hundreds of records, and what thousands of them hold at
+/// once is never quite given back.
+const START_SPACING: Duration = Duration::from_millis(10);
 /// No target is left alone for longer than this because it failed.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// A failing target is left alone for at most this many of its sensor cadences.
@@ -61,6 +69,8 @@ pub enum Outcome {
 
 #[derive(Debug)]
 struct Slot {
+    /// Which part of a cadence after the schedule's own beginning its regular moments are.
+    phase: f64,
     /// One of the section's regular moments; the others are whole cadences after it.
     anchor: Instant,
     due: Instant,
@@ -73,12 +83,33 @@ struct Slot {
     slowed: Option<Duration>,
 }
 
+/// What is known of each section of [`PRIORITY`].
+#[derive(Debug)]
+struct Sections([Slot; PRIORITY.len()]);
+
+impl Sections {
+    fn get(&self, section: Section) -> Option<&Slot> {
+        self.0.get(place(section)?)
+    }
+
+    fn get_mut(&mut self, section: Section) -> Option<&mut Slot> {
+        self.0.get_mut(place(section)?)
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = (Section, &mut Slot)> {
+        PRIORITY.into_iter().zip(&mut self.0)
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
-    /// Its place in [`Schedule::ready`], while there is something that it may be polled for.
-    ready_at: Option<Instant>,
+    /// Its name, which all of its places share.
+    id: Arc<TargetId>,
+    is_light: bool,
+    /// Its places in [`Lane::ready`]: from when it may be polled for each section.
+    ready_at: [Option<Instant>; PRIORITY.len()],
     cadence: Cadence,
-    sections: BTreeMap<Section, Slot>,
+    sections: Sections,
     in_flight: BTreeSet<Section>,
     /// Its session is open and can be shared: sensors may be polled beside another section.
     shared: bool,
@@ -94,56 +125,148 @@ struct Entry {
 /// The schedule of all targets. `R` is a seeded source: jitter is not for secrets.
 #[derive(Debug)]
 pub struct Schedule<R> {
-    at_once: usize,
     rng: R,
+    /// When the first target was added: phases count from there.
+    begun: Option<Instant>,
+    /// How many targets were added so far, for their phases.
+    added: u32,
     targets: BTreeMap<TargetId, Entry>,
-    /// Targets by the moment from which they could be polled, for more than what is in flight.
-    ready: BTreeSet<(Instant, TargetId)>,
+    heavy: Lane,
+    light: Lane,
+}
+
+/// Targets that share slots.
+#[derive(Debug)]
+struct Lane {
+    at_once: usize,
+    /// Targets by the moment from which they may be polled, for each section of [`PRIORITY`]: which poll is next is told by the first of each, however many wait.
+    ready: [BTreeSet<(Instant, Arc<TargetId>)>; PRIORITY.len()],
     in_flight: usize,
     /// Those in flight that are not of sensors.
     others_in_flight: usize,
+}
+
+impl Lane {
+    fn new(at_once: usize) -> Self {
+        Self { at_once: at_once.max(1), ready: Default::default(), in_flight: 0, others_in_flight: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_flight >= self.at_once
+    }
+
+    /// A quarter of the slots is for sensors alone.
+    fn others_may_start(&self) -> bool {
+        self.others_in_flight < (self.at_once - self.at_once / 4).max(1)
+    }
+
+    /// The target of each section that may be polled first, if it may start.
+    fn next(&self) -> impl Iterator<Item = (Instant, &TargetId, Section)> {
+        let sections = if self.is_full() {
+            0
+        } else if self.others_may_start() {
+            PRIORITY.len()
+        } else {
+            // Sensors stand first.
+            1
+        };
+        self.ready.iter().zip(PRIORITY).take(sections).filter_map(|(ready, section)| {
+            let (at, id) = ready.first()?;
+            Some((*at, &**id, section))
+        })
+    }
+
+    /// Takes a target's places from before, and gives it those that it has now.
+    fn place(
+        &mut self,
+        id: &Arc<TargetId>,
+        before: [Option<Instant>; PRIORITY.len()],
+        now: [Option<Instant>; PRIORITY.len()],
+    ) {
+        for (ready, (before, now)) in self.ready.iter_mut().zip(before.into_iter().zip(now)) {
+            if before == now {
+                continue;
+            }
+            if let Some(at) = before {
+                ready.remove(&(at, id.clone()));
+            }
+            if let Some(at) = now {
+                ready.insert((at, id.clone()));
+            }
+        }
+    }
+
+    fn started(&mut self, section: Section) {
+        self.in_flight += 1;
+        self.others_in_flight += usize::from(section != Section::Sensors);
+    }
+
+    fn landed(&mut self, section: Section) {
+        self.in_flight -= 1;
+        self.others_in_flight -= usize::from(section != Section::Sensors);
+    }
 }
 
 impl<R: Rng> Schedule<R> {
     /// An empty schedule that allows `at_once` polls at the same time (at least one).
     pub fn new(at_once: usize, rng: R) -> Self {
         Self {
-            at_once: at_once.max(1),
             rng,
+            begun: None,
+            added: 0,
             targets: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            in_flight: 0,
-            others_in_flight: 0,
+            heavy: Lane::new(at_once),
+            light: Lane::new(LIGHT_AT_ONCE),
         }
+    }
+
+    /// A poll of this target costs little while it waits: it takes none of the slots that the others share.
+    pub fn set_light(&mut self, id: &TargetId) {
+        let Some(entry) = self.targets.get_mut(id).filter(|entry| !entry.is_light) else { return };
+        self.heavy.place(&entry.id, std::mem::take(&mut entry.ready_at), [None; PRIORITY.len()]);
+        for section in entry.in_flight.clone() {
+            self.heavy.landed(section);
+            self.light.started(section);
+        }
+        entry.is_light = true;
+        self.index(id);
     }
 
     /// Changes how many polls may run at the same time.
     pub fn set_at_once(&mut self, at_once: usize) {
-        self.at_once = at_once.max(1);
+        self.heavy.at_once = at_once.max(1);
     }
 
     /// Adds a target, or gives one that is there another cadence.
     pub fn set(&mut self, id: &TargetId, cadence: Cadence, now: Instant) {
         if let Some(entry) = self.targets.get_mut(id) {
-            for (section, slot) in &mut entry.sections {
-                slot.due = slot.due.min(now + cadence.of(*section));
+            for (section, slot) in entry.sections.each_mut() {
+                slot.due = slot.due.min(now + cadence.of(section));
                 slot.anchor = slot.due;
-                slot.slowed = slot.slowed.filter(|slowed| *slowed > cadence.of(*section));
+                slot.slowed = slot.slowed.filter(|slowed| *slowed > cadence.of(section));
             }
             entry.cadence = cadence;
             self.index(id);
             return;
         }
+        self.begun.get_or_insert(now);
         let others = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
-        let spread = START_SPACING.saturating_mul(others).min(cadence.sensors);
-        let due = now + spread.mul_f64(self.rng.random::<f64>());
+        let spread = START_SPACING.saturating_mul(others);
+        let phase = (f64::from(self.added) * GOLDEN).fract();
+        self.added = self.added.wrapping_add(1);
+        let jitter = START_SPACING.min(spread).mul_f64(self.rng.random::<f64>());
+        let due = now + spread + jitter;
         let slot = |section| {
-            (section, Slot { anchor: due, due, polled: false, failures: 0, missed: 0, again: false, slowed: None })
+            // Sections of one target are apart, too.
+            let phase = (phase + f64::from(rank(section)) / 4.0).fract();
+            Slot { phase, anchor: due, due, polled: false, failures: 0, missed: 0, again: false, slowed: None }
         };
         let entry = Entry {
-            ready_at: None,
+            id: Arc::new(id.clone()),
+            is_light: false,
+            ready_at: [None; PRIORITY.len()],
             cadence,
-            sections: Section::OF_BMC.into_iter().map(slot).collect(),
+            sections: Sections(PRIORITY.map(slot)),
             in_flight: BTreeSet::new(),
             shared: false,
             first_look_until: None,
@@ -158,10 +281,9 @@ impl<R: Rng> Schedule<R> {
     /// Forgets a target. A poll of it that is in flight no longer counts.
     pub fn remove(&mut self, id: &TargetId) {
         if let Some(entry) = self.targets.remove(id) {
-            entry.in_flight.into_iter().for_each(|section| self.landed(section));
-            if let Some(at) = entry.ready_at {
-                self.ready.remove(&(at, id.clone()));
-            }
+            let lane = self.lane(entry.is_light);
+            entry.in_flight.into_iter().for_each(|section| lane.landed(section));
+            lane.place(&entry.id, entry.ready_at, [None; PRIORITY.len()]);
         }
     }
 
@@ -177,7 +299,7 @@ impl<R: Rng> Schedule<R> {
     pub fn hasten(&mut self, id: &TargetId, section: Section, now: Instant) {
         let Some(entry) = self.targets.get_mut(id) else { return };
         let in_flight = entry.in_flight.contains(&section);
-        let Some(slot) = entry.sections.get_mut(&section) else { return };
+        let Some(slot) = entry.sections.get_mut(section) else { return };
         slot.again = in_flight;
         slot.due = slot.due.min(now);
         self.index(id);
@@ -195,7 +317,7 @@ impl<R: Rng> Schedule<R> {
     pub fn slow_down(&mut self, id: &TargetId, section: Section, slowed: Option<Duration>, now: Instant) {
         let Some(entry) = self.targets.get_mut(id) else { return };
         let cadence = entry.cadence.of(section);
-        let Some(slot) = entry.sections.get_mut(&section) else { return };
+        let Some(slot) = entry.sections.get_mut(section) else { return };
         slot.slowed = slowed.filter(|slowed| *slowed > cadence);
         if slot.polled && !entry.in_flight.contains(&section) {
             slot.due = slot.due.max(now).min(now + slot.slowed.unwrap_or(cadence));
@@ -209,20 +331,17 @@ impl<R: Rng> Schedule<R> {
         self.targets.get(id).and_then(|entry| entry.not_before.max(entry.leave_until))
     }
 
+    fn lane(&mut self, is_light: bool) -> &mut Lane {
+        if is_light { &mut self.light } else { &mut self.heavy }
+    }
+
     /// The next poll to make now, if any; it counts as in flight until [`Schedule::done`].
     pub fn poll_due(&mut self, now: Instant) -> Option<Job> {
-        if self.in_flight >= self.at_once {
-            return None;
-        }
-        let others = self.others_may_start();
-        let (_, target, section) = self
-            .ready
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .filter_map(|(_, id)| self.targets.get(id).map(|entry| (id, entry)))
-            .flat_map(|(id, entry)| entry.open_sections().map(move |(section, due)| (due, id, section)))
-            .filter(|(due, _, section)| *due <= now && (others || *section == Section::Sensors))
-            .map(|(due, id, section)| (due + PATIENCE * rank(section), id, section))
+        let (_, target, section) = [&self.heavy, &self.light]
+            .into_iter()
+            .flat_map(Lane::next)
+            .filter(|(at, ..)| *at <= now)
+            .map(|(at, id, section)| (at + PATIENCE * rank(section), id, section))
             .min_by(|a, b| a.0.cmp(&b.0))?;
         let target = target.clone();
         let entry = self.targets.get_mut(&target)?;
@@ -230,25 +349,19 @@ impl<R: Rng> Schedule<R> {
         if section == Section::Inventory {
             entry.first_look_until.get_or_insert(now + FIRST_LOOK.min(entry.cadence.sensors));
         }
-        let slot = entry.sections.get_mut(&section)?;
+        let slot = entry.sections.get_mut(section)?;
         let missed = std::mem::take(&mut slot.missed);
         // What came due while it was left alone was not missed for slowness.
         slot.due = entry.leave_until.map_or(slot.due, |until| slot.due.max(until));
-        self.in_flight += 1;
-        self.others_in_flight += usize::from(section != Section::Sensors);
+        let is_light = entry.is_light;
+        self.lane(is_light).started(section);
         self.index(&target);
         Some(Job { target, section, missed })
     }
 
     /// When [`Schedule::poll_due`] will next have something; `None` while it waits for polls in flight, or for nothing.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.in_flight >= self.at_once {
-            None
-        } else if self.others_may_start() {
-            self.ready.first().map(|(at, _)| *at)
-        } else {
-            self.targets.values().filter_map(|e| e.ready_at(Some(Section::Sensors))).min()
-        }
+        [&self.heavy, &self.light].into_iter().flat_map(Lane::next).map(|(at, ..)| at).min()
     }
 
     /// Notes how a poll ended.
@@ -260,8 +373,8 @@ impl<R: Rng> Schedule<R> {
         if matches!(outcome, Outcome::Done | Outcome::SectionFailed) {
             entry.recovered(now);
         }
-        let Some(slot) = entry.sections.get_mut(&section) else { return };
-        slot.advance(slot.slowed.unwrap_or(cadence), jitter, now);
+        let Some(slot) = entry.sections.get_mut(section) else { return };
+        slot.advance(slot.slowed.unwrap_or(cadence), self.begun.unwrap_or(now), now);
         match outcome {
             Outcome::Done => slot.failures = 0,
             Outcome::SectionFailed => {
@@ -293,47 +406,27 @@ impl<R: Rng> Schedule<R> {
         if std::mem::take(&mut slot.again) {
             slot.due = slot.due.min(now);
         }
+        let is_light = entry.is_light;
         if landed {
-            self.landed(section);
+            self.lane(is_light).landed(section);
         }
         self.index(id);
-    }
-
-    /// A quarter of the slots is for sensors alone.
-    fn others_may_start(&self) -> bool {
-        self.others_in_flight < (self.at_once - self.at_once / 4).max(1)
-    }
-
-    fn landed(&mut self, section: Section) {
-        self.in_flight -= 1;
-        self.others_in_flight -= usize::from(section != Section::Sensors);
     }
 
     /// Puts a target in its place among those that are ready, after anything about it changed.
     fn index(&mut self, id: &TargetId) {
         let Some(entry) = self.targets.get_mut(id) else { return };
-        let now = entry.ready_at(None);
-        if entry.ready_at == now {
-            return;
-        }
-        if let Some(at) = std::mem::replace(&mut entry.ready_at, now) {
-            self.ready.remove(&(at, id.clone()));
-        }
-        if let Some(at) = now {
-            self.ready.insert((at, id.clone()));
-        }
+        let now = PRIORITY.map(|section| entry.ready_at(section));
+        let before = std::mem::replace(&mut entry.ready_at, now);
+        let (id, is_light) = (entry.id.clone(), entry.is_light);
+        self.lane(is_light).place(&id, before, now);
     }
 }
 
 impl Entry {
-    /// The sections that may be polled next, with when they are due.
-    fn open_sections(&self) -> impl Iterator<Item = (Section, Instant)> {
-        self.sections.iter().filter_map(|(section, slot)| Some((*section, self.may_start(*section)?.max(slot.due))))
-    }
-
     /// From when a section may be polled, as far as the others are concerned; any moment gone by where nothing stands against it.
     fn may_start(&self, section: Section) -> Option<Instant> {
-        let due = self.sections.get(&section)?.due;
+        let due = self.sections.get(section)?.due;
         let beside = match self.in_flight.first() {
             None => false,
             Some(other) => {
@@ -344,7 +437,7 @@ impl Entry {
                 true
             }
         };
-        let unidentified = self.sections.get(&Section::Inventory).is_some_and(|slot| !slot.polled);
+        let unidentified = self.sections.get(Section::Inventory).is_some_and(|slot| !slot.polled);
         match section {
             Section::Inventory => Some(due),
             _ if !unidentified => Some(due),
@@ -354,9 +447,9 @@ impl Entry {
         }
     }
 
-    /// From when it could be polled, or one of its sections.
-    fn ready_at(&self, only: Option<Section>) -> Option<Instant> {
-        let due = self.open_sections().filter(|(s, _)| only.is_none_or(|o| o == *s)).map(|(_, due)| due).min()?;
+    /// From when it may be polled for a section that is due.
+    fn ready_at(&self, section: Section) -> Option<Instant> {
+        let due = self.may_start(section)?.max(self.sections.get(section)?.due);
         Some(self.not_before.max(self.leave_until).map_or(due, |hold| due.max(hold)))
     }
 
@@ -364,17 +457,21 @@ impl Entry {
     fn recovered(&mut self, now: Instant) {
         self.not_before = None;
         if std::mem::take(&mut self.failures) > 0 {
-            self.sections.values_mut().for_each(|slot| slot.due = slot.due.max(now));
+            self.sections.each_mut().for_each(|(_, slot)| slot.due = slot.due.max(now));
         }
     }
 }
 
 impl Slot {
     /// Makes the next regular moment after `now` due, and counts those that passed meanwhile.
-    fn advance(&mut self, cadence: Duration, jitter: f64, now: Instant) {
+    fn advance(&mut self, cadence: Duration, begun: Instant, now: Instant) {
         if !std::mem::replace(&mut self.polled, true) {
-            // Targets that began together do not stay together; and waiting for one's turn at the start is no slowness.
-            self.anchor = now + cadence.mul_f64(jitter);
+            // Targets that began together do not stay together; and waiting for one's turn at the start is no slowness. The second poll is half a cadence to one and
+            // a half after the first.
+            let soonest = now + cadence / 2;
+            let moment = begun + cadence.mul_f64(self.phase);
+            let behind = soonest.saturating_duration_since(moment).as_nanos().div_ceil(cadence.as_nanos().max(1));
+            self.anchor = moment + cadence.saturating_mul(u32::try_from(behind).unwrap_or(u32::MAX));
             self.due = self.anchor;
             return;
         }
@@ -391,8 +488,12 @@ impl Slot {
     }
 }
 
+fn place(section: Section) -> Option<usize> {
+    PRIORITY.iter().position(|p| *p == section)
+}
+
 fn rank(section: Section) -> u32 {
-    PRIORITY.iter().position(|p| *p == section).and_then(|p| u32::try_from(p).ok()).unwrap_or(u32::MAX)
+    place(section).and_then(|p| u32::try_from(p).ok()).unwrap_or(u32::MAX)
 }
 
 fn doubled(base: Duration, failures: u32) -> Duration {

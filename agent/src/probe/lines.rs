@@ -1,7 +1,8 @@
 //! A probe as JSON lines. The field names are a contract: scripts read them.
 
 use super::report::Report;
-use outband_schemas::{Gap, Inventory, LogEvent, Observation, Part, Quality, Reading, Section, Value};
+use outband_bmc::ipmi::sensor::Precision;
+use outband_schemas::{Gap, Inventory, LogEvent, Observation, Part, Quality, Reading, Section, SensorKind, Value};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for (section, observation) in &report.observations {
         match observation {
-            Observation::Reading(r) => line(out, &reading(*section, r))?,
+            Observation::Reading(r) => line(out, &reading(*section, r, report.precisions.get(&r.source)))?,
             Observation::Event(e) => line(out, &event(*section, e))?,
             Observation::Inventory(inventory) => {
                 line(out, &identity(*section, inventory))?;
@@ -28,7 +29,9 @@ fn line(out: &mut impl Write, value: &Json) -> io::Result<()> {
     writeln!(out, "{value}")
 }
 
-fn reading(section: Section, r: &Reading) -> Json {
+fn reading(section: Section, r: &Reading, precision: Option<&Precision>) -> Json {
+    // A number behind a discrete type shares its source with the states.
+    let precision = precision.filter(|_| r.kind != SensorKind::State);
     let (value, state) = match &r.value {
         Some(Value::Number(n)) => (json!(n), Json::Null),
         Some(Value::State { state, text }) => (json!(text), json!(state)),
@@ -48,6 +51,11 @@ fn reading(section: Section, r: &Reading) -> Json {
         "quality": quality,
         "reason": reason,
         "thresholds": r.thresholds,
+        "resolution": precision.map(|p| p.resolution),
+        "tolerance": precision.map(|p| p.tolerance),
+        "accuracy_percent": precision.map(|p| p.accuracy_percent),
+        "positive_hysteresis": precision.and_then(|p| p.positive_hysteresis),
+        "negative_hysteresis": precision.and_then(|p| p.negative_hysteresis),
         "source": r.source,
         "observed_at": r.observed_at.to_string(),
     })

@@ -12,7 +12,7 @@ use crate::poll::guard::Guard;
 use crate::poll::outcome;
 use outband_bmc::PollError;
 use outband_bmc::client::Bmc;
-use outband_bmc::{Address, CipherSuite, ConnectError, Credentials, Fingerprint, Rung, RungReport, Target, Trust};
+use outband_bmc::{Address, ConnectError, Credentials, Fingerprint, Rung, RungReport, Target, Trust};
 use outband_schemas::{Cause, Clock, Observation, Section};
 use report::{Failure, Report};
 use std::collections::VecDeque;
@@ -43,6 +43,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// No user was given.
+    #[error("no user: give --user NAME")]
+    NoUser,
     /// Nothing keeps a probe from locking an account.
     #[error(
         "refused logins cannot be put on record, so one more might lock the BMC's account: give --data-dir DIR, or set HOME"
@@ -59,7 +62,8 @@ pub enum Error {
 /// Probes, prints to `out` and, where the BMC could not be read, says on `err` which rung broke and what to do. Returns whether it was read.
 pub async fn run(args: &ProbeArgs, out: &mut impl Write, err: &mut impl Write) -> Result<bool, Error> {
     let target = target(args)?;
-    let guard = record::guard(args)?;
+    // Nobody logs in at this server itself, so no account can be locked.
+    let guard = if args.address.is_local() { None } else { Some(record::guard(args)?) };
     let started = Instant::now();
     let deadline = started + Duration::from_secs(args.deadline);
     let mut report = Report::new(&target.address);
@@ -67,11 +71,11 @@ pub async fn run(args: &ProbeArgs, out: &mut impl Write, err: &mut impl Write) -
     tokio::pin!(asked_to_stop);
     let session = tokio::select! {
         biased;
-        session = timeout_at(deadline, log_in(args, target, &guard)) => session.unwrap_or_else(|_| Err(out_of_time(args.deadline))),
+        session = timeout_at(deadline, log_in(args, target, guard.as_ref())) => session.unwrap_or_else(|_| Err(out_of_time(args.deadline))),
         () = &mut asked_to_stop => Err(stopped()),
     };
     match session {
-        Ok(bmc) => poll(bmc, args, &guard, deadline, &mut asked_to_stop, started, &mut report).await,
+        Ok(bmc) => poll(bmc, args, guard.as_ref(), deadline, &mut asked_to_stop, started, &mut report).await,
         Err(error) => report.connect_failed(error, SystemClock.now()),
     }
     report.elapsed = started.elapsed();
@@ -87,6 +91,17 @@ fn target(args: &ProbeArgs) -> Result<Target, Error> {
     if redfish && args.cipher.is_some() {
         return Err(Error::WrongProtocol("--cipher", "ipmi:// addresses"));
     }
+    if args.address.is_local() {
+        if args.user.is_some() || args.password_file.is_some() || args.cipher.is_some() {
+            return Err(Error::WrongProtocol("--user, --password-file, --cipher", "ipmi:// and https:// addresses"));
+        }
+        if args.accept_new_cert || args.ca.is_some() || args.fingerprint.is_some() {
+            return Err(Error::WrongProtocol("--accept-new-cert, --ca, --fingerprint", "https:// addresses"));
+        }
+        let nobody = Credentials::new("", outband_bmc::Secret::new(""));
+        return Ok(as_target(args, nobody, Trust::FirstUse));
+    }
+    let user = args.user.clone().ok_or(Error::NoUser)?;
     if !redfish && (args.accept_new_cert || args.ca.is_some() || args.fingerprint.is_some()) {
         return Err(Error::WrongProtocol("--accept-new-cert, --ca, --fingerprint", "https:// addresses"));
     }
@@ -106,18 +121,23 @@ fn target(args: &ProbeArgs) -> Result<Target, Error> {
         (None, Some(print)) => Trust::Pinned(print),
         (None, None) => Trust::FirstUse,
     };
-    Ok(Target {
+    Ok(as_target(args, Credentials::new(user, password), trust))
+}
+
+fn as_target(args: &ProbeArgs, credentials: Credentials, trust: Trust) -> Target {
+    Target {
         address: args.address.clone(),
-        credentials: Credentials { user: args.user.clone(), password },
-        cipher: args.cipher.as_deref().and_then(|c| c.parse().ok()).and_then(CipherSuite::from_id),
+        credentials,
+        cipher: args.cipher,
         trust,
         request_deadline: Duration::from_secs(args.request_deadline),
-    })
+    }
 }
 
 /// Connects, unless one more refused login may lock the account.
-async fn log_in(args: &ProbeArgs, target: Target, guard: &Guard) -> Result<Bmc, ConnectError> {
-    let attempt = guard.begin(&args.user, &args.address).map_err(|held| ConnectError {
+async fn log_in(args: &ProbeArgs, target: Target, guard: Option<&Guard>) -> Result<Bmc, ConnectError> {
+    let Some(guard) = guard else { return connect(args, target).await };
+    let attempt = guard.begin(&target.credentials.user, &args.address).map_err(|held| ConnectError {
         rung: Rung::Login,
         cause: Cause::Denied,
         detail: held.to_string(),
@@ -152,7 +172,7 @@ async fn connect(args: &ProbeArgs, mut target: Target) -> Result<Bmc, ConnectErr
 }
 
 fn unknown_certificate(args: &ProbeArgs, mut error: ConnectError) -> ConnectError {
-    let (address, user) = (&args.address, &args.user);
+    let (address, user) = (&args.address, args.user.as_deref().unwrap_or_default());
     let file = args.password_file.as_ref().map_or(String::new(), |f| format!(" --password-file {}", f.display()));
     let command = format!("outband-agent probe {address} --user {user}{file}");
     (error.detail, error.remedy) = match error.offered {
@@ -174,7 +194,7 @@ fn unknown_certificate(args: &ProbeArgs, mut error: ConnectError) -> ConnectErro
 async fn poll(
     mut bmc: Bmc,
     args: &ProbeArgs,
-    guard: &Guard,
+    guard: Option<&Guard>,
     deadline: Instant,
     mut asked_to_stop: impl Future<Output = ()> + Unpin,
     started: Instant,
@@ -216,7 +236,9 @@ async fn poll(
             }
         }
         if bmc.standing().refused_logins > 0 {
-            guard.refused(&args.user, &args.address);
+            if let (Some(guard), Some(user)) = (guard, &args.user) {
+                guard.refused(user, &args.address);
+            }
             over = true;
         }
     }
@@ -227,6 +249,7 @@ async fn poll(
         report.climbed.push(RungReport { rung: Rung::FirstReading, found });
     }
     report.stats = bmc.stats();
+    report.precisions = bmc.precisions();
     let began = Instant::now();
     // Counts on while the session is ended.
     let counter = bmc.share();

@@ -1,7 +1,9 @@
 //! What a probe found, before it is printed.
 
+use outband_bmc::ipmi::sensor::Precision;
 use outband_bmc::{Address, ConnectError, Fingerprint, PollStats, RungReport};
 use outband_schemas::{Cause, ComponentClass, ComponentId, Gap, Observation, Section, Source, Timestamp};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Everything that a probe found.
@@ -10,6 +12,8 @@ pub(super) struct Report {
     pub(super) address: String,
     bmc: ComponentId,
     pub(super) observations: Vec<(Section, Observation)>,
+    /// How exact sensors are, by the source of their readings, where the BMC says so.
+    pub(super) precisions: HashMap<Source, Precision>,
     pub(super) failures: Vec<Failure>,
     pub(super) climbed: Vec<RungReport>,
     pub(super) certificate: Option<Fingerprint>,
@@ -52,6 +56,7 @@ impl Report {
             address: address.to_string(),
             bmc: ComponentId::lenient(ComponentClass::Bmc, address.authority()),
             observations: Vec::new(),
+            precisions: HashMap::new(),
             failures: Vec::new(),
             climbed: Vec::new(),
             certificate: None,

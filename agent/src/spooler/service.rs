@@ -1,4 +1,4 @@
-//! The thread: takes what waits, groups the appends, answers.
+//! The service: takes what waits, groups the appends, answers.
 
 use super::{Bookmark, Error, Found, Held, Options, Reply, Request, Spooler};
 use outband_schemas::{Clock, SpoolId};
@@ -10,11 +10,11 @@ const WAITING: usize = 256;
 /// So many bytes of bodies go into one transaction at most, so that a peek need not wait long.
 const GROUP_BYTES: usize = 4 << 20;
 
-pub(super) fn start<C, N>(
+pub(super) fn open<C, N>(
     options: Options,
     clock: C,
     mut new_id: N,
-) -> Result<(Spooler, Found, std::thread::JoinHandle<()>), Error>
+) -> Result<(Spooler, Found, impl Future<Output = ()> + Send + 'static), Error>
 where
     C: Clock + Send + 'static,
     N: FnMut() -> u128 + Send + 'static,
@@ -23,16 +23,15 @@ where
         Spool::open(options.path, options.spool, new_id(), clock.now().as_millis())?;
     let (requests, inbox) = mpsc::channel(WAITING);
     let (tell, held) = watch::channel(held(&spool));
-    let thread = Thread { spool: Some(spool), clock, new_id, tell };
-    let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || thread.run(inbox));
-    Ok((Spooler { requests, held }, Found { fresh, set_aside }, thread.map_err(Error::Thread)?))
+    let service = Service { spool: Some(spool), clock, new_id, tell };
+    Ok((Spooler { requests, held }, Found { fresh, set_aside }, service.run(inbox)))
 }
 
 fn held(spool: &Spool) -> Held {
     Held { id: SpoolId::from_bits(spool.id()), lanes: spool.lanes() }
 }
 
-struct Thread<C, N> {
+struct Service<C, N> {
     /// `None` once the file is damaged beyond replacing: every request is then answered with [`Error::Closed`].
     spool: Option<Spool>,
     clock: C,
@@ -48,10 +47,17 @@ struct Group {
     bytes: usize,
 }
 
-impl<C: Clock, N: FnMut() -> u128> Thread<C, N> {
-    fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+impl<C: Clock, N: FnMut() -> u128> Service<C, N> {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
         let mut waiting: Option<Request> = None;
-        while let Some(request) = waiting.take().or_else(|| inbox.blocking_recv()) {
+        loop {
+            let request = match waiting.take() {
+                Some(request) => request,
+                None => match inbox.recv().await {
+                    Some(request) => request,
+                    None => return,
+                },
+            };
             let mut group = Group::default();
             let mut next = Some(request);
             while let Some(Request::Append { lane, entries, bookmarks, reply }) = next {
@@ -133,13 +139,13 @@ impl<C: Clock, N: FnMut() -> u128> Thread<C, N> {
             }
             Request::Renew { id, reply } => {
                 let new_id = (self.new_id)();
-                let result = self.of(id, |s, _| s.renew(new_id));
+                let result = self.of(id, |s, now_ms| s.renew(new_id, now_ms));
                 self.answer(reply, result);
             }
         }
     }
 
-    /// Like [`Thread::with`], but only if the spool is still the one that the asker means.
+    /// Like [`Service::with`], but only if the spool is still the one that the asker means.
     fn of<T>(
         &mut self,
         id: SpoolId,

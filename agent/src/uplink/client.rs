@@ -5,7 +5,7 @@ mod tests;
 
 use super::backoff::Backoff;
 use super::session::{self, Action, Session};
-use super::{Link, Options, Settings};
+use super::{Credential, Link, Options, Settings};
 use crate::orders::Ask;
 use crate::spooler::{self, Held, Spooler};
 use outband_proto::ingest::{StreamRequest, StreamResponse, ingest_service_client::IngestServiceClient};
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const WELCOME_WITHIN: Duration = Duration::from_secs(30);
@@ -70,8 +70,55 @@ pub enum Error {
     Again,
 }
 
+/// How a connection to a collector is made.
+pub trait Dial: Send + Sync {
+    /// A connection to this endpoint, ready for a stream, and the token that goes with it; none where the connection itself says who comes.
+    fn dial(
+        &self,
+        endpoint: &str,
+        options: &Options,
+    ) -> impl Future<Output = Result<(Channel, Option<MetadataValue<Ascii>>), Error>> + Send;
+}
+
+/// TLS over TCP, the collector known by the CA, the agent by its certificate or its token.
+#[derive(Debug, Clone, Copy)]
+pub struct Tls;
+
+impl Dial for Tls {
+    async fn dial(&self, endpoint: &str, options: &Options) -> Result<(Channel, Option<MetadataValue<Ascii>>), Error> {
+        let channel = connect(endpoint, options).await?;
+        Ok((channel, token(&options.credential).await?))
+    }
+}
+
+/// The endpoint, with pings: a line that is silently gone is noticed within the two times.
+pub fn kept_alive(endpoint: Endpoint) -> Endpoint {
+    pinged(endpoint, PING_EVERY, PONG_WITHIN)
+}
+
+fn pinged(endpoint: Endpoint, every: Duration, within: Duration) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT_WITHIN)
+        .http2_keep_alive_interval(every)
+        .keep_alive_timeout(within)
+        .keep_alive_while_idle(true)
+}
+
 /// Brings what the spool holds to the collector, until cancelled. Never fails: whatever ends a stream, it tells `link` and tries again.
 pub async fn run(
+    settings: watch::Receiver<Settings>,
+    spooler: Spooler,
+    link: watch::Sender<Link>,
+    orders: mpsc::Sender<Ask>,
+    rng: impl Rng + Send,
+    cancel: CancellationToken,
+) {
+    run_over(Tls, settings, spooler, link, orders, rng, cancel).await;
+}
+
+/// Like [`run`], over connections made by `dial`.
+pub async fn run_over(
+    dial: impl Dial,
     mut settings: watch::Receiver<Settings>,
     spooler: Spooler,
     link: watch::Sender<Link>,
@@ -86,12 +133,14 @@ pub async fn run(
         let count = now.options.endpoints.len().max(1);
         let endpoint = now.options.endpoints.get(turn % count).cloned().unwrap_or_default();
         let mut attempt = Attempt {
+            dial: &dial,
             settings: &mut settings,
             now,
             spooler: &spooler,
             link: &link,
             orders: &orders,
             backoff: &mut backoff,
+            acked: false,
         };
         let ended = tokio::select! {
             biased;
@@ -99,9 +148,15 @@ pub async fn run(
             ended = attempt.run(&endpoint) => ended,
         };
         let Err(error) = ended;
+        let acked = attempt.acked;
         report(&endpoint, &error);
         link.send_modify(|l| *l = Link { connected: None, last_error: Some(format!("{endpoint}: {error}")) });
         if matches!(error, Error::Again) {
+            continue;
+        }
+        if acked && matches!(&error, Error::Session(ended) if ended.is_for_a_new_stream()) {
+            // The first address again: after a failover, this is the way back.
+            turn = 0;
             continue;
         }
         turn = turn.wrapping_add(1);
@@ -123,6 +178,12 @@ fn report(endpoint: &str, error: &Error) {
         Error::Session(session::Error::GoAway { reason: Reason::Shutdown, .. }) => {
             tracing::info!(endpoint, "the collector shuts down; the spool keeps what comes");
         }
+        Error::Session(ended) if ended.is_for_a_new_stream() => {
+            tracing::info!(endpoint, "the collector wants a new stream");
+        }
+        Error::Session(session::Error::GoAway { reason: Reason::ProtocolVersion, .. }) => {
+            tracing::error!(endpoint, %error, "the collector is older than this agent; the spool keeps what comes");
+        }
         Error::Session(ended) if ended.needs_new_spool_id() => {
             tracing::error!(endpoint, %error, "this spool lost commits or was rolled back; it takes a new id and sends again what is not acknowledged");
         }
@@ -141,20 +202,22 @@ async fn renew(spooler: &Spooler, id: SpoolId) {
 
 enum Never {}
 
-struct Attempt<'a> {
+struct Attempt<'a, D> {
+    dial: &'a D,
     settings: &'a mut watch::Receiver<Settings>,
     now: Settings,
     spooler: &'a Spooler,
     link: &'a watch::Sender<Link>,
     orders: &'a mpsc::Sender<Ask>,
     backoff: &'a mut Backoff,
+    /// Whether the stream brought anything.
+    acked: bool,
 }
 
-impl Attempt<'_> {
+impl<D: Dial> Attempt<'_, D> {
     /// Connects and streams until something ends it.
     async fn run(&mut self, endpoint: &str) -> Result<Never, Error> {
-        let channel = connect(endpoint, &self.now.options).await?;
-        let token = token(&self.now.options.token_file).await?;
+        let (channel, token) = self.dial.dial(endpoint, &self.now.options).await?;
         let mut held = self.spooler.held();
         let first = *held.borrow_and_update();
         let Err(ended) = self.stream(endpoint, channel, token, held, first).await;
@@ -170,7 +233,7 @@ impl Attempt<'_> {
         &mut self,
         endpoint: &str,
         channel: Channel,
-        token: MetadataValue<Ascii>,
+        token: Option<MetadataValue<Ascii>>,
         mut held: watch::Receiver<Held>,
         first: Held,
     ) -> Result<Never, Error> {
@@ -179,7 +242,9 @@ impl Attempt<'_> {
         let (up, outbox) = mpsc::channel(QUEUED);
         self.obey(&mut session, first.id, &up).await?;
         let mut request = tonic::Request::new(ReceiverStream::new(outbox));
-        request.metadata_mut().insert("authorization", token);
+        if let Some(token) = token {
+            request.metadata_mut().insert("authorization", token);
+        }
         let mut client = IngestServiceClient::new(channel);
         let opening = tokio::time::timeout(WELCOME_WITHIN, client.stream(request)).await;
         let opening = opening.map_err(|_| Error::NoWelcome)?;
@@ -188,6 +253,8 @@ impl Attempt<'_> {
         let mut welcome_until = Some(tokio::time::Instant::now() + WELCOME_WITHIN);
         loop {
             let message = tokio::select! {
+                // In this order, so that what happens depends on what came, not on chance.
+                biased;
                 message = down.message() => Some(message.map_err(Box::new)?.ok_or(Error::Closed)?),
                 changed = held.changed() => {
                     changed.map_err(|_| spooler::Error::Closed)?;
@@ -223,6 +290,7 @@ impl Attempt<'_> {
             self.link.send_modify(|l| *l = Link { connected: Some(endpoint.to_owned()), last_error: None });
         }
         if session.is_acked() {
+            self.acked = true;
             self.backoff.reset();
         }
         Ok(())
@@ -235,9 +303,15 @@ impl Attempt<'_> {
                 Action::Send(message) => up.send(message).await.map_err(|_| Error::Closed)?,
                 Action::Peek { lane, after, max_bytes } => {
                     let peek = self.spooler.peek(id, lane, after, max_bytes).await?;
-                    session.handle_peek(lane, peek);
+                    session.handle_peek(lane, peek)?;
                 }
-                Action::Release { lane, through } => self.spooler.release(id, lane, through).await?,
+                Action::Release { lane, through } => match self.spooler.release(id, lane, through).await {
+                    // What is on the disk can be delivered all the same, and the next Ack releases this too.
+                    Err(error) if error.is_full() => {
+                        tracing::warn!(lane = lane.as_str(), %error, "what the collector has cannot be noted as released");
+                    }
+                    done => done?,
+                },
                 Action::Order(order) => self.hand_on(Ask::Order(order)),
                 Action::Revoke(id) => self.hand_on(Ask::Revoke(id)),
             }
@@ -246,7 +320,7 @@ impl Attempt<'_> {
     }
 }
 
-impl Attempt<'_> {
+impl<D> Attempt<'_, D> {
     /// The stream never waits for a BMC: what finds no room comes again, for the collector repeats what got no answer.
     fn hand_on(&self, ask: Ask) {
         if self.orders.try_send(ask).is_err() {
@@ -283,7 +357,14 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-async fn connect(endpoint: &str, options: &Options) -> Result<Channel, Error> {
+/// A connection to this endpoint, with the agent's certificate where it has one.
+pub(crate) async fn connect(endpoint: &str, options: &Options) -> Result<Channel, Error> {
+    let address = kept_alive(secured(endpoint, options).await?);
+    address.tcp_nodelay(true).connect().await.map_err(|e| Error::Connect(chain(&e)))
+}
+
+/// The address, by TLS alone.
+async fn secured(endpoint: &str, options: &Options) -> Result<Endpoint, Error> {
     if !endpoint.starts_with("https://") {
         return Err(Error::Address(endpoint.to_owned()));
     }
@@ -293,20 +374,15 @@ async fn connect(endpoint: &str, options: &Options) -> Result<Channel, Error> {
     if let Some(name) = &options.server_name {
         tls = tls.domain_name(name.clone());
     }
-    address
-        .tls_config(tls)
-        .map_err(|e| Error::Connect(chain(&e)))?
-        .connect_timeout(CONNECT_WITHIN)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PONG_WITHIN)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true)
-        .connect()
-        .await
-        .map_err(|e| Error::Connect(chain(&e)))
+    if let Credential::Identity { file, .. } = &options.credential {
+        let pem = read(file).await?;
+        tls = tls.identity(Identity::from_pem(&pem, &pem));
+    }
+    address.tls_config(tls).map_err(|e| Error::Connect(chain(&e)))
 }
 
-async fn token(path: &Path) -> Result<MetadataValue<Ascii>, Error> {
+async fn token(credential: &Credential) -> Result<Option<MetadataValue<Ascii>>, Error> {
+    let Credential::Token(path) = credential else { return Ok(None) };
     let text = read(path).await?;
     let bad = || Error::Token { path: path.to_owned() };
     let text = text.trim();
@@ -315,7 +391,7 @@ async fn token(path: &Path) -> Result<MetadataValue<Ascii>, Error> {
     }
     let mut value: MetadataValue<Ascii> = format!("Bearer {text}").parse().map_err(|_| bad())?;
     value.set_sensitive(true);
-    Ok(value)
+    Ok(Some(value))
 }
 
 async fn read(path: &Path) -> Result<String, Error> {
@@ -323,7 +399,7 @@ async fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// An error with its causes: tonic's own words are only "transport error".
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

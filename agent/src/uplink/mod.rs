@@ -6,7 +6,7 @@ pub mod backoff;
 pub mod client;
 pub mod session;
 
-pub use client::run;
+pub use client::{run, run_over};
 
 use outband_schemas::{AgentId, SiteId, TargetId};
 use std::path::PathBuf;
@@ -19,10 +19,24 @@ pub struct Options {
     pub endpoints: Vec<String>,
     /// The CA that vouches for the collector, in PEM form. Read again at every connect.
     pub ca_file: PathBuf,
-    /// The bearer token. Read again at every connect.
-    pub token_file: PathBuf,
+    /// How the agent says who it is.
+    pub credential: Credential,
     /// The name in the collector's certificate, where it is not the endpoint's host.
     pub server_name: Option<String>,
+}
+
+/// How an agent says who it is. Files are read again at every connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// By a bearer token in this file.
+    Token(PathBuf),
+    /// By a certificate of its own.
+    Identity {
+        /// Key and certificate, PEM.
+        file: PathBuf,
+        /// How often it was renewed: the stream comes back with the new one.
+        renewed: u64,
+    },
 }
 
 /// How the agent announces itself. When it changes, the agent says Hello again.

@@ -7,6 +7,9 @@
 //! - A mark below what was released means a collector restored from a backup: everything after the mark is sent again as far as it is still there.
 //! - A mark beyond what the spool ever gave a number means that this file lost commits: [`Error::MarkAhead`]; the spool then takes a new id, so that no
 //!   number means two things. So does a spool that was rolled back and went on with other entries: [`Error::RolledBack`].
+//! - Before anything is sent or released, the entry that the collector knows at its mark is compared with the one held here: numbers of a spool that was rolled
+//!   back may have grown past the mark again.
+//! - A body that no collector would take is told as lost, so that those behind it are not held up for ever.
 //! - Events go first, and telemetry never fills the whole window.
 
 mod lane;
@@ -20,12 +23,15 @@ use outband_proto::ingest::{
     Ack, GoAway, Hello, LaneState, Order, StreamRequest, StreamResponse, Welcome, go_away, stream_request,
     stream_response,
 };
+use outband_proto::{PROTOCOL, pack};
 use outband_schemas::Lane;
 use outband_spool::Peek;
 use std::collections::VecDeque;
 
 /// A batch has so many bytes of bodies at most, unless a single body is larger. Small enough that an event never waits long behind one.
 const BATCH_BYTES: u64 = 256 << 10;
+/// The largest body that is sent: a collector reads messages of 16 MiB, and a batch has fields of its own. None is made so large any more; an old spool may hold one.
+const LARGEST_BODY: usize = (16 << 20) - (4 << 10);
 /// Taken where the collector names no window.
 const DEFAULT_WINDOW: u64 = 4 << 20;
 
@@ -67,6 +73,11 @@ impl Error {
         }
     }
 
+    /// Whether the collector only wants this stream replaced by a new one.
+    pub fn is_for_a_new_stream(&self) -> bool {
+        matches!(self, Self::GoAway { reason: go_away::Reason::Aged, .. })
+    }
+
     /// Whether the numbers of this spool mean other entries at the collector, so that it has to take a new id before it is tried again.
     pub fn needs_new_spool_id(&self) -> bool {
         matches!(self, Self::MarkAhead { .. } | Self::RolledBack(_))
@@ -80,6 +91,8 @@ fn reason_words(reason: go_away::Reason) -> &'static str {
         go_away::Reason::StoreUnavailable => "it cannot store now",
         go_away::Reason::Protocol => "this agent broke the protocol",
         go_away::Reason::SpoolRolledBack => "this spool was rolled back",
+        go_away::Reason::Aged => "it is time for a new stream",
+        go_away::Reason::ProtocolVersion => "it does not speak this agent's protocol; upgrade the collector first",
         go_away::Reason::Unspecified => "no reason given",
     }
 }
@@ -117,6 +130,8 @@ pub struct Session {
     held: Held,
     welcomed: bool,
     acked: bool,
+    /// Whether the collector takes packed bodies as they are.
+    packed: bool,
     window: u64,
     lanes: [Progress; 2],
     actions: VecDeque<Action>,
@@ -139,11 +154,13 @@ impl Session {
             version: announce.version.clone(),
             targets: announce.targets.iter().map(ToString::to_string).collect(),
             sensor_interval_ms: i64::try_from(announce.sensor_interval.as_millis()).unwrap_or(i64::MAX),
+            protocol: PROTOCOL,
         };
         let mut session = Self {
             held,
             welcomed: false,
             acked: false,
+            packed: false,
             window: DEFAULT_WINDOW,
             lanes: Lane::ALL.map(Progress::new),
             actions: VecDeque::new(),
@@ -199,6 +216,7 @@ impl Session {
         if let Some(window) = u64::try_from(welcome.window_bytes).ok().filter(|w| *w > 0) {
             self.window = window;
         }
+        self.packed = welcome.packed;
         for progress in &mut self.lanes {
             let lane = progress.lane();
             let mark = welcome.lanes.iter().find(|m| m.lane == wire(lane)).map_or(0, |m| m.committed);
@@ -210,9 +228,18 @@ impl Session {
                 return Err(Error::MarkAhead { lane, mark, next: state.next });
             }
             progress.resume(mark);
-            if mark > state.released {
+            let known =
+                welcome.lanes.iter().find(|m| m.lane == wire(lane)).map_or((0, 0), |m| (m.known_seq, m.known_crc32c));
+            if known.0 > mark {
+                return Err(protocol("it knows an entry beyond its mark"));
+            }
+            // What is not held any more cannot be compared. It was released, which came after such a comparison; or it gave way.
+            if known.0 >= state.oldest.max(1) {
+                progress.compare(known.0, known.1);
+            } else if mark > state.released {
                 self.actions.push_back(Action::Release { lane, through: mark });
-            } else if mark < state.released {
+            }
+            if mark < state.released {
                 tracing::warn!(
                     lane = lane.as_str(),
                     mark,
@@ -243,11 +270,21 @@ impl Session {
         Ok(())
     }
 
-    /// What the spool answered to [`Action::Peek`].
-    pub fn handle_peek(&mut self, lane: Lane, peek: Peek) {
-        if let Some(progress) = self.lanes.iter_mut().find(|p| p.lane() == lane) {
+    /// What the spool answered to [`Action::Peek`]. After an error the stream must be closed.
+    pub fn handle_peek(&mut self, lane: Lane, mut peek: Peek) -> Result<(), Error> {
+        let Some(progress) = self.lanes.iter_mut().find(|p| p.lane() == lane) else { return Ok(()) };
+        if !progress.is_comparing() {
+            if !self.packed {
+                peek.bodies.iter_mut().for_each(unpack);
+            }
             progress.take_peek(peek);
+            return Ok(());
         }
+        let mark = progress.compared(&peek)?;
+        if mark > self.held.lanes.get(crate::spooler::lane_of(lane)).released {
+            self.actions.push_back(Action::Release { lane, through: mark });
+        }
+        Ok(())
     }
 
     /// What to do next; `None`: wait for a message, or for the spool to grow. One peek at a time is asked for.
@@ -257,6 +294,9 @@ impl Session {
         }
         if !self.welcomed || self.lanes.iter().any(Progress::is_peeking) {
             return None;
+        }
+        if let Some((lane, after)) = self.lanes.iter_mut().find_map(Progress::want_comparison) {
+            return Some(Action::Peek { lane, after, max_bytes: 1 });
         }
         let in_flight = self.in_flight();
         for i in 0..self.lanes.len() {
@@ -282,6 +322,14 @@ impl Session {
 
     fn send(&mut self, message: stream_request::Message) {
         self.actions.push_back(Action::Send(StreamRequest { message: Some(message) }));
+    }
+}
+
+/// As an older collector wants it. What cannot be unpacked goes as it is, and is told there.
+fn unpack(body: &mut Vec<u8>) {
+    let mut room = Vec::new();
+    if pack::is_packed(body) && pack::unpack(body, &mut room).is_ok() {
+        *body = room;
     }
 }
 

@@ -124,7 +124,8 @@ impl Connect for Bmcs {
     type Session = Fake;
 
     async fn connect(&self, target: &Target) -> Result<Fake, ConnectError> {
-        let (Address::Ipmi { host, .. } | Address::Redfish { host, .. }) = &target.address;
+        let (host, _) = target.address.host_port().unwrap();
+        let host = &host.to_owned();
         *self.0.lock().unwrap().connects.entry(host.clone()).or_default() += 1;
         let fail = |rung, cause| ConnectError {
             rung,
@@ -247,7 +248,7 @@ pub(crate) fn id(name: &str) -> TargetId {
 pub(crate) fn target(name: &str, url: &str) -> TargetConfig {
     let target = Target {
         address: url.parse().unwrap(),
-        credentials: Credentials { user: "u".into(), password: Secret::new("p") },
+        credentials: Credentials::new("u", Secret::new("p")),
         cipher: None,
         trust: Trust::FirstUse,
         request_deadline: ms(500),

@@ -18,6 +18,9 @@ struct View {
     connected_since: Time,
     last_heard: Time,
     target_count: i32,
+    /// `certificate`, `token`, `revoked`.
+    identity: String,
+    certificate_until: Time,
     lanes: Vec<Lane>,
 }
 
@@ -74,6 +77,24 @@ const COLUMNS: &[Column<View>] = &[
         raw: |v| lag_ms(v, "telemetry"),
     },
     Column {
+        key: "identity",
+        head: Word::SaysWho,
+        wide: false,
+        cell: |v, s| match v.identity.as_str() {
+            "certificate" => format!("{}, {}", s.word(Word::ByCertificate), v.certificate_until.short()),
+            "revoked" => s.word(Word::Revoked),
+            _ => s.word(Word::ByToken),
+        },
+        raw: |v| v.identity.clone(),
+    },
+    Column {
+        key: "certificate_until",
+        head: Word::ExpiresAt,
+        wide: true,
+        cell: |v, _| v.certificate_until.short(),
+        raw: |v| v.certificate_until.text(),
+    },
+    Column {
         key: "version",
         head: Word::Version,
         wide: true,
@@ -113,6 +134,8 @@ impl From<Agent> for View {
             connected_since: Time(a.connected_since_ms),
             last_heard: Time(a.last_heard_ms),
             target_count: a.target_count,
+            identity: a.identity,
+            certificate_until: Time(a.certificate_until_ms),
             lanes: a.lanes.into_iter().map(Lane::from).collect(),
         }
     }

@@ -6,6 +6,7 @@ use crate::checks::{self, HealthCommand};
 use crate::connect::ConnectionArgs;
 use crate::contacts::ContactsArgs;
 use crate::drill::DrillCommand;
+use crate::enrol::{self, AgentCommand};
 use crate::events::SeverityArg;
 use crate::fleet::{self, FleetCommand};
 use crate::grants::GrantsCommand;
@@ -90,6 +91,7 @@ Examples:
   outband readings srv-1                                latest value of every sensor
   outband readings srv-1 --component 'disk/Bay 3'       of one drive
   outband readings srv-1 --kind fan_speed --from 6h     history of the last six hours
+  outband readings srv-1 --kind temperature --span 30d --resolution 1h    least, mean and greatest of each hour
   outband readings srv-1 --from 2026-01-31T08:00:00Z --to 2026-01-31T09:00:00Z -o json")]
     Readings(ReadingsArgs),
     /// Entries of the BMCs' logs, newest first
@@ -199,7 +201,13 @@ Examples:
         #[command(subcommand)]
         command: FleetCommand,
     },
-    /// Agents, and how far behind they are
+    /// Let agents in, and shut them out (needs an admin's token)
+    #[command(after_help = enrol::HELP)]
+    Agent {
+        #[command(subcommand)]
+        command: AgentCommand,
+    },
+    /// Agents, how far behind they are, and how they say who they are
     Agents,
     /// SLA reports, reliability figures and fault reports, as files
     #[command(after_help = reports::HELP)]

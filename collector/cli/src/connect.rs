@@ -7,6 +7,7 @@ use outband_proto::audit::audit_service_client::AuditServiceClient;
 use outband_proto::callpack::call_pack_service_client::CallPackServiceClient;
 use outband_proto::check::check_service_client::CheckServiceClient;
 use outband_proto::drill::drill_service_client::DrillServiceClient;
+use outband_proto::enrol::identity_service_client::IdentityServiceClient;
 use outband_proto::fleet::fleet_service_client::FleetServiceClient;
 use outband_proto::grant::grant_service_client::GrantServiceClient;
 use outband_proto::health::health_service_client::HealthServiceClient;
@@ -135,6 +136,11 @@ impl Api {
 
     pub(crate) fn grants(&self) -> GrantServiceClient<Service> {
         GrantServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn identities(&self) -> IdentityServiceClient<Service> {
+        IdentityServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE)
     }
 

@@ -2,9 +2,9 @@
 
 use crate::context::{self, Context};
 use crate::error::Error;
-use crate::tickets::{MoveArgs, show, transition};
+use crate::tickets::{MoveArgs, TriageArg, show, transition};
 use crate::{name, when};
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use outband_proto::ticket::{ReachMilestoneRequest, TransitionTicketRequest};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,7 +82,43 @@ pub(crate) enum DecideCommand {
         /// What was found, in words
         #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
         detail: String,
+        /// With other_part: the part that was at fault, by its serial or its place (e.g. psu/2); it counts as failed
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "PART")]
+        part: String,
     },
+    /// What kind of trouble it is, as a person says: routing follows it, whatever the collector computes
+    #[command(
+        after_help = "Examples:\n  outband tickets triage 12 network --why 'the switch of the rack was replaced'\n  outband tickets triage 12 --clear               what is computed counts again\n\nThe ticket shows who said so, and what was computed beside it."
+    )]
+    Triage {
+        #[command(flatten)]
+        ticket: MoveArgs,
+        /// What kind; --why is needed with it
+        #[arg(value_enum, value_name = "KIND", required_unless_present = "clear")]
+        kind: Option<TriageArg>,
+        /// What is computed counts again
+        #[arg(long, conflicts_with = "kind")]
+        clear: bool,
+    },
+}
+
+/// What it was, said in the step that ends a ticket.
+#[derive(Debug, Args)]
+pub(crate) struct LastWordArgs {
+    /// What it was; asked for again as long as nobody says it
+    #[arg(long, value_enum, value_name = "WHAT")]
+    verdict: Option<VerdictArg>,
+    /// With the verdict other_part: the part that was at fault, by its serial or its place
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "PART", requires = "verdict")]
+    part: String,
+}
+
+impl LastWordArgs {
+    /// The request with it.
+    pub(crate) fn with(self, request: TransitionTicketRequest) -> TransitionTicketRequest {
+        let verdict = self.verdict.as_ref().map(word).unwrap_or_default();
+        TransitionTicketRequest { verdict, part: self.part, ..request }
+    }
 }
 
 /// The word of a value on the wire: as it is typed.
@@ -110,9 +146,13 @@ pub(crate) async fn run(context: &Context, command: DecideCommand) -> Result<(),
         DecideCommand::Policy { ticket, policy } => {
             transition(context, ticket, "policy", |r| TransitionTicketRequest { detail: policy, ..r }).await
         }
-        DecideCommand::Verdict { ticket, verdict, detail } => {
+        DecideCommand::Verdict { ticket, verdict, detail, part } => {
             let action = format!("verdict:{}", word(&verdict));
-            transition(context, ticket, &action, |r| TransitionTicketRequest { detail, ..r }).await
+            transition(context, ticket, &action, |r| TransitionTicketRequest { detail, part, ..r }).await
+        }
+        DecideCommand::Triage { ticket, kind, clear: _ } => {
+            let action = kind.map_or_else(|| "clear_triage".to_owned(), |kind| format!("set_triage:{}", kind.word()));
+            transition(context, ticket, &action, |r| r).await
         }
     }
 }

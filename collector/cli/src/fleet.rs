@@ -1,6 +1,7 @@
 //! `outband fleet`: what the fleet as a whole teaches. One file a question.
 
 mod afr;
+mod headroom;
 mod load;
 mod rollup;
 mod spares;
@@ -10,6 +11,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::name;
 use crate::output;
+use crate::when;
+use crate::words::Lang;
 use clap::{Args, Subcommand};
 use outband_proto::fleet as wire;
 use serde::Serialize;
@@ -27,7 +30,8 @@ Examples:
   outband fleet survival disk --model ST4000NM0023
   outband fleet spares --site dc1            what to order, so that the shelf lasts until new parts come
   outband fleet health --by customer         racks, sites, customers, and why each point was lost
-  outband fleet load --weeks 8               how many tickets the next weeks will bring";
+  outband fleet load --weeks 8               how many tickets the next weeks will bring
+  outband fleet headroom --site dc1          power, cooling and use of racks and feeds, what is left, and until when";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FleetCommand {
@@ -146,6 +150,33 @@ Examples:
         #[arg(long)]
         zone: Option<String>,
     },
+    /// What is left of the power, cooling and use of racks, feeds and sites, and until when
+    #[command(after_help = "\
+P95 is what 95 of 100 hours are not above, of what all servers drew in the same hour; MOST is the sum of what each drew at most. LIMIT is what the topology
+(rack_limit_w, feed_limit_w) says the rack or feed can carry; else what the servers' supplies give with one lost in each, which says nothing of room for more
+servers; else it is not known, and -o wide says why. ROOM FOR counts servers like the median one in it. FULL is the 80 % interval of the day on which the line
+through the p95 of days reaches the limit, of servers that were there through the span: what came, went or moved is no trend, and two weeks are needed.
+INLET is what the nearest inlet has left to its own threshold at p95 (35 Cel where it has none). USED is of processors; where no BMC tells it, power stands for
+it and says so. SERVERS 38/40: two tell no power, and what is left is at most that. Servers' days are summed up once an hour.
+
+Examples:
+  outband fleet headroom --site dc1
+  outband fleet headroom --rack r12 --by server -o wide      each server of a rack
+  outband fleet headroom --by feed                           does the other feed carry it all when one is lost?
+  outband fleet headroom --span 90d -o json                  with counts, spans and sources of every figure")]
+    Headroom {
+        #[command(flatten)]
+        which: WhichArgs,
+        /// Only of this rack, as the topology names it
+        #[arg(long)]
+        rack: Option<String>,
+        /// What is told apart [default: sites, racks and feeds]
+        #[arg(long, value_parser = ["site", "rack", "feed", "server"])]
+        by: Option<String>,
+        /// Over so many days, e.g. 30d; at most 366d
+        #[arg(long, default_value = "30d")]
+        span: String,
+    },
 }
 
 /// Which servers are counted.
@@ -226,6 +257,12 @@ fn or_dash(text: &str) -> String {
     if text.is_empty() { "–".to_owned() } else { text.to_owned() }
 }
 
+/// A span in whole days; a day that has begun counts.
+fn days(span: &str) -> Result<i32, Error> {
+    let seconds = when::seconds(span)?;
+    Ok(i32::try_from(seconds.div_euclid(86_400) + i64::from(seconds % 86_400 > 0)).unwrap_or(i32::MAX).max(1))
+}
+
 pub(crate) async fn run(context: &Context, command: FleetCommand) -> Result<(), Error> {
     let text = match command {
         FleetCommand::Afr { which, class, from } => afr::rates(context, &which, class, from).await?,
@@ -262,6 +299,17 @@ pub(crate) async fn run(context: &Context, command: FleetCommand) -> Result<(), 
             let (selection, zone) = (which.wire(), zone.unwrap_or_default());
             let request = wire::ListLoadForecastsRequest { selection, by, weeks, zone, ..Default::default() };
             load::forecasts(context, request).await?
+        }
+        FleetCommand::Headroom { which, rack, by, span } => {
+            let request = wire::ListHeadroomRequest {
+                selection: which.wire(),
+                rack: rack.unwrap_or_default(),
+                level: by.unwrap_or_default(),
+                span_days: days(&span)?,
+                language: if context.lang == Lang::ZhCn { "zh-CN" } else { "" }.to_owned(),
+                ..wire::ListHeadroomRequest::default()
+            };
+            headroom::headroom(context, request).await?
         }
     };
     output::print(&text)

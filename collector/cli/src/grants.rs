@@ -172,7 +172,7 @@ pub(crate) async fn run(context: &Context, command: Option<GrantsCommand>) -> Re
         GrantsCommand::Add { ticket, holder, role, lasts, verified, why, out, request: RequestArgs { request_id } } => {
             let lasts = outband_schemas::time::duration(&lasts).map_err(|e| Error::Usage(e.to_string()))?;
             // Before anything is asked: a token that cannot be put down is lost.
-            let file = out.as_deref().map(record::Partial::create).transpose()?;
+            let once = record::Once::to(out.as_deref())?;
             let request = CreateGrantRequest {
                 ticket: name::ticket(&ticket),
                 holder,
@@ -187,24 +187,8 @@ pub(crate) async fn run(context: &Context, command: Option<GrantsCommand>) -> Re
                 lasts_secs: i64::try_from(lasts.as_secs().max(1)).unwrap_or(i64::MAX),
                 request_id,
             };
-            let answer = match context.api.grants().create_grant(request).await {
-                Ok(answer) => answer.into_inner(),
-                Err(status) => {
-                    if let Some(file) = file {
-                        file.discard()?;
-                    }
-                    return Err(status.into());
-                }
-            };
-            match file {
-                Some(mut file) => {
-                    file.write(format!("{}\n", answer.token).as_bytes())?;
-                    file.finish()?;
-                    show(context, answer.grant.into_iter().collect())
-                }
-                // Alone, so that it can be piped to where it is needed.
-                None => output::print(&format!("{}\n", answer.token)),
-            }
+            let (once, answer) = once.answered(context.api.grants().create_grant(request).await)?;
+            if once.tell(&answer.token)? { show(context, answer.grant.into_iter().collect()) } else { Ok(()) }
         }
         GrantsCommand::End { number, why, change } => {
             let ChangeArgs { if_etag: etag, request: RequestArgs { request_id } } = change;

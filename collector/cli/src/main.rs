@@ -13,6 +13,7 @@ mod context;
 mod covers;
 mod decide;
 mod drill;
+mod enrol;
 mod error;
 mod events;
 mod fleet;
@@ -98,6 +99,7 @@ async fn run(args: Args, lang: Lang) -> Result<(), Error> {
         Command::Drill { command } => drill::run(&context, command).await,
         Command::Overrides { command } => overrides::run(&context, command).await,
         Command::Fleet { command } => fleet::run(&context, command).await,
+        Command::Agent { command } => enrol::run(&context, command).await,
         Command::Agents => agents::run(&context).await,
         Command::Reports { command } => reports::run(&context, command).await,
         Command::Record { command } => record::run(&context, command).await,

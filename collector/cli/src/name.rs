@@ -15,6 +15,11 @@ pub(crate) fn site(text: &str) -> String {
     with("sites/", text)
 }
 
+/// `dc1-a` or `agents/dc1-a` → `agents/dc1-a`.
+pub(crate) fn agent(text: &str) -> String {
+    with("agents/", text)
+}
+
 /// `12`, `#12` or `tickets/12` → `tickets/12`.
 pub(crate) fn ticket(text: &str) -> String {
     with("tickets/", text.trim_start_matches('#'))

@@ -1,5 +1,7 @@
 //! `outband predictions`.
 
+mod export;
+
 use crate::context::Context;
 use crate::error::Error;
 use crate::once::{ChangeArgs, RequestArgs};
@@ -9,14 +11,10 @@ use crate::words::{Lang, Word};
 use crate::{name, paging};
 use clap::{Args, Subcommand, ValueEnum};
 use outband_proto::outcome::{
-    ExportHistoryRequest, GetPrecisionRequest, ListOutcomesRequest, Precision, RefutePredictionRequest, TicketOutcome,
+    GetPrecisionRequest, ListOutcomesRequest, Precision, RefutePredictionRequest, TicketOutcome,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
 A prediction is right when its failure was seen, or a test confirmed it; it is wrong when a test found nothing, or another part. A part that was replaced
@@ -144,7 +142,7 @@ pub(crate) async fn run(context: &Context, command: Option<PredictionsCommand>) 
             let asked = PrecisionArgs { rule: Some(answer.rule), ..PrecisionArgs::default() };
             output::print(&precision(context, &asked).await?)
         }
-        PredictionsCommand::Export { out } => export(context, &out).await,
+        PredictionsCommand::Export { out } => export::export(context, &out).await,
     }
 }
 
@@ -163,6 +161,8 @@ struct Figures {
     high: Option<f64>,
     median_lead_secs: Option<i64>,
     propose_mute: bool,
+    not_given: i64,
+    misplaced: i64,
 }
 
 impl From<Precision> for Figures {
@@ -181,6 +181,8 @@ impl From<Precision> for Figures {
             high: p.high,
             median_lead_secs: p.median_lead_ms.map(|ms| ms / 1000),
             propose_mute: p.propose_mute,
+            not_given: p.not_given,
+            misplaced: p.misplaced,
         }
     }
 }
@@ -259,6 +261,20 @@ const FIGURES: &[Column<Figures>] = &[
         raw: |v| v.unknown.to_string(),
     },
     Column {
+        key: "not_given",
+        head: Word::NotGiven,
+        wide: true,
+        cell: |v, _| v.not_given.to_string(),
+        raw: |v| v.not_given.to_string(),
+    },
+    Column {
+        key: "misplaced",
+        head: Word::Misplaced,
+        wide: true,
+        cell: |v, _| v.misplaced.to_string(),
+        raw: |v| v.misplaced.to_string(),
+    },
+    Column {
         key: "pending",
         head: Word::NotEnded,
         wide: false,
@@ -302,7 +318,17 @@ struct Report {
 impl Document for Report {
     fn blocks(&self, shown: &Shown) -> Vec<Block> {
         let mut blocks = self.list.blocks(shown);
-        let poor = self.list.paged.rows.iter().filter(|figures| figures.propose_mute);
+        let rows = &self.list.paged.rows;
+        let silent: i64 = rows.iter().filter(|figures| figures.by.is_empty()).map(|figures| figures.not_given).sum();
+        if silent > 0 {
+            blocks.push(Block::Note(match shown.lang {
+                Lang::En => format!(
+                    "Of {silent} closed tickets nobody has said what it was: they confirm nothing. To say it: outband tickets verdict NUMBER …"
+                ),
+                Lang::ZhCn => format!("{silent} 张已关闭工单未给出结论，不计入正确或错误。补充结论：outband tickets verdict NUMBER …"),
+            }));
+        }
+        let poor = rows.iter().filter(|figures| figures.propose_mute);
         blocks.extend(poor.map(|figures| Block::Note(figures.proposal(shown))));
         blocks
     }
@@ -344,6 +370,11 @@ struct View {
     opened_at: Time,
     known_at: Time,
     lead_secs: Option<i64>,
+    /// The part that was at fault instead.
+    other_part: String,
+    other_component: String,
+    other_serial: String,
+    other_model: String,
 }
 
 impl From<TicketOutcome> for View {
@@ -363,6 +394,10 @@ impl From<TicketOutcome> for View {
             opened_at: Time(o.opened_at_ms),
             known_at: Time::optional(o.known_at_ms),
             lead_secs: o.lead_ms.map(|ms| ms / 1000),
+            other_part: o.other_part,
+            other_component: o.other_component,
+            other_serial: o.other_serial,
+            other_model: o.other_model,
         }
     }
 }
@@ -444,6 +479,13 @@ const COLUMNS: &[Column<View>] = &[
         raw: |v| v.predictor.clone(),
     },
     Column { key: "fault", head: Word::Fault, wide: true, cell: |v, _| v.fault.clone(), raw: |v| v.fault.clone() },
+    Column {
+        key: "other_part",
+        head: Word::Misplaced,
+        wide: true,
+        cell: |v, _| v.other_part.clone(),
+        raw: |v| v.other_part.clone(),
+    },
 ];
 
 async fn list(context: &Context, rule: Option<String>, answer: Option<AnswerArg>, all: bool) -> Result<(), Error> {
@@ -456,56 +498,4 @@ async fn list(context: &Context, rule: Option<String>, answer: Option<AnswerArg>
     })
     .await?;
     output::print(&context.render(&List { name: "outcomes", columns: COLUMNS, paged, none: Word::NoOutcomes })?)
-}
-
-/// A file that was written.
-#[derive(Debug, Clone, Serialize)]
-struct Written {
-    file: String,
-    /// Without its heading.
-    rows: u64,
-}
-
-const WRITTEN: &[Column<Written>] = &[
-    Column { key: "file", head: Word::Name, wide: false, cell: |v, _| v.file.clone(), raw: |v| v.file.clone() },
-    Column { key: "rows", head: Word::Rows, wide: false, cell: |v, _| v.rows.to_string(), raw: |v| v.rows.to_string() },
-];
-
-/// Under its name there is each whole file, or what was there before.
-async fn export(context: &Context, out: &Path) -> Result<(), Error> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::File { path, source }
-    };
-    DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(failed(out))?;
-    let mut pieces = context.api.outcomes().export_history(ExportHistoryRequest {}).await?.into_inner();
-    let mut files: BTreeMap<String, (PathBuf, File, u64)> = BTreeMap::new();
-    while let Some(piece) = pieces.message().await? {
-        if !piece.file.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.') || piece.file.starts_with('.')
-        {
-            return Err(Error::Content {
-                path: out.to_owned(),
-                detail: format!("{:?} is no file of ours", piece.file),
-            });
-        }
-        if !files.contains_key(&piece.file) {
-            let partial = out.join(format!("{}.part", piece.file));
-            // For the eyes of whoever asked: it names drives.
-            let mut options = OpenOptions::new();
-            let file =
-                options.write(true).create(true).truncate(true).mode(0o600).open(&partial).map_err(failed(&partial))?;
-            files.insert(piece.file.clone(), (partial, file, 0));
-        }
-        let Some((partial, file, lines)) = files.get_mut(&piece.file) else { continue };
-        file.write_all(&piece.chunk).map_err(failed(partial))?;
-        *lines += piece.chunk.iter().map(|b| u64::from(*b == b'\n')).sum::<u64>();
-    }
-    let mut written = Vec::new();
-    for (name, (partial, file, lines)) in files {
-        file.sync_all().map_err(failed(&partial))?;
-        std::fs::rename(&partial, out.join(&name)).map_err(failed(&partial))?;
-        written.push(Written { file: name, rows: lines.saturating_sub(1) });
-    }
-    let paged = paging::follow(0, async |_, _| Ok((written.clone(), String::new()))).await?;
-    output::print(&context.render(&List { name: "files", columns: WRITTEN, paged, none: Word::NoOutcomes })?)
 }

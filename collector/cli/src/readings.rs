@@ -8,7 +8,7 @@ use crate::when::{self, Time};
 use crate::words::Word;
 use crate::{name, paging, watch};
 use clap::Args;
-use outband_proto::telemetry::{self as wire, ListLatestReadingsRequest, ListReadingsRequest, reading};
+use outband_proto::telemetry::{self as wire, ListLatestReadingsRequest, ListReadingsRequest, reading, seen_value};
 use outband_schemas::{Cause, ComponentClass, SensorKind, State, Suspicion};
 use serde::Serialize;
 
@@ -28,9 +28,40 @@ pub(crate) struct ReadingsArgs {
     /// History before this time; now where it is left out
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
-    /// The latest values (the default unless --from or --to is given)
-    #[arg(long, conflicts_with_all = ["from", "to"])]
+    /// History of the last so long before --to, or now: 30m, 6h, 7d, 2w
+    #[arg(long, value_name = "LENGTH", conflicts_with = "from")]
+    pub(crate) span: Option<String>,
+    /// How fine history is shown: every reading, or what the sensor did in each five minutes or hour; auto: as fine as it fits
+    #[arg(long, value_enum, default_value_t = Fineness::Auto)]
+    pub(crate) resolution: Fineness,
+    /// The latest values (the default unless --from, --to or --span is given)
+    #[arg(long, conflicts_with_all = ["from", "to", "span"])]
     pub(crate) latest: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Fineness {
+    /// Every reading of up to a day, five minutes of up to five days, else hours; coarser where the finer is not kept any more
+    Auto,
+    /// Every reading, kept for a month unless the collector's config says otherwise
+    Raw,
+    /// Least, mean and greatest of each five minutes, kept for a year
+    #[value(name = "5m")]
+    FiveMinutes,
+    /// Of each hour, kept for five years
+    #[value(name = "1h")]
+    Hour,
+}
+
+impl Fineness {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Raw => "raw",
+            Self::FiveMinutes => "5m",
+            Self::Hour => "1h",
+        }
+    }
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -114,6 +145,98 @@ const HISTORY: &[Column<View>] = &[
     Column { key: "source", head: Word::Source, wide: true, cell: |v, _| v.source.clone(), raw: |v| v.source.clone() },
 ];
 
+/// What a sensor did over a while.
+#[derive(Debug, Serialize)]
+struct Summary {
+    component: String,
+    kind: String,
+    sensor: String,
+    unit: String,
+    from: Time,
+    to: Time,
+    /// Absent where no reading was a number.
+    min: Option<f64>,
+    mean: Option<f64>,
+    max: Option<f64>,
+    last: Option<f64>,
+    /// States and texts, the first seen first.
+    seen: Vec<Seen>,
+    good: u32,
+    suspect: u32,
+    unavailable: u32,
+    /// Why the last of those that are not there is not.
+    unavailable_reason: Option<String>,
+    /// Numbers and states are of suspect readings: there were no good ones.
+    doubted: bool,
+    source: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Seen {
+    state: Option<String>,
+    text: String,
+    readings: u32,
+    last: bool,
+}
+
+const SUMMARIES: &[Column<Summary>] = &[
+    Column { key: "from", head: Word::Time, wide: false, cell: |v, _| v.from.text(), raw: |v| v.from.text() },
+    Column { key: "to", head: Word::Until, wide: true, cell: |v, _| v.to.text(), raw: |v| v.to.text() },
+    Column {
+        key: "component",
+        head: Word::Component,
+        wide: false,
+        cell: |v, _| v.component.clone(),
+        raw: |v| v.component.clone(),
+    },
+    Column { key: "kind", head: Word::Kind, wide: false, cell: |v, _| v.kind.clone(), raw: |v| v.kind.clone() },
+    Column { key: "sensor", head: Word::Sensor, wide: false, cell: |v, _| v.sensor.clone(), raw: |v| v.sensor.clone() },
+    Column { key: "min", head: Word::Least, wide: false, cell: |v, _| shown(v.min, v), raw: |v| bare(v.min) },
+    Column { key: "mean", head: Word::Mean, wide: false, cell: |v, _| shown(v.mean, v), raw: |v| bare(v.mean) },
+    Column { key: "max", head: Word::Greatest, wide: false, cell: |v, _| shown(v.max, v), raw: |v| bare(v.max) },
+    Column { key: "last", head: Word::Last, wide: true, cell: |v, _| shown(v.last, v), raw: |v| bare(v.last) },
+    Column { key: "seen", head: Word::States, wide: false, cell: |v, _| seen(v), raw: seen },
+    Column { key: "quality", head: Word::Quality, wide: false, cell: |v, _| counts(v), raw: counts },
+    Column { key: "source", head: Word::Source, wide: true, cell: |v, _| v.source.clone(), raw: |v| v.source.clone() },
+];
+
+fn shown(number: Option<f64>, of: &Summary) -> String {
+    // Means have more digits than any sensor.
+    number.map_or_else(|| "–".to_owned(), |n| quantity((n * 1e4).round() / 1e4, &of.unit))
+}
+
+fn bare(number: Option<f64>) -> String {
+    number.map(|n| n.to_string()).unwrap_or_default()
+}
+
+/// Each state, the last one first, with how many readings had it where there are several.
+fn seen(v: &Summary) -> String {
+    let word = |s: &Seen| match &s.state {
+        Some(state) if !s.text.is_empty() && *state != s.text => format!("{state}: {}", s.text),
+        Some(state) => state.clone(),
+        None => s.text.clone(),
+    };
+    let mut all: Vec<&Seen> = v.seen.iter().collect();
+    all.sort_by_key(|s| !s.last);
+    match all.as_slice() {
+        [one] => word(one),
+        several => several.iter().map(|s| format!("{} ×{}", word(s), s.readings)).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// How many readings were good, and how many were not.
+fn counts(v: &Summary) -> String {
+    let mut words = vec![format!("good ×{}", v.good)];
+    if v.suspect > 0 {
+        words.push(format!("suspect ×{}", v.suspect));
+    }
+    if v.unavailable > 0 {
+        let reason = v.unavailable_reason.as_ref().map(|r| format!(":{r}")).unwrap_or_default();
+        words.push(format!("unavailable{reason} ×{}", v.unavailable));
+    }
+    words.join(", ")
+}
+
 fn value(v: &View) -> String {
     match (v.value, &v.state, &v.text) {
         (Some(number), ..) => quantity(number, &v.unit),
@@ -189,6 +312,39 @@ impl From<wire::Reading> for View {
     }
 }
 
+impl From<wire::ReadingSummary> for Summary {
+    fn from(r: wire::ReadingSummary) -> Self {
+        let kind = u16::try_from(r.kind).ok().and_then(SensorKind::from_number);
+        let seen = r.seen.into_iter().map(|s| {
+            let (state, text) = match s.value {
+                Some(seen_value::Value::State(s)) => (Some(word(s.state, State::from_number)), s.text),
+                Some(seen_value::Value::Text(t)) => (None, t),
+                None => (None, String::new()),
+            };
+            Seen { state, text, readings: s.readings, last: s.last }
+        });
+        Self {
+            component: place(r.component),
+            kind: kind.map_or_else(|| format!("kind-{}", r.kind), |k| k.to_string()),
+            sensor: r.sensor,
+            unit: kind.map(|k| k.unit().to_owned()).unwrap_or_default(),
+            from: Time(r.from_ms),
+            to: Time(r.to_ms),
+            min: r.min,
+            mean: r.mean,
+            max: r.max,
+            last: r.last,
+            seen: seen.collect(),
+            good: r.good,
+            suspect: r.suspect,
+            unavailable: r.unavailable,
+            unavailable_reason: (r.cause != 0).then(|| word(r.cause, Cause::from_number)),
+            doubted: r.doubted,
+            source: r.source,
+        }
+    }
+}
+
 impl From<wire::Thresholds> for Thresholds {
     fn from(t: wire::Thresholds) -> Self {
         Self {
@@ -203,13 +359,27 @@ impl From<wire::Thresholds> for Thresholds {
 }
 
 pub(crate) async fn run(context: &Context, asked: ReadingsArgs) -> Result<(), Error> {
-    let past = !asked.latest && (asked.from.is_some() || asked.to.is_some());
+    let past = !asked.latest && (asked.from.is_some() || asked.to.is_some() || asked.span.is_some());
     watch::show(context, async || {
-        let (columns, paged) =
-            if past { (HISTORY, history(context, &asked).await?) } else { (COLUMNS, latest(context, &asked).await?) };
-        context.render(&List { name: "readings", columns, paged, none: Word::NoReadings })
+        if !past {
+            let paged = latest(context, &asked).await?;
+            return context.render(&List { name: "readings", columns: COLUMNS, paged, none: Word::NoReadings });
+        }
+        match history(context, &asked).await? {
+            History::Readings(paged) => {
+                context.render(&List { name: "readings", columns: HISTORY, paged, none: Word::NoReadings })
+            }
+            History::Summaries(paged) => {
+                context.render(&List { name: "summaries", columns: SUMMARIES, paged, none: Word::NoReadings })
+            }
+        }
     })
     .await
+}
+
+enum History {
+    Readings(Paged<View>),
+    Summaries(Paged<Summary>),
 }
 
 async fn latest(context: &Context, asked: &ReadingsArgs) -> Result<Paged<View>, Error> {
@@ -227,14 +397,18 @@ async fn latest(context: &Context, asked: &ReadingsArgs) -> Result<Paged<View>, 
     .await
 }
 
-async fn history(context: &Context, asked: &ReadingsArgs) -> Result<Paged<View>, Error> {
+async fn history(context: &Context, asked: &ReadingsArgs) -> Result<History, Error> {
     let now = now_ms();
     let to_ms = asked.to.as_deref().map_or(Ok(now), |t| when::parse(t, now))?;
-    let from_ms = asked.from.as_deref().map_or(Ok(to_ms - HOUR_MS), |t| when::parse(t, now))?;
+    let start = asked.from.as_deref().map(|t| when::parse(t, now));
+    let start = start.or_else(|| asked.span.as_deref().map(|t| when::length(t).map(|ms| to_ms.saturating_sub(ms))));
+    let from_ms = start.unwrap_or(Ok(to_ms - HOUR_MS))?;
     if from_ms >= to_ms {
         return Err(Error::Usage("--from must be before --to".to_owned()));
     }
-    paging::follow(context.limit, async |page_size, page_token| {
+    // What the first page is in, the others are, too.
+    let mut resolution = asked.resolution.as_str().to_owned();
+    let paged = paging::follow(context.limit, async |page_size, page_token| {
         let request = ListReadingsRequest {
             parent: name::server(&asked.server),
             component: asked.component.clone().unwrap_or_default(),
@@ -243,9 +417,21 @@ async fn history(context: &Context, asked: &ReadingsArgs) -> Result<Paged<View>,
             to_ms,
             page_size,
             page_token,
+            resolution: asked.resolution.as_str().to_owned(),
+            points: 0,
         };
         let answer = context.api.telemetry().list_readings(request).await?.into_inner();
-        Ok((answer.readings.into_iter().map(View::from).collect(), answer.next_page_token))
+        resolution = answer.resolution;
+        let readings = answer.readings.into_iter().map(|r| (Some(View::from(r)), None));
+        let summaries = answer.summaries.into_iter().map(|s| (None, Some(Summary::from(s))));
+        Ok((readings.chain(summaries).collect(), answer.next_page_token))
     })
-    .await
+    .await?;
+    let Paged { rows, more } = paged;
+    let (readings, summaries): (Vec<Option<View>>, Vec<Option<Summary>>) = rows.into_iter().unzip();
+    // A collector of an older version knows readings only.
+    Ok(match resolution.as_str() {
+        "5m" | "1h" => History::Summaries(Paged { rows: summaries.into_iter().flatten().collect(), more }),
+        _ => History::Readings(Paged { rows: readings.into_iter().flatten().collect(), more }),
+    })
 }

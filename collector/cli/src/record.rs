@@ -263,7 +263,14 @@ pub(crate) async fn run(context: &Context, command: RecordCommand) -> Result<(),
         }
         RecordCommand::Retention => {
             let due = context.api.record().preview_retention(PreviewRetentionRequest {}).await?.into_inner();
+            let history = due.history.iter().map(|held| {
+                let mib = held.bytes / (1 << 20);
+                let since = held.from_ms.map(|from| format!(" from {}", Time(from).text())).unwrap_or_default();
+                format!("{}: {} files, {mib} MiB{since}", held.resolution, held.files)
+            });
+            let history = history.collect::<Vec<_>>().join("; ");
             let facts = Facts::of([
+                ("history", Word::HistoryHeld, history),
                 ("tickets", Word::Tickets, due.tickets.join(" ")),
                 ("tickets_before", Word::TicketsBefore, Time(due.tickets_before_ms).text()),
                 ("audit_entries", Word::AuditEntries, due.audit_entries.to_string()),
@@ -360,5 +367,34 @@ impl Partial {
     /// There is nothing to put into it after all.
     pub(crate) fn discard(self) -> Result<(), Error> {
         std::fs::remove_file(&self.partial).map_err(|source| Error::File { path: self.partial, source })
+    }
+}
+
+/// A secret that is told once: into a file, which is there before it is asked for, or alone on standard output, so that it can be piped to where it is needed.
+pub(crate) struct Once(Option<Partial>);
+
+impl Once {
+    pub(crate) fn to(out: Option<&Path>) -> Result<Self, Error> {
+        Ok(Self(out.map(Partial::create).transpose()?))
+    }
+
+    /// The answer that holds the secret; where there is none, there is no file either.
+    pub(crate) fn answered<T>(self, answer: Result<tonic::Response<T>, tonic::Status>) -> Result<(Self, T), Error> {
+        match answer {
+            Ok(answer) => Ok((self, answer.into_inner())),
+            Err(status) => {
+                self.0.map(Partial::discard).transpose()?;
+                Err(status.into())
+            }
+        }
+    }
+
+    /// Tells it. Whether standard output is left for other words.
+    pub(crate) fn tell(self, secret: &str) -> Result<bool, Error> {
+        let line = format!("{secret}\n");
+        let Some(mut file) = self.0 else { return output::print(&line).map(|()| false) };
+        file.write(line.as_bytes())?;
+        file.finish()?;
+        Ok(true)
     }
 }

@@ -1,11 +1,15 @@
 //! A ticket, as it is shown.
 
+mod read;
+mod text;
+
 use crate::name;
 use crate::output::{self, Block, Column, Document, OfServer, Rows, Shown};
 use crate::when::{Time, span};
-use crate::words::{Lang, Word};
-use outband_proto::ticket as wire;
+use crate::words::Word;
 use serde::Serialize;
+pub(crate) use text::{clock_text, status_text};
+use text::{done, due_text, moment, next_clock, raw_next, state_text};
 
 /// A ticket.
 #[derive(Debug, Serialize)]
@@ -27,6 +31,8 @@ pub(crate) struct View {
     verdict: String,
     /// What kind of trouble it is; `null`: nobody said.
     triage: Option<Triage>,
+    /// What was computed, where a person said something else.
+    triage_computed: Option<Triage>,
     policy: String,
     predicted: bool,
     reason: String,
@@ -52,11 +58,17 @@ pub(crate) struct Triage {
     pub(crate) class: String,
     pub(crate) confidence: String,
     pub(crate) because: Vec<String>,
+    /// Of a kind that a person set: who, and when.
+    pub(crate) set_by: String,
+    pub(crate) set_at: Time,
 }
 
-impl From<wire::Triage> for Triage {
-    fn from(t: wire::Triage) -> Self {
-        Self { class: t.class, confidence: t.confidence, because: t.because }
+impl Triage {
+    fn line(&self, shown: &Shown) -> String {
+        let kind = triage_text(&self.class, &self.confidence, shown);
+        let who = if self.set_by.is_empty() { String::new() } else { format!(" {}", self.set_by) };
+        let because = if self.because.is_empty() { String::new() } else { format!(": {}", self.because.join("; ")) };
+        format!("{kind}{who}{because}")
     }
 }
 
@@ -73,6 +85,7 @@ pub(crate) fn triage_text(class: &str, confidence: &str, shown: &Shown) -> Strin
         _ => Word::TriageUnknown,
     });
     let sure = shown.word(match confidence {
+        "set" => Word::ConfidenceSet,
         "strong" => Word::ConfidenceStrong,
         "likely" => Word::ConfidenceLikely,
         _ => Word::ConfidenceWeak,
@@ -296,111 +309,6 @@ const COMMENTS: &[Column<Comment>] = &[
     },
 ];
 
-/// What was done, and when it was reached where that was told afterwards.
-fn done(entry: &Transition, shown: &Shown) -> String {
-    // Level 0 of an escalation is what was foretold.
-    if let Some(clock) = entry.action.strip_prefix("step:").and_then(|step| step.strip_suffix(":0")) {
-        return format!("{}: {clock}", shown.word(Word::LikelyMissed));
-    }
-    match entry.reached_at {
-        Time(0) => entry.action.clone(),
-        reached => format!("{} @ {}", entry.action, reached.short()),
-    }
-}
-
-/// The clock that matters now: one that is overdue, else the one due first, else one that is paused.
-fn urgent(view: &View) -> Option<&Clock> {
-    let of = |status: &'static str| view.clocks.iter().filter(move |c| c.status == status);
-    let overdue = of("breached").min_by_key(|c| c.due.0.min(c.breached_at.0));
-    overdue
-        .or_else(|| of("running").min_by_key(|c| if c.due.0 == 0 { i64::MAX } else { c.due.0 }))
-        .or_else(|| of("paused").next())
-}
-
-fn next_clock(view: &View, shown: &Shown) -> String {
-    let Some(clock) = urgent(view) else { return "–".to_owned() };
-    format!("{} {}", clock_text(&clock.name, shown), due_text(clock, shown))
-}
-
-fn raw_next(view: &View) -> String {
-    urgent(view).map(|c| format!("{} {} {}", c.name, c.status, c.due.text())).unwrap_or_default()
-}
-
-/// `due in 3 h 12 min`, `overdue by 5 min`, `paused`, or when it was met; and that the calendar may yet move it.
-fn due_text(clock: &Clock, shown: &Shown) -> String {
-    let text = firm_text(clock, shown);
-    if clock.flags.is_empty() { text } else { format!("{text}, {}", shown.word(Word::Provisional)) }
-}
-
-fn firm_text(clock: &Clock, shown: &Shown) -> String {
-    let lang = shown.lang;
-    match clock.status {
-        "running" if clock.due.0 != 0 => {
-            let left = span(clock.due.0 - shown.now_ms, lang);
-            match lang {
-                Lang::En => format!("due in {left}"),
-                Lang::ZhCn => format!("{left}后到期"),
-            }
-        }
-        "breached" => {
-            let since = if clock.due.0 != 0 { clock.due.0 } else { clock.breached_at.0 };
-            let over = span(shown.now_ms - since, lang);
-            match lang {
-                Lang::En => format!("overdue by {over}"),
-                Lang::ZhCn => format!("已超时 {over}"),
-            }
-        }
-        "met" | "met_late" => clock.met_at.short(),
-        other => status_text(other, shown),
-    }
-}
-
-pub(crate) fn clock_text(name: &str, shown: &Shown) -> String {
-    match name {
-        "respond" => shown.word(Word::Respond),
-        "pickup" => shown.word(Word::ClockPickup),
-        "contact" => shown.word(Word::ClockContact),
-        "first_response" => shown.word(Word::ClockFirstResponse),
-        "remote_access" => shown.word(Word::ClockRemoteAccess),
-        "onsite" => shown.word(Word::ClockOnsite),
-        "workaround" => shown.word(Word::ClockWorkaround),
-        "update_cadence" => shown.word(Word::ClockUpdateCadence),
-        "locate" => shown.word(Word::Locate),
-        "repair" => shown.word(Word::Repair),
-        other => other.to_owned(),
-    }
-}
-
-pub(crate) fn status_text(status: &str, shown: &Shown) -> String {
-    shown.word(match status {
-        "running" => Word::Running,
-        "paused" => Word::Paused,
-        "met" => Word::Met,
-        "met_late" => Word::MetLate,
-        "breached" => Word::Breached,
-        _ => Word::Unknown,
-    })
-}
-
-fn state_text(state: &str, shown: &Shown) -> String {
-    shown.word(match state {
-        "new" => Word::New,
-        "assigned" => Word::Assigned,
-        "in_progress" => Word::InProgress,
-        "waiting_for_customer" => Word::WaitingForCustomer,
-        "waiting_for_parts" => Word::WaitingForParts,
-        "resolved" => Word::Resolved,
-        "closed" => Word::Closed,
-        "reopened" => Word::Reopened,
-        _ => return "–".to_owned(),
-    })
-}
-
-/// A time and how long ago it was.
-fn moment(time: Time, shown: &Shown) -> String {
-    if time.0 == 0 { "–".to_owned() } else { format!("{} ({})", time.short(), time.age(shown.now_ms, shown.lang)) }
-}
-
 impl Document for View {
     fn blocks(&self, shown: &Shown) -> Vec<Block> {
         let line = |word: Word, text: String| (shown.word(word), text);
@@ -431,10 +339,18 @@ impl Document for View {
                 sheet.push(line(word, text.clone()));
             }
         }
+        if self.state == "closed"
+            && self.verdict.is_empty()
+            && !matches!(self.resolution.as_str(), "recovered" | "merged")
+        {
+            let command = format!("outband tickets verdict {} …", name::short(&self.name));
+            sheet.push(line(Word::Verdict, format!("{} ({command})", shown.word(Word::NotGiven).to_lowercase())));
+        }
         if let Some(t) = &self.triage {
-            let kind = triage_text(&t.class, &t.confidence, shown);
-            let because = if t.because.is_empty() { String::new() } else { format!(": {}", t.because.join("; ")) };
-            sheet.push(line(Word::TriageKind, kind + &because));
+            sheet.push(line(Word::TriageKind, t.line(shown)));
+        }
+        if let Some(t) = &self.triage_computed {
+            sheet.push(line(Word::TriageComputed, t.line(shown)));
         }
         if self.members_total > 0 {
             sheet.push(line(Word::Members, self.members_total.to_string()));
@@ -452,129 +368,5 @@ impl Document for View {
 
     fn rows(&self) -> Rows {
         output::raw(COLUMNS, std::slice::from_ref(self))
-    }
-}
-
-fn state(state: wire::State) -> &'static str {
-    use wire::State as S;
-    match state {
-        S::Unspecified => "",
-        S::New => "new",
-        S::Assigned => "assigned",
-        S::InProgress => "in_progress",
-        S::WaitingForCustomer => "waiting_for_customer",
-        S::WaitingForParts => "waiting_for_parts",
-        S::Resolved => "resolved",
-        S::Closed => "closed",
-        S::Reopened => "reopened",
-    }
-}
-
-impl From<wire::Ticket> for View {
-    fn from(t: wire::Ticket) -> Self {
-        use wire::Priority as P;
-        let priority = match t.priority() {
-            P::Unspecified => "",
-            P::P1 => "P1",
-            P::P2 => "P2",
-            P::P3 => "P3",
-            P::P4 => "P4",
-        };
-        Self {
-            state: state(t.state()),
-            priority,
-            name: t.name,
-            title: t.title,
-            server: t.server,
-            component: t.component,
-            site: t.site,
-            cause: t.cause,
-            fault: t.fault,
-            root_cause: t.root_cause,
-            parent: t.parent,
-            merged_into: t.merged_into,
-            links: t.links.into_iter().map(|l| format!("{} {}", l.kind, l.to)).collect(),
-            suppressed_by: t.suppressed_by,
-            triage: t.triage.map(Triage::from),
-            verdict: t.verdict,
-            policy: if t.policy.is_empty() { String::new() } else { format!("{} {}", t.policy, t.policy_revision) },
-            predicted: t.predicted,
-            reason: t.reason,
-            evidence: t
-                .evidence
-                .into_iter()
-                .map(|e| Evidence { observed_at: Time(e.observed_at_ms), text: e.text })
-                .collect(),
-            clocks: t.clocks.into_iter().map(Clock::from).collect(),
-            transitions: t.transitions.into_iter().map(Transition::from).collect(),
-            comments: t
-                .comments
-                .into_iter()
-                .map(|c| Comment { at: Time(c.at_ms), who: c.who, text: c.text, visibility: c.visibility })
-                .collect(),
-            onset: Time(t.onset_ms),
-            created_at: Time(t.created_at_ms),
-            updated_at: Time(t.updated_at_ms),
-            assignee: t.assignee,
-            resolution: t.resolution,
-            part_serial: t.part_serial,
-            etag: t.etag,
-            members_total: 0,
-            members: Vec::new(),
-            accesses: Vec::new(),
-        }
-    }
-}
-
-impl From<wire::GetTicketResponse> for View {
-    fn from(answer: wire::GetTicketResponse) -> Self {
-        let member = |m: wire::Member| Member { state: state(m.state()), name: m.name, title: m.title };
-        let access =
-            |a: wire::Access| Access { grant: a.grant, holder: a.holder, role: a.role, until: Time(a.until_ms) };
-        Self {
-            members_total: answer.members_total,
-            members: answer.members.into_iter().map(member).collect(),
-            accesses: answer.accesses.into_iter().map(access).collect(),
-            ..Self::from(answer.ticket.unwrap_or_default())
-        }
-    }
-}
-
-impl From<wire::Clock> for Clock {
-    fn from(c: wire::Clock) -> Self {
-        use wire::clock::Status as S;
-        let status = match c.status() {
-            S::Running => "running",
-            S::Paused => "paused",
-            S::Met => "met",
-            S::Breached => "breached",
-            S::MetLate => "met_late",
-            S::Unspecified => "unknown",
-        };
-        Self {
-            name: c.name,
-            status,
-            target: c.target,
-            target_ms: c.target_ms,
-            elapsed_ms: c.elapsed_ms,
-            due: Time::optional(c.due_ms),
-            met_at: Time::optional(c.met_at_ms),
-            breached_at: Time::optional(c.breached_at_ms),
-            flags: c.flags,
-        }
-    }
-}
-
-impl From<wire::Transition> for Transition {
-    fn from(t: wire::Transition) -> Self {
-        Self {
-            at: Time(t.at_ms),
-            from: state(t.from()),
-            to: state(t.to()),
-            who: t.who,
-            action: t.action,
-            why: t.why,
-            reached_at: Time::optional(t.reached_at_ms),
-        }
     }
 }

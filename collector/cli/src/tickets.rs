@@ -1,7 +1,7 @@
 //! `outband tickets`.
 
 use crate::context::{self, Context};
-use crate::decide::DecideCommand;
+use crate::decide::{DecideCommand, LastWordArgs};
 use crate::error::Error;
 use crate::output::{self, List};
 use crate::ticket_view::{COLUMNS, View};
@@ -49,7 +49,7 @@ pub(crate) enum TriageArg {
 }
 
 impl TriageArg {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Hardware => "hardware",
             Self::FirmwareConfiguration => "firmware_configuration",
@@ -68,7 +68,7 @@ pub(crate) struct MoveArgs {
     /// The ticket's number
     pub(crate) number: String,
     /// Why, for the ticket's log
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, alias = "reason", default_value = "", hide_default_value = true)]
     pub(crate) why: String,
     /// Only if the ticket is still as it was when this etag was read (see `-o json`)
     #[arg(long, default_value = "", hide_default_value = true, value_name = "ETAG")]
@@ -173,11 +173,18 @@ pub(crate) enum TicketsCommand {
         /// How it ended
         #[arg(long = "as", value_enum, default_value_t = ResolutionArg::Repaired)]
         resolution: ResolutionArg,
+        #[command(flatten)]
+        said: LastWordArgs,
     },
-    /// Close it
+    /// Close it, best with what it was: rules are judged by it
+    #[command(
+        after_help = "Examples:\n  outband tickets close 12 --verdict confirmed\n  outband tickets close 12 --verdict other_part --part psu/2\n\nA ticket that predicted a failure is not closed without a verdict. Any other one is; until somebody says what it was (`outband tickets verdict`), it\nconfirms nothing and is counted as not given in `outband predictions precision --all`."
+    )]
     Close {
         #[command(flatten)]
         ticket: MoveArgs,
+        #[command(flatten)]
+        said: LastWordArgs,
     },
     /// It is not done after all
     Reopen {
@@ -264,12 +271,13 @@ pub(crate) async fn run(context: &Context, command: Option<TicketsCommand>) -> R
         TicketsCommand::Locate { ticket, cause } => {
             transition(context, ticket, "locate", |r| TransitionTicketRequest { detail: cause, ..r }).await
         }
-        TicketsCommand::Resolve { ticket, resolution } => {
+        TicketsCommand::Resolve { ticket, resolution, said } => {
             let detail = match resolution {
                 ResolutionArg::Repaired => "repaired",
                 ResolutionArg::FalseAlarm => "false_alarm",
             };
-            transition(context, ticket, "resolve", |r| TransitionTicketRequest { detail: detail.to_owned(), ..r }).await
+            let with = |r| said.with(TransitionTicketRequest { detail: detail.to_owned(), ..r });
+            transition(context, ticket, "resolve", with).await
         }
         TicketsCommand::Merge { ticket, into } => {
             transition(context, ticket, "merge", |r| TransitionTicketRequest { detail: name::ticket(&into), ..r }).await
@@ -290,7 +298,7 @@ pub(crate) async fn run(context: &Context, command: Option<TicketsCommand>) -> R
         TicketsCommand::WaitCustomer { ticket } => transition(context, ticket, "wait_for_customer", |r| r).await,
         TicketsCommand::WaitParts { ticket } => transition(context, ticket, "wait_for_parts", |r| r).await,
         TicketsCommand::Resume { ticket } => transition(context, ticket, "resume", |r| r).await,
-        TicketsCommand::Close { ticket } => transition(context, ticket, "close", |r| r).await,
+        TicketsCommand::Close { ticket, said } => transition(context, ticket, "close", |r| said.with(r)).await,
         TicketsCommand::Reopen { ticket } => transition(context, ticket, "reopen", |r| r).await,
     }
 }

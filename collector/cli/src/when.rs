@@ -5,7 +5,7 @@ use crate::words::Lang;
 use outband_schemas::Timestamp;
 use serde::{Serialize, Serializer};
 
-/// A time of the wire: milliseconds since the Unix epoch, 0 where it is not known. Serialises as RFC 3339 or null.
+/// A time of the wire: milliseconds since the Unix epoch, 0 where it is not known. Serialises as RFC 3339, always to the millisecond (such texts sort as the times do), or null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time(pub(crate) i64);
 
@@ -44,7 +44,7 @@ impl Time {
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.known() {
-            Some(t) => serializer.serialize_str(&t.to_string()),
+            Some(t) => serializer.collect_str(&format_args!("{t:.3}")),
             None => serializer.serialize_none(),
         }
     }
@@ -65,6 +65,18 @@ pub(crate) fn span(ms: i64, lang: Lang) -> String {
         text.push_str(&format!(" {}{}", parts[first + 1], units[first + 1]));
     }
     text
+}
+
+/// Reads a length of time: `30m`, `6h`, `7d`, `2w`; in milliseconds.
+pub(crate) fn length(text: &str) -> Result<i64, Error> {
+    let bad = || Error::Usage(format!("{text:?} is no length of time; write 30m, 6h, 7d, 2w"));
+    // A length is what lies between now and so long ago.
+    let ends_in_unit =
+        text.trim().ends_with(['s', 'm', 'h', 'd', 'w']) && text.trim().starts_with(|c: char| c.is_ascii_digit());
+    if !ends_in_unit {
+        return Err(bad());
+    }
+    parse(text, 0).map(|ago| -ago).map_err(|_| bad())
 }
 
 /// Reads `2026-01-31T08:00:00Z`, `2026-01-31` (UTC), `now`, or `30m`, `6h`, `2d` before `now_ms`; `ago` and a leading minus are allowed.

@@ -22,6 +22,9 @@ pub(crate) use heat::is_inlet;
 pub use sign::{Sign, SignClass, SignFact, What};
 pub use watch::Measure;
 
+use crate::draw::is_draw;
+use crate::packed::{self, Packed, Pairs};
+use crate::{Names, SortedMap};
 use hour::Hour;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -38,7 +41,7 @@ impl RackMode {
         let mut all: BTreeMap<(Measure, i32), Vec<f64>> = BTreeMap::new();
         for server in servers {
             let mut own: BTreeMap<(Measure, i32), Vec<f64>> = BTreeMap::new();
-            for (name, watch) in &server.watches {
+            for (name, watch) in server.watches.iter() {
                 for (day, level) in watch.days() {
                     own.entry((name.measure, day.date)).or_default().push(level);
                 }
@@ -60,8 +63,12 @@ impl RackMode {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Channel {
     kind: SensorKind,
-    sensor: String,
+    #[serde(with = "packed::shared")]
+    sensor: Box<str>,
 }
+
+/// The sensors of a place, each with its hour.
+type Channels = Vec<(Channel, Hour)>;
 
 /// One measure of a place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -81,6 +88,8 @@ struct Sample {
     first: f64,
     /// What the steps of the sensors leave unknown of it.
     grain: f64,
+    /// Whether it was caught alone far below, and far above, its hour, where it is read often enough within one.
+    caught: (bool, bool),
 }
 
 /// A sensor's hour: its middle, its first value, the step in which it counts.
@@ -122,15 +131,12 @@ struct Presence {
 pub struct Drift {
     hour: Option<i64>,
     date: Option<i32>,
-    #[serde(with = "pairs")]
-    hours: BTreeMap<ComponentId, Vec<(Channel, Hour)>>,
-    #[serde(with = "pairs")]
-    watches: BTreeMap<Name, Watch>,
-    #[serde(with = "pairs")]
-    presence: BTreeMap<ComponentId, Presence>,
-    #[serde(with = "pairs")]
-    memory: BTreeMap<ComponentId, memory::Errors>,
-    mates: mates::Mates,
+    /// Of each minute, as are the memory's; the rest is looked at once an hour.
+    hours: Packed<Pairs<SortedMap<ComponentId, Channels>>>,
+    watches: Packed<Pairs<BTreeMap<Name, Watch>>>,
+    presence: Packed<Pairs<SortedMap<ComponentId, Presence>>>,
+    memory: Packed<Pairs<SortedMap<ComponentId, memory::Errors>>>,
+    mates: Packed<mates::Mates>,
     air: heat::Air,
     /// The newest dates on which something was changed on the server: firmware, a part.
     changed: BTreeSet<i32>,
@@ -145,28 +151,60 @@ const SETTLED_DAYS: i32 = 3;
 const SET_BACK: i64 = 3;
 
 impl Drift {
+    /// Packs what was looked at.
+    pub fn rest(&mut self, names: &Names) {
+        self.hours.rest(names);
+        self.watches.rest(names);
+        self.presence.rest(names);
+        self.memory.rest(names);
+        self.mates.rest(names);
+    }
+
+    /// Whether a reading of this moment ends an hour, so that all of it is looked at.
+    pub fn turns(&self, at: Timestamp) -> bool {
+        self.hour.is_some_and(|current| ends(current, hour_of(at)))
+    }
+
+    /// Hands out what is looked at once an hour, to be kept elsewhere: it is most of it. Until that is brought back, only readings of this hour may be taken in.
+    /// `None` where there is nothing, or it was not packed.
+    pub fn put_aside(&mut self) -> Option<Vec<u8>> {
+        let watches = self.watches.hand_out()?;
+        let mates = self.mates.hand_out().unwrap_or_default();
+        let length = u32::try_from(watches.len()).unwrap_or(u32::MAX).to_le_bytes();
+        Some([length.as_slice(), &watches, &mates].concat())
+    }
+
+    /// Takes back what was put aside. `names` is the table that it was packed with.
+    pub fn bring_back(&mut self, bytes: &[u8], names: &Names) {
+        let Some((length, rest)) = bytes.split_first_chunk() else { return };
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let Some((watches, mates)) = rest.split_at_checked(length) else { return };
+        self.watches.hand_back(watches, names);
+        if !mates.is_empty() {
+            self.mates.hand_back(mates, names);
+        }
+    }
+
     /// Takes in a good reading. `true`: it is the first of another day, and [`Drift::signs`] may have changed.
     pub fn take(&mut self, component: &ComponentId, kind: SensorKind, sensor: &str, value: f64, at: Timestamp) -> bool {
-        if !value.is_finite() || !measured(component.class(), kind) {
+        if !value.is_finite() || !measured(component.class(), kind, sensor) {
             return false;
         }
         let closed = self.turn(at);
         if kind == SensorKind::CorrectableErrors {
             let date = self.date.unwrap_or_default();
-            self.memory.entry(component.clone()).or_default().count(value, date);
+            self.memory.or_default(component).count(value, date);
             return closed;
         }
-        if !self.hours.contains_key(component) {
-            self.hours.insert(component.clone(), Vec::new());
-        }
-        if let Some(channels) = self.hours.get_mut(component) {
-            match channels.iter_mut().find(|(c, _)| c.kind == kind && c.sensor == sensor) {
-                Some((_, hour)) => hour.push(value),
-                None => {
-                    let mut hour = Hour::default();
-                    hour.push(value);
-                    channels.push((Channel { kind, sensor: sensor.to_owned() }, hour));
-                }
+        let channels = self.hours.or_default(component);
+        match channels.iter_mut().find(|(c, _)| c.kind == kind && *c.sensor == *sensor) {
+            Some((_, hour)) => hour.push(value),
+            None => {
+                let mut hour = Hour::default();
+                hour.push(value);
+                // Most places have one or two, and there are very many.
+                channels.reserve_exact(1);
+                channels.push((Channel { kind, sensor: sensor.into() }, hour));
             }
         }
         closed
@@ -197,7 +235,7 @@ impl Drift {
     /// Notes that the part in a place was pulled or put back: if it is not as it was from then on, it is another one.
     pub fn reseated(&mut self, component: &ComponentId, at: Timestamp) {
         if component.class() == ComponentClass::Fan {
-            self.presence.entry(component.clone()).or_default().missed = Some(date_of(hour_of(at)));
+            self.presence.or_default(component).missed = Some(date_of(hour_of(at)));
         }
     }
 
@@ -208,7 +246,7 @@ impl Drift {
             (self.hour, self.date) = (Some(hour), Some(date_of(hour)));
             return false;
         };
-        if hour == current || (hour < current && current - hour < SET_BACK) {
+        if !ends(current, hour) {
             return false;
         }
         self.close_hour();
@@ -247,7 +285,7 @@ impl Drift {
         let seen: Vec<(ComponentId, Option<f64>)> =
             view.of(ComponentClass::Fan).map(|c| (c.clone(), view.number(c, SensorKind::FanSpeed))).collect();
         for (component, rpm) in seen.into_iter().filter(|_| any) {
-            let presence = self.presence.entry(component).or_default();
+            let presence = self.presence.or_default(&component);
             if rpm.is_some_and(|rpm| rpm > 0.0) {
                 // One reading that is lost says nothing; one that told that it stood still may.
                 if presence.away >= 2 || presence.still {
@@ -272,7 +310,7 @@ impl Drift {
 
     fn close_day(&mut self, date: i32) {
         let against_mates = self.mates.close();
-        for (name, watch) in &mut self.watches {
+        for (name, watch) in self.watches.iter_mut() {
             let level = (name.measure == Measure::Speed)
                 .then(|| against_mates.get(&(name.component.clone(), name.sensor.clone())).copied());
             watch.close(date, name.measure.terms(), level.flatten());
@@ -288,7 +326,7 @@ impl Drift {
     /// What came back after it had been away, and is not as it was, is another one: nothing that was learnt speaks of it.
     fn forgive_returned(&mut self, date: i32) {
         let mut other = Vec::new();
-        for (name, watch) in &self.watches {
+        for (name, watch) in self.watches.iter() {
             let Some(presence) = self.presence.get(&name.component) else { continue };
             if let Some(since) = presence.returned.filter(|since| date - since >= SETTLED_DAYS) {
                 let terms = name.measure.terms();
@@ -307,8 +345,8 @@ impl Drift {
     /// What a change of the server did to measures that depend on how it is run is no wear, however little it was.
     fn forgive_changed(&mut self, date: i32) {
         for since in self.changed.iter().copied().filter(|since| date - since == SETTLED_DAYS) {
-            for (_, watch) in self.watches.iter_mut().filter(|(name, _)| name.measure.terms().forgives_steps) {
-                watch.forgive(since, watch.shift(since));
+            for (name, watch) in self.watches.iter_mut().filter(|(name, _)| name.measure.terms().forgives_steps) {
+                watch.accept(name.measure.terms(), since, watch.shift(since));
             }
         }
     }
@@ -342,7 +380,7 @@ impl Drift {
                 // Much better at once: it was repaired, cleaned or replaced, and had been worn while it was learnt or since.
                 anew.push(name.clone());
             } else if terms.forgives_steps || explained || alike {
-                watch.forgive(*date, *by);
+                watch.accept(terms, *date, *by);
             } else if better > 0.0 {
                 // Better than it ever was is a new normal; as good as it was before is none: else each return would add to what is forgiven.
                 let above = if *by > 0.0 { watch.now().clamp(0.0, *by) } else { watch.now().clamp(*by, 0.0) };
@@ -379,15 +417,21 @@ impl Drift {
 }
 
 /// Whether a place's readings of this kind are measured here.
-fn measured(class: ComponentClass, kind: SensorKind) -> bool {
+fn measured(class: ComponentClass, kind: SensorKind, sensor: &str) -> bool {
     use SensorKind as K;
     match kind {
+        K::Power if class != ComponentClass::PowerSupply => is_draw(sensor),
         K::FanSpeed | K::FanDuty | K::Power | K::InputPower | K::OutputPower | K::Efficiency => true,
         K::Voltage | K::Current => class == ComponentClass::PowerSupply,
         K::Temperature => !matches!(class, ComponentClass::Disk | ComponentClass::Agent | ComponentClass::Volume),
         K::CorrectableErrors => class == ComponentClass::Memory,
         _ => false,
     }
+}
+
+/// Whether a reading of one hour ends another.
+fn ends(current: i64, hour: i64) -> bool {
+    hour > current || current - hour >= SET_BACK
 }
 
 fn hour_of(at: Timestamp) -> i64 {
@@ -404,7 +448,7 @@ fn day_start(date: i32) -> Timestamp {
 
 /// An hour of a server, as the measures see it.
 struct View<'a> {
-    hours: &'a BTreeMap<ComponentId, Vec<(Channel, Hour)>>,
+    hours: &'a SortedMap<ComponentId, Channels>,
 }
 
 impl<'a> View<'a> {
@@ -421,8 +465,14 @@ impl<'a> View<'a> {
         let channels = self.hours.get(component).into_iter().flatten();
         channels.filter(move |(channel, _)| channel.kind == kind).filter_map(|(channel, hour)| {
             let told = Told { mid: hour.middle()?, first: hour.first()?, grain: hour.grain() };
-            Some((channel.sensor.as_str(), told))
+            Some((channel.sensor.as_ref(), told))
         })
+    }
+
+    /// The values of a sensor within the hour.
+    fn values(&self, component: &ComponentId, kind: SensorKind, sensor: &str) -> &'a [f32] {
+        let mut channels = self.hours.get(component).into_iter().flatten();
+        channels.find(|(c, _)| c.kind == kind && *c.sensor == *sensor).map_or(&[], |(_, hour)| hour.values())
     }
 
     /// Whether the place ever told this kind.
@@ -433,25 +483,6 @@ impl<'a> View<'a> {
     /// The middle of the first sensor of one kind.
     fn number(&self, component: &ComponentId, kind: SensorKind) -> Option<f64> {
         self.sensors(component, kind).next().map(|(_, told)| told.mid)
-    }
-}
-
-/// Maps whose keys are no strings, stored as lists of pairs.
-mod pairs {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::collections::BTreeMap;
-
-    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
-        map: &BTreeMap<K, V>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map.iter())
-    }
-
-    pub(super) fn deserialize<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<K, V>, D::Error> {
-        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

@@ -69,6 +69,9 @@ pub enum Fault {
     CoolingLost,
     /// A whole rack is dark: the cause of many a [`Fault::BmcSilent`]. Of a site, not of a server.
     RackSilent,
+    /// BMCs of one power feed are silent together, and no supply told of a lost input first: the feed, or the switch that hangs on it. Of a site, not
+    /// of a server.
+    FeedSilent,
     /// An agent reaches its BMCs no more, though it is heard itself: the cause of many a [`Fault::BmcSilent`]. Of a site, not of a server.
     AgentBlind,
     /// The same fault shows on many servers whose BMCs just got the same firmware. Of a site, not of a server.
@@ -81,11 +84,13 @@ pub enum Fault {
     StoreDamaged,
     /// A channel does not deliver the collector's notices.
     NoticesStuck,
+    /// What an agent sent could not be understood, or was spoilt on the collector's disk: kept apart, and missing everywhere else.
+    AgentUnreadable,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 24] = [
+    pub const ALL: [Fault; 26] = [
         Self::DiskFailure,
         Self::DiskWear,
         Self::FanFailure,
@@ -104,12 +109,14 @@ impl Fault {
         Self::PowerFeedLost,
         Self::CoolingLost,
         Self::RackSilent,
+        Self::FeedSilent,
         Self::AgentBlind,
         Self::FirmwareWave,
         Self::ClockStepped,
         Self::StoreNearlyFull,
         Self::StoreDamaged,
         Self::NoticesStuck,
+        Self::AgentUnreadable,
     ];
 
     /// The word used in tickets and output, e.g. `disk_failure`.
@@ -133,12 +140,14 @@ impl Fault {
             Self::PowerFeedLost => "power_feed_lost",
             Self::CoolingLost => "cooling_lost",
             Self::RackSilent => "rack_silent",
+            Self::FeedSilent => "feed_silent",
             Self::AgentBlind => "agent_blind",
             Self::FirmwareWave => "firmware_wave",
             Self::ClockStepped => "clock_stepped",
             Self::StoreNearlyFull => "store_nearly_full",
             Self::StoreDamaged => "store_damaged",
             Self::NoticesStuck => "notices_stuck",
+            Self::AgentUnreadable => "agent_unreadable",
         }
     }
 
@@ -153,10 +162,12 @@ impl Fault {
             | Self::PowerFeedLost
             | Self::CoolingLost
             | Self::RackSilent
+            | Self::FeedSilent
             | Self::AgentBlind
             | Self::ClockStepped
             | Self::StoreNearlyFull
-            | Self::NoticesStuck => true,
+            | Self::NoticesStuck
+            | Self::AgentUnreadable => true,
             // Nothing is whole again because it was not looked at yet.
             Self::StoreDamaged
             | Self::DiskFailure

@@ -2,10 +2,12 @@
 //! there will be. Pure arithmetic on counts; who is counted is decided by the caller.
 //!
 //! Read in this order: [`rate`] (failures a part-year), [`survival`] (by age), [`spares`] (how many have to be on the shelf),
-//! [`load`] (tickets a week), [`gamma`] (the functions beneath).
+//! [`load`] (tickets a week), [`gamma`] (the functions beneath), [`usage`] (what a server uses of power and cooling), [`headroom`] (what is left).
 
 pub mod gamma;
+pub mod headroom;
 pub mod load;
 pub mod rate;
 pub mod spares;
 pub mod survival;
+pub mod usage;

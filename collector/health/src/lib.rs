@@ -6,15 +6,19 @@
 //! will fail), [`score`] (points and reasons), [`incident`] (findings that lasted), [`fleet`] (rates, ages, spares), [`triage`] (what kind of trouble it is).
 
 pub mod config;
+mod draw;
 pub mod drift;
 pub mod finding;
 pub mod fleet;
 pub mod incident;
 pub mod model;
+mod names;
 pub mod outlook;
+mod packed;
 pub mod parameter;
 pub mod rule;
 pub mod score;
+mod sorted;
 mod stats;
 pub mod triage;
 pub mod window;
@@ -24,5 +28,8 @@ pub use finding::{Evidence, Fault, Finding, Level, RuleId};
 pub use incident::{
     Evaluation, Hold, Incident, IncidentChange, IncidentKey, Past, Stage, Verdict, Watched, What, reconcile,
 };
+pub use names::Names;
+pub use packed::Packed;
 pub use score::{Health, Penalty, Status};
+pub use sorted::SortedMap;
 pub use window::Window;

@@ -1,6 +1,6 @@
 //! What is foreseen of a part from its own course over weeks: when a drive's endurance is used up, when a temperature reaches its limit.
 //!
-//! Little is kept of each day, and it is kept with the server: it cannot be learnt again from the newest readings. Once a day it becomes
+//! Little is kept of each day, with the drive or with the server: it cannot be learnt again from the newest readings. Once a day it becomes
 //! [`Outlook`]s; where too little was seen, there is a [`Refusal`] instead of a date. Single bad reads, gaps, counters that begin anew and
 //! clocks that jump move nothing: each is told apart before it counts.
 //!
@@ -9,15 +9,16 @@
 mod day;
 mod heat;
 mod life;
-mod line;
+pub(crate) mod line;
 
 pub use heat::Rise;
-pub use life::{Basis, Refusal, WearOut};
+pub use life::{Basis, Endurance, Refusal, WearOut};
 
+use crate::draw::is_draw;
 use crate::drift::is_inlet;
+use crate::{Names, Packed, SortedMap};
 use day::{date_of, day_start, hour_of};
 use heat::{Air, Heat};
-use life::Drive;
 use outband_schemas::{ComponentClass as C, ComponentId, SensorKind as K, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,49 +48,44 @@ pub enum Foresight {
     Rise(Rise),
 }
 
-/// The course of one server's parts over weeks, in bounded room.
+/// The course of one server's temperatures over weeks, in bounded room.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Course {
     hour: Option<i64>,
     date: Option<i32>,
-    drives: BTreeMap<ComponentId, Drive>,
-    heats: BTreeMap<ComponentId, Vec<Heat>>,
-    air: Air,
+    /// Drives by place, as versions kept them that did not know them by their serials yet.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    drives: BTreeMap<ComponentId, Endurance>,
+    heats: Packed<SortedMap<ComponentId, Vec<Heat>>>,
+    air: Packed<Air>,
 }
 
 /// A clock that stands so many hours before what was seen last has been set back, and is followed.
 const SET_BACK: i64 = 3;
 
 impl Course {
+    /// Packs what was looked at.
+    pub fn rest(&mut self, names: &Names) {
+        self.heats.rest(names);
+        self.air.rest(names);
+    }
+
     /// Takes in a good reading. `true`: it is the first of another day, and [`Course::outlooks`] may have changed.
     pub fn take(&mut self, component: &ComponentId, kind: K, sensor: &str, value: f64, at: Timestamp) -> bool {
-        if !value.is_finite() || !kept(component.class(), kind) {
+        if !value.is_finite() || !kept(component.class(), kind, sensor) {
             return false;
         }
         let closed = self.turn(at);
-        let date = self.date.unwrap_or_default();
         match kind {
-            K::LifeLeft | K::BytesWritten => {
-                if !self.drives.contains_key(component) {
-                    self.drives.insert(component.clone(), Drive::default());
-                }
-                if let Some(drive) = self.drives.get_mut(component) {
-                    match kind {
-                        K::LifeLeft => drive.live(sensor, value, date),
-                        _ => drive.write(sensor, value, date),
-                    }
-                }
-            }
             K::Temperature if is_inlet(component, sensor) => self.air.breathe(component, sensor, value),
             K::Temperature => {
-                if !self.heats.contains_key(component) {
-                    self.heats.insert(component.clone(), Vec::new());
-                }
-                if let Some(heats) = self.heats.get_mut(component) {
-                    match heats.iter_mut().find(|h| h.sensor == sensor) {
-                        Some(heat) => heat.read(value),
-                        None => heats.push(Heat::new(sensor, value)),
+                let heats = self.heats.or_default(component);
+                match heats.iter_mut().find(|h| h.sensor == sensor) {
+                    Some(heat) => heat.read(value),
+                    None => {
+                        heats.reserve_exact(1);
+                        heats.push(Heat::new(sensor, value));
                     }
                 }
             }
@@ -100,8 +96,12 @@ impl Course {
 
     /// Another part is in the place: nothing that was learnt of the old one speaks of it.
     pub fn renew(&mut self, component: &ComponentId) {
-        self.drives.remove(component);
         self.heats.remove(component);
+    }
+
+    /// Hands out what an earlier version kept of drives by their places.
+    pub fn take_drives(&mut self) -> BTreeMap<ComponentId, Endurance> {
+        std::mem::take(&mut self.drives)
     }
 
     /// Ends the hour, and the day, that `at` is not in.
@@ -128,13 +128,11 @@ impl Course {
         }
         if date < before {
             // What was noted of days that have not been yet came of a clock that was wrong.
-            self.drives.values_mut().for_each(|drive| drive.forget_after(date));
             self.heats.values_mut().flatten().for_each(|heat| heat.forget_after(date));
         } else {
             // By the day that has closed: the new one may be that of a clock that jumped.
             self.heats.values_mut().for_each(|heats| heats.retain(|heat| !heat.is_gone(before)));
             self.heats.retain(|_, heats| !heats.is_empty());
-            self.drives.retain(|_, drive| !drive.is_gone(before));
         }
         self.date = Some(date);
         true
@@ -143,10 +141,6 @@ impl Course {
     /// What is foreseen of each part, in the order of the places. `before` is what was told last: it stands where little has changed.
     pub fn outlooks(&self, before: &[Outlook]) -> Vec<Outlook> {
         let Some(today) = self.date else { return Vec::new() };
-        let drives = self.drives.iter().filter_map(|(component, drive)| {
-            let (sensor, told) = drive.foresee(today)?;
-            Some((component, sensor, told.map_or_else(Foresight::NoDate, Foresight::WearOut)))
-        });
         let heats = self.heats.iter().flat_map(|(component, heats)| {
             heats.iter().filter_map(move |h| Some((component, h.sensor.as_str(), Foresight::Rise(h.rise(today)?))))
         });
@@ -160,7 +154,7 @@ impl Course {
                 }
             }
         };
-        drives.chain(heats).map(told).collect()
+        heats.map(told).collect()
     }
 }
 
@@ -176,11 +170,14 @@ impl Foresight {
 }
 
 /// Whether the course of a place's readings of this kind is kept.
-fn kept(class: C, kind: K) -> bool {
+fn kept(class: C, kind: K, sensor: &str) -> bool {
     match kind {
-        K::LifeLeft | K::BytesWritten => class == C::Disk,
         K::Temperature => !matches!(class, C::Agent | C::Volume),
-        K::Power => matches!(class, C::Server | C::Chassis | C::Board | C::PowerSupply),
+        K::Power => match class {
+            C::PowerSupply => true,
+            C::Server | C::Chassis | C::Board => is_draw(sensor),
+            _ => false,
+        },
         K::InputPower => class == C::PowerSupply,
         _ => false,
     }

@@ -137,11 +137,15 @@ fn shared(case: &Case<'_>, around: &Surroundings) -> Option<Said> {
         None => what.to_owned(),
     };
     match cause {
-        Fault::PowerFeedLost if around.only_silence => {
+        Fault::PowerFeedLost | Fault::FeedSilent if around.only_silence => {
             // A feed that goes takes supplies with it, and those whose other feed holds tell of that.
             said(Network, Likely, because("many BMCs are silent, and no power supply told of a lost input"))
         }
         Fault::PowerFeedLost => said(EnvironmentPower, Strong, because("a power feed is lost")),
+        Fault::FeedSilent => {
+            let what = "BMCs of one feed are silent, and power supplies of it told of a lost input";
+            said(EnvironmentPower, Likely, because(what))
+        }
         Fault::CoolingLost => said(EnvironmentCooling, Strong, because("a cooling zone gets too hot")),
         Fault::FirmwareWave => said(FirmwareConfiguration, Strong, because("trouble after a firmware update")),
         Fault::AgentBlind => said(Network, Strong, because("an agent is heard, and reaches its BMCs no more")),
@@ -275,12 +279,20 @@ fn by_fault(case: &Case<'_>, around: &Surroundings) -> Option<Said> {
         Fault::StoreDamaged => {
             said(Hardware, Likely, "the disk or the memory of the collector's host spoilt the file of its store")
         }
+        Fault::AgentUnreadable => {
+            said(FirmwareConfiguration, Likely, "agent and collector are of versions that do not understand each other")
+        }
         Fault::StoreNearlyFull => said(FirmwareConfiguration, Likely, "more is kept than the collector's disk holds"),
         Fault::EventBurst => burst(case),
         Fault::ComponentFailure => component(case, around),
         Fault::BusErrors | Fault::ProcessorErrors | Fault::MemoryErrors => Some(electrical(case, around)),
         Fault::DiskFailure | Fault::DiskWear | Fault::FanFailure | Fault::PsuFailure => Some(part(case, around)),
-        Fault::PowerFeedLost | Fault::CoolingLost | Fault::RackSilent | Fault::AgentBlind | Fault::FirmwareWave => None,
+        Fault::PowerFeedLost
+        | Fault::CoolingLost
+        | Fault::RackSilent
+        | Fault::FeedSilent
+        | Fault::AgentBlind
+        | Fault::FirmwareWave => None,
     }
 }
 

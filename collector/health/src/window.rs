@@ -18,27 +18,35 @@ pub use series::{Counter, Gauge, Series, SeriesKey, Step, Switch, Track, Via};
 use crate::drift::Sign;
 use crate::model::Said;
 use crate::outlook::Outlook;
-use crate::{Fault, config::RuleConfig};
+use crate::{Fault, Names, Packed, SortedMap, config::RuleConfig};
 use outband_schemas::{
     AgentId, ComponentClass, ComponentId, Gap, Lane, LogEvent, Observation, ObservationSet, Part, Reading, Section,
     SensorKind, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Everything that rules know of one server.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
-    places: BTreeMap<ComponentId, Place>,
-    contacts: BTreeMap<Origin, Contact>,
+    polled: Packed<Polled>,
     /// The latest poll of any target of each agent (the agent's clock).
-    agents: BTreeMap<AgentId, Timestamp>,
+    agents: SortedMap<AgentId, Timestamp>,
     hosted: Option<Hosted>,
     newest: Option<Timestamp>,
     newest_readings: Option<Timestamp>,
     signs: Vec<Sign>,
-    drives: BTreeMap<ComponentId, Said>,
+    drives: SortedMap<ComponentId, Said>,
     outlooks: Vec<Outlook>,
+    names: Names,
+}
+
+/// What polls come to, packed between them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Polled {
+    places: SortedMap<ComponentId, Place>,
+    contacts: SortedMap<Origin, Contact>,
 }
 
 /// The agent that runs on this server, and when it was last heard.
@@ -53,6 +61,16 @@ pub struct Hosted {
 }
 
 impl Window {
+    /// An empty one whose sensors' names are shared with those of other servers.
+    pub fn sharing(names: &Names) -> Self {
+        Self { names: names.clone(), ..Self::default() }
+    }
+
+    /// Packs what polls came to until somebody looks at it.
+    pub fn rest(&mut self) {
+        self.polled.rest(&self.names);
+    }
+
     /// Takes in one poll of one section. `fresh` says of each log entry, in order, whether it is new to this server; entries
     /// that are missing there count as new. `received_at` bounds the agent's clock: nothing was observed after it came.
     pub fn observe(
@@ -93,7 +111,7 @@ impl Window {
                 }
             }
         }
-        let contact = self.contacts.entry(origin.clone()).or_default();
+        let contact = self.polled.contacts.or_default(origin);
         let first_log = set.section == Section::Log && contact.is_first(Section::Log, polled_at);
         contact.heard(received_at);
         // An empty log poll without a gap is a good one: there was nothing new.
@@ -108,7 +126,7 @@ impl Window {
             }
         }
         if let Some(via) = via.filter(|_| set.section == Section::Sensors) {
-            fan::close_poll(&mut self.places, via, polled_at, config);
+            fan::close_poll(&mut self.polled.places, via, polled_at, config);
         }
         self.newest = self.newest.max(Some(polled_at));
         if set.section.lane() == Lane::Telemetry {
@@ -119,7 +137,7 @@ impl Window {
 
     /// Notes that the BMC's log was read before this window began, so that its entries are not history.
     pub fn log_was_read(&mut self, origin: &Origin, at: Timestamp) {
-        self.contacts.entry(origin.clone()).or_default().succeeded(Section::Log, at);
+        self.polled.contacts.or_default(origin).succeeded(Section::Log, at);
     }
 
     /// Takes in a log entry of the past, as the store kept it.
@@ -150,13 +168,13 @@ impl Window {
     fn close_polls(&mut self, begun: Option<Timestamp>, config: &RuleConfig) {
         let Some(begun) = begun else { return };
         for via in [Via::Ipmi, Via::Redfish] {
-            fan::close_poll(&mut self.places, via, begun, config);
+            fan::close_poll(&mut self.polled.places, via, begun, config);
         }
     }
 
     /// Sets a sensor's limits, as the newest stored reading has them.
     pub fn limit(&mut self, reading: &Reading) {
-        if let Some(place) = self.places.get_mut(&reading.component) {
+        if let Some(place) = self.polled.places.get_mut(&reading.component) {
             place.limit(reading);
         }
     }
@@ -180,30 +198,30 @@ impl Window {
     /// Forgets a target that its agent no longer polls, and every reading: those of other targets come again with their next
     /// poll.
     pub fn forget(&mut self, origin: &Origin) {
-        if self.contacts.remove(origin).is_none() {
+        if self.polled.contacts.remove(origin).is_none() {
             return;
         }
-        for place in self.places.values_mut() {
+        for place in self.polled.places.values_mut() {
             place.forget_readings();
         }
-        self.places.retain(|_, place| !place.is_empty());
-        let agents: BTreeSet<AgentId> = self.contacts.keys().map(|o| o.agent.clone()).collect();
+        self.polled.places.retain(|_, place| !place.is_empty());
+        let agents: BTreeSet<AgentId> = self.polled.contacts.keys().map(|o| o.agent.clone()).collect();
         self.agents.retain(|agent, _| agents.contains(agent));
     }
 
     fn read(&mut self, section: Section, reading: &Reading, received_at: Timestamp) {
-        let place = self.places.entry(reading.component.clone()).or_default();
-        place.read(section, reading, reading.observed_at.min(received_at));
+        let place = self.polled.places.or_default(&reading.component);
+        place.read(section, reading, reading.observed_at.min(received_at), &self.names);
     }
 
     fn install(&mut self, part: &Part, at: Timestamp) {
         if let Some(serial) = part.serial.as_deref().map(str::trim).filter(|s| !s.is_empty()) {
-            self.places.entry(part.component.clone()).or_default().install(serial, at);
+            self.polled.places.or_default(&part.component).install(serial, at);
         }
     }
 
     fn note(&mut self, event: &LogEvent, received_at: Timestamp, history: Option<Duration>) {
-        let place = self.places.entry(event.component.clone()).or_default();
+        let place = self.polled.places.or_default(&event.component);
         if let Some(note) = EventNote::of(event, received_at, history) {
             place.note(note);
         }
@@ -227,7 +245,7 @@ impl Window {
 
     /// Sets what the disk model says of the drives.
     pub fn judged(&mut self, drives: BTreeMap<ComponentId, Said>) {
-        self.drives = drives;
+        self.drives = drives.into_iter().collect();
     }
 
     /// What the disk model says of the drives.
@@ -252,22 +270,22 @@ impl Window {
 
     /// Every place, by class and slot.
     pub fn places(&self) -> impl Iterator<Item = (&ComponentId, &Place)> {
-        self.places.iter()
+        self.polled.places.iter()
     }
 
     /// The places of a class.
     pub fn of_class(&self, class: ComponentClass) -> impl Iterator<Item = (&ComponentId, &Place)> {
-        self.places.iter().filter(move |(component, _)| component.class() == class)
+        self.polled.places.iter().filter(move |(component, _)| component.class() == class)
     }
 
     /// One place.
     pub fn place(&self, component: &ComponentId) -> Option<&Place> {
-        self.places.get(component)
+        self.polled.places.get(component)
     }
 
     /// The targets and how they answer.
     pub fn contacts(&self) -> impl Iterator<Item = (&Origin, &Contact)> {
-        self.contacts.iter()
+        self.polled.contacts.iter()
     }
 
     /// The newest poll of any target of an agent.
@@ -298,18 +316,18 @@ impl Window {
         match fault {
             Fault::BmcSilent => {
                 let target = |o: &Origin| o.target.as_str() == component.slot();
-                self.contacts.iter().filter(|(o, _)| target(o)).filter_map(|(_, c)| c.newest_ok()).max()
+                self.polled.contacts.iter().filter(|(o, _)| target(o)).filter_map(|(_, c)| c.newest_ok()).max()
             }
             Fault::AgentSilent => {
                 self.hosted.iter().filter(|h| h.agent.as_str() == component.slot()).map(|h| h.heard_at).max()
             }
             _ => {
-                let place = self.places.get(component);
+                let place = self.polled.places.get(component);
                 let series = place.into_iter().flat_map(Place::series);
                 let vouching = series.filter(|(key, _)| vouches(fault, key.kind)).map(|(_, s)| s.newest());
                 match vouching.min() {
                     Some(newest) => newest,
-                    None => self.contacts.values().filter_map(|c| c.newest_ok_of(Section::Log)).max(),
+                    None => self.polled.contacts.values().filter_map(|c| c.newest_ok_of(Section::Log)).max(),
                 }
             }
         }
@@ -346,12 +364,14 @@ fn vouches(fault: Fault, kind: SensorKind) -> bool {
         | Fault::PowerFeedLost
         | Fault::CoolingLost
         | Fault::RackSilent
+        | Fault::FeedSilent
         | Fault::AgentBlind
         | Fault::FirmwareWave
         | Fault::ClockStepped
         | Fault::StoreNearlyFull
         | Fault::StoreDamaged
-        | Fault::NoticesStuck => false,
+        | Fault::NoticesStuck
+        | Fault::AgentUnreadable => false,
     }
 }
 

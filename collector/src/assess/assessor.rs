@@ -27,8 +27,8 @@ use firmware::Firmware;
 use fold::{Hushing, Running};
 use outband_health::rule::{self, Rule};
 use outband_health::window::{Hosted, Origin};
-use outband_health::{FoldingConfig, Health, Incident, IncidentKey, RuleConfig, score};
-use outband_schemas::{AgentId, Section, ServerId, SiteId, Timestamp};
+use outband_health::{FoldingConfig, Health, Incident, IncidentKey, Names, RuleConfig, score};
+use outband_schemas::{AgentId, Lane, Section, ServerId, SiteId, Timestamp};
 use outband_store::drill::Drill;
 use outband_store::{AgentRecord, HealthRecord, Page, Scope, StoreError, TicketFilter, TicketRecord};
 use outband_ticket::{Policies, State, TicketNumber};
@@ -38,8 +38,15 @@ use std::time::Duration;
 
 /// Rows a step.
 const ROWS: usize = 256;
-/// A server that sent nothing is judged again after this long: silence and staleness come with time alone.
-const JUDGE_AGAIN: Duration = Duration::from_secs(5);
+/// A server that sent nothing is judged again a quarter of its agent's interval after it should have, but no sooner and no later than this: silence and
+/// staleness come with time alone, and are counted in intervals. Sooner, every healthy server would be judged twice a poll.
+const JUDGE_AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(75));
+
+/// The agents, with all that each polls, are read no more often than this; one that is not known yet, at once.
+const READ_AGENTS: Duration = Duration::from_secs(1);
+
+/// Who is due by time alone is asked of all servers, which is much when each agent's batch is a step: no more often than this.
+const LOOK_ROUND: Duration = Duration::from_secs(1);
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,20 +55,33 @@ pub(super) struct Done {
     pub(super) changed: bool,
     /// Whether more rows may wait.
     pub(super) more: bool,
+    /// Whether so many rows waited as a step takes at most.
+    pub(super) full: bool,
 }
 
 /// Everything that is in memory.
 pub(super) struct Assessor<S> {
     store: S,
     cursor: i64,
+    /// Through which row readings are put away, where that is further than the cursor.
+    ahead: i64,
     servers: Servers,
-    live: BTreeMap<ServerId, Live>,
+    /// Boxed: the nodes of a map are half empty.
+    live: BTreeMap<ServerId, Box<Live>>,
+    /// What sensors are called, and how they tell their states.
+    names: Names,
     /// Incidents of servers that are not in `live` yet.
     waiting: BTreeMap<ServerId, Vec<Incident>>,
     /// Scores of servers, those not in `live` yet included.
     scores: BTreeMap<ServerId, Health>,
     sites: BTreeMap<SiteId, Health>,
     agents: BTreeMap<AgentId, AgentRecord>,
+    /// When they were last read.
+    agents_at: Option<Timestamp>,
+    /// When all servers were last found in memory.
+    awake_at: Option<Timestamp>,
+    /// When all servers were last asked whether they are to be judged again; `None`: one of them is, at once.
+    quiet_at: Option<Timestamp>,
     /// The latest observation of each agent (the agent's clock).
     observed: BTreeMap<AgentId, Timestamp>,
     /// Tickets that are not closed, with when their next clock runs out.
@@ -120,19 +140,31 @@ impl<S: Kept> Assessor<S> {
         self.topology = terms.topology.clone();
         self.compatibility = terms.compatibility.clone();
         self.predicting = terms.disks.clone();
+        if !self.store.erasures()?.is_empty() {
+            // Everything that is in memory is read anew, without what is erased.
+            return Err(StoreError::Conflict { what: "the servers of an erased customer".to_owned() }.into());
+        }
         let mut draft = Draft::default();
         self.read_windows()?;
         self.read_thresholds()?;
         self.refresh(&mut draft, now)?;
-        let rows = self.store.log_after(self.cursor, ROWS)?;
+        self.ahead = self.store.put_away_through()?;
+        let mut rows = self.store.log_after(self.cursor, ROWS)?;
+        let (came, through) = (rows.len(), rows.last().map(|row| row.id));
+        rows.retain(|row| !row.assessed);
+        // A failure of now does not wait for an hour that was spooled.
+        rows.extend(self.store.urgent(ROWS)?.into_iter().filter(|row| through.is_some_and(|last| row.id > last)));
         let mut touched = BTreeSet::new();
         let mut known = BTreeSet::new();
         for row in &rows {
             self.row(row, &mut draft, &mut touched, &mut known, now)?;
+            if row.lane == Lane::Event {
+                draft.applied.urgent.insert((row.agent.clone(), row.spool_id), row.seq);
+            }
         }
-        draft.applied.through = rows.last().map(|row| row.id);
+        draft.applied.through = through;
         draft.applied.servers = self.servers.take_changed();
-        if rows.len() < ROWS {
+        if came < ROWS {
             self.wake(now)?;
             self.judge_wear(now)?;
             self.judge_disks(now)?;
@@ -144,10 +176,9 @@ impl<S: Kept> Assessor<S> {
         self.triage_again(&mut draft, now)?;
         self.score(&touched, &mut draft, now);
         if draft.is_empty() {
-            return Ok(Done { changed: false, more: false });
+            return Ok(Done { changed: false, more: false, full: false });
         }
-        let done = Done { changed: draft.is_news(), more: !rows.is_empty() };
-        let through = draft.applied.through;
+        let done = Done { changed: draft.is_news(), more: came > 0, full: came >= ROWS };
         self.store.apply(draft.finish(), now)?;
         self.cursor = through.unwrap_or(self.cursor);
         Ok(done)
@@ -156,7 +187,7 @@ impl<S: Kept> Assessor<S> {
     /// What rules find now of servers that are in memory.
     #[cfg(test)]
     pub(super) fn all_findings(&self) -> Vec<IncidentKey> {
-        let of = |(server, live): (&ServerId, &Live)| -> Vec<IncidentKey> {
+        let of = |server: &ServerId, live: &Live| -> Vec<IncidentKey> {
             let key = |f: &outband_health::Finding| IncidentKey {
                 server: server.clone(),
                 component: f.component.clone(),
@@ -164,16 +195,25 @@ impl<S: Kept> Assessor<S> {
             };
             live.findings().iter().map(key).collect()
         };
-        self.live.iter().flat_map(of).collect()
+        self.live.iter().flat_map(|(server, live)| of(server, live)).collect()
     }
 
-    /// Agents as they are now, and what people did to tickets since the last step.
-    fn refresh(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+    /// Agents as they are now.
+    fn read_agents(&mut self, now: Timestamp) -> Result<(), Error> {
+        self.agents_at = Some(now);
         for agent in self.store.agents()? {
             let before = self.agents.insert(agent.agent.clone(), agent.clone());
             if before.is_some_and(|b| b.targets != agent.targets) {
                 self.forget_targets(&agent);
             }
+        }
+        Ok(())
+    }
+
+    /// Agents as they were a moment ago, and what people did to tickets since the last step.
+    fn refresh(&mut self, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
+        if self.agents_at.is_none_or(|at| now < at || now.since(at) >= READ_AGENTS) {
+            self.read_agents(now)?;
         }
         let filter = TicketFilter { changed_after: Some(self.change), ..TicketFilter::default() };
         let changed: Vec<TicketRecord> = pages(|page: &Page| self.store.tickets(&filter, page))?;
@@ -248,7 +288,14 @@ impl<S: Kept> Assessor<S> {
 
     /// Judges the servers that sent nothing for a while.
     fn judge_quiet(&mut self, draft: &mut Draft, now: Timestamp) -> Result<BTreeSet<ServerId>, Error> {
-        let due = |live: &Live| live.judged_at.is_none_or(|at| now.since(at) >= JUDGE_AGAIN);
+        if is_recent(self.quiet_at, now) {
+            return Ok(BTreeSet::new());
+        }
+        self.quiet_at = Some(now);
+        let again = |live: &Live| {
+            live.cadence.map_or(JUDGE_AGAIN.0, |every| (every * 5 / 4).clamp(JUDGE_AGAIN.0, JUDGE_AGAIN.1))
+        };
+        let due = |live: &Live| live.judged_at.is_none_or(|at| now.since(at) >= again(live));
         let own = place_of_collector()?;
         let quiet: Vec<ServerId> =
             self.live.iter().filter(|(id, l)| due(l) && **id != own).map(|(id, _)| id.clone()).collect();
@@ -267,6 +314,12 @@ impl<S: Kept> Assessor<S> {
                 live.window.hosts(Hosted { heard_at, interval: record.sensor_interval, ..hosted });
             }
             self.judge(server, draft, now)?;
+            // Those of a step are scored next, and stay unpacked until then; of all servers that would be too much.
+            if quiet.len() > ROWS
+                && let Some(live) = self.live.get_mut(server)
+            {
+                live.rest(&self.names);
+            }
         }
         Ok(quiet.into_iter().collect())
     }
@@ -276,22 +329,34 @@ impl<S: Kept> Assessor<S> {
         for (server, signs) in self.wears.judge(&self.store, self.servers.all(), &self.topology, now)? {
             if let Some(live) = self.live.get_mut(&server) {
                 live.window.wears(signs);
-                live.window.foresees(self.wears.outlooks(&server));
+            }
+            self.tell(&server);
+        }
+        Ok(())
+    }
+
+    /// Has the disk model judge what was read of drives on the day before; the rules see at once what it says, and when drives are used up.
+    fn judge_disks(&mut self, now: Timestamp) -> Result<(), Error> {
+        let failed = || self.live.values().flat_map(|live| failed_disks(&live.incidents)).collect();
+        let mut servers = self.disks.foresee(&self.store, now)?;
+        servers.extend(self.disks.judge(&self.store, self.predicting.as_deref(), failed, now)?);
+        for server in servers {
+            self.tell(&server);
+            if let Some(live) = self.live.get_mut(&server) {
+                live.judged_at = None;
+                self.quiet_at = None;
             }
         }
         Ok(())
     }
 
-    /// Has the disk model judge what was read of drives on the day before; the rules see at once what it says.
-    fn judge_disks(&mut self, now: Timestamp) -> Result<(), Error> {
-        let failed = || self.live.values().flat_map(|live| failed_disks(&live.incidents)).collect();
-        for server in self.disks.judge(&self.store, self.predicting.as_deref(), failed, now)? {
-            if let Some(live) = self.live.get_mut(&server) {
-                live.window.judged(self.disks.said(&server));
-                live.judged_at = None;
-            }
+    /// Tells a server's window what is said and foreseen of its parts.
+    fn tell(&mut self, server: &ServerId) {
+        let outlooks = self.outlooks(server);
+        if let Some(live) = self.live.get_mut(server) {
+            live.window.judged(self.disks.said(server));
+            live.window.foresees(outlooks);
         }
-        Ok(())
     }
 
     /// Scores the servers that were judged, and their sites.
@@ -300,6 +365,7 @@ impl<S: Kept> Assessor<S> {
         for id in touched {
             let (Some(live), Some(record)) = (self.live.get_mut(id), self.servers.get(id)) else { continue };
             let (changed, health) = live.score(id, &self.config, now);
+            live.rest(&self.names);
             draft.applied.healths.extend(changed);
             let before = self.scores.get(id);
             let news = before.is_none_or(|b| !same(b, &health));
@@ -320,6 +386,11 @@ impl<S: Kept> Assessor<S> {
             self.sites.insert(site, health);
         }
     }
+}
+
+/// Whether all servers were asked a moment ago. A clock that was set back asks again.
+fn is_recent(asked: Option<Timestamp>, now: Timestamp) -> bool {
+    asked.is_some_and(|at| at <= now && now.since(at) < LOOK_ROUND)
 }
 
 impl<S> std::fmt::Debug for Assessor<S> {

@@ -1,10 +1,12 @@
-//! Drives over months, and what the disk model says of each, once a UTC day.
+//! Drives over months: what the disk model says of each, and when each is used up, once a UTC day.
 //!
 //! A drive is known by its serial: one that moves takes its history along, and another one in the place begins anew. Where no serial is
 //! told, the place is the drive until its power-on hours fall. What was read on a day becomes one reading of it ([`Polled`]), as the model
 //! was trained on; a while after midnight all drives are judged, some in a step, and what was learnt is kept: a crash loses what drives
 //! showed since then. Like slow wear this outlives the rest of what the loop has in memory.
 
+mod endurance;
+mod forget;
 mod places;
 mod round;
 
@@ -13,13 +15,15 @@ use outband_health::model::{
     Attribute, Blind, Day, DiskModel, Field, Foretold, HORIZON, Judged, Pattern, Said, Taken, Verdict, Watch, explain,
     family,
 };
-use outband_health::{Fault, Incident, Stage};
+use outband_health::outlook::{Endurance, Outlook};
+use outband_health::{Fault, Incident, Names, Packed, SortedMap, Stage};
 use outband_schemas::{
-    ComponentClass, ComponentId, Observation, ObservationSet, Part, Quality, SensorKind, ServerId, Timestamp,
+    ComponentClass, ComponentId, Observation, ObservationSet, Part, Quality, Reading, SensorKind, ServerId, Suspicion,
+    Timestamp,
 };
 use outband_store::StoreError;
 use outband_store::drives::{DriveFleet, DriveRecord, Drives, Waiting};
-use outband_store::outcome::{OutcomeFilter, Outcomes};
+use outband_store::outcome::{OutcomeFilter, Outcomes, TicketOutcome};
 use outband_ticket::Answer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +43,9 @@ const FORGET: Day = 400;
 const REFRESH: i32 = 7;
 /// So many own drives a cohort needs to be told of.
 const OWN: u32 = 5;
+/// A serial that comes from one server into another so often within so many days is not the name of one drive.
+const HOPS: usize = 4;
+const HOPS_WITHIN: Day = 3;
 /// So far a clock may have been ahead; what was read by one that was further ahead is not to be put in order with what comes now.
 const AHEAD: Day = 2;
 
@@ -57,6 +64,10 @@ pub struct Predicting {
 struct Held {
     record: DriveRecord,
     unsaved: bool,
+    /// Something was told of its endurance since it was kept.
+    worn: bool,
+    /// What was told of its endurance and is not known to be its own yet.
+    waits: Vec<endurance::Waits>,
 }
 
 /// A day that is being judged.
@@ -74,15 +85,23 @@ struct Round {
 #[derive(Debug, Default)]
 struct Inner {
     loaded: bool,
-    drives: BTreeMap<String, Held>,
-    places: BTreeMap<ServerId, BTreeMap<ComponentId, String>>,
+    /// Boxed: the nodes of a map are half empty, and a drive is much.
+    drives: BTreeMap<String, Box<Held>>,
+    places: BTreeMap<ServerId, SortedMap<ComponentId, String>>,
     fleet: DriveFleet,
     round: Option<Round>,
+    /// The day of which it is known when drives are used up.
+    foreseen: Option<Day>,
+    /// The day of which that is being said, and the last drive of which it was.
+    foreseeing: Option<(Day, String)>,
+    /// Drives that moved, and are to be kept at once.
+    moved: Vec<String>,
     /// Drives seen to have failed, and drives taken out, since the last round.
     failed: BTreeSet<String>,
     taken: BTreeSet<String>,
     /// Drives whose rows are to go.
     gone: Vec<String>,
+    names: Names,
 }
 
 /// The drives of all servers.
@@ -91,6 +110,11 @@ pub(super) struct Disks(Arc<Mutex<Inner>>);
 
 fn day_of(at: Timestamp) -> Day {
     Day::try_from(at.as_millis().div_euclid(DAY_MS)).unwrap_or(Day::MAX)
+}
+
+/// The newest day that has ended and of which the last polls have come.
+fn ended(now: Timestamp) -> Day {
+    day_of(now.minus(Duration::from_millis(LATE_MS.unsigned_abs()))) - 1
 }
 
 /// A date, as people write it.
@@ -119,6 +143,7 @@ fn field(kind: SensorKind) -> Option<Field> {
     Some(Field::Raw(match kind {
         SensorKind::PowerOnHours => return Some(Field::Hours),
         SensorKind::ReallocatedSectors => Attribute::ReallocatedSectors,
+        SensorKind::SpinRetries => Attribute::SpinRetries,
         SensorKind::PowerCycles => Attribute::PowerCycles,
         SensorKind::ReportedUncorrectable => Attribute::ReportedUncorrectable,
         SensorKind::CommandTimeouts => Attribute::CommandTimeouts,
@@ -158,11 +183,12 @@ impl Disks {
             tracing::error!(drive = %key, "what was learnt of it over months is lost, and is learnt anew");
         }
         inner.fleet = kept.fleet.unwrap_or_default();
-        for (key, record) in kept.drives {
+        for (key, mut record) in kept.drives {
+            record.rest(&inner.names);
             if let Some((server, component)) = &record.place {
                 inner.places.entry(server.clone()).or_default().insert(component.clone(), key.clone());
             }
-            inner.drives.insert(key, Held { record, unsaved: false });
+            inner.drives.insert(key, Box::new(Held { record, ..Held::default() }));
         }
         if let (false, Some(day)) = (inner.fleet.in_order, inner.fleet.day) {
             tracing::warn!(
@@ -176,33 +202,47 @@ impl Disks {
         Ok(())
     }
 
-    /// Takes in a poll of a server, whose open incidents are given. Answers whether something else is to be said of its drives than before.
+    /// Takes in a poll of a server, whose open incidents are given. Answers the servers of whose drives something else is to be said than
+    /// before: this one, and those that its drives came from.
     pub(super) fn observe(
         &self,
         server: &ServerId,
         incidents: &[Incident],
         set: &ObservationSet,
         received_at: Timestamp,
-    ) -> bool {
+    ) -> BTreeSet<ServerId> {
         let mut inner = self.lock();
-        let mut moved = false;
+        let today = day_of(received_at);
+        let mut moved = BTreeSet::new();
         for observation in &set.observations {
             match observation {
                 Observation::Inventory(inventory) => {
-                    moved |= inner.install(server, incidents, &inventory.parts, day_of(received_at));
+                    let at = inventory.observed_at.min(received_at);
+                    moved.extend(inner.install(server, incidents, &inventory.parts, at, today));
                 }
-                Observation::Reading(r)
-                    if r.component.class() == ComponentClass::Disk && r.quality == Quality::Good =>
-                {
-                    if let Some(value) = r.value.as_ref().and_then(|v| v.as_number()) {
-                        let at = r.observed_at.min(received_at);
-                        moved |= inner.read(server, &r.component, r.kind, value, at, day_of(received_at));
+                Observation::Reading(r) if r.component.class() == ComponentClass::Disk => {
+                    let Some(value) = r.value.as_ref().and_then(|v| v.as_number()) else { continue };
+                    let at = r.observed_at.min(received_at);
+                    if r.quality == Quality::Good && inner.read(server, &r.component, r.kind, value, at, today) {
+                        moved.insert(server.clone());
+                    }
+                    // Some makers write a drive's life as a text.
+                    if matches!(r.quality, Quality::Good | Quality::Suspect(Suspicion::Coerced)) {
+                        inner.wear(server, r, value, at, today);
                     }
                 }
                 Observation::Reading(_) | Observation::Event(_) | Observation::Gap(_) => {}
             }
         }
+        inner.rest_of(server);
         moved
+    }
+
+    /// Keeps at once where drives are that moved: what was said of one must not come back for another.
+    pub(super) fn keep_moved(&self, store: &impl Drives) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        let moved = std::mem::take(&mut inner.moved);
+        if moved.is_empty() { Ok(()) } else { inner.keep(store, &moved, None) }
     }
 
     /// What is said of a server's drives.
@@ -212,12 +252,12 @@ impl Disks {
         places.filter_map(|(place, key)| Some((place.clone(), inner.drives.get(key)?.record.said.clone()))).collect()
     }
 
-    /// Forgets where the drives of a server are that is none any more.
-    pub(super) fn forget(&self, server: &ServerId) {
+    /// A server has turned out to be another one: its drives are in no place until that one's inventory names them.
+    pub(super) fn merge(&self, server: &ServerId, into: &ServerId) {
         let mut inner = self.lock();
-        for key in inner.places.remove(server).unwrap_or_default().into_values() {
+        for key in inner.places.remove(server).unwrap_or_default().into_iter().map(|(_, key)| key) {
             if let Some(held) = inner.drives.get_mut(&key) {
-                (held.record.place, held.unsaved) = (None, true);
+                (held.record.place, held.record.left, held.unsaved) = (None, Some(into.clone()), true);
             }
         }
     }
@@ -233,7 +273,7 @@ impl Disks {
     ) -> Result<BTreeSet<ServerId>, StoreError> {
         let mut inner = self.lock();
         let Some(by) = by else { return Ok(inner.unsay()) };
-        let day = day_of(now.minus(Duration::from_millis(LATE_MS.unsigned_abs()))) - 1;
+        let day = ended(now);
         if inner.round.is_none() {
             // A clock that was put back a little has judged this day already.
             if inner.fleet.day.is_some_and(|judged| judged >= day && judged - day <= AHEAD) {
@@ -253,7 +293,7 @@ impl Disks {
         if !inner.loaded {
             return Ok(());
         }
-        let news = |held: &Held| held.unsaved || held.record.polled.has_news(&held.record.history);
+        let news = |held: &Held| held.unsaved || held.worn || held.record.polled.has_news(&held.record.history);
         let unsaved: Vec<String> = inner.drives.iter().filter(|(_, h)| news(h)).map(|(k, _)| k.clone()).collect();
         for (number, some) in unsaved.chunks(TOGETHER).enumerate() {
             if begun.elapsed() > FAREWELL {

@@ -5,8 +5,8 @@ use super::synthetic::is_drill;
 use outband_health::score::{self, Seen};
 use outband_health::window::{Contact, Place};
 use outband_health::{
-    Evaluation, Fault, Finding, Health, Incident, IncidentChange, Past, RuleConfig, Stage, Status, Watched, What,
-    Window, reconcile,
+    Evaluation, Fault, Finding, Health, Incident, IncidentChange, Names, Packed, Past, RuleConfig, SortedMap, Stage,
+    Status, Watched, What, Window, reconcile,
 };
 use outband_schemas::{ComponentClass, ComponentId, Section, ServerId, Timestamp};
 use outband_store::{HealthRecord, Scope};
@@ -20,7 +20,7 @@ pub(super) struct Live {
     pub(super) window: Window,
     pub(super) sources: Sources,
     pub(super) incidents: Vec<Incident>,
-    pub(super) components: BTreeMap<ComponentId, Health>,
+    pub(super) components: Packed<SortedMap<ComponentId, Health>>,
     findings: Vec<Finding>,
     /// Incidents that ended a short while ago.
     pub(super) past: BTreeMap<(ComponentId, Fault), Past>,
@@ -30,12 +30,20 @@ pub(super) struct Live {
     pub(super) judged_at: Option<Timestamp>,
 }
 
+/// What a person ended, or a new part, is remembered for so long: what was known of it then opens nothing again. Rules forget in less.
+pub(super) const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 /// How long a section may be silent before its readings are stale, where its cadence is not known yet.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How many times as long as usual a sensor that is read in turn may be silent.
 const IN_TURN: u32 = 4;
 
 impl Live {
+    /// Packs what nobody looks at until the server is judged again.
+    pub(super) fn rest(&mut self, names: &Names) {
+        self.window.rest();
+        self.components.rest(names);
+    }
+
     /// Answers what the findings of the rules change of the incidents; they are taken over.
     pub(super) fn judge(
         &mut self,
@@ -46,6 +54,7 @@ impl Live {
     ) -> Vec<IncidentChange> {
         self.findings = findings;
         self.judged_at = Some(now);
+        self.forget_past(config, now);
         let limit = Duration::from_secs(config.incident.backlog_secs);
         let caught_up =
             self.window.newest_readings().is_none_or(|newest| now.since(newest) <= limit) || self.is_silent();
@@ -57,8 +66,6 @@ impl Live {
         let findings = self.findings.clone();
         let mut evaluation =
             Evaluation::of(server.clone(), &self.window, findings, &ours, caught_up, Some(now.minus(limit)));
-        let flap = Duration::from_secs(config.incident.flap_secs);
-        self.past.retain(|_, past| now.since(past.ended_at) <= flap);
         evaluation.past.clone_from(&self.past);
         let changes = reconcile(&ours, &evaluation, &config.incident, now);
         for change in &changes {
@@ -77,8 +84,7 @@ impl Live {
     ) -> Vec<IncidentChange> {
         self.findings = findings;
         self.judged_at = Some(now);
-        let flap = Duration::from_secs(config.incident.flap_secs);
-        self.past.retain(|_, past| now.since(past.ended_at) <= flap);
+        self.forget_past(config, now);
         let seen = Watched { vouched: Some(now), serial: None };
         let watched = self.incidents.iter().map(|i| ((i.key.component.clone(), i.key.fault), seen.clone()));
         let evaluation = Evaluation {
@@ -98,18 +104,28 @@ impl Live {
 
     /// Remembers an incident that ended before this was in memory.
     pub(super) fn recall(&mut self, incident: &Incident) {
-        if let Stage::Ended { at } = incident.stage
-            && incident.key.fault.clears_itself()
-        {
+        if let Stage::Ended { at } = incident.stage {
             let past = Past { ended_at: at, ticket: incident.ticket, returns: incident.returns.clone() };
             self.past.insert((incident.key.component.clone(), incident.key.fault), past);
         }
+    }
+
+    /// Forgets what ended too long ago to matter.
+    fn forget_past(&mut self, config: &RuleConfig, now: Timestamp) {
+        let flap = Duration::from_secs(config.incident.flap_secs);
+        let long = |fault: Fault| if fault.clears_itself() { flap } else { flap.max(REMEMBERED) };
+        self.past.retain(|(_, fault), past| now.since(past.ended_at) <= long(*fault));
     }
 
     /// What rules found when it was last judged.
     #[cfg(test)]
     pub(super) fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// When what a rule found was last seen to hold.
+    pub(super) fn shown_at(&self, component: &ComponentId, fault: Fault) -> Option<Timestamp> {
+        self.findings.iter().filter(|f| f.component == *component && f.fault == fault).map(|f| f.newest).max()
     }
 
     /// Whether a rule found this when it was last judged.
@@ -144,41 +160,46 @@ impl Live {
         config: &RuleConfig,
         now: Timestamp,
     ) -> (Vec<HealthRecord>, Health) {
-        let mut healths = BTreeMap::new();
-        for (component, place) in self.window.places() {
-            // What is not there, and what is no part, has no health.
-            if place.is_absent() || component.class() == ComponentClass::Firmware || place.series().next().is_none() {
-                continue;
-            }
+        // What is not there, and what is no part, has no health.
+        let places = self.window.places().filter(|(component, place)| {
+            !place.is_absent() && component.class() != ComponentClass::Firmware && place.series().next().is_some()
+        });
+        let mut scored: BTreeMap<&ComponentId, Health> = BTreeMap::new();
+        for (component, place) in places {
             let findings: Vec<&Finding> = self.findings.iter().filter(|f| f.component == *component).collect();
-            healths
-                .insert(component.clone(), score::component(component, &findings, self.seen(place, config, now), now));
+            scored.insert(component, score::component(component, &findings, self.seen(place, config, now), now));
         }
+        let unseen = Seen { newest: None, stale: false };
         // A BMC or an agent that is silent has no readings of its own.
         for finding in &self.findings {
-            if !healths.contains_key(&finding.component) {
+            if !scored.contains_key(&finding.component) {
                 let findings: Vec<&Finding> =
                     self.findings.iter().filter(|f| f.component == finding.component).collect();
-                let seen = Seen { newest: None, stale: false };
-                healths.insert(finding.component.clone(), score::component(&finding.component, &findings, seen, now));
+                scored.insert(&finding.component, score::component(&finding.component, &findings, unseen, now));
             }
         }
-        for (component, before) in &self.components {
-            // What was scored and is gone: nothing is known of it any more.
-            if !healths.contains_key(component) && before.status != Status::Unknown {
-                healths.insert(
-                    component.clone(),
-                    score::component(component, &[], Seen { newest: None, stale: false }, now),
-                );
+        // What was scored and is gone: nothing is known of it any more.
+        let gone: Vec<ComponentId> =
+            self.components.keys().filter(|component| !scored.contains_key(component)).cloned().collect();
+        // Little of it is written: what is only looked at need not be packed again.
+        let is_left = |component: &ComponentId, before: &Health| {
+            before.status != Status::Unknown || scored.contains_key(component)
+        };
+        if gone.iter().any(|component| self.components.get(component).is_some_and(|b| !is_left(component, b))) {
+            self.components.retain(|component, before| is_left(component, before));
+        }
+        let left = gone.iter().filter(|component| self.components.contains_key(component));
+        let left: Vec<&ComponentId> = left.collect();
+        scored.extend(left.into_iter().map(|component| (component, score::component(component, &[], unseen, now))));
+        let mut changed = Vec::new();
+        for (component, health) in scored {
+            if self.components.get(component).is_none_or(|before| !same(before, &health)) {
+                let scope = Scope::Component(server.clone(), component.clone());
+                changed.push(HealthRecord { scope, health: health.clone() });
+                self.components.insert(component.clone(), health);
             }
         }
-        let total: Vec<Health> = healths.values().cloned().collect();
-        let changed = healths
-            .iter()
-            .filter(|(component, health)| self.components.get(component).is_none_or(|before| !same(before, health)))
-            .map(|(c, h)| HealthRecord { scope: Scope::Component(server.clone(), c.clone()), health: h.clone() })
-            .collect();
-        self.components = healths;
+        let total: Vec<Health> = self.components.values().cloned().collect();
         let newest = self.window.places().filter_map(|(_, place)| place.newest()).max();
         let stale = newest.is_some_and(|newest| self.is_old(newest, Section::Sensors, None, config, now));
         (changed, score::server(&total, Seen { newest, stale }, now))

@@ -10,6 +10,7 @@
 //! waits for a ticket, and for what), `verdict` (what people said by moving tickets), `rebuild` (after a restart).
 
 mod assessor;
+mod attic;
 mod disks;
 mod draft;
 pub mod identity;
@@ -23,6 +24,7 @@ mod wear;
 
 use crate::clock::Timekeeper;
 use crate::judgement::{Judgement, Terms};
+use crate::putaway;
 use crate::query::pulse::Pulse;
 use assessor::Assessor;
 use disks::Disks;
@@ -31,8 +33,10 @@ use outband_schemas::Timestamp;
 use outband_store::drift::Drifts;
 use outband_store::drill::Drills;
 use outband_store::drives::Drives;
+use outband_store::erasure::Erasures;
 use outband_store::maintenance::Maintenance;
 use outband_store::outcome::Outcomes;
+use outband_store::putaway::PutAway;
 use outband_store::recall::Recall;
 use outband_store::threshold::Thresholds;
 use outband_store::{Outbox, Store, StoreError};
@@ -43,10 +47,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinError;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use wear::Wears;
 
+/// How long rows gather before the next step, where fewer waited than a step takes: what a step costs beside its rows is paid ten
+/// times a second, however many agents tell something.
+const GATHER: Duration = Duration::from_millis(100);
 /// How often silence and clocks are looked at when nothing comes.
 const TICK: Duration = Duration::from_secs(1);
 /// How long to wait where somebody else was faster.
@@ -72,14 +79,54 @@ pub enum Error {
 }
 
 /// What the assessment asks of a store.
-pub trait Kept: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives + Outcomes {}
-impl<S: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives + Outcomes> Kept for S {}
+pub trait Kept:
+    Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives + Outcomes + Erasures + PutAway
+{
+}
+impl<S> Kept for S where
+    S: Store + Maintenance + Drills + Thresholds + Recall + Drifts + Drives + Outcomes + Erasures + PutAway
+{
+}
 
 /// What is learnt over weeks and months: it outlives the rest of what is in memory, which is read anew when a step fails.
 #[derive(Debug, Clone, Default)]
 struct Learnt {
     wears: Wears,
     disks: Disks,
+}
+
+impl Learnt {
+    /// Forgets what is erased: from memory, and what was written of it since from the store, after which the erasure is over.
+    fn forget_erased(&self, store: &(impl Drives + Erasures)) -> Result<(), StoreError> {
+        let erased = store.erasures()?;
+        if erased.is_empty() {
+            return Ok(());
+        }
+        // What is kept has to be in memory before something of it can be forgotten.
+        self.disks.load(store)?;
+        self.disks.forget(
+            store,
+            &erased.iter().map(|e| &e.server).collect(),
+            &erased.iter().flat_map(|e| &e.drives).collect(),
+        )?;
+        erased.iter().for_each(|e| self.wears.forget(&e.server));
+        store.forgotten(&erased)?;
+        tracing::info!(servers = erased.len(), "what was learnt of an erased customer's servers is forgotten");
+        Ok(())
+    }
+
+    /// Keeps what was learnt today.
+    fn save(&self, store: &(impl Drifts + Drives + Erasures)) {
+        if let Err(error) = self.forget_erased(store) {
+            tracing::error!(%error, "what was learnt of an erased customer's servers is forgotten at the next start");
+        }
+        for (what, saved) in [("slow wear", self.wears.save(store)), ("drives", self.disks.save(store))] {
+            match saved {
+                Ok(()) | Err(StoreError::Closed) => {}
+                Err(error) => tracing::error!(%error, what, "what was learnt of it today is lost; all before is kept"),
+            }
+        }
+    }
 }
 
 /// Assesses until `shutdown` is cancelled. Tells `pulse` when anything that watchers see was written. `disk` is where the store is, and how many bytes are to be kept free there.
@@ -92,15 +139,10 @@ pub async fn run<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let learnt = Learnt::default();
+    learnt.wears.put_aside(&disk.0);
     let done = assess(store.clone(), clock, disk, judgement, pulse, shutdown, learnt.clone()).await;
     // What was learnt today would not be there tomorrow.
-    let saved = tokio::task::spawn_blocking(move || [learnt.wears.save(&store), learnt.disks.save(&store)]).await?;
-    for (saved, what) in saved.into_iter().zip(["slow wear", "drives"]) {
-        match saved {
-            Ok(()) | Err(StoreError::Closed) => {}
-            Err(error) => tracing::error!(%error, what, "what was learnt of it today is lost; all before is kept"),
-        }
-    }
+    tokio::task::spawn_blocking(move || learnt.save(&store)).await?;
     done
 }
 
@@ -124,15 +166,17 @@ async fn assess<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
         let before = assessor.take();
         let (keeper, dir, learnt) = (clock.clone(), dir.clone(), learnt.clone());
         let step = tokio::task::spawn_blocking(move || {
+            let begun = Instant::now();
             let mut assessor = match before {
                 Some(assessor) => assessor,
-                None => Assessor::load(ours, learnt, &terms, now)?,
+                None => Assessor::load(ours.clone(), learnt, &terms, now)?,
             };
             let done = assessor.step(&terms, now, |store| vitals(store, &*keeper, (&dir, keep_free), now))?;
-            Ok::<_, Error>((assessor, done))
+            let rest = if done.more { putaway::rest(&ours, begun.elapsed())? } else { Duration::ZERO };
+            Ok::<_, Error>((assessor, done, rest))
         });
         match step.await? {
-            Ok((after, done)) => {
+            Ok((after, done, rest)) => {
                 assessor = Some(after);
                 if done.changed {
                     pulse.beat();
@@ -141,8 +185,13 @@ async fn assess<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
                     if shutdown.is_cancelled() {
                         return Ok(());
                     }
+                    let rest = pause(done.full, rest);
+                    if !rest.is_zero() {
+                        sleep(rest).await;
+                    }
                     continue;
                 }
+                pulse.settle();
             }
             Err(Error::Store(StoreError::Closed)) => return Ok(()),
             // Somebody moved a ticket in the same moment: read it and do it again.
@@ -168,6 +217,14 @@ async fn assess<S: Kept + Outbox, C: Timekeeper + Send + Sync + 'static>(
     }
 }
 
+/// How long rows gather after a step that history wants to `rest` so long. Where more waited than a step takes, nobody waits for more.
+fn pause(was_full: bool, rest: Duration) -> Duration {
+    if was_full { rest } else { rest.max(GATHER) }
+}
+
+/// Bodies that were kept apart within so long are a condition that goes on.
+const POISONED: Duration = Duration::from_secs(24 * 3600);
+
 /// What the collector sees of itself.
 fn vitals<S: Store + Outbox>(
     store: &S,
@@ -184,7 +241,13 @@ fn vitals<S: Store + Outbox>(
     };
     let unsent = store.oldest_unsent(now)?.into_iter();
     let stuck = |u: outband_store::Unsent| Stuck { channel: u.channel, count: u.count, since: u.since, error: u.error };
-    Ok(Vitals { clock_ahead_ms: clock.held(), disk, damage: store.damage(), unsent: unsent.map(stuck).collect() })
+    Ok(Vitals {
+        clock_ahead_ms: clock.held(),
+        disk,
+        damage: store.damage(),
+        unsent: unsent.map(stuck).collect(),
+        poisoned: store.poisoned(now.minus(POISONED))?,
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use outband_health::{Evidence, Fault, Finding, Level, RuleId};
 use outband_schemas::{AgentId, ComponentClass, ComponentId, IdError, ServerId, Timestamp};
+use outband_store::Poisoned;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Vitals {
     pub damage: Option<String>,
     /// Channels that do not deliver.
     pub unsent: Vec<Stuck>,
+    /// Agents of whose bodies some were kept apart lately.
+    pub poisoned: Vec<Poisoned>,
 }
 
 /// A channel that does not deliver.
@@ -88,6 +91,17 @@ pub(super) fn findings(vitals: &Vitals, agents: &[Homeless], now: Timestamp) -> 
         let place = format!("notices {channel}");
         let f = finding("collector.notices", Fault::NoticesStuck, &place, Level::Critical, reason, fact, now);
         found.push(Finding { onset: *since, ..f });
+    }
+    for Poisoned { agent, count, since, error } in &vitals.poisoned {
+        let bodies = if *count == 1 { "1 body".to_owned() } else { format!("{count} bodies") };
+        let reason = format!(
+            "{bodies} of agent {agent} since {since} could not be understood and are kept apart, the last because: {error}"
+        );
+        let fact =
+            Evidence { observed_at: *since, text: format!("what agent {agent} sent could not be understood: {error}") };
+        let f = finding("agent.unreadable", Fault::AgentUnreadable, "", Level::Warning, reason, String::new(), now);
+        let component = ComponentId::lenient(ComponentClass::Agent, agent.as_str());
+        found.push(Finding { component, onset: *since, evidence: vec![fact], ..f });
     }
     for Homeless { agent, heard_at, interval } in agents {
         let limit = interval.saturating_mul(INTERVALS).max(SILENT);

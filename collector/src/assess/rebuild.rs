@@ -1,7 +1,7 @@
 //! A server's window from what the store holds: after a restart, before the server's first new reading.
 
 use outband_health::window::Origin;
-use outband_health::{RuleConfig, Window};
+use outband_health::{Names, RuleConfig, Window};
 use outband_schemas::{ComponentClass, Reading, Timestamp};
 use outband_store::{
     EventFilter, HistoryFilter, HistoryPoint, Listing, Page, SeriesFilter, ServerRecord, Store, StoreError,
@@ -21,8 +21,9 @@ pub(super) fn window<S: Store>(
     server: &ServerRecord,
     now: Timestamp,
     config: &RuleConfig,
+    names: &Names,
 ) -> Result<Window, StoreError> {
-    let mut window = Window::default();
+    let mut window = Window::sharing(names);
     let id = &server.id;
     let mut parts = store.parts(id)?;
     parts.sort_by_key(|p| (p.current, p.first_seen));

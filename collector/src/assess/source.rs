@@ -4,7 +4,6 @@
 use outband_health::Window;
 use outband_health::window::{Contact, Origin};
 use outband_schemas::{Observation, ObservationSet, Section, Source, Timestamp};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// So many failed polls in a row, or intervals without one, and the other source speaks.
@@ -15,8 +14,9 @@ const INTERVAL: Duration = Duration::from_secs(120);
 /// Which targets of a server speak what, as far as their readings tell.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    redfish: BTreeSet<Origin>,
-    aside: BTreeSet<Origin>,
+    /// One or two: a set's node would have room for eleven.
+    redfish: Vec<Origin>,
+    aside: Vec<Origin>,
 }
 
 impl Sources {
@@ -31,7 +31,9 @@ impl Sources {
     ) -> Option<ObservationSet> {
         match is_redfish(set) {
             Some(true) => {
-                self.redfish.insert(origin.clone());
+                if !self.redfish.contains(origin) {
+                    self.redfish.push(origin.clone());
+                }
                 return None;
             }
             Some(false) => {}
@@ -39,10 +41,11 @@ impl Sources {
         }
         let preferred = window.contacts().any(|(o, c)| o != origin && self.redfish.contains(o) && answers(c, at));
         if !preferred {
-            self.aside.remove(origin);
+            self.aside.retain(|aside| aside != origin);
             return None;
         }
-        if self.aside.insert(origin.clone()) {
+        if !self.aside.contains(origin) {
+            self.aside.push(origin.clone());
             window.forget(origin);
         }
         let is_word = |o: &&Observation| matches!(o, Observation::Gap(_) | Observation::Inventory(_));

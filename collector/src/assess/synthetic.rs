@@ -35,12 +35,14 @@ pub fn fault(word: &str) -> Option<Fault> {
         Fault::PowerFeedLost
             | Fault::CoolingLost
             | Fault::RackSilent
+            | Fault::FeedSilent
             | Fault::AgentBlind
             | Fault::FirmwareWave
             | Fault::ClockStepped
             | Fault::StoreNearlyFull
             | Fault::StoreDamaged
             | Fault::NoticesStuck
+            | Fault::AgentUnreadable
     );
     of_server.then_some(fault)
 }

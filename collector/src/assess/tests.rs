@@ -1,9 +1,12 @@
 //! The loop over a real store, with time of its own.
 
+mod ahead;
 mod backlog;
 mod disks;
 mod drills;
 mod ends;
+mod erasure;
+mod feeds;
 mod outcomes;
 mod outlook;
 mod own;
@@ -18,7 +21,7 @@ mod windows;
 
 use super::assessor::Assessor;
 use super::own::Vitals;
-use super::{Error, Terms};
+use super::{Error, Learnt, Terms};
 use outband_proto::convert::encode_set;
 use outband_schemas::{
     AgentId, Cause, ComponentClass, ComponentId, Gap, Identity, Inventory, Lane, Observation, ObservationSet, Part,
@@ -39,6 +42,7 @@ struct Room {
     _dir: tempfile::TempDir,
     store: SqliteStore,
     assessor: Option<Assessor<SqliteStore>>,
+    learnt: Learnt,
     terms: Terms,
     vitals: Vitals,
     epoch: Epoch,
@@ -56,6 +60,11 @@ fn spool() -> SpoolId {
 
 impl Room {
     fn new() -> Self {
+        Self::read_every(Duration::from_secs(10))
+    }
+
+    /// Whose agent reads its sensors so often.
+    fn read_every(sensor_interval: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&Options::new(dir.path())).unwrap();
         let now = Timestamp::from_secs(T0);
@@ -66,7 +75,7 @@ impl Room {
             spool_id: spool(),
             version: "test".to_owned(),
             targets: ["bmc1", "bmc2"].into_iter().map(|t| TargetId::new(t).unwrap()).collect(),
-            sensor_interval: Duration::from_secs(10),
+            sensor_interval,
             lanes: Lane::ALL.map(lane).to_vec(),
         };
         let epoch = store.hello(&hello, now).unwrap().epoch;
@@ -75,7 +84,17 @@ impl Room {
             calendar: Calendar::always().into(),
             ..Terms::try_from(&crate::config::Config::default()).unwrap()
         };
-        Self { _dir: dir, store, assessor: None, terms, vitals: Vitals::default(), epoch, next: BTreeMap::new(), now }
+        Self {
+            _dir: dir,
+            store,
+            assessor: None,
+            learnt: Learnt::default(),
+            terms,
+            vitals: Vitals::default(),
+            epoch,
+            next: BTreeMap::new(),
+            now,
+        }
     }
 
     /// Time goes on by 10 s.
@@ -99,6 +118,11 @@ impl Room {
     }
 
     fn send_bodies(&mut self, lane: Lane, bodies: Vec<Vec<u8>>) {
+        self.commit(lane, bodies);
+        self.step();
+    }
+
+    fn commit(&mut self, lane: Lane, bodies: Vec<Vec<u8>>) {
         let seq = self.next.entry(lane).or_insert(1);
         let first_seq = *seq;
         *seq += i64::try_from(bodies.len()).unwrap();
@@ -112,7 +136,6 @@ impl Room {
             skipped: None,
         };
         self.store.commit(batch, self.now).unwrap();
-        self.step();
     }
 
     fn send(&mut self, section: Section, observations: Vec<Observation>) {
@@ -123,7 +146,7 @@ impl Room {
         for _ in 0..10 {
             let mut assessor = match self.assessor.take() {
                 Some(assessor) => assessor,
-                None => Assessor::load(self.store.clone(), Default::default(), &self.terms, self.now).unwrap(),
+                None => Assessor::load(self.store.clone(), self.learnt.clone(), &self.terms, self.now).unwrap(),
             };
             match assessor.step(&self.terms, self.now, |_| Ok(self.vitals.clone())) {
                 Ok(done) => {
@@ -141,8 +164,14 @@ impl Room {
 
     /// The collector dies and starts again.
     fn restart(&mut self) {
-        self.assessor = None;
+        (self.assessor, self.learnt) = (None, Learnt::default());
         self.step();
+    }
+
+    /// The collector ends in order and starts again.
+    fn reopen(&mut self) {
+        self.learnt.save(&self.store);
+        self.restart();
     }
 
     fn tickets(&self) -> Vec<TicketRecord> {

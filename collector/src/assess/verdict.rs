@@ -3,7 +3,7 @@
 use outband_health::{Hold, Incident, Stage, Verdict};
 use outband_schemas::Timestamp;
 use outband_store::TicketRecord;
-use outband_ticket::{Action, Resolution, State};
+use outband_ticket::{Action, Resolution, State, Ticket, Verdict as Said};
 
 /// The incident after what its ticket says now; `None` where they agree.
 pub(super) fn heed(incident: &Incident, record: &TicketRecord) -> Option<Incident> {
@@ -16,7 +16,7 @@ pub(super) fn heed(incident: &Incident, record: &TicketRecord) -> Option<Inciden
         let follows = Some(ticket.number.0);
         return Some(Incident { stage: Stage::Open, ticket: None, hold, follows, ..incident.clone() });
     }
-    let alarm = ticket.resolution == Some(Resolution::FalseAlarm);
+    let alarm = ticket.resolution == Some(Resolution::FalseAlarm) || is_refuted(incident, ticket);
     let said = match (ticket.state, &incident.stage) {
         (_, Stage::Ended { .. } | Stage::Pending) => return None,
         // What is no failure is none when its ticket is closed, either.
@@ -29,6 +29,12 @@ pub(super) fn heed(incident: &Incident, record: &TicketRecord) -> Option<Inciden
         (_, Stage::Verifying { .. } | Stage::Dismissed { .. }) => Verdict::Reopened,
     };
     Some(incident.after_verdict(said, moved_at(record)))
+}
+
+/// Whether a prediction was closed with the word that there was nothing, or nothing of this part: it still stands, and is believed no more.
+fn is_refuted(incident: &Incident, ticket: &Ticket) -> bool {
+    let wrong = matches!(ticket.verdict, Some(Said::NoFaultFound | Said::FalseAlarm | Said::OtherPart));
+    incident.predicted && ticket.state == State::Closed && wrong
 }
 
 /// When the ticket came into its state.

@@ -1,10 +1,99 @@
-//! When readings really came, where clocks were set wrong for a while.
+//! In which order a server's readings stand, and when they really came, where its clock was set wrong for a while.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+/// In which order the readings of one server stand, as seen while they were read.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// The time of each channel's last reading.
+    last: Vec<Option<u32>>,
+    all: u64,
+    /// How often the time went back: from any reading to the next, and within a channel.
+    whole: u64,
+    own: u64,
+    newest: u32,
+    span: Option<(u32, u32)>,
+}
+
+impl Order {
+    /// Sees the next reading.
+    pub(super) fn see(&mut self, channel: u32, secs: u32) {
+        let channel = channel as usize;
+        if self.last.len() <= channel {
+            self.last.resize(channel + 1, None);
+        }
+        let before = self.last.get_mut(channel).and_then(|last| last.replace(secs));
+        self.all += 1;
+        self.whole += u64::from(secs < self.newest);
+        self.own += u64::from(before.is_some_and(|before| secs < before));
+        self.newest = secs;
+        self.span = Some(self.span.map_or((secs, secs), |(first, last)| (first.min(secs), last.max(secs))));
+    }
+
+    /// Whether no time goes back.
+    pub(super) fn is_sorted(&self) -> bool {
+        self.whole == 0
+    }
+
+    /// Whether the readings stand by channel, or in another order that is not that of time, so that they have to be sorted first. A clock that is set back takes
+    /// each channel with it, and does so rarely.
+    pub(super) fn is_shuffled(&self) -> bool {
+        self.whole > self.own || self.whole > 10 + self.all / 50
+    }
+
+    /// The least and the greatest time.
+    pub(super) fn span(&self) -> Option<(u32, u32)> {
+        self.span
+    }
+}
+
+/// When the readings of a server came, told one after the other.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// When its clock said.
+    AsSaid,
+    /// So many readings at each time, where its clock was off for a while.
+    Runs(VecDeque<(u64, u32)>),
+}
+
+impl Came {
+    /// Of readings in the order in which they came: how many in turn its clock gave one time, and that time.
+    pub(super) fn of(said: &[(u64, u32)]) -> Self {
+        let times: Vec<u32> = said.iter().map(|run| run.1).collect();
+        Self::Runs(said.iter().zip(believed(&times)).map(|(run, came)| (run.0, came)).collect())
+    }
+
+    /// When the next reading came, of which its clock said `said`.
+    pub(super) fn next(&self, said: u32) -> u32 {
+        match self {
+            Self::AsSaid => said,
+            Self::Runs(runs) => runs.front().map_or(said, |run| run.1),
+        }
+    }
+
+    /// Goes on to the one after it.
+    pub(super) fn pass(&mut self) {
+        let Self::Runs(runs) = self else { return };
+        if let Some(run) = runs.front_mut() {
+            run.0 = run.0.saturating_sub(1);
+            if run.0 == 0 {
+                runs.pop_front();
+            }
+        }
+    }
+
+    /// When the first and the last of them came; `None`: when they were said to.
+    pub(super) fn span(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::AsSaid => None,
+            Self::Runs(runs) => Some((runs.front()?.1, runs.back()?.1)),
+        }
+    }
+}
 
 /// The seconds at which one server's readings came, given what its clock said of each in the order in which they came. The longest row of
 /// readings whose clock never goes back is believed; one that is not believed came when the one before it did.
-pub(super) fn believed(said: &[u32]) -> Vec<u32> {
+fn believed(said: &[u32]) -> Vec<u32> {
     if said.is_sorted() {
         return said.to_vec();
     }
@@ -41,20 +130,6 @@ pub(super) fn believed(said: &[u32]) -> Vec<u32> {
         .collect()
 }
 
-/// Whether the readings stand by channel, or in another order that is not that of time, so that they have to be sorted first. `rows` are
-/// channel and time. A clock that is set back takes each channel with it, and does so rarely.
-pub(super) fn is_shuffled(rows: impl Iterator<Item = (u32, u32)>) -> bool {
-    let mut last = BTreeMap::new();
-    let (mut all, mut whole, mut own, mut newest) = (0_u32, 0_u32, 0_u32, 0);
-    for (channel, secs) in rows {
-        all += 1;
-        whole += u32::from(secs < newest);
-        newest = secs;
-        own += u32::from(last.insert(channel, secs).is_some_and(|before| secs < before));
-    }
-    whole > own || whole > 10 + all / 50
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +140,24 @@ mod tests {
         assert_eq!(believed(&[101, 102, 103, 60, 61, 104, 105]), [101, 102, 103, 103, 103, 104, 105]);
         assert_eq!(believed(&[900, 1, 2, 3]), [1, 1, 2, 3]);
         assert_eq!(believed(&[]), [] as [u32; 0]);
+    }
+
+    fn is_shuffled(rows: impl Iterator<Item = (u32, u32)>) -> bool {
+        let mut order = Order::default();
+        rows.for_each(|(channel, secs)| order.see(channel, secs));
+        order.is_shuffled()
+    }
+
+    #[test]
+    fn what_came_while_a_clock_was_off_came_with_the_reading_before() {
+        let mut came = Came::of(&[(2, 101), (1, 900), (2, 102)]);
+        assert_eq!(came.span(), Some((101, 102)));
+        let mut told = Vec::new();
+        for said in [101, 101, 900, 102, 102] {
+            told.push(came.next(said));
+            came.pass();
+        }
+        assert_eq!(told, [101, 101, 101, 102, 102]);
     }
 
     #[test]

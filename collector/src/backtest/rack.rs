@@ -1,10 +1,11 @@
 //! The servers of a rack replayed hour by hour, as they would have been seen live.
 
 use super::names::{Meaning, Place};
-use super::order;
-use super::spill::Row;
+use super::order::Came;
+use super::spill::{Row, Rows};
 use outband_health::drift::{Drift, RackMode, SignClass};
 use outband_schemas::{ComponentId, Timestamp};
+use std::io;
 
 const HOUR: u32 = 3600;
 /// A day is judged this many hours after it has ended: by then each server has been read again.
@@ -21,15 +22,17 @@ pub(super) struct Event {
 }
 
 /// A server's history.
-pub(super) struct Server {
+pub(super) struct Server<'a> {
     drift: Drift,
     /// By channel.
     channels: Vec<Place>,
-    rows: Vec<Row>,
-    /// When each of them came.
-    came: Vec<u32>,
+    rows: Rows<'a>,
+    /// The one that comes next.
+    row: Option<Row>,
+    came: Came,
+    /// When the first and the last of them came.
+    span: (u32, u32),
     events: Vec<Event>,
-    next: usize,
     next_event: usize,
     closed: bool,
 }
@@ -46,35 +49,38 @@ pub(super) struct Alarm {
     pub(super) score: f64,
 }
 
-impl Server {
-    pub(super) fn new(channels: Vec<Place>, mut rows: Vec<Row>, mut events: Vec<Event>) -> Self {
-        if order::is_shuffled(rows.iter().map(|r| (r.channel, r.at))) {
-            rows.sort_by_key(|r| r.at);
-        }
-        let said: Vec<u32> = rows.iter().map(|r| r.at).collect();
+impl<'a> Server<'a> {
+    /// `rows` stand in the order in which they came, `came` says when, `span` when the first and the last.
+    pub(super) fn new(
+        channels: Vec<Place>,
+        mut rows: Rows<'a>,
+        came: Came,
+        span: (u32, u32),
+        mut events: Vec<Event>,
+    ) -> io::Result<Self> {
         events.sort_by_key(|e| e.at);
-        let came = order::believed(&said);
-        Self { drift: Drift::default(), channels, rows, came, events, next: 0, next_event: 0, closed: false }
-    }
-
-    /// When its first and its last reading came.
-    pub(super) fn span(&self) -> Option<(u32, u32)> {
-        Some((*self.came.first()?, *self.came.last()?))
+        let row = rows.next()?;
+        Ok(Self { drift: Drift::default(), channels, rows, row, came, span, events, next_event: 0, closed: false })
     }
 
     /// Takes in all that came before `end`.
-    fn run(&mut self, end: u32) {
-        while let Some((row, came)) = self.rows.get(self.next).zip(self.came.get(self.next)).filter(|r| *r.1 < end) {
-            let (row, came) = (*row, *came);
+    fn run(&mut self, end: u32) -> io::Result<()> {
+        while let Some(row) = self.row {
+            let came = self.came.next(row.at);
+            if came >= end {
+                break;
+            }
             self.happen(came);
             if let Some(place) = self.channels.get(row.channel as usize) {
                 // As live: no clock is ahead of the collector's.
                 let at = Timestamp::from_secs(i64::from(row.at.min(came)));
                 self.closed |= self.drift.take(&place.component, place.kind, place.sensor, row.value, at);
             }
-            self.next += 1;
+            self.came.pass();
+            self.row = self.rows.next()?;
         }
         self.happen(end - 1);
+        Ok(())
     }
 
     /// Notes what happened up to `until`.
@@ -95,10 +101,10 @@ impl Server {
 }
 
 /// Replays a rack and tells the alarms of each day.
-pub(super) fn replay(mut servers: Vec<Server>, mut alarm: impl FnMut(Alarm)) {
-    let first = servers.iter().filter_map(|s| s.came.first()).min().copied();
-    let last = servers.iter().filter_map(|s| s.came.last()).max().copied();
-    let Some((first, last)) = first.zip(last) else { return };
+pub(super) fn replay(mut servers: Vec<Server<'_>>, mut alarm: impl FnMut(Alarm)) -> io::Result<()> {
+    let first = servers.iter().map(|s| s.span.0).min();
+    let last = servers.iter().map(|s| s.span.1).max();
+    let Some((first, last)) = first.zip(last) else { return Ok(()) };
     let mut judged = first / HOUR / 24;
     for hour in first / HOUR..=last / HOUR {
         let date = hour.saturating_sub(LATE) / 24;
@@ -107,14 +113,15 @@ pub(super) fn replay(mut servers: Vec<Server>, mut alarm: impl FnMut(Alarm)) {
             judge(&mut servers, hour * HOUR, &mut alarm);
         }
         for server in &mut servers {
-            server.run((hour + 1).saturating_mul(HOUR));
+            server.run((hour + 1).saturating_mul(HOUR))?;
         }
     }
     judge(&mut servers, last, &mut alarm);
+    Ok(())
 }
 
 /// Looks at those of which a day has ended since.
-fn judge(servers: &mut [Server], at: u32, alarm: &mut impl FnMut(Alarm)) {
+fn judge(servers: &mut [Server<'_>], at: u32, alarm: &mut impl FnMut(Alarm)) {
     if !servers.iter().any(|s| s.closed) {
         return;
     }

@@ -1,9 +1,10 @@
 //! `backtest --readings`: what the detectors of slow wear would have said of a history of readings, day by day.
 
 use super::names::{self, Meaning, Place};
+use super::order::{Came, Order};
 use super::rack::{self, Event, Server};
 use super::report::Report;
-use super::spill::{Row, Spill};
+use super::spill::{Row, Rows, Spill};
 use super::table::{Style, Table, Times};
 use super::{Error, Readings};
 use crate::outfile::OutFile;
@@ -11,7 +12,7 @@ use outband_health::drift::SignClass;
 use outband_health::drift::judge::Failure;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ struct Known {
     channels: Vec<(usize, SensorKind)>,
     /// The component of the last reading: most often the next one is of it, too.
     last: usize,
+    order: Order,
 }
 
 /// A component as the readings name it.
@@ -136,22 +138,31 @@ pub(super) fn run(ask: &Readings, alarms: &Path, say: &mut dyn FnMut(&str)) -> R
     let mut told = Instant::now();
     let mut lines = Vec::new();
     for (number, members) in racks.iter().enumerate() {
+        for member in members {
+            if history.servers.get(*member).is_some_and(|known| known.order.is_shuffled()) {
+                history.spill.sort(*member).map_err(Error::Spill)?;
+            }
+        }
+        history.spill.flush().map_err(Error::Spill)?;
         let mut servers = Vec::new();
         for member in members {
             let Some(known) = history.servers.get(*member) else { continue };
-            let rows = history.spill.of(*member).map_err(Error::Spill)?;
+            let came = came(known, history.spill.rows(*member)).map_err(Error::Spill)?;
+            let Some(span) = came.span().or(known.order.span()) else { continue };
             let happened = events.remove(&known.name).unwrap_or_default();
             let channels = known.channels.iter().filter_map(|(c, kind)| Some(known.components.get(*c)?.place(*kind)));
-            let server = Server::new(channels.collect(), rows, of_server(known, &happened));
-            report.see(&known.parts(), server.span());
-            servers.push(server);
+            let rows = history.spill.rows(*member);
+            let server = Server::new(channels.collect(), rows, came, span, of_server(known, &happened));
+            report.see(&known.parts(), span);
+            servers.push(server.map_err(Error::Spill)?);
         }
-        rack::replay(servers, |alarm| {
+        let replayed = rack::replay(servers, |alarm| {
             if let Some(known) = members.get(alarm.server).and_then(|m| history.servers.get(*m)) {
                 let server = String::from_utf8_lossy(&known.name).into_owned();
                 lines.push(((server, known.plain(&alarm.component).to_owned()), alarm));
             }
         });
+        replayed.map_err(Error::Spill)?;
         if told.elapsed() > TELL {
             told = Instant::now();
             say(&format!("{} of {} racks replayed", number + 1, racks.len()));
@@ -174,6 +185,21 @@ pub(super) fn run(ask: &Readings, alarms: &Path, say: &mut dyn FnMut(&str)) -> R
         report.alarm(alarm.class, part, Timestamp::from_secs(i64::from(alarm.at)));
     }
     Ok(report.table(failures.as_deref()))
+}
+
+/// When a server's readings came. Only times are kept of them, and only where its clock was off for a while.
+fn came(known: &Known, mut rows: Rows<'_>) -> io::Result<Came> {
+    if known.order.is_sorted() || known.order.is_shuffled() {
+        return Ok(Came::AsSaid);
+    }
+    let mut said: Vec<(u64, u32)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        match said.last_mut() {
+            Some((count, at)) if *at == row.at => *count += 1,
+            _ => said.push((1, row.at)),
+        }
+    }
+    Ok(Came::of(&said))
 }
 
 /// Reads all readings into a file by server.
@@ -234,6 +260,7 @@ fn read(path: &Path, dir: &Path, say: &mut dyn FnMut(&str)) -> Result<History, E
         last = number;
         let Some(known) = history.servers.get_mut(number) else { continue };
         let channel = known.channel(component, kind);
+        known.order.see(channel, at);
         history.spill.push(number, Row { at, channel, value }).map_err(Error::Spill)?;
         history.rows += 1;
     }

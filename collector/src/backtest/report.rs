@@ -30,8 +30,7 @@ impl Report {
     }
 
     /// Notes a server: its parts by class, its first and last reading.
-    pub(super) fn see(&mut self, parts: &BTreeMap<SignClass, u32>, span: Option<(u32, u32)>) {
-        let Some((first, last)) = span else { return };
+    pub(super) fn see(&mut self, parts: &BTreeMap<SignClass, u32>, (first, last): (u32, u32)) {
         self.servers += 1;
         self.span = Some(self.span.map_or((first, last), |(from, to)| (from.min(first), to.max(last))));
         let months = f64::from(last.saturating_sub(first).saturating_sub(LEARNING)) / MONTH;

@@ -1,6 +1,6 @@
 //! The commands `backup` and `restore`.
 
-use super::{Error, Restored, open, restore, save};
+use super::{Apart, Error, Restored, open, restore_with, save_with};
 use crate::audit::journal;
 use crate::datadir::DataDir;
 use age::x25519::Recipient;
@@ -8,6 +8,10 @@ use clap::Args;
 use outband_schemas::Timestamp;
 use std::io::BufRead;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// So long after the end of its span a file of history is taken for closed.
+const CLOSED: Duration = Duration::from_secs(2 * 86_400);
 
 /// Back up the data directory into one encrypted file. The collector may run meanwhile.
 ///
@@ -28,6 +32,10 @@ pub struct Backup {
     /// Who may read it: a file of recipients, one a line; # begins a comment.
     #[arg(long, value_name = "FILE")]
     recipients_file: Option<PathBuf>,
+    /// Keep closed files of history in this directory, each encrypted once: later backups only name those that are there.
+    /// Restore needs it, too.
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
     /// The config file, for its data directory.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -45,6 +53,9 @@ pub struct Restore {
     /// A file of age identities, as age-keygen makes it.
     #[arg(long, value_name = "FILE")]
     identity: PathBuf,
+    /// The directory in which backups kept closed files of history, where they did.
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
     /// The directory: empty, or not there yet.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
@@ -62,7 +73,10 @@ impl Backup {
             format!("backups/{}", self.to.display()),
             format!("for {}", told.join(", ")),
         )?;
-        save(dir.root(), &self.to, &people)?;
+        // Late readings come within days; a file that changes all the same is kept anew.
+        let before = at.minus(CLOSED).as_millis();
+        let apart = self.history.as_deref().map(|dir| Apart { dir, before });
+        save_with(dir.root(), &self.to, &people, apart)?;
         Ok(format!("backed up {} into {}\n", dir.root().display(), self.to.display()))
     }
 
@@ -87,7 +101,8 @@ impl Backup {
 impl Restore {
     /// Does it; answers what to do next.
     pub fn run(&self) -> Result<String, crate::app::Error> {
-        let Restored { tickets, entries, head } = restore(&self.from, &self.identity, &self.dir)?;
+        let Restored { tickets, entries, head } =
+            restore_with(&self.from, &self.identity, &self.dir, self.history.as_deref())?;
         let dir = self.dir.display();
         Ok(format!(
             "restored {tickets} tickets into {dir}; each is what its log says

@@ -2,12 +2,14 @@
 //!
 //! The file is a tar archive in the age format (<https://age-encryption.org/v1>): `age -d` and `tar x` read it, too.
 
+mod apart;
 pub mod cli;
 mod restore;
 mod save;
 
-pub use restore::{Restored, restore};
-pub use save::save;
+pub use apart::Apart;
+pub use restore::{Restored, restore, restore_with};
+pub use save::{save, save_with};
 
 use outband_store::StoreError;
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! Restoring a backup.
 
-use super::{Error, STORE, failed, open};
+use super::{Error, STORE, apart, failed, open};
 use crate::record;
 use age::{Decryptor, IdentityFile};
 use outband_store::audit::Audit;
@@ -24,6 +24,11 @@ pub struct Restored {
 
 /// Restores the backup `from` into `dir`, a directory that is empty or not there. Where anything fails, it stays so.
 pub fn restore(from: &Path, identity: &Path, dir: &Path) -> Result<Restored, Error> {
+    restore_with(from, identity, dir, None)
+}
+
+/// Like [`restore`], with the directory in which closed files of history are kept apart.
+pub fn restore_with(from: &Path, identity: &Path, dir: &Path, apart: Option<&Path>) -> Result<Restored, Error> {
     match fs::read_dir(dir).map(Iterator::count) {
         Ok(1..) => return Err(Error::NotEmpty(dir.to_owned())),
         Ok(_) => {}
@@ -45,6 +50,7 @@ pub fn restore(from: &Path, identity: &Path, dir: &Path) -> Result<Restored, Err
     unpack(&mut clear, from, staged.path())?;
     // Only at its end is it known that nothing was cut off.
     io::copy(&mut clear, &mut io::sink()).map_err(failed("cannot read", from))?;
+    apart::fetch(staged.path(), from, apart, &identities)?;
     let restored = verify(from, staged.path())?;
     fs::rename(staged.path(), dir).map_err(&write)?;
     fs::File::open(beside).and_then(|d| d.sync_all()).map_err(&write)?;
@@ -80,6 +86,9 @@ fn verify(from: &Path, dir: &Path) -> Result<Restored, Error> {
     let failed = |source: StoreError| Error::Store { path: from.to_owned(), source };
     let options = Options { check_up_to_bytes: u64::MAX, ..Options::new(dir) };
     let store = SqliteStore::open(&options).map_err(failed)?;
+    if let Some(detail) = store.damage() {
+        return Err(failed(StoreError::Damaged { what: "history".to_owned(), detail }));
+    }
     let checked = record::check(&store, &[]).map_err(failed)?;
     let chain = store.verify_audit(None).map_err(failed)?;
     store.close().map_err(failed)?;

@@ -140,7 +140,7 @@ fn earlier(ticket: &Ticket, sources: &Sources, place: &ComponentId) -> usize {
 }
 
 fn is_silence(fault: Fault) -> bool {
-    matches!(fault, Fault::BmcSilent | Fault::AgentSilent | Fault::RackSilent | Fault::AgentBlind)
+    matches!(fault, Fault::BmcSilent | Fault::AgentSilent | Fault::RackSilent | Fault::FeedSilent | Fault::AgentBlind)
 }
 
 #[cfg(test)]

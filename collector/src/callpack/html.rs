@@ -71,7 +71,10 @@ pub fn html(pack: &Pack) -> String {
     page.raw("</dl>\n");
 
     page.head(t("Fault", "故障")).raw("<table>");
-    page.row(t("Reason", "依据"), &pack.reason);
+    if let Some(rule) = &pack.rule {
+        page.row(t("Reason", "依据"), rule);
+    }
+    page.row(t("Seen", "系统记录"), &pack.reason);
     if let Some(kind) = &pack.triage {
         page.row(t("Kind of trouble", "故障归类"), kind);
     }

@@ -231,7 +231,7 @@ impl Pack {
             symptom_for_customers: symptom(Audience::Customer),
             rule: words::rule(&ticket.rule, Audience::Operator, lang).map(str::to_owned),
             reason: scrub.clean(&ticket.reason),
-            triage: ticket.triage.as_ref().map(|t| scrub.clean(&words::triage::told(t, lang))),
+            triage: words::triage::of(ticket, lang).map(|kind| scrub.clean(&kind)),
             evidence: evidence.collect(),
             first_seen: zone.exact(ticket.onset),
             first_seen_ms: ticket.onset.as_millis(),

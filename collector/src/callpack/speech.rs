@@ -60,7 +60,10 @@ fn english(pack: &Pack) -> String {
     page.head("WHAT IS WRONG");
     page.line(&format!("{}.", sentence(&pack.symptom)));
     page.line(&format!("In plain words: {}.", sentence(&pack.symptom_for_customers)));
-    page.line(&format!("Why we say so: {}.", sentence(&pack.reason)));
+    if let Some(rule) = &pack.rule {
+        page.line(&format!("Why we say so: {}.", sentence(rule)));
+    }
+    page.line(&format!("What was seen: {}.", sentence(&pack.reason)));
     if let Some(kind) = &pack.triage {
         page.line(&format!("What kind of trouble it is: {}.", sentence(kind)));
     }
@@ -158,7 +161,10 @@ fn chinese(pack: &Pack) -> String {
     page.head("二、什么故障");
     page.line(&format!("{}。", sentence(&pack.symptom)));
     page.line(&format!("通俗地说：{}。", sentence(&pack.symptom_for_customers)));
-    page.line(&format!("判断依据：{}。", sentence(&pack.reason)));
+    if let Some(rule) = &pack.rule {
+        page.line(&format!("判断依据：{}。", sentence(rule)));
+    }
+    page.line(&format!("系统记录：{}。", sentence(&pack.reason)));
     if let Some(kind) = &pack.triage {
         page.line(&format!("故障归类：{}。", sentence(kind)));
     }

@@ -217,7 +217,7 @@ fn findings<S: Store>(store: &S, server: &ServerId) -> Result<Vec<Found>, StoreE
             onset: incident.onset,
             evidence: incident.evidence.into_iter().map(|fact| fact.text).collect(),
             ticket: incident.ticket,
-            triage: ticket.and_then(|record| record.ticket.triage),
+            triage: ticket.and_then(|record| record.ticket.kind()),
         });
     }
     found.sort_by(|a, b| (b.level, a.predicted, &a.component).cmp(&(a.level, b.predicted, &b.component)));

@@ -3,7 +3,10 @@
 pub mod calendar;
 pub mod check;
 pub mod drills;
+pub mod enrol;
+pub mod history;
 pub mod load;
+pub mod metrics;
 pub mod notify;
 pub mod orders;
 pub mod outcomes;
@@ -11,6 +14,7 @@ pub mod predict;
 pub mod sla;
 pub mod span;
 pub mod spares;
+pub mod stream;
 
 use calendar::BusinessHours;
 use load::Problem;
@@ -74,6 +78,8 @@ pub struct Config {
     /// How long things are kept.
     #[schemars(schema_with = "retention_schema")]
     pub retention: Retention,
+    /// Kinds of sensors whose history is kept for another time.
+    pub history: history::HistoryConfig,
     /// What is promised, and when business hours are.
     pub sla: Sla,
     /// Business hours that clocks may name.
@@ -97,16 +103,22 @@ pub struct Config {
     pub outcomes: outcomes::OutcomesConfig,
     /// Exercises that come by themselves, by name.
     pub drills: BTreeMap<String, drills::Plan>,
+    /// How agents get certificates of their own.
+    pub enrol: enrol::EnrolConfig,
+    /// How long agents' streams stand.
+    pub stream: stream::StreamConfig,
     /// How many spare parts are proposed.
     pub spares: spares::SparesConfig,
+    /// Figures of the collector itself.
+    pub metrics: metrics::MetricsConfig,
 }
 
 /// Where servers stand and what feeds them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Where {
-    /// A CSV file with the columns `server,rack,unit,power_feed,cooling_zone,model,customer`. `server` is the id, the serial or the
-    /// target of a server; several feeds are separated by semicolons.
+    /// A CSV file with the columns `server,rack,unit,power_feed,cooling_zone,model,customer,rack_limit_w,feed_limit_w`. `server` is the id, the serial or the
+    /// target of a server; several feeds, and their limits, are separated by semicolons. The limits (W) are what the rack and each feed can carry.
     pub file: Option<PathBuf>,
 }
 
@@ -179,6 +191,9 @@ impl Config {
         problems.extend(self.notify.problems());
         problems.extend(drills::problems(&self.drills));
         problems.extend(self.orders.problems());
+        problems.extend(self.enrol.problems());
+        problems.extend(self.stream.problems());
+        problems.extend(self.history.problems(&self.retention));
         problems.extend(self.spares.problems());
         problems.extend(self.outcomes.problems());
         problems.extend(self.health_check.problems());
@@ -196,6 +211,12 @@ impl Config {
                 format!("{} is not absolute; it would depend on where the collector is started", dir.display()),
             );
         }
+        if let Some(addr) = self.metrics.listen
+            && addr.port() != 0
+            && (addr == self.listen.agents || addr == self.listen.operators)
+        {
+            add("metrics.listen", format!("{addr} is where agents or operators come in"));
+        }
         for (i, name) in self.tls.server_names.iter().enumerate() {
             if !is_server_name(name) {
                 add(
@@ -209,12 +230,26 @@ impl Config {
         }
         for (at, zero) in [
             ("retention.raw_days", self.retention.raw_days == 0),
+            ("retention.five_minute_days", self.retention.five_minute_days == 0),
+            ("retention.hour_days", self.retention.hour_days == 0),
             ("retention.event_days", self.retention.event_days == 0),
             ("retention.ticket_days", self.retention.ticket_days == 0),
             ("retention.audit_days", self.retention.audit_days == 0),
         ] {
             if zero {
                 add(at, "0 would keep nothing".to_owned());
+            }
+        }
+        // What is made of something is made before that goes.
+        for (at, coarse, finer, fine) in [
+            ("retention.five_minute_days", self.retention.five_minute_days, "raw_days", self.retention.raw_days),
+            ("retention.hour_days", self.retention.hour_days, "five_minute_days", self.retention.five_minute_days),
+        ] {
+            if coarse < fine {
+                add(
+                    at,
+                    format!("{coarse} is less than {finer}, {fine}: the coarser history is what is left of the finer"),
+                );
             }
         }
         problems

@@ -20,6 +20,8 @@ const BATCH: usize = 1000;
 const MERGES: usize = 16;
 /// A part that fails is seen no more; its failure may have been noticed so long after it was last seen.
 const NOTICED_MS: i64 = 2 * 86_400_000;
+/// Of one part, two failures that lie no further apart than this are one that two tickets tell of.
+const SAME_MS: f64 = 14.0 * 86_400_000.0;
 /// What was not seen for so long is no longer there.
 const GONE_MS: i64 = 30 * 86_400_000;
 
@@ -338,7 +340,9 @@ impl Census {
                 let tally = self.rules.entry(of.rule.clone()).or_default();
                 if of.outcome.answer == Answer::Right { tally.0 += 1 } else { tally.1 += 1 }
             }
-            at.entry((machine, of.component.clone())).or_default();
+            for component in std::iter::once(&of.component).chain(&of.other.component) {
+                at.entry((machine, component.clone())).or_default();
+            }
             ours.push((machine, of));
         }
         for (i, one) in open.iter().enumerate() {
@@ -368,6 +372,32 @@ impl Census {
                     serial: of.serial.clone(),
                 });
             }
+        }
+        // Once the failures that tickets are about are known: a part that was named for another one may have a ticket of its own.
+        for (machine, of) in &ours {
+            let Some(failed) = of.outcome.other_failed_at() else { continue };
+            let other = &of.other;
+            let is_part = match &other.component {
+                Some(component) => PARTS.contains(&component.class()),
+                None => is_of_hardware(&of.fault),
+            };
+            if !is_part {
+                continue;
+            }
+            let here = other.component.as_ref().and_then(|place| at.get(&(*machine, place.clone())));
+            let here = here.map(Vec::as_slice).unwrap_or_default();
+            match which(open, here, other.serial.as_deref(), failed).and_then(|i| open.get_mut(i)) {
+                Some(part) => {
+                    let same = |at: Timestamp| signed_ms(at, failed).abs() <= SAME_MS;
+                    if let Some(known) = part.failures.iter_mut().find(|(at, _)| same(*at)) {
+                        known.1 = true;
+                        continue;
+                    }
+                    part.failures.push((failed, true));
+                }
+                None => self.unplaced += 1,
+            }
+            self.failures.push(Failure { machine: *machine, at: failed, verified: true });
         }
         self.outcomes = ours;
         Ok(())

@@ -1,13 +1,16 @@
 //! What the fleet as a whole teaches: [`census`] (which parts were watched, for how long, and which failed), [`rates`] (failures a
-//! part-year, survival), [`spares`] (what a site will need), [`rollup`] (health of racks, sites, customers), [`load`] (tickets a week).
+//! part-year, survival), [`spares`] (what a site will need), [`rollup`] (health of racks, sites, customers), [`load`] (tickets a week), [`usage`]
+//! (what servers use of power and cooling), [`headroom`] (what is left).
 //! The arithmetic is [`outband_health::fleet`]'s. README.md says how everything is counted.
 
 pub mod census;
+pub mod headroom;
 pub mod load;
 pub mod rates;
 pub mod rollup;
 pub mod spares;
 pub mod stock;
+pub mod usage;
 
 use crate::config::spares::SparesConfig;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -24,6 +24,9 @@ struct Entry {
     since: Timestamp,
     down: mpsc::Sender<StreamResponse>,
     fence: CancellationToken,
+    cut: CancellationToken,
+    /// Until when the certificate is good with which it came; `None`: it came with a token.
+    certificate: Option<Timestamp>,
 }
 
 /// One connection. Dropping it takes the agent off the list, unless a newer connection took its place.
@@ -33,6 +36,7 @@ pub struct Connection {
     agent: AgentId,
     epoch: Epoch,
     fence: CancellationToken,
+    cut: CancellationToken,
     down: Option<mpsc::Receiver<StreamResponse>>,
 }
 
@@ -40,25 +44,35 @@ impl Registry {
     /// Notes a connection and fences the older one of the same agent. A connection that is itself the older one (its hello
     /// was overtaken) comes out fenced.
     pub fn connect(&self, agent: &AgentId, epoch: Epoch, since: Timestamp) -> Connection {
-        let fence = CancellationToken::new();
+        let (fence, cut) = (CancellationToken::new(), CancellationToken::new());
         let (down, waiting) = mpsc::channel(WAITING);
         let mut agents = self.lock();
         match agents.get(agent) {
             Some(newer) if newer.epoch > epoch => fence.cancel(),
             _ => {
-                let entry = Entry { epoch, since, down, fence: fence.clone() };
+                let entry = Entry { epoch, since, down, fence: fence.clone(), cut: cut.clone(), certificate: None };
                 if let Some(older) = agents.insert(agent.clone(), entry) {
                     older.fence.cancel();
                 }
             }
         }
         drop(agents);
-        Connection { registry: self.clone(), agent: agent.clone(), epoch, fence, down: Some(waiting) }
+        Connection { registry: self.clone(), agent: agent.clone(), epoch, fence, cut, down: Some(waiting) }
     }
 
     /// Since when the agent is connected; `None` while it is not.
     pub fn connected_since(&self, agent: &AgentId) -> Option<Timestamp> {
         self.lock().get(agent).map(|e| e.since)
+    }
+
+    /// Ends the connection of an agent that no longer belongs here. Whether it had one.
+    pub fn cut(&self, agent: &AgentId) -> bool {
+        self.lock().get(agent).map(|e| e.cut.cancel()).is_some()
+    }
+
+    /// With which certificate a connected agent came: until when it is good; `None` where it came with a token. `None` while it is not connected.
+    pub fn certificate(&self, agent: &AgentId) -> Option<Option<Timestamp>> {
+        self.lock().get(agent).map(|e| e.certificate)
     }
 
     /// The connection of an agent; `None` while it has none.
@@ -87,6 +101,23 @@ impl Connection {
     pub fn messages(&mut self) -> Option<mpsc::Receiver<StreamResponse>> {
         self.registry.arrivals.notify_one();
         self.down.take()
+    }
+
+    /// The number of its stream.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Notes that the agent came with a certificate that is good until then.
+    pub fn identified(&self, until: Timestamp) {
+        if let Some(entry) = self.registry.lock().get_mut(&self.agent).filter(|e| e.epoch == self.epoch) {
+            entry.certificate = Some(until);
+        }
+    }
+
+    /// Ends when somebody says that the agent no longer belongs here.
+    pub async fn cut_off(&self) {
+        self.cut.cancelled().await;
     }
 
     /// Ends when a newer stream of the same agent takes over.
@@ -124,6 +155,17 @@ mod tests {
         assert_eq!(registry.connected_since(&agent()), Some(Timestamp::from_secs(200)));
         drop(newer);
         assert_eq!(registry.connected_since(&agent()), None);
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_is_told_so_and_others_are_not() {
+        let registry = Registry::default();
+        let one = registry.connect(&agent(), Epoch(1), T);
+        let other = registry.connect(&AgentId::new("dc2").unwrap(), Epoch(1), T);
+        one.identified(Timestamp::from_secs(300));
+        assert_eq!(registry.certificate(&agent()), Some(Some(Timestamp::from_secs(300))));
+        assert!(registry.cut(&agent()) && !registry.cut(&AgentId::new("dc3").unwrap()));
+        assert!(one.cut.is_cancelled() && !other.cut.is_cancelled());
     }
 
     #[test]

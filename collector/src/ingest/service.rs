@@ -1,16 +1,18 @@
 //! The stream's shell: reads messages, hands batches to the store, sends what the session says.
 
 use crate::auth;
+use crate::enrol::{Live, Presented};
 use crate::ingest::registry::{Connection, Registry};
 use crate::ingest::session::{Farewell, Session, Step};
 use crate::token::Principal;
 use outband_proto::ingest::ingest_service_server::IngestService;
 use outband_proto::ingest::{StreamRequest, StreamResponse};
 use outband_schemas::{AgentId, Clock, Lane};
-use outband_store::{AgentHello, Committed, Store, StoreError};
+use outband_store::{AgentHello, Committed, Epoch, Store, StoreError};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,10 @@ const HELLO_WITHIN: Duration = Duration::from_secs(30);
 /// How long a store may take for what it already has when the collector stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long a stream stands, about: then a new one, so that agents come back to their first address after a failover, show a certificate that is still good, and
+/// spread over what balances them. None loses anything by it.
+const AGE: Duration = Duration::from_secs(3600);
+
 /// The ingest service over a store.
 #[derive(Debug)]
 pub struct Ingest<S, C> {
@@ -34,12 +40,24 @@ pub struct Ingest<S, C> {
     clock: Arc<C>,
     registry: Registry,
     shutdown: CancellationToken,
+    age: Duration,
+    agents: Option<Live>,
 }
 
 impl<S: Store, C: Clock + Send + Sync + 'static> Ingest<S, C> {
     /// A service that ends its streams with a GoAway when `shutdown` is cancelled.
     pub fn new(store: S, clock: Arc<C>, registry: Registry, shutdown: CancellationToken) -> Self {
-        Self { store, clock, registry, shutdown }
+        Self { store, clock, registry, shutdown, age: AGE, agents: None }
+    }
+
+    /// The same, where nobody speaks with a token for an agent that was revoked.
+    pub fn refusing(self, agents: Live) -> Self {
+        Self { agents: Some(agents), ..self }
+    }
+
+    /// The same, whose streams stand for about so long.
+    pub fn with_age(self, age: Duration) -> Self {
+        Self { age, ..self }
     }
 }
 
@@ -50,13 +68,17 @@ impl<S: Store, C: Clock + Send + Sync + 'static> IngestService for Ingest<S, C> 
 
     async fn stream(&self, request: Request<Streaming<StreamRequest>>) -> Result<Response<Self::StreamStream>, Status> {
         let principal = auth::principal(&request)?;
+        let presented = request.extensions().get::<Presented>().cloned();
         let (out, answers) = mpsc::channel(64);
         let link = Link {
             store: self.store.clone(),
             clock: self.clock.clone(),
             registry: self.registry.clone(),
             shutdown: self.shutdown.clone(),
+            age: self.age,
             principal,
+            presented,
+            agents: self.agents.clone(),
             out,
         };
         tokio::spawn(link.run(request.into_inner()));
@@ -86,7 +108,11 @@ struct Link<S, C> {
     clock: Arc<C>,
     registry: Registry,
     shutdown: CancellationToken,
+    age: Duration,
     principal: Principal,
+    /// The certificate that it came with, if it did not come with a token.
+    presented: Option<Presented>,
+    agents: Option<Live>,
     out: mpsc::Sender<Result<StreamResponse, Status>>,
 }
 
@@ -98,6 +124,26 @@ async fn next(down: &mut Option<mpsc::Receiver<StreamResponse>>) -> Option<Strea
     }
 }
 
+/// Three to five quarters of the age, by the agent and the number of its stream: agents that came all at once after a restart do not go all at once again.
+fn spread(age: Duration, agent: &AgentId, epoch: Epoch) -> Duration {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (agent.as_str(), epoch.0).hash(&mut hasher);
+    age.mul_f64(0.75 + (hasher.finish() % 1024) as f64 / 2048.0)
+}
+
+/// Waits until the certificate with which an agent came has ended, by the collector's clock; for ever, where it came with none.
+async fn ended(presented: Option<&Presented>, clock: &impl Clock) {
+    let Some(Presented { identity, .. }) = presented else { return std::future::pending().await };
+    loop {
+        let left = identity.not_after.since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        // In steps: the clock may be set meanwhile.
+        tokio::time::sleep(left.min(HEARD_EVERY)).await;
+    }
+}
+
 /// The store's answer to one batch.
 struct Answer {
     lane: Lane,
@@ -106,6 +152,20 @@ struct Answer {
 }
 
 impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
+    /// Whether what it came with still speaks for this agent.
+    fn not_revoked(&self, agent: &AgentId) -> Result<(), End> {
+        match (&self.presented, &self.agents) {
+            (Some(presented), _) => presented.check().map_err(|status| End::Denied(status.message().to_owned())),
+            (None, Some(live)) if live.revoked(agent).is_some() => {
+                tracing::warn!(%agent, "somebody speaks with a token for an agent that was revoked; refused");
+                Err(End::Denied(format!(
+                    "agent {agent} was revoked: no token speaks for it any more, only a certificate issued since (outband agent invite --agent {agent} --site SITE)"
+                )))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
     async fn run(self, messages: impl Stream<Item = Result<StreamRequest, Status>> + Unpin + Send) {
         let end = match self.serve(messages).await {
             Ok(()) => return,
@@ -156,15 +216,32 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
                 self.principal.name
             )));
         }
-        let (store, asked, now) = (self.store.clone(), hello.clone(), self.clock.now());
-        let admission = tokio::task::spawn_blocking(move || store.hello(&asked, now))
-            .await
-            .map_err(|_| End::Farewell(Farewell::shutdown()))?
-            .map_err(|e| {
-                tracing::error!(%agent, error = %e, "an agent cannot be admitted");
-                session.handle_store_error(&e)
-            })?;
+        if let Some(Presented { identity, .. }) = self.presented.as_ref().filter(|p| p.identity.site != hello.site) {
+            tracing::warn!(%agent, site = %hello.site, "an agent says that it is at another site than its certificate");
+            return Err(End::Denied(format!(
+                "permission ingest.stream of site {} is missing: this certificate is of agent {agent} at site {}",
+                hello.site, identity.site
+            )));
+        }
+        self.not_revoked(agent)?;
+        let now = self.clock.now();
+        let (tell, told) = oneshot::channel();
+        // Not on a blocking thread: when a site comes back, thousands of hellos wait for one commit.
+        let done = move |result| {
+            // Nobody waits once the line broke.
+            tell.send(result).unwrap_or_default();
+        };
+        self.store.hello_then(hello.clone(), now, Box::new(done));
+        let admission = told.await.map_err(|_| End::Farewell(Farewell::shutdown()))?.map_err(|e| {
+            tracing::error!(%agent, error = %e, "an agent cannot be admitted");
+            session.handle_store_error(&e)
+        })?;
         let connection = self.registry.connect(agent, admission.epoch, now);
+        if let Some(presented) = &self.presented {
+            connection.identified(presented.identity.not_after);
+        }
+        // Whoever was revoked since he was let in, and before there was a connection to cut.
+        self.not_revoked(agent)?;
         let welcome = session.handle_admission(&admission)?;
         tracing::info!(%agent, site = %hello.site, version = %hello.version, targets = hello.targets.len(), spool = %hello.spool_id, "agent connected");
         self.send(welcome).await?;
@@ -181,16 +258,32 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
         // Unbounded, as the store's writer must never wait; the session's window bounds it.
         let (tell, mut told) = mpsc::unbounded_channel::<Answer>();
         let mut down = connection.messages();
+        let aged = tokio::time::sleep(spread(self.age, agent, connection.epoch()));
+        let ended = ended(self.presented.as_ref(), &*self.clock);
+        tokio::pin!(aged, ended);
         let mut heard = tokio::time::interval(HEARD_EVERY);
         heard.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = connection.fenced() => return Err(Farewell::fenced().into()),
+                () = connection.cut_off() => {
+                    tracing::warn!(%agent, "the agent was revoked: its stream is cut");
+                    return Err(End::Denied(format!("agent {agent} was revoked")));
+                }
+                () = &mut ended => {
+                    tracing::warn!(%agent, "the agent's certificate has ended and was not renewed: its stream is cut");
+                    self.drain(session, agent, &mut told).await?;
+                    return Err(End::Denied(format!("the certificate of agent {agent} has ended")));
+                }
                 Some(answer) = told.recv() => self.acknowledge(session, agent, answer).await?,
                 () = self.shutdown.cancelled() => {
                     self.drain(session, agent, &mut told).await?;
                     return Err(Farewell::shutdown().into());
+                }
+                () = &mut aged => {
+                    self.drain(session, agent, &mut told).await?;
+                    return Err(Farewell::aged().into());
                 }
                 Some(message) = next(&mut down) => self.send(message).await?,
                 _ = heard.tick() => self.note_alive(agent),
@@ -279,3 +372,6 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Link<S, C> {
         self.out.send(Ok(message)).await.map_err(|_| End::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! Feed it what the agent sends ([`Session::handle_message`]) and what the store answers (`handle_admission`,
 //! `handle_committed`, `handle_store_error`); do what it returns. Nothing is acknowledged but what the store said is durable.
 
+use outband_proto::PROTOCOL;
 use outband_proto::convert::ConvertError;
 use outband_proto::ingest as wire;
 use outband_schemas::{AgentId, Cause, Lane, SiteId, SpoolId, TargetId, Timestamp};
@@ -51,6 +52,11 @@ impl Farewell {
     /// The collector stops.
     pub fn shutdown() -> Self {
         Self { reason: Reason::Shutdown, detail: "the collector is shutting down; nothing is lost".to_owned() }
+    }
+
+    /// The stream stood long enough.
+    pub fn aged() -> Self {
+        Self { reason: Reason::Aged, detail: "this stream stood long enough; open a new one".to_owned() }
     }
 
     /// The message that says so.
@@ -108,6 +114,15 @@ impl Session {
         let message = request.message.ok_or_else(|| Farewell::protocol("an empty message"))?;
         match (&mut self.stage, message) {
             (Stage::Silent, Up::Hello(hello)) => {
+                if hello.protocol > PROTOCOL {
+                    return Err(Farewell {
+                        reason: Reason::ProtocolVersion,
+                        detail: format!(
+                            "the agent (version {:?}) speaks protocol {}, this collector knows those through {PROTOCOL}: upgrade the collector first",
+                            hello.version, hello.protocol
+                        ),
+                    });
+                }
                 let hello = read_hello(hello).map_err(|e| Farewell::protocol(format!("hello: {e}")))?;
                 self.stage = Stage::Admitting(Box::new(hello.clone()));
                 Ok(Step::Admit(hello))
@@ -141,11 +156,20 @@ impl Session {
             epoch: admission.epoch,
             submitted,
         });
-        let lanes = Lane::ALL
-            .map(|lane| wire::LaneMark { lane: wire::Lane::from(lane).into(), committed: submitted[slot(lane)] });
+        let lanes = Lane::ALL.map(|lane| {
+            let known = admission.known.iter().find(|k| k.lane == lane);
+            wire::LaneMark {
+                lane: wire::Lane::from(lane).into(),
+                committed: submitted[slot(lane)],
+                known_seq: known.map_or(0, |k| k.seq),
+                known_crc32c: known.map_or(0, |k| k.crc32c),
+            }
+        });
         Ok(response(Down::Welcome(wire::Welcome {
             lanes: lanes.to_vec(),
             window_bytes: i64::try_from(self.window).unwrap_or(i64::MAX),
+            packed: true,
+            protocol: PROTOCOL,
         })))
     }
 

@@ -59,9 +59,8 @@ pub(super) fn drafts(
             continue;
         }
         let step = ask::step(by.policies, &record.log, i);
-        let asked = step.map_or_else(Vec::new, |step| {
-            ask::asked(step, &subject.contacts, record.ticket.triage.as_ref().map(|t| t.class), notify)
-        });
+        let asked =
+            step.map_or_else(Vec::new, |step| ask::asked(step, &subject.contacts, record.ticket.class(), notify));
         let news = News { record, entry, cause, subject, asked: &asked, now };
         let was = reclassed(entry, past);
         let is_news = |rule: &&Rule| was.is_none_or(|was| !concerns(rule, Some(was)));
@@ -161,7 +160,7 @@ fn fits(rule: &Rule, ticket: &Ticket, subject: &Subject, cause: Cause) -> bool {
         && (rule.sites.is_empty() || rule.sites.iter().any(|s| s == site))
         && (rule.customers.is_empty() || subject.customer.as_ref().is_some_and(|c| rule.customers.contains(c)))
         && (rule.faults.is_empty() || rule.faults.contains(&ticket.fault))
-        && concerns(rule, ticket.triage.as_ref().map(|t| t.class))
+        && concerns(rule, ticket.class())
 }
 
 /// Whether a kind of trouble is a rule's. Of what nobody has looked at, nothing is known.
@@ -169,12 +168,29 @@ fn concerns(rule: &Rule, class: Option<TriageClass>) -> bool {
     rule.triage.is_empty() || rule.triage.contains(&class.unwrap_or(TriageClass::Unknown))
 }
 
-/// The kind that a ticket had before an entry that gives it another one; `None`: the entry does not, or it is the first.
+/// The kind that a ticket had before an entry that gives it another one; `None`: the entry does not, or it is the first. What is computed gives none to a
+/// ticket of which a person has said what it is.
 fn reclassed(entry: &Transition, past: &[Transition]) -> Option<TriageClass> {
-    let Action::Triage { .. } = entry.action else { return None };
-    past.iter().rev().find_map(|e| match &e.action {
-        Action::Triage { triage } => Some(triage.class),
+    if !matches!(entry.action, Action::Triage { .. } | Action::SetTriage { .. }) {
+        return None;
+    }
+    let was = class(past.iter())?;
+    let is = class(past.iter().chain([entry]))?;
+    (was != is).then_some(was)
+}
+
+/// The kind of trouble that a log ends with.
+fn class<'a>(log: impl DoubleEndedIterator<Item = &'a Transition> + Clone) -> Option<TriageClass> {
+    let set = log.clone().rev().find_map(|entry| match &entry.action {
+        Action::SetTriage { class } => Some(*class),
+        Action::Import { snapshot } => Some(snapshot.triage_set.as_ref().map(|set| set.class)),
         _ => None,
+    });
+    set.flatten().or_else(|| {
+        log.rev().find_map(|entry| match &entry.action {
+            Action::Triage { triage } => Some(triage.class),
+            _ => None,
+        })
     })
 }
 
@@ -203,8 +219,8 @@ fn cause(entry: &Transition, past: &[Transition]) -> Option<Cause> {
         Action::Close => Cause::Closed,
         Action::Access { step: AccessStep::Reminded, .. } => Cause::Access,
         // To those whom the new kind concerns, and the old one did not, it is a new ticket.
-        Action::Triage { .. } if reclassed(entry, past).is_some() => Cause::Opened,
-        Action::Triage { .. } => return None,
+        Action::Triage { .. } | Action::SetTriage { .. } if reclassed(entry, past).is_some() => Cause::Opened,
+        Action::Triage { .. } | Action::SetTriage { .. } => return None,
         Action::Comment { visibility: Visibility::Internal, .. }
         | Action::Start
         | Action::Locate { .. }

@@ -90,8 +90,8 @@ fn body(facts: &Facts<'_>, to: &Recipient, fault: Option<Fault>, place: &str) ->
     body.line("Now", "进展", &format!("{}{unanswered}", happened(cause, lang)));
     if audience == Audience::Operator {
         body.line("Why", "依据", &ticket.reason);
-        if let Some(kind) = &ticket.triage {
-            body.line("Kind of trouble", "故障归类", &words::triage::told(kind, lang));
+        if let Some(kind) = words::triage::of(ticket, lang) {
+            body.line("Kind of trouble", "故障归类", &kind);
         }
         if let Some(text) = words::rule(&ticket.rule, audience, lang) {
             body.line("Rule", "规则", &format!("{} — {text}", ticket.rule));

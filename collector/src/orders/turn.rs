@@ -11,7 +11,7 @@ use crate::react::WHO;
 use outband_proto::ingest as wire;
 use outband_proto::order::{Answer, AnswerBody, Outcome};
 use outband_schemas::{AgentId, Clock, OrderKind, Timestamp};
-use outband_store::audit::{Actor, Audit, Deed, Outcome as DeedOutcome};
+use outband_store::audit::{Actor, Audit, Deed, Noted, Outcome as DeedOutcome};
 use outband_store::order::{Order, OrderChange, OrderFile, OrderState, Orders};
 use outband_store::{Epoch, Store, StoreError, TicketWrite};
 use outband_ticket::{Action, Command, Visibility};
@@ -190,8 +190,12 @@ fn step<S: Orders>(
     let Ok(next) = machine::apply(order, step, false, now) else { return Ok(None) };
     let what = step.what();
     let change = OrderChange { at: now, who: WHO.to_owned(), what: what.to_owned() };
-    let by = deed(what, format!("{} at {}: {}", next.kind, next.server, next.state.as_str()), now);
-    match store.put_order(next, change, file, Some(by)) {
+    let (actor, deed) = deed(what, format!("{} at {}: {}", next.kind, next.server, next.state.as_str()), now);
+    let note = Box::new(move |stored: &Order| {
+        let deed = Deed { resource: format!("orders/{}", stored.id), ..deed };
+        Noted { actor, deed, answer: None }
+    });
+    match store.put_order(next, change, file, Some(note)) {
         Err(StoreError::Conflict { .. }) => Ok(None),
         other => other.map(Some),
     }

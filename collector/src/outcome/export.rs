@@ -44,6 +44,16 @@ impl Fates {
             };
             *known = worse(*known, fate);
         }
+        // A drive that was at fault where another part was suspected failed like any other.
+        for of in outcomes {
+            let Some(failed) = of.outcome.other_failed_at().map(|at| Fate::Failed(day(at))) else { continue };
+            let known = match (&of.other.serial, &of.other.component) {
+                (Some(serial), _) => fates.serials.entry(serial.clone()).or_insert(Fate::Well),
+                (None, Some(place)) => fates.places.entry((of.server.clone(), place.clone())).or_insert(Fate::Well),
+                (None, None) => continue,
+            };
+            *known = worse(*known, failed);
+        }
         fates
     }
 

@@ -57,6 +57,11 @@ pub struct Precision {
     pub pending: u64,
     /// Of the right ones, those whose failure the machine itself has shown.
     pub seen: u64,
+    /// Of the unknown ones, those that were closed, did not end by themselves, and of which nobody ever said what it was.
+    pub not_given: u64,
+    /// Tickets that were wrong since another part was at fault, which somebody named. By model, they count for the model of the named part, which may
+    /// have no other ticket.
+    pub misplaced: u64,
     leads: Vec<Duration>,
 }
 
@@ -70,6 +75,7 @@ impl Precision {
             Answer::Pending => self.pending += 1,
             Answer::Aside => return,
         }
+        self.not_given += u64::from(outcome.lacks_verdict());
         self.seen += u64::from(outcome.answer == Answer::Right && outcome.basis == Basis::Seen);
         self.leads.extend(outcome.lead());
     }
@@ -131,11 +137,35 @@ pub struct Row {
     pub precision: Precision,
 }
 
+/// A rule, by what its tickets are told apart, and which they are.
+type Key = (String, Option<By>, Option<String>);
+
+/// The rows in which a ticket counts, where it is about a part of this model.
+fn keys<'a>(
+    by: &'a [By],
+    of: &'a TicketOutcome,
+    model: Option<&'a str>,
+    customer: Option<&'a str>,
+) -> impl Iterator<Item = Key> + 'a {
+    let groups = by.iter().map(move |by| {
+        let value = match by {
+            By::Model => model,
+            By::Predictor => of.predictor.as_deref(),
+            By::Site => of.site.as_ref().map(|site| site.as_str()),
+            By::Customer => customer,
+            By::Fault => Some(of.fault.as_str()),
+        };
+        (Some(*by), value)
+    });
+    let all = std::iter::once((None, None)).chain(groups);
+    all.map(|(by, value)| (of.rule.clone(), by, value.map(str::to_owned)))
+}
+
 /// The figures in the making.
 #[derive(Debug)]
 pub struct Tally<'a> {
     by: &'a [By],
-    rows: BTreeMap<(String, Option<By>, Option<String>), Precision>,
+    rows: BTreeMap<Key, Precision>,
 }
 
 impl<'a> Tally<'a> {
@@ -149,18 +179,13 @@ impl<'a> Tally<'a> {
         if of.outcome.answer == Answer::Aside {
             return;
         }
-        let groups = self.by.iter().map(|by| {
-            let value = match by {
-                By::Model => of.model.as_deref(),
-                By::Predictor => of.predictor.as_deref(),
-                By::Site => of.site.as_ref().map(|site| site.as_str()),
-                By::Customer => customer,
-                By::Fault => Some(of.fault.as_str()),
-            };
-            (Some(*by), value)
-        });
-        for (by, value) in std::iter::once((None, None)).chain(groups) {
-            self.rows.entry((of.rule.clone(), by, value.map(str::to_owned))).or_default().add(&of.outcome);
+        for key in keys(self.by, of, of.model.as_deref(), customer) {
+            self.rows.entry(key).or_default().add(&of.outcome);
+        }
+        if of.outcome.other.is_some() {
+            for key in keys(self.by, of, of.other.model.as_deref(), customer) {
+                self.rows.entry(key).or_default().misplaced += 1;
+            }
         }
     }
 

@@ -2,18 +2,21 @@
 
 use crate::auth;
 use crate::fleet::census::{Census, Model};
+use crate::fleet::headroom::{self as rooms, Level as At};
 use crate::fleet::load::{self, Forecast};
 use crate::fleet::rates::{self, Figures};
 use crate::fleet::rollup::{self, Level, Rollup};
 use crate::fleet::spares::{self, Aim, Prediction, Proposal, Source};
 use crate::fleet::{Scope, stock};
 use crate::judgement::Terms;
+use crate::query::callpack::language;
 use crate::query::page::Pager;
 use crate::query::problem::{self, invalid, not_found};
-use crate::query::{Desk, health, name};
+use crate::query::{Desk, headroom, health, name};
 use crate::report::{self, gather};
 use crate::sight::Sight;
 use crate::token::Principal;
+use crate::words;
 use jiff::tz::TimeZone;
 use outband_health::Status as HealthStatus;
 use outband_health::fleet::rate::{Exposure, Rate};
@@ -26,8 +29,9 @@ use outband_schemas::{Clock, ComponentClass, SiteId, Timestamp};
 use outband_store::drives::Drives;
 use outband_store::outcome::Outcomes;
 use outband_store::parts::Parts;
+use outband_store::usage::Usage;
 use outband_store::{Listing, Page, Store, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tonic::{Code, Request, Response, Status};
 
@@ -38,9 +42,12 @@ const DISK_MODEL: &str = "disk.predicted";
 /// Months and weeks are told at most so many.
 const MOST_MONTHS: i32 = 120;
 const MOST_WEEKS: i32 = 52;
+/// Headroom is told over so many days, and over at most so many.
+const SPAN_DAYS: i32 = 30;
+const MOST_DAYS: i32 = 366;
 
 #[tonic::async_trait]
-impl<S: Store + Parts + Outcomes + Drives, C: Clock + Send + Sync + 'static> FleetService for Desk<S, C> {
+impl<S: Store + Parts + Outcomes + Drives + Usage, C: Clock + Send + Sync + 'static> FleetService for Desk<S, C> {
     async fn list_failure_rates(
         &self,
         request: Request<wire::ListFailureRatesRequest>,
@@ -240,6 +247,46 @@ impl<S: Store + Parts + Outcomes + Drives, C: Clock + Send + Sync + 'static> Fle
         let next_page_token = pager.next(&listing);
         Ok(Response::new(wire::ListLoadForecastsResponse { forecasts: listing.rows, next_page_token }))
     }
+
+    async fn list_headroom(
+        &self,
+        request: Request<wire::ListHeadroomRequest>,
+    ) -> Result<Response<wire::ListHeadroomResponse>, Status> {
+        let who = auth::principal(&request)?;
+        let r = request.into_inner();
+        let pager = Pager::new("ListHeadroom", &(&r.selection, &r.rack, &r.level, r.span_days, &r.language));
+        let page = pager.page(r.page_size, &r.page_token)?;
+        let lang = language(&r.language)?;
+        let levels: BTreeSet<At> = match r.level.as_str() {
+            "" => BTreeSet::from([At::Site, At::Rack, At::Feed]),
+            level => At::ALL.into_iter().filter(|l| l.as_str() == level).collect(),
+        };
+        if levels.is_empty() {
+            return Err(invalid("level", format!("{:?} is none of site, rack, feed and server", r.level)));
+        }
+        let days = read_count("span_days", r.span_days, SPAN_DAYS, MOST_DAYS)?;
+        let rack = Some(r.rack).filter(|rack| !rack.is_empty());
+        let scope = read_scope(r.selection)?;
+        let alone = levels == BTreeSet::from([At::Server]);
+        let servers = if alone { Some((page.limit, place(&page)?)) } else { None };
+        let asked = rooms::Asked { scope, rack, levels, days: u16::try_from(days).unwrap_or_default(), servers };
+        let (sight, terms, now) = (self.sight(&who), self.terms(), self.now());
+        let found = self.ask(move |store| rooms::headroom(store, &terms, &sight, &asked, now)).await?;
+        let listing = match servers {
+            Some((limit, after)) => {
+                let next = found.more.then(|| after.saturating_add(limit).to_string());
+                Listing { rows: found.rows, next }
+            }
+            None => cut(found.rows, &page)?,
+        };
+        Ok(Response::new(wire::ListHeadroomResponse {
+            next_page_token: pager.next(&listing),
+            rows: listing.rows.iter().map(|row| headroom::told(row, lang)).collect(),
+            from_date: words::date_text(found.span.first()),
+            to_date: words::date_text(found.span.last()),
+            without_rack: found.without_rack,
+        }))
+    }
 }
 
 impl<S: Store + Parts + Outcomes, C: Clock + Send + Sync + 'static> Desk<S, C> {
@@ -307,12 +354,17 @@ fn read_count(field: &str, asked: i32, usual: i32, most: i32) -> Result<i32, Sta
     }
 }
 
+/// The place of a page's first row.
+fn place(page: &Page) -> Result<usize, Status> {
+    match &page.token {
+        None => Ok(0),
+        Some(token) => token.parse().map_err(|_| problem::of_store(&StoreError::BadToken)),
+    }
+}
+
 /// A page of rows that are all there. The token is the place of the next one.
 fn cut<T>(rows: Vec<T>, page: &Page) -> Result<Listing<T>, Status> {
-    let first: usize = match &page.token {
-        None => 0,
-        Some(token) => token.parse().map_err(|_| problem::of_store(&StoreError::BadToken))?,
-    };
+    let first = place(page)?;
     let next = first.saturating_add(page.limit);
     let next = (next < rows.len()).then(|| next.to_string());
     Ok(Listing { rows: rows.into_iter().skip(first).take(page.limit).collect(), next })

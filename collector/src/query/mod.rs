@@ -7,8 +7,10 @@ pub mod callpack;
 pub mod check;
 mod contact;
 pub mod drill;
+pub mod enrol;
 pub mod fleet;
 pub mod grant;
+mod headroom;
 pub mod health;
 pub mod incident;
 pub mod maintenance;
@@ -33,6 +35,7 @@ use crate::auth::Gate;
 use crate::check as checks;
 use crate::config::notify::Notify;
 use crate::discretion::Reader;
+use crate::enrol::Office;
 use crate::fleet as spares;
 use crate::grant::Live;
 use crate::ingest::Registry;
@@ -65,6 +68,7 @@ pub struct Desk<S, C> {
     orders: Option<orders::Terms>,
     spares: spares::Terms,
     checks: Option<checks::Terms>,
+    office: Option<Office>,
     token_key: Option<Arc<TokenKey>>,
     turns: once::Turns,
     shutdown: CancellationToken,
@@ -86,6 +90,7 @@ impl<S: Clone, C> Clone for Desk<S, C> {
             orders: self.orders.clone(),
             spares: self.spares.clone(),
             checks: self.checks.clone(),
+            office: self.office.clone(),
             token_key: self.token_key.clone(),
             turns: self.turns.clone(),
             shutdown: self.shutdown.clone(),
@@ -118,6 +123,7 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
             orders: None,
             spares: spares::Terms::default(),
             checks: None,
+            office: None,
             token_key: None,
             turns: once::Turns::default(),
             shutdown,
@@ -166,6 +172,12 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
         Self { checks: Some(checks), ..self }
     }
 
+    /// The desk, knowing who may join.
+    #[must_use]
+    pub fn with_office(self, office: Office) -> Self {
+        Self { office: Some(office), ..self }
+    }
+
     /// The desk, knowing how many spare parts are wanted.
     #[must_use]
     pub fn with_spares(self, spares: spares::Terms) -> Self {
@@ -180,6 +192,11 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     #[must_use]
     pub fn keeping(self, retention: upkeep::Terms) -> Self {
         Self { retention, ..self }
+    }
+
+    /// See [`Pulse::settled`].
+    pub async fn settled(&self) {
+        self.pulse.settled().await;
     }
 
     /// Tells watchers anew: other terms are in force.

@@ -89,11 +89,8 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> OrderService f
             let order = Some(self.shown_order(&order, &scene));
             return Ok(Response::new(wire::RequestOrderResponse { order, notes }));
         }
-        let order = self.keep_order(order, &caller, REQUEST, "request", &once).await?;
-        let order = Some(self.shown_order(&order, &scene));
-        let answer = wire::RequestOrderResponse { order, notes: Vec::new() };
-        self.remember(&caller, once, &answer).await?;
-        Ok(Response::new(answer))
+        let answer = |order| wire::RequestOrderResponse { order: Some(order), notes: Vec::new() };
+        Ok(Response::new(self.keep_order(order, &caller, (REQUEST, "request"), once, scene, answer).await?))
     }
 
     async fn approve_order(
@@ -337,48 +334,44 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
         Ok(notes)
     }
 
-    async fn keep_order(
+    /// Keeps an order with what is noted of it and the answer, which shows it in this scene.
+    async fn keep_order<A: Message + 'static>(
         &self,
         order: Order,
         caller: &Caller,
-        method: &str,
-        what: &str,
-        once: &Once,
-    ) -> Result<Order, Status> {
+        (method, what): (&'static str, &str),
+        once: Once,
+        scene: Scene,
+        answer: impl Fn(wire::Order) -> A + Send + Sync + 'static,
+    ) -> Result<A, Status> {
         let now = self.now();
-        let (before, after) = (etag(&order), format!("{}-{}", order.id, order.revision + 1));
         // Of a new one nobody knows the number yet.
-        let etags = if order.id == 0 { (None, None) } else { (Some(before), Some(after)) };
+        let before = (order.id != 0).then(|| etag(&order));
         let name = format!("orders/{}", order.id);
         let change = OrderChange { at: now, who: caller.principal.name.clone(), what: what.to_owned() };
-        let detail = format!("{} at {}", order.kind, order.server);
-        let deed = Deed {
-            request_id: once.id.clone(),
-            before: etags.0,
-            after: etags.1,
-            ..caller.did(now, method, name.clone(), detail)
+        let (by, desk) = (caller.clone(), self.clone());
+        let tell = move |order: &Order| {
+            let detail = format!("{} at {}", order.kind, order.server);
+            let after = before.is_some().then(|| etag(order));
+            let deed = by.did(now, method, format!("orders/{}", order.id), detail);
+            (Deed { before: before.clone(), after, ..deed }, answer(desk.shown_order(order, &scene)))
         };
-        let actor = caller.actor();
-        let kept = self
-            .ask(move |store| match store.put_order(order, change, None, Some((actor, deed))) {
-                Err(StoreError::Conflict { .. }) => Ok(None),
-                other => other.map(Some),
-            })
-            .await?;
+        let kept =
+            self.noted(caller, once, tell, move |store, note| store.put_order(order, change, None, Some(note))).await?;
         if let Some(terms) = &self.orders {
             terms.ring();
         }
         kept.ok_or_else(|| changed_meanwhile(&name, None))
     }
 
-    async fn take_step<A: Message>(
+    async fn take_step<A: Message + 'static>(
         &self,
         (name, read_as): (&str, &str),
         step: Step,
         caller: &Caller,
-        method: &str,
+        method: &'static str,
         once: Once,
-        answer: impl FnOnce(wire::Order) -> A,
+        answer: impl Fn(wire::Order) -> A + Send + Sync + 'static,
     ) -> Result<A, Status> {
         let sight = self.sight(&caller.principal);
         let found = self.stored_order(name, &sight).await;
@@ -395,33 +388,31 @@ impl<S: Store + Orders + Audit, C: Clock + Send + Sync + 'static> Desk<S, C> {
             Refused::SamePerson => Status::permission_denied(format!("{name}: {refused}")),
             Refused::State(_) | Refused::Expired => Status::failed_precondition(format!("{name}: {refused}")),
         })?;
-        let kept = self.keep_order(next, caller, method, step.what(), &once).await?;
-        let answer = answer(self.shown_order(&kept, &self.scene(&sight).await?));
-        self.remember(caller, once, &answer).await?;
-        Ok(answer)
+        let scene = self.scene(&sight).await?;
+        self.keep_order(next, caller, (method, step.what()), once, scene, answer).await
     }
 
-    async fn turn_switch<A: Message>(
+    async fn turn_switch<A: Message + 'static>(
         &self,
         stopped: bool,
         why: &str,
         caller: &Caller,
-        method: &str,
+        method: &'static str,
         once: Once,
-        answer: impl FnOnce(wire::Switch) -> A,
+        answer: impl Fn(wire::Switch) -> A + Send + Sync + 'static,
     ) -> Result<A, Status> {
         let now = self.now();
         let switch = OrderSwitch { stopped, who: caller.principal.name.clone(), why: words("why", why)?, at: now };
-        let deed = caller.did(now, method, "orders".to_owned(), String::new());
-        let deed = Deed { request_id: once.id.clone(), ..deed };
-        let (actor, kept) = (caller.actor(), switch.clone());
-        self.ask(move |store| store.set_order_switch(kept, actor, deed)).await?;
+        let by = caller.clone();
+        let tell = move |switch: &OrderSwitch| {
+            let deed = by.did(now, method, "orders".to_owned(), String::new());
+            (deed, answer(shown_switch(switch.clone())))
+        };
+        let kept = self.noted(caller, once, tell, move |store, note| store.set_order_switch(switch, note)).await?;
         if let Some(terms) = &self.orders {
             terms.ring();
         }
-        let answer = answer(shown_switch(switch));
-        self.remember(caller, once, &answer).await?;
-        Ok(answer)
+        kept.ok_or_else(|| changed_meanwhile("orders", None))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::outcome::export;
 use crate::outcome::precision::{By, Row, Tally};
 use crate::query::page::Pager;
 use crate::query::problem::{self, invalid};
-use crate::query::ticket::{Wish, text};
+use crate::query::ticket::{Wish, other_part, text};
 use crate::query::{Desk, name};
 use crate::sight::{self, Sight};
 use outband_proto::outcome as wire;
@@ -117,10 +117,7 @@ impl<S: Store + Audit + Outcomes + Drives, C: Clock + Send + Sync + 'static> Out
             return Err(invalid("why", "say what was found instead: others learn from it"));
         }
         let verdict = refutes(&r.verdict)?;
-        let part = Some(text("part", &r.part)?).filter(|part| !part.is_empty());
-        if part.is_some() && verdict != Verdict::OtherPart {
-            return Err(invalid("part", "names the part that was at fault instead: with the verdict other_part only"));
-        }
+        let part = other_part(verdict, &r.part)?;
         let said = Action::Verdict { verdict, detail: why.clone(), part };
         let wish = Wish {
             method: REFUTE,
@@ -290,6 +287,8 @@ fn precision(row: &Row, bound: Option<f64>) -> wire::Precision {
         high: interval.map(|i| i.1),
         median_lead_ms: p.median_lead().map(millis),
         propose_mute: bound.is_some_and(|bound| p.is_below(bound)),
+        not_given: count(p.not_given),
+        misplaced: count(p.misplaced),
     }
 }
 
@@ -310,6 +309,10 @@ fn outcome(row: &TicketOutcome) -> wire::TicketOutcome {
         opened_at_ms: of.opened_at.as_millis(),
         known_at_ms: of.known_at.map(Timestamp::as_millis),
         lead_ms: of.lead().map(millis),
+        other_part: of.other.clone().unwrap_or_default(),
+        other_component: row.other.component.as_ref().map(ToString::to_string).unwrap_or_default(),
+        other_serial: row.other.serial.clone().unwrap_or_default(),
+        other_model: row.other.model.clone().unwrap_or_default(),
     }
 }
 

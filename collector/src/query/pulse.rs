@@ -11,11 +11,12 @@ const SETTLE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub struct Pulse {
     beats: watch::Sender<u64>,
+    settled: watch::Sender<bool>,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { beats: watch::Sender::new(0) }
+        Self { beats: watch::Sender::new(0), settled: watch::Sender::new(false) }
     }
 }
 
@@ -29,6 +30,21 @@ impl Pulse {
     /// Something changed.
     pub fn beat(&self) {
         self.beats.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// What the store held at start was assessed.
+    pub fn settle(&self) {
+        self.settled.send_replace(true);
+    }
+
+    /// Returns once what the store held at start was assessed.
+    pub async fn settled(&self) {
+        let mut seen = self.settled.subscribe();
+        while !*seen.borrow_and_update() {
+            if seen.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Hears every change from now on.

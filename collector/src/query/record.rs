@@ -11,6 +11,7 @@ use outband_proto::record as wire;
 use outband_proto::record::record_service_server::RecordService;
 use outband_schemas::{Clock, ServerId};
 use outband_store::audit::{Actor, Audit, Deed};
+use outband_store::history::History;
 use outband_store::keeping::{CustomerErasure, Hold, Keeping};
 use outband_store::{Outbox, ServerRecord, Store};
 use outband_ticket::TicketNumber;
@@ -29,7 +30,7 @@ const CREATE_HOLD: &str = "outband.record.v1.RecordService/CreateHold";
 const RELEASE_HOLD: &str = "outband.record.v1.RecordService/ReleaseHold";
 
 #[tonic::async_trait]
-impl<S: Store + Audit + Keeping + Outbox, C: Clock + Send + Sync + 'static> RecordService for Desk<S, C> {
+impl<S: Store + Audit + Keeping + Outbox + History, C: Clock + Send + Sync + 'static> RecordService for Desk<S, C> {
     async fn erase_person(
         &self,
         request: Request<wire::ErasePersonRequest>,
@@ -169,12 +170,23 @@ impl<S: Store + Audit + Keeping + Outbox, C: Clock + Send + Sync + 'static> Reco
         _: Request<wire::PreviewRetentionRequest>,
     ) -> Result<Response<wire::PreviewRetentionResponse>, Status> {
         let (terms, now, limits) = (self.terms(), self.now(), self.retention.now().limits(self.now()));
-        let due = self.ask(move |store| store.prune(&limits, &hold::held(store, &terms)?, now, true)).await?;
+        let ask =
+            move |store: &S| Ok((store.prune(&limits, &hold::held(store, &terms)?, now, true)?, store.holdings()?));
+        let (due, holdings) = self.ask(ask).await?;
+        let history = holdings.into_iter().map(|held| wire::HistoryHolding {
+            resolution: held.class.as_str().to_owned(),
+            files: count(held.files),
+            bytes: i64::try_from(held.bytes).unwrap_or(i64::MAX),
+            from_ms: held.span.map(|(from, _)| from.as_millis()),
+            to_ms: held.span.map(|(_, to)| to.as_millis()),
+            before_ms: limits.of(held.class).as_millis(),
+        });
         Ok(Response::new(wire::PreviewRetentionResponse {
             tickets: due.tickets.into_iter().map(name::ticket).collect(),
             audit_entries: count(due.audit),
             tickets_before_ms: limits.tickets.as_millis(),
             audit_before_ms: limits.audit.as_millis(),
+            history: history.collect(),
         }))
     }
 

@@ -10,9 +10,15 @@ use outband_proto::telemetry::{
     self as wire, ListEventsRequest, ListEventsResponse, ListGapsRequest, ListGapsResponse, ListLatestReadingsRequest,
     ListLatestReadingsResponse, ListReadingsRequest, ListReadingsResponse, ServerEvent, ServerGap,
 };
-use outband_schemas::{Clock, Reading, ServerId, Severity, Timestamp};
+use outband_schemas::{Clock, Reading, ServerId, Severity, Timestamp, Value};
+use outband_store::history::{History, Summary, choose};
+use outband_store::rollup::Resolution;
+use outband_store::volume::Class;
 use outband_store::{EventFilter, GapFilter, HistoryFilter, HistoryPoint, Listing, Store, StoreError};
 use tonic::{Request, Response, Status};
+
+/// So many points a sensor are shown unless somebody asks for another number: a day of readings.
+const POINTS: u32 = 1500;
 
 impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     /// The server of a parent; `None` for `servers/-`. A server that turned out to be another is that other one.
@@ -27,8 +33,31 @@ impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
     }
 }
 
+impl<S: Store, C: Clock + Send + Sync + 'static> Desk<S, C> {
+    /// How fine what was asked for is shown.
+    fn class(&self, r: &ListReadingsRequest, from: Timestamp, to: Timestamp) -> Result<Class, Status> {
+        match r.resolution.as_str() {
+            "" => Ok(Class::Raw),
+            "auto" => {
+                let points = match u32::try_from(r.points) {
+                    Ok(0) => POINTS,
+                    Ok(n) => n,
+                    Err(_) => return Err(invalid("points", format!("{} is negative", r.points))),
+                };
+                // A word that is no kind is refused where the sensors are read.
+                let retention = self.retention.of_kind(r.kind.parse().ok());
+                Ok(choose(from, to, points, &retention.limits(self.now())))
+            }
+            word => Class::ALL
+                .into_iter()
+                .find(|class| class.as_str() == word)
+                .ok_or_else(|| invalid("resolution", format!("{word:?} is none of auto, raw, 5m, 1h"))),
+        }
+    }
+}
+
 #[tonic::async_trait]
-impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C> {
+impl<S: Store + History, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C> {
     async fn list_latest_readings(
         &self,
         request: Request<ListLatestReadingsRequest>,
@@ -52,7 +81,8 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C>
     ) -> Result<Response<ListReadingsResponse>, Status> {
         let sight = self.sight(&auth::principal(&request)?);
         let r = request.into_inner();
-        let pager = Pager::new("ListReadings", &(&r.parent, &r.component, &r.kind, r.from_ms, r.to_ms));
+        let asked = (&r.parent, &r.component, &r.kind, r.from_ms, r.to_ms, &r.resolution, r.points);
+        let pager = Pager::new("ListReadings", &asked);
         let page = pager.page(r.page_size, &r.page_token)?;
         let series = name::read_series(self.parent(&r.parent, &sight).await?, &r.component, &r.kind)?;
         let to = if r.to_ms == 0 { self.now() } else { Timestamp::from_millis(r.to_ms) };
@@ -60,12 +90,27 @@ impl<S: Store, C: Clock + Send + Sync + 'static> TelemetryService for Desk<S, C>
         if from > to {
             return Err(invalid("from_ms", format!("{from} is after to_ms, {to}")));
         }
+        let class = self.class(&r, from, to)?;
         let filter = HistoryFilter { series, from, to };
-        let listing =
-            self.ask(move |store| only(&sight, store, store.history(&filter, &page)?, |row| Some(&row.server))).await?;
-        let next_page_token = pager.next(&listing);
-        let readings = listing.rows.into_iter().map(|point| wire::Reading::from(&reading(point))).collect();
-        Ok(Response::new(ListReadingsResponse { readings, next_page_token }))
+        let mut answer = ListReadingsResponse { resolution: class.as_str().to_owned(), ..Default::default() };
+        match class {
+            Class::Raw => {
+                let ask = move |store: &S| only(&sight, store, store.history(&filter, &page)?, |row| Some(&row.server));
+                let listing = self.ask(ask).await?;
+                answer.next_page_token = pager.next(&listing);
+                answer.readings = listing.rows.into_iter().map(|point| wire::Reading::from(&reading(point))).collect();
+            }
+            Class::Rolled(resolution) => {
+                let ask = move |store: &S| {
+                    let listing = store.summaries(&filter, resolution, &page)?;
+                    only(&sight, store, listing, |row| Some(&row.server))
+                };
+                let listing = self.ask(ask).await?;
+                answer.next_page_token = pager.next(&listing);
+                answer.summaries = listing.rows.into_iter().map(|row| summary(row, resolution)).collect();
+            }
+        }
+        Ok(Response::new(answer))
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsResponse>, Status> {
@@ -133,5 +178,42 @@ fn reading(point: HistoryPoint) -> Reading {
         observed_at: point.observed_at,
         source: point.source,
         thresholds: None,
+    }
+}
+
+fn summary(row: Summary, resolution: Resolution) -> wire::ReadingSummary {
+    let bucket = row.bucket;
+    let numbers = bucket.numbers;
+    let seen = bucket.words.iter().flat_map(|words| {
+        words.seen.iter().map(|(value, readings)| wire::SeenValue {
+            value: match value {
+                Value::State { state, text } => {
+                    let state = wire::StateValue { state: state.number().into(), text: text.clone() };
+                    Some(wire::seen_value::Value::State(state))
+                }
+                Value::Text(text) => Some(wire::seen_value::Value::Text(text.clone())),
+                Value::Number(_) => None,
+            },
+            readings: *readings,
+            last: *value == words.last,
+        })
+    });
+    wire::ReadingSummary {
+        component: Some((&row.component).into()),
+        kind: row.kind.number().into(),
+        sensor: row.sensor,
+        source: row.source.0,
+        from_ms: bucket.start.as_millis(),
+        to_ms: bucket.start.plus(resolution.step()).as_millis(),
+        good: bucket.good,
+        suspect: bucket.suspect,
+        unavailable: bucket.unavailable,
+        cause: bucket.cause.map_or(0, |cause| cause.number().into()),
+        doubted: bucket.doubted,
+        min: numbers.map(|n| n.min),
+        mean: numbers.map(|n| n.mean()),
+        max: numbers.map(|n| n.max),
+        last: numbers.map(|n| n.last),
+        seen: seen.collect(),
     }
 }

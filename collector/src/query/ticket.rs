@@ -14,6 +14,7 @@ use crate::token::{Principal, Role};
 use crate::{auth, record};
 pub(super) use convert::in_words;
 use convert::{action, states, ticket};
+pub(super) use decide::other_part;
 use outband_proto::ticket as wire;
 use outband_proto::ticket::ticket_service_server::TicketService;
 use outband_proto::ticket::{
@@ -115,7 +116,11 @@ impl<S: Store + Audit, C: Clock + Send + Sync + 'static> TicketService for Desk<
             self.relate(&wish, to, &caller).await?;
         }
         let answer = |ticket| TransitionTicketResponse { ticket: Some(ticket) };
-        Ok(Response::new(self.change(&caller, &wish, &r, answer).await?))
+        let Some(said) = decide::last_word(&r, &wish.action)? else {
+            return Ok(Response::new(self.change(&caller, &wish, &r, answer).await?));
+        };
+        let steps = |_: &TicketRecord, _| Ok(vec![said.clone(), wish.action.clone()]);
+        Ok(Response::new(self.change_in_steps(&caller, &wish, &r, steps, answer).await?))
     }
 
     async fn comment_ticket(

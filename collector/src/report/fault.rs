@@ -80,6 +80,9 @@ pub struct FaultReport {
     /// What kind of trouble it is; not for customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub triage: Option<Triage>,
+    /// What was computed, where a person set another kind; not for customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triage_computed: Option<Triage>,
     /// When the condition began (the agent's clock).
     #[serde(serialize_with = "super::json::time")]
     pub onset: Timestamp,
@@ -235,7 +238,8 @@ pub fn fault(subject: Subject<'_>, promises: Promises<'_>, audience: Audience, n
         package: contract.map(|(_, package)| package.to_owned()),
         component: ticket.component.to_string(),
         reason: ticket.reason.clone(),
-        triage: ticket.triage.clone().filter(|_| !for_customer),
+        triage: ticket.kind().filter(|_| !for_customer),
+        triage_computed: ticket.triage.clone().filter(|_| !for_customer && ticket.triage_set.is_some()),
         onset: ticket.onset,
         opened: ticket.created_at,
         ended: resolved.map(|e| e.at).filter(|_| !ticket.is_open()),

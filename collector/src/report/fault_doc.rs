@@ -83,6 +83,9 @@ fn about(report: &FaultReport, called: &str, lang: Lang, zone: &TimeZone) -> Vec
     if let Some(kind) = &report.triage {
         lines.push((Label::Triage, crate::words::triage::told(kind, lang)));
     }
+    if let Some(kind) = &report.triage_computed {
+        lines.push((Label::TriageComputed, crate::words::triage::told(kind, lang)));
+    }
     if let Some(resolution) = report.resolution {
         lines.push((Label::Resolution, labels::resolution(resolution).text(lang).to_owned()));
     }

@@ -175,6 +175,7 @@ labels! {
     Contract "Contract" "合同",
     Package "Package" "服务包",
     Triage "Kind of trouble" "故障归类",
+    TriageComputed "Kind as computed" "系统故障归类",
     Component "Component" "部件",
     Fault "Fault" "故障",
     Onset "First seen" "最早出现",

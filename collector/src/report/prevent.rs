@@ -81,6 +81,10 @@ fn texts(fault: Fault) -> (&'static str, &'static str) {
             "Review the zone's cooling reserve with the house; agree on whom to call, and on what is shed first.",
             "与机房复核该区域制冷冗余，约定联系人与优先降载的业务。",
         ),
+        Fault::FeedSilent => (
+            "Feed the management switch twice; review with the house what hangs on this feed alone.",
+            "带外交换机采用双路供电，与机房复核仅由该回路供电的设备。",
+        ),
         Fault::RackSilent => {
             ("Feed the rack's management switch twice; watch its uplink.", "机柜带外交换机采用双路供电，并监控其上联。")
         }
@@ -99,6 +103,10 @@ fn texts(fault: Fault) -> (&'static str, &'static str) {
         Fault::NoticesStuck => (
             "Keep a second channel for each recipient, and send a test notice once a week.",
             "为每个接收人配置备用渠道，每周发送一次测试通知。",
+        ),
+        Fault::AgentUnreadable => (
+            "Upgrade the collector before its agents, and keep its store on a disk and in memory that are watched.",
+            "先升级采集器再升级代理，并监控存储所用的磁盘与内存。",
         ),
         Fault::ClockStepped => (
             "Use several trusted time sources, and watch the collector's offset.",

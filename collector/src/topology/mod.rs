@@ -1,5 +1,7 @@
-//! Where servers stand and what feeds them, from a CSV file: `server,rack,unit,power_feed,cooling_zone,model,customer`. Only `server` has to
-//! be there; it holds the id, the serial or the target of a server. Several feeds of one server are separated by semicolons.
+//! Where servers stand and what feeds them, from a CSV file:
+//! `server,rack,unit,power_feed,cooling_zone,model,customer,rack_limit_w,feed_limit_w`. Only `server` has to be there; it holds the id, the serial or the
+//! target of a server. Several feeds of one server are separated by semicolons, and so are their limits, in the order of the feeds. A limit is what the rack
+//! or the feed as a whole can carry, in W; it may stand in the rows of some of its servers only.
 
 pub(crate) mod csv;
 
@@ -10,7 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The columns that are known.
-const COLUMNS: [&str; 7] = ["server", "rack", "unit", "power_feed", "cooling_zone", "model", "customer"];
+const COLUMNS: [&str; 9] =
+    ["server", "rack", "unit", "power_feed", "cooling_zone", "model", "customer", "rack_limit_w", "feed_limit_w"];
 
 /// Why there is no topology.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,10 @@ pub struct Place {
     pub model: Option<String>,
     /// Whose server it is.
     pub customer: Option<String>,
+    /// What the rack can carry, in W.
+    pub rack_limit: Option<u32>,
+    /// What each of [`Place::feeds`] can carry, in W.
+    pub feed_limits: Vec<Option<u32>>,
 }
 
 /// Where all servers stand.
@@ -93,10 +100,13 @@ impl Topology {
             };
             let server = of("server").ok_or_else(|| (line, "no server".to_owned()))?;
             let feeds = of("power_feed").unwrap_or_default();
+            let feeds: Vec<String> = feeds.split(';').map(|f| f.trim().to_owned()).filter(|f| !f.is_empty()).collect();
             let place = Place {
                 rack: of("rack"),
                 unit: of("unit"),
-                feeds: feeds.split(';').map(|f| f.trim().to_owned()).filter(|f| !f.is_empty()).collect(),
+                rack_limit: of("rack_limit_w").map(|text| watts(&text)).transpose().map_err(|what| (line, what))?,
+                feed_limits: limits(of("feed_limit_w").as_deref(), &feeds).map_err(|what| (line, what))?,
+                feeds,
                 zone: of("cooling_zone"),
                 model: of("model"),
                 customer: of("customer"),
@@ -125,6 +135,24 @@ impl Topology {
     /// Whether it names none.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
+    }
+}
+
+/// A limit in W.
+fn watts(text: &str) -> Result<u32, String> {
+    let wrong = || format!("{text:?} is no power in W: a whole number above 0");
+    text.parse().ok().filter(|watts| *watts > 0).ok_or_else(wrong)
+}
+
+/// The limit of each feed; where one stands alone, it is that of each of them.
+fn limits(text: Option<&str>, feeds: &[String]) -> Result<Vec<Option<u32>>, String> {
+    let Some(text) = text else { return Ok(vec![None; feeds.len()]) };
+    let one = |text: &str| Some(text.trim()).filter(|t| !t.is_empty()).map(watts).transpose();
+    let told: Vec<Option<u32>> = text.split(';').map(one).collect::<Result<_, _>>()?;
+    match told.as_slice() {
+        [one] => Ok(vec![*one; feeds.len()]),
+        all if all.len() == feeds.len() => Ok(told),
+        all => Err(format!("{} limits for {} feeds", all.len(), feeds.len())),
     }
 }
 
@@ -162,6 +190,24 @@ mod tests {
     fn columns_may_stand_in_any_order_and_values_in_quotes() {
         let topology = Topology::parse("\u{feff}Customer,server\r\n\"Wang, Li & Co\",srv-1\r\n\r\n").unwrap();
         assert_eq!(topology.place(&server("srv-1", "x", "y")).unwrap().customer.as_deref(), Some("Wang, Li & Co"));
+    }
+
+    #[test]
+    fn racks_and_feeds_may_have_limits() {
+        let head = "server,rack,rack_limit_w,power_feed,feed_limit_w\n";
+        let rows = "s1,R1,6000,A;B,20000;18000\ns2,R1,,A;B,20000\ns3,R1,,A;B,;18000\ns4,R1,,,\n";
+        let topology = Topology::parse(&format!("{head}{rows}")).unwrap();
+        let limits = |id: &str| {
+            let place = topology.place(&server(id, "x", "y")).unwrap();
+            (place.rack_limit, place.feed_limits.clone())
+        };
+        assert_eq!(limits("s1"), (Some(6000), vec![Some(20_000), Some(18_000)]));
+        assert_eq!(limits("s2"), (None, vec![Some(20_000), Some(20_000)]));
+        assert_eq!(limits("s3"), (None, vec![None, Some(18_000)]));
+        assert_eq!(limits("s4"), (None, vec![]));
+        for wrong in ["s1,R1,6 kW,A,", "s1,R1,0,A,", "s1,R1,-5,A,", "s1,R1,,A;B,1;2;3", "s1,R1,,A,x"] {
+            assert_eq!(Topology::parse(&format!("{head}{wrong}\n")).unwrap_err().0, 2, "{wrong}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::source::{self, Histories, date};
 use super::{Error, card, fit};
 use crate::outfile::OutFile;
 use clap::Args;
-use outband_health::model::Day;
+use outband_health::model::{Day, DiskModel};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -43,8 +43,8 @@ pub struct Train {
     /// False tickets per 100 drive-months that are allowed.
     #[arg(long, value_name = "N", default_value_t = 0.1)]
     budget: f64,
-    /// The model's name and version.
-    #[arg(long, value_name = "NAME", default_value = "disk-own")]
+    /// The model's name and version: letters, digits, dots, dashes, underscores.
+    #[arg(long, value_name = "NAME", value_parser = named, default_value = "disk-own")]
     version: String,
     /// Where the data come from, for the card.
     #[arg(long, value_name = "TEXT", default_value = "own fleet")]
@@ -81,6 +81,15 @@ fn parse(text: &str) -> Result<Day, String> {
     source::day(text).filter(|_| text.len() == 10).ok_or_else(|| format!("{text} is no day (YYYY-MM-DD)"))
 }
 
+/// A name that is one of a file, too, and of no other directory.
+fn named(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let named = !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(fits);
+    named
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("{text} is no name of letters, digits, dots, dashes, underscores"))
+}
+
 impl Tables {
     fn read(&self, say: &mut dyn FnMut(&str)) -> Result<Histories, Error> {
         let history = Histories::read(&self.drives, &self.changes, say)?;
@@ -90,39 +99,51 @@ impl Tables {
 }
 
 impl Train {
-    /// Trains, writes the model and its card, and tells what was measured.
+    /// Trains, writes the model and its card, and tells what was measured. What cannot be read, judged or written is told before hours of
+    /// training.
     pub fn run(&self, say: &mut dyn FnMut(&str)) -> Result<String, Error> {
-        // What cannot be read is told before hours of training.
         let before = self.compare.as_deref().map(super::load).transpose()?;
+        let (json, card) = (Out::new(self.file("json"))?, Out::new(self.file("md"))?);
         let history = self.tables.read(say)?;
         let last = super::replay::Replay::days(&history).ok_or(Error::Empty("the tables hold no reading"))?.1;
-        let measured = match self.validate_from {
-            None => None,
-            Some(from) => {
-                let (model, _) = fit::fit(&history, from - 1, &self.version, say)?;
-                let ask = Ask { from, to: self.validate_to.unwrap_or(last), budget: self.budget };
-                let report = backtest::run(&model, &history, ask, say);
-                let judge = Judge::new(&history, ask.from, ask.to);
-                let table = report.table(&judge, ask.budget);
-                let compared = before.as_ref().map(|old| {
-                    say(&format!("asking {}", old.version));
-                    let of_old = backtest::run(old, &history, ask, say);
-                    let (old, new) = (Side { model: old, report: &of_old }, Side { model: &model, report: &report });
-                    compare::table(old, new, &judge, ask)
-                });
-                let compared = compared.unwrap_or_default();
-                let asked = (date(from), date(ask.to));
-                Some(format!("trained to {}, asked of {} to {}\n{table}{compared}", model.trained_to, asked.0, asked.1))
-            }
-        };
-        let to = self.to.unwrap_or(last);
-        let (model, facts) = fit::fit(&history, to, &self.version, say)?;
-        let json = serde_json::to_vec(&model).map_err(|e| Error::Grow(e.to_string()))?;
-        let named = |end: &str| self.out.join(format!("{}.{end}", self.version));
-        write(&named("json"), &json)?;
-        write(&named("md"), card::write(&model, &facts, &self.cite, measured.as_deref()).as_bytes())?;
-        let files = format!("{} and {}\n", named("json").display(), named("md").display());
+        let validation = self.validate_from.map(|from| (from, self.validate_to.unwrap_or(last)));
+        let measured = validation.map(|period| self.validate(&history, period, before.as_ref(), say)).transpose()?;
+        let (model, facts) = fit::fit(&history, self.to.unwrap_or(last), &self.version, say)?;
+        json.write(&serde_json::to_vec(&model).map_err(|e| Error::Grow(e.to_string()))?)?;
+        card.write(card::write(&model, &facts, &self.cite, measured.as_deref()).as_bytes())?;
+        let files = format!("{} and {}\n", self.file("json").display(), self.file("md").display());
         Ok(measured.unwrap_or_default() + &files)
+    }
+
+    /// Trains on what is before a period, and measures on the period.
+    fn validate(
+        &self,
+        history: &Histories,
+        (from, to): (Day, Day),
+        before: Option<&DiskModel>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<String, Error> {
+        let judge = Judge::new(history, from, to);
+        if judge.months <= 0.0 {
+            return Err(Error::Short { from: date(from), to: date(to) });
+        }
+        let (model, _) = fit::fit(history, from - 1, &self.version, say)?;
+        let ask = Ask { from, to, budget: self.budget };
+        let report = backtest::run(&model, history, ask, say);
+        let table = report.table(&judge, ask.budget);
+        let compared = before.map(|old| {
+            say(&format!("asking {}", old.version));
+            let of_old = backtest::run(old, history, ask, say);
+            let (old, new) = (Side { model: old, report: &of_old }, Side { model: &model, report: &report });
+            compare::table(old, new, &judge, ask)
+        });
+        let compared = compared.unwrap_or_default();
+        let asked = (date(from), date(to));
+        Ok(format!("trained to {}, asked of {} to {}\n{table}{compared}", model.trained_to, asked.0, asked.1))
+    }
+
+    fn file(&self, end: &str) -> PathBuf {
+        self.out.join(format!("{}.{end}", self.version))
     }
 }
 
@@ -154,6 +175,25 @@ impl Disks {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    std::fs::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
+/// A file that is to be written, and its place.
+struct Out {
+    path: PathBuf,
+    file: OutFile,
 }
+
+impl Out {
+    fn new(path: PathBuf) -> Result<Self, Error> {
+        match OutFile::new(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(Error::Write { path, source }),
+        }
+    }
+
+    fn write(self, bytes: &[u8]) -> Result<(), Error> {
+        let Self { path, mut file } = self;
+        file.write_all(bytes).and_then(|()| file.keep()).map_err(|source| Error::Write { path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests;

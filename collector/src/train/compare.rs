@@ -3,7 +3,7 @@
 use super::backtest::{Ask, Report, THRESHOLD, paired};
 use super::judge::{Judge, Outcome};
 use super::source::{self, date};
-use outband_health::model::DiskModel;
+use outband_health::model::{Day, DiskModel};
 use std::fmt::Write as _;
 
 /// Budgets at which the two are compared, in false tickets per 100 drive-months.
@@ -46,34 +46,38 @@ pub fn table(before: Side<'_>, after: Side<'_>, judge: &Judge<'_>, ask: Ask) -> 
         return text;
     }
     line(format!("{:<34}{:>9}{:>9}  difference", "", "before", "after"));
-    let mut row = |what: String, values: (f64, f64), more: String| {
-        line(format!("{what:<34}{:>9.4}{:>9.4}  {:+.4}{more}", values.0, values.1, values.1 - values.0));
+    let row = |what: String, values: (f64, f64), more: &str| {
+        format!("{what:<34}{:>9.4}{:>9.4}  {:+.4}{more}", values.0, values.1, values.1 - values.0)
     };
     for budget in BUDGETS {
         let within = |side: Side<'_>| judge.within(&side.report.alarms, budget);
         let (Some(old), Some(new)) = (within(before), within(after)) else { continue };
-        let (_, low, high) = paired(&new, &old, judge.failures);
-        let resampled = format!("  (95 % of resampled fleets {low:+.4} to {high:+.4})");
-        row(format!("recall at false <= {budget}"), (old.recall, new.recall), resampled);
-        row(format!("precision at false <= {budget}"), (old.precision(), new.precision()), String::new());
-        row(format!("median lead at false <= {budget}, days"), (lead(&old), lead(&new)), String::new());
+        line(row(format!("recall at false <= {budget}"), (old.recall, new.recall), &resampled(&old, &new, judge)));
+        line(row(format!("precision at false <= {budget}"), (old.precision(), new.precision()), ""));
+        line(lead(format!("median lead at false <= {budget}, days"), &old, &new));
     }
     let runs = |side: Side<'_>| judge.at(&side.report.alarms, THRESHOLD);
     let (old, new) = (runs(before), runs(after));
-    row(format!("as it runs: false tickets ({})", ask.budget), (old.false_rate, new.false_rate), String::new());
-    let (_, low, high) = paired(&new, &old, judge.failures);
-    let resampled = format!("  (95 % of resampled fleets {low:+.4} to {high:+.4})");
-    row("as it runs: recall".to_owned(), (old.recall, new.recall), resampled);
-    row("as it runs: precision".to_owned(), (old.precision(), new.precision()), String::new());
+    line(row(format!("as it runs: false tickets ({})", ask.budget), (old.false_rate, new.false_rate), ""));
+    line(row("as it runs: recall".to_owned(), (old.recall, new.recall), &resampled(&old, &new, judge)));
+    line(row("as it runs: precision".to_owned(), (old.precision(), new.precision()), ""));
     let (old, new) = (before.report.calibration_error(), after.report.calibration_error());
-    row("calibration error, with new errors".to_owned(), (old.0, new.0), String::new());
-    row("calibration error, all drives".to_owned(), (old.1, new.1), String::new());
+    line(row("calibration error, with new errors".to_owned(), (old.0, new.0), ""));
+    line(row("calibration error, all drives".to_owned(), (old.1, new.1), ""));
     line("Nothing was put in use: that is for a person to do ([predict] model in collector.toml).".to_owned());
     text
 }
 
-fn lead(outcome: &Outcome) -> f64 {
-    outcome.lead.map_or(f64::NAN, f64::from)
+fn resampled(old: &Outcome, new: &Outcome, judge: &Judge<'_>) -> String {
+    let (_, low, high) = paired(new, old, judge.failures);
+    format!("  (95 % of resampled fleets {low:+.4} to {high:+.4})")
+}
+
+/// Whole days; nothing where no ticket came true.
+fn lead(what: String, old: &Outcome, new: &Outcome) -> String {
+    let told = |days: Option<Day>| days.map_or_else(|| "-".to_owned(), |d| d.to_string());
+    let difference = old.lead.zip(new.lead).map_or_else(|| "-".to_owned(), |(old, new)| format!("{:+}", new - old));
+    format!("{what:<34}{:>9}{:>9}  {difference}", told(old.lead), told(new.lead))
 }
 
 #[cfg(test)]

@@ -44,6 +44,14 @@ pub enum Error {
     /// The period holds too little to learn from.
     #[error("nothing to learn from: {0}")]
     Empty(&'static str),
+    /// A validation in which no ticket can be judged.
+    #[error("no ticket of {from} to {to} can be judged: a validation has to be longer than 30 days")]
+    Short {
+        /// Its first day.
+        from: String,
+        /// Its last.
+        to: String,
+    },
     /// The trees could not be grown.
     #[error("cannot grow the trees: {0}")]
     Grow(String),

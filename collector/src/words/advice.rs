@@ -118,6 +118,12 @@ fn words(fault: Fault) -> Pair {
             "If your services do not answer either, please call us at once.",
             "如业务也无法访问，请立即致电我们。",
         ),
+        Fault::FeedSilent => pair(
+            "Look for what these BMCs share: ask the house whether the feed has power, then check the management switch and its uplink. At first no power supply told of a lost input.",
+            "排查这些 BMC 的共同点：先向机房确认该供电回路是否有电，再检查带外交换机及其上联；起初没有电源模块上报输入中断。",
+            "If your services do not answer either, please call us at once.",
+            "如业务也无法访问，请立即致电我们。",
+        ),
         Fault::AgentBlind => pair(
             "Check the management network between the agent and the BMCs: switch, VLAN, firewall, routes of the agent's machine.",
             "检查代理与 BMC 之间的带外网络：交换机、VLAN、防火墙以及代理主机的路由。",
@@ -151,6 +157,12 @@ fn words(fault: Fault) -> Pair {
         Fault::NoticesStuck => pair(
             "Look at `outband notices` for what the channel says, mend it, then replay what failed; until then watch tickets by hand.",
             "用 `outband notices` 查看通道报错并修复，再重发失败的通知；修复前请人工查看工单。",
+            "You need to do nothing.",
+            "您无需操作。",
+        ),
+        Fault::AgentUnreadable => pair(
+            "Compare the versions of agent and collector and upgrade the older one. Where the reason names the collector's disk, test the disk and the memory of its machine. What was kept apart stays in the store.",
+            "核对代理与采集器版本并升级较旧的一方；若原因指向采集器磁盘，请检测其磁盘与内存。被隔离的数据仍保留在存储中。",
             "You need to do nothing.",
             "您无需操作。",
         ),

@@ -276,7 +276,11 @@ fn of(fault: Fault) -> &'static [Ask] {
         | Fault::ComponentFailure
         | Fault::EventBurst => BOARD,
         Fault::FirmwareWave => BOARD,
-        Fault::BmcSilent | Fault::AgentSilent | Fault::RackSilent | Fault::AgentBlind => SILENCE,
-        Fault::ClockStepped | Fault::StoreNearlyFull | Fault::StoreDamaged | Fault::NoticesStuck => &[],
+        Fault::BmcSilent | Fault::AgentSilent | Fault::RackSilent | Fault::FeedSilent | Fault::AgentBlind => SILENCE,
+        Fault::ClockStepped
+        | Fault::StoreNearlyFull
+        | Fault::StoreDamaged
+        | Fault::NoticesStuck
+        | Fault::AgentUnreadable => &[],
     }
 }

@@ -28,6 +28,7 @@ fn words(fault: Fault) -> Pair {
         Fault::PowerFeedLost => pair("power feed lost", "供电回路中断", "power feed off", "一路供电中断"),
         Fault::CoolingLost => pair("cooling lost", "制冷失效", "cooling fails", "机房制冷异常"),
         Fault::RackSilent => pair("rack silent", "整机柜失联", "rack not monitored", "机柜监控中断"),
+        Fault::FeedSilent => pair("BMCs of a feed silent", "同回路 BMC 无应答", "ports not monitored", "多台监控中断"),
         Fault::AgentBlind => pair("agent reaches no BMC", "代理无法访问 BMC", "site not monitored", "站点监控中断"),
         Fault::FirmwareWave => pair("faults after firmware", "固件升级后异常", "after-update problem", "升级后异常"),
         Fault::ClockStepped => pair("collector's clock off", "采集器时钟偏差", "clock being checked", "时钟核对中"),
@@ -36,5 +37,8 @@ fn words(fault: Fault) -> Pair {
         }
         Fault::StoreDamaged => pair("collector store damaged", "采集器存储损坏", "monitoring storage", "监控存储异常"),
         Fault::NoticesStuck => pair("notices not delivered", "通知无法送达", "messages late", "消息延迟"),
+        Fault::AgentUnreadable => {
+            pair("agent not understood", "代理数据无法解析", "site monitored in part", "站点监控不完整")
+        }
     }
 }

@@ -113,10 +113,16 @@ fn words(fault: Fault) -> Pair {
             "您的服务器所在区域环境温度过高，服务器可能降速或自动关机保护",
         ),
         Fault::RackSilent => pair(
-            "Rack is dark",
+            "Rack does not answer",
             "整机柜失联",
             "we receive no monitoring data from a whole rack; the servers there may be off",
             "目前收不到整个机柜的监控数据，其中的服务器可能已断电",
+        ),
+        Fault::FeedSilent => pair(
+            "BMCs of one power feed do not answer",
+            "同一供电回路的多台 BMC 无应答",
+            "the monitoring ports of several of your servers do not answer us together; the servers themselves may be running normally",
+            "您的多台服务器的带外监控接口同时没有应答，服务器本身可能运行正常",
         ),
         Fault::AgentBlind => pair(
             "Agent reaches its BMCs no more",
@@ -153,6 +159,12 @@ fn words(fault: Fault) -> Pair {
             "通知无法送达",
             "messages from our monitoring system may reach you late; your servers are not affected",
             "监控系统的消息可能延迟送达，您的服务器不受影响",
+        ),
+        Fault::AgentUnreadable => pair(
+            "What an agent sends is not understood",
+            "代理上报的数据无法解析",
+            "a part of what our monitoring system reads is missing; your servers are not affected",
+            "我们的监控系统缺失部分数据，您的服务器不受影响",
         ),
     }
 }

@@ -8,6 +8,7 @@ mod ask;
 mod brief;
 mod evidence;
 mod fault;
+mod headroom;
 mod rule;
 pub mod triage;
 
@@ -16,6 +17,7 @@ pub use ask::{Topic, how, questions, questions_about};
 pub use brief::brief;
 pub use evidence::evidence;
 pub use fault::fault;
+pub use headroom::{date_text, headroom};
 pub use rule::rule;
 
 use schemars::JsonSchema;

@@ -165,6 +165,12 @@ fn words(id: &str) -> Option<Pair> {
             "Messages of our monitoring system may come late.",
             "监控系统的消息可能延迟送达。",
         ),
+        "agent.unreadable" => pair(
+            "Bodies that an agent sent within the last day could not be understood, or were spoilt on the collector's disk, and are kept apart.",
+            "代理最近一天内上报的部分数据无法解析，或在采集器磁盘上损坏，已被隔离。",
+            "Our monitoring system could not read a part of what it was sent.",
+            "我们的监控系统无法读取部分上报数据。",
+        ),
         "drill.synthetic" => pair(
             "An exercise: the fault is not there. The collector says it so that people can be tried.",
             "演练：故障并不存在，由采集器模拟以检验值班响应。",

@@ -2,6 +2,7 @@
 
 use super::Lang;
 use outband_schemas::{Confidence, Triage, TriageClass};
+use outband_ticket::Ticket;
 
 /// What a kind of trouble is called.
 pub fn class(class: TriageClass, lang: Lang) -> &'static str {
@@ -20,6 +21,7 @@ pub fn class(class: TriageClass, lang: Lang) -> &'static str {
 /// How sure that is.
 pub fn confidence(confidence: Confidence, lang: Lang) -> &'static str {
     let (en, zh) = match confidence {
+        Confidence::Set => ("set by a person", "人工判定"),
         Confidence::Strong => ("seen to be so", "证据充分"),
         Confidence::Likely => ("likely", "很可能"),
         Confidence::Weak => ("a first guess", "初步推测"),
@@ -37,6 +39,21 @@ pub fn told(triage: &Triage, lang: Lang) -> String {
         (Lang::ZhCn, true) => format!("{kind}（{sure}）"),
         (Lang::ZhCn, false) => format!("{kind}（{sure}）：{because}"),
     }
+}
+
+/// What kind of trouble a ticket is, in one line: a person's word, with what was computed beside it. `None`: nobody says.
+pub fn of(ticket: &Ticket, lang: Lang) -> Option<String> {
+    let kind = told(&ticket.kind()?, lang);
+    let computed = ticket.triage.as_ref().filter(|_| ticket.triage_set.is_some());
+    Some(match computed {
+        Some(triage) => format!("{kind}{}{}", computed_as(lang), told(triage, lang)),
+        None => kind,
+    })
+}
+
+/// What stands between a person's word and what was computed.
+pub fn computed_as(lang: Lang) -> &'static str {
+    if lang == Lang::En { "; computed: " } else { "；系统判定：" }
 }
 
 /// What to do first about that kind of trouble.
@@ -86,7 +103,7 @@ mod tests {
             let deeds: BTreeSet<&str> = TriageClass::ALL.iter().map(|c| next(*c, lang)).collect();
             assert_eq!((names.len(), deeds.len()), (TriageClass::ALL.len(), TriageClass::ALL.len()));
         }
-        let sure = [Confidence::Weak, Confidence::Likely, Confidence::Strong];
+        let sure = [Confidence::Weak, Confidence::Likely, Confidence::Strong, Confidence::Set];
         assert!(sure.iter().all(|c| confidence(*c, Lang::En) != confidence(*c, Lang::ZhCn)));
     }
 }

@@ -14,7 +14,7 @@ pub struct Wear {
     pub drift: Drift,
     /// What it said when a day last closed.
     pub signs: Vec<Sign>,
-    /// The course of its parts over weeks.
+    /// The course of its temperatures over weeks.
     pub course: Course,
     /// What was foreseen when a day last closed.
     pub outlooks: Vec<Outlook>,

@@ -2,6 +2,8 @@
 
 use crate::StoreError;
 use outband_health::model::{Cohorts, Day, Drive, History, Pattern, Polled, Said, Vendor, Watch};
+use outband_health::outlook::{Endurance, Outlook};
+use outband_health::{Names, Packed};
 use outband_schemas::{ComponentId, ServerId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -12,6 +14,10 @@ use std::collections::BTreeSet;
 pub struct DriveRecord {
     /// The server and the place in it where it was last read.
     pub place: Option<(ServerId, ComponentId)>,
+    /// The server that it was in before it was taken out; `None` as long as it is in one.
+    pub left: Option<ServerId>,
+    /// The days on which it lately came from one server into another, oldest first (the collector's clock).
+    pub hops: Vec<Day>,
     /// Its serial, where it is known.
     pub serial: Option<String>,
     /// Its maker.
@@ -23,9 +29,9 @@ pub struct DriveRecord {
     /// Whether something was read of it that only drives without platters have.
     pub flash: bool,
     /// What it showed, day by day.
-    pub history: History,
+    pub history: Packed<History>,
     /// What it showed on the day that is not over.
-    pub polled: Polled,
+    pub polled: Packed<Polled>,
     /// When it was last read, in milliseconds since 1970 (the agent's clock, or the collector's where that was behind).
     pub read_ms: i64,
     /// The newest day that is in its history.
@@ -38,9 +44,27 @@ pub struct DriveRecord {
     pub said: Said,
     /// Patterns that it was counted for.
     pub patterns: BTreeSet<Pattern>,
+    /// What it told of its endurance.
+    pub endurance: Packed<Endurance>,
+    /// The day on which it last told of it (the collector's clock).
+    pub worn_on: Option<Day>,
+    /// What is foreseen of its endurance.
+    pub outlook: Option<Outlook>,
 }
 
 impl DriveRecord {
+    /// Packs what of it is looked at once an hour, or once a day.
+    pub fn rest(&mut self, names: &Names) {
+        self.history.rest(names);
+        self.polled.rest(names);
+        self.endurance.rest(names);
+    }
+
+    /// The server that it is in, or was in last.
+    pub fn server(&self) -> Option<&ServerId> {
+        self.place.as_ref().map(|(server, _)| server).or(self.left.as_ref())
+    }
+
     /// What does not change of it.
     pub fn drive(&self) -> Drive {
         Drive::of(self.manufacturer.as_deref(), self.model.as_deref(), self.bytes, self.flash)
@@ -78,6 +102,8 @@ pub struct DriveFleet {
     pub waiting: Vec<Waiting>,
     /// Verdicts on its own tickets are known that were given before this, in milliseconds since 1970 (the collector's clock).
     pub heard_to_ms: i64,
+    /// Serials that several drives have, each of which is known by its place.
+    pub shared: BTreeSet<String>,
     /// Whether everything was kept when the program last ended.
     pub in_order: bool,
 }
@@ -98,7 +124,7 @@ pub trait Drives {
     /// Everything that is kept.
     fn drives(&self) -> Result<KeptDrives, StoreError>;
 
-    /// The drives that were last read in a server; those that cannot be read are left out.
+    /// The drives that are in places of a server; those that cannot be read are left out.
     fn drives_of(&self, server: &ServerId) -> Result<Vec<DriveRecord>, StoreError>;
 
     /// Keeps what is known of some drives in the place of what was, forgets others, and keeps what is learnt of all: all of it, or nothing.

@@ -45,6 +45,20 @@ pub struct Admission {
     /// Through which sequence each lane of this spool is stored, both lanes, 0 for nothing. A mark at or past the `next`
     /// that the agent announced means that its spool was rolled back: it must take a new spool id.
     pub marks: Vec<(Lane, i64)>,
+    /// Of each lane, the newest entry at or below its mark whose body is still at hand: by it the agent notices that its spool was rolled back although its
+    /// numbers went on past the mark.
+    pub known: Vec<KnownEntry>,
+}
+
+/// An entry that is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownEntry {
+    /// The lane.
+    pub lane: Lane,
+    /// Its sequence.
+    pub seq: i64,
+    /// CRC32C of its body.
+    pub crc32c: u32,
 }
 
 /// Consecutive entries of one lane.
@@ -107,8 +121,12 @@ pub struct LogRow {
     pub seq: i64,
     /// When it came (the collector's clock).
     pub received_at: Timestamp,
-    /// The body, unopened.
+    /// The body, unopened, as it is on the disk now.
     pub body: Vec<u8>,
+    /// Whether these are other bytes than those that were acknowledged: nothing in them is to be believed.
+    pub damaged: bool,
+    /// Whether it was assessed before what came before it: of the event lane only.
+    pub assessed: bool,
 }
 
 /// An agent as the store knows it.

@@ -1,7 +1,7 @@
 //! What agents are asked to do at BMCs: who asked, who approved, what became of it.
 
 use crate::StoreError;
-use crate::audit::{Actor, Deed};
+use crate::audit::Note;
 use crate::ingest::LogRow;
 use crate::query::{Listing, Page};
 use outband_schemas::{AgentId, OrderKind, ServerId, SiteId, SpoolId, TargetId, Timestamp};
@@ -164,14 +164,14 @@ pub struct OrderSwitch {
 
 /// The room of orders.
 pub trait Orders {
-    /// Writes an order, the change, what it brought and who did it in one transaction, and gives back the order as it is stored. A new one gets its
+    /// Writes an order, the change, what it brought, who did it and what is answered in one transaction, and gives back the order as it is stored. A new one gets its
     /// numbers; a known one has to be at the revision that is stored, else [`StoreError::Conflict`].
     fn put_order(
         &self,
         order: Order,
         change: OrderChange,
         file: Option<OrderFile>,
-        by: Option<(Actor, Deed)>,
+        note: Option<Note<Order>>,
     ) -> Result<Order, StoreError>;
 
     /// One order with its changes, oldest first.
@@ -192,8 +192,8 @@ pub trait Orders {
     /// Whether orders are sent; `None`: nobody ever stopped them.
     fn order_switch(&self) -> Result<Option<OrderSwitch>, StoreError>;
 
-    /// Turns the switch, with who did it in the same transaction.
-    fn set_order_switch(&self, switch: OrderSwitch, actor: Actor, deed: Deed) -> Result<(), StoreError>;
+    /// Turns the switch, with who did it and what is answered in the same transaction, and gives it back.
+    fn set_order_switch(&self, switch: OrderSwitch, note: Note<OrderSwitch>) -> Result<OrderSwitch, StoreError>;
 
     /// The last row of the ingest log; 0: there is none.
     fn last_log_row(&self) -> Result<i64, StoreError>;

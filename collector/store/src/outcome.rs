@@ -35,6 +35,19 @@ pub struct TicketOutcome {
     pub predictor: Option<String>,
     /// Whether it was right.
     pub outcome: Outcome,
+    /// Of `outcome.other`: which part of the server that is.
+    pub other: OtherPart,
+}
+
+/// The part that was at fault instead of the one that a ticket is about, as far as it is known among those of the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OtherPart {
+    /// Its place.
+    pub component: Option<ComponentId>,
+    /// Its serial.
+    pub serial: Option<String>,
+    /// Its model.
+    pub model: Option<String>,
 }
 
 /// Which outcomes.

@@ -6,9 +6,10 @@ use crate::recall::BmcFirmware;
 use outband_health::{Health, Incident, IncidentKey};
 use outband_schemas::{
     AgentId, ComponentId, Gap, Identity, Inventory, Lane, LogEvent, Part, Quality, Reading, SensorKind, ServerId,
-    SiteId, Source, TargetId, Timestamp, Value,
+    SiteId, Source, SpoolId, TargetId, Timestamp, Value,
 };
 use outband_ticket::{Ticket, Transition};
+use std::collections::BTreeMap;
 
 /// Everything that the assess loop made of a run of ingest-log rows, or of a tick of its timer. Written in one transaction
 /// with the cursor, so that a crash neither loses nor doubles.
@@ -16,6 +17,8 @@ use outband_ticket::{Ticket, Transition};
 pub struct Applied {
     /// The last ingest-log row that this rests on: becomes the cursor. `None` on a tick: the cursor stays.
     pub through: Option<i64>,
+    /// Through which sequence of the event lane of each spool this rests on bodies, behind `through` or not.
+    pub urgent: BTreeMap<(AgentId, SpoolId), i64>,
     /// Servers that are new or changed.
     pub servers: Vec<ServerRecord>,
     /// Readings: each becomes history, and the latest value of its sensor where it is newer than that.
@@ -138,6 +141,19 @@ pub struct Poison {
     /// Its row in the ingest log.
     pub row: i64,
     /// Why.
+    pub error: String,
+}
+
+/// An agent of whose bodies some were kept apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poisoned {
+    /// The agent.
+    pub agent: AgentId,
+    /// How many, of the newest ten thousand of all agents.
+    pub count: u64,
+    /// When the first of them was found.
+    pub since: Timestamp,
+    /// Why the newest was kept apart.
     pub error: String,
 }
 

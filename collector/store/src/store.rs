@@ -4,7 +4,7 @@ use crate::error::StoreError;
 use crate::ingest::{Admission, AgentHello, AgentRecord, Committed, IncomingBatch, LogRow};
 use crate::query::{EventFilter, GapFilter, HistoryFilter, Listing, Page, Scope, SeriesFilter, TicketFilter};
 use crate::record::{
-    Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, QuarantinedRow,
+    Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, Poisoned, QuarantinedRow,
     ServerRecord, TicketRecord, TicketWrite,
 };
 use crate::retention::Retention;
@@ -31,10 +31,15 @@ pub struct Sealed {
     pub points: usize,
     /// Bytes of them.
     pub bytes: usize,
+    /// Rows of buckets made of sealed history.
+    pub rolled: usize,
 }
 
 /// The answer to a commit, given from the writer's thread.
 pub type OnCommitted = Box<dyn FnOnce(Result<Committed, StoreError>) + Send>;
+
+/// The answer to a hello, given from the writer's thread.
+pub type OnAdmitted = Box<dyn FnOnce(Result<Admission, StoreError>) + Send>;
 
 /// A store. A handle is cheap to clone; all of them are one store.
 ///
@@ -43,8 +48,16 @@ pub type OnCommitted = Box<dyn FnOnce(Result<Committed, StoreError>) + Send>;
 pub trait Store: Clone + Send + Sync + 'static {
     // ---- what comes in -------------------------------------------------------------------------------------------
 
-    /// Admits an agent's stream, and fences its older ones.
-    fn hello(&self, hello: &AgentHello, at: Timestamp) -> Result<Admission, StoreError>;
+    /// Admits an agent's stream, and fences its older ones. Calls `done` once that is durable, or refused; it must not block.
+    fn hello_then(&self, hello: AgentHello, at: Timestamp, done: OnAdmitted);
+
+    /// Like [`Store::hello_then`], waiting for the result.
+    fn hello(&self, hello: &AgentHello, at: Timestamp) -> Result<Admission, StoreError> {
+        let (tell, told) = mpsc::sync_channel(1);
+        // The receiver waits below; it is gone only if this thread is.
+        self.hello_then(hello.clone(), at, Box::new(move |result| tell.send(result).unwrap_or_default()));
+        told.recv().unwrap_or(Err(StoreError::Closed))
+    }
 
     /// Stores a batch in the ingest log and moves the mark, in one transaction. Bodies that are stored already are passed
     /// over. Calls `done` once it is durable, or refused: [`StoreError::Fenced`], [`StoreError::Jump`],
@@ -81,6 +94,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Ingest-log rows after `after`, oldest first, at most `max_rows` of them and about 4 MiB of bodies.
     fn log_after(&self, after: i64, max_rows: usize) -> Result<Vec<LogRow>, StoreError>;
 
+    /// Ingest-log rows of the event lane that were not applied, oldest first, wherever the cursor is; as many as of [`Store::log_after`].
+    fn urgent(&self, max_rows: usize) -> Result<Vec<LogRow>, StoreError>;
+
     /// The last ingest-log row that was applied; 0 for none.
     fn cursor(&self) -> Result<i64, StoreError>;
 
@@ -96,6 +112,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Incidents that have not ended, whatever their stage, by server, component and fault.
     fn open_incidents(&self) -> Result<Vec<Incident>, StoreError>;
+
+    /// Agents of whose bodies some were kept apart since then, by name.
+    fn poisoned(&self, since: Timestamp) -> Result<Vec<Poisoned>, StoreError>;
 
     /// Bodies that could not be understood, oldest first.
     fn quarantined(&self, page: &Page) -> Result<Listing<QuarantinedRow>, StoreError>;
@@ -146,8 +165,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     // ---- upkeep --------------------------------------------------------------------------------------------------
 
-    /// Writes every finished window of history as a chunk, in one transaction. A reading that comes later merges into its
-    /// chunk the next time.
+    /// Writes every finished window of history as a chunk, and makes the buckets of days and months that are over. A reading
+    /// that comes later merges into its chunk, and its buckets are made again, the next time.
     fn seal(&self, now: Timestamp) -> Result<Sealed, StoreError>;
 
     /// Drops what is older than `retention`. Never drops an ingest-log row that was not applied.

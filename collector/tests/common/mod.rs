@@ -51,7 +51,7 @@ impl Home {
     }
 
     pub async fn start(&self) -> Collector {
-        Collector::start(self.config()).await.unwrap()
+        start(self.config()).await
     }
 
     pub fn token(&self, role: &str) -> String {
@@ -71,6 +71,13 @@ impl Home {
         let channel = self.channel(collector.operators_addr()).await;
         with_token(channel, &self.token("operator"))
     }
+}
+
+/// A collector that has looked at its store: what a test writes there itself stays as it was written.
+pub async fn start(config: Config) -> Collector {
+    let collector = Collector::start(config).await.unwrap();
+    tokio::time::timeout(PATIENCE, collector.settled()).await.unwrap();
+    collector
 }
 
 pub async fn channel(addr: SocketAddr, ca: &Path) -> Result<Channel, tonic::transport::Error> {
@@ -177,6 +184,7 @@ pub fn hello(agent: &str, spool: u128) -> Hello {
         version: "0.0.0-test".to_owned(),
         targets: vec!["s1".to_owned()],
         sensor_interval_ms: 30_000,
+        ..Hello::default()
     }
 }
 

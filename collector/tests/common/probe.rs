@@ -47,6 +47,7 @@ pub fn candidates(field: &str) -> Vec<String> {
         "reason" | "why" | "text" | "holder" | "verified" => &["probe"],
         "role" => &["viewer"],
         "by" => &["customer"],
+        "level" => &["", "server"],
         "milestone" => &["contact"],
         "format" => &["json"],
         "period" => return vec![jiff::Zoned::now().strftime("%Y-%m").to_string()],

@@ -2,7 +2,7 @@
 
 use crate::ticket::{Evidence, Opening, Ticket, TicketNumber};
 use crate::{Priority, Target, Verb};
-use outband_schemas::{Timestamp, Triage};
+use outband_schemas::{Timestamp, Triage, TriageClass};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -412,6 +412,11 @@ pub enum Action {
         /// That.
         triage: Triage,
     },
+    /// A person says what kind of trouble it is, whatever is computed; `None`: what is computed counts again. The entry's `why` says why.
+    SetTriage {
+        /// What kind.
+        class: Option<TriageClass>,
+    },
     /// The ticket as it stood when logs began to hold every change. Only in logs that began before.
     Import {
         /// It.
@@ -458,6 +463,7 @@ impl Action {
             | Self::Verdict { .. }
             | Self::Drill
             | Self::Triage { .. }
+            | Self::SetTriage { .. }
             | Self::Access { .. }
             | Self::Import { .. } => Verb::Remark,
         }
@@ -481,6 +487,8 @@ impl Action {
             Self::Parent { .. } => Cow::Borrowed("parent"),
             Self::Verdict { verdict, .. } => Cow::Owned(format!("verdict:{}", verdict.as_str())),
             Self::Triage { triage } => Cow::Owned(format!("triage:{}", triage.class.as_str())),
+            Self::SetTriage { class: Some(class) } => Cow::Owned(format!("set_triage:{}", class.as_str())),
+            Self::SetTriage { class: None } => Cow::Borrowed("clear_triage"),
             Self::Suppress { .. } => Cow::Borrowed("suppress"),
             Self::Release => Cow::Borrowed("release"),
             Self::Override { .. } => Cow::Borrowed("override"),

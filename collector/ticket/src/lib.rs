@@ -27,5 +27,5 @@ pub use priority::{Impact, Priority, Redundancy};
 pub use sla::{Allowance, ClockSpec, Hours, SlaClock, Target};
 pub use state::{Rejected, State, Verb, apply};
 pub use ticket::{
-    Comment, Evidence, Link, OpenAccess, Opening, Override, PolicyRef, Suppression, Ticket, TicketNumber,
+    Comment, Evidence, Link, OpenAccess, Opening, Override, PolicyRef, Suppression, Ticket, TicketNumber, TriageSet,
 };

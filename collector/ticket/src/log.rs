@@ -1,7 +1,9 @@
 //! A ticket's log, and the fold over it: what stands in a [`Ticket`] is there because an entry says so.
 
 use crate::action::{AccessStep, Action};
-use crate::ticket::{Comment, Evidence, Link, OpenAccess, Override, PolicyRef, Suppression, Ticket, TicketNumber};
+use crate::ticket::{
+    Comment, Evidence, Link, OpenAccess, Override, PolicyRef, Suppression, Ticket, TicketNumber, TriageSet,
+};
 use crate::{Opening, State};
 use outband_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -158,6 +160,14 @@ impl Ticket {
             }
             Action::Drill => self.drill = true,
             Action::Triage { triage } => self.triage = Some(triage.clone()),
+            Action::SetTriage { class } => {
+                self.triage_set = class.map(|class| TriageSet {
+                    class,
+                    who: entry.who.clone(),
+                    why: entry.why.clone(),
+                    at: entry.at,
+                });
+            }
             Action::Access { grant, step } => match step {
                 AccessStep::Granted { holder, role, until } => self.access.push(OpenAccess {
                     grant: *grant,
@@ -228,6 +238,7 @@ impl Transition {
                 snapshot.comments.iter_mut().for_each(|comment| rename(&mut comment.who));
                 snapshot.overrides.iter_mut().for_each(|o| rename(&mut o.who));
                 snapshot.access.iter_mut().for_each(|a| rename(&mut a.holder));
+                snapshot.triage_set.iter_mut().for_each(|set| rename(&mut set.who));
             }
             _ => {}
         }
@@ -245,6 +256,7 @@ impl Transition {
             Action::Import { snapshot } => {
                 snapshot.comments.iter().any(|comment| comment.text.contains(name))
                     || snapshot.root_cause.as_ref().is_some_and(|cause| cause.contains(name))
+                    || snapshot.triage_set.as_ref().is_some_and(|set| set.why.contains(name))
             }
             _ => false,
         };

@@ -57,6 +57,8 @@ pub enum Basis {
     Seen,
     /// It was resolved as a false alarm.
     FalseAlarm,
+    /// It ended by itself, and nobody said what it was.
+    Recovered,
     /// Somebody said so.
     Verdict(Verdict),
 }
@@ -68,13 +70,14 @@ impl Basis {
             Self::Nothing => "",
             Self::Seen => "seen",
             Self::FalseAlarm => "resolved_false_alarm",
+            Self::Recovered => "recovered",
             Self::Verdict(verdict) => verdict.as_str(),
         }
     }
 
     /// The basis of a word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Nothing, Self::Seen, Self::FalseAlarm]
+        [Self::Nothing, Self::Seen, Self::FalseAlarm, Self::Recovered]
             .into_iter()
             .chain(Verdict::ALL.map(Self::Verdict))
             .find(|basis| basis.as_str() == word)
@@ -96,6 +99,8 @@ pub struct Outcome {
     pub known_at: Option<Timestamp>,
     /// When the failure was seen: of one that was not predicted, when the ticket was opened.
     pub seen_at: Option<Timestamp>,
+    /// The part that was at fault instead, as whoever gave the verdict named it: a serial or a place.
+    pub other: Option<String>,
 }
 
 impl Outcome {
@@ -106,7 +111,13 @@ impl Outcome {
         log.iter().for_each(|entry| known.take_in(entry));
         let seen_at = known.escalated.or((!known.predicted).then_some(first.at));
         let (answer, basis, known_at) = known.answer(log.last().map_or(State::New, |entry| entry.to));
-        Some(Self { predicted: known.predicted, answer, basis, opened_at: first.at, known_at, seen_at })
+        let other = known.other.filter(|_| basis == Basis::Verdict(Verdict::OtherPart));
+        Some(Self { predicted: known.predicted, answer, basis, opened_at: first.at, known_at, seen_at, other })
+    }
+
+    /// Whether it was closed and nobody ever said what it was. Such a ticket confirms nothing.
+    pub fn lacks_verdict(&self) -> bool {
+        self.answer == Answer::Unknown && self.basis == Basis::Nothing
     }
 
     /// How long before the failure was seen or confirmed a right prediction stood there.
@@ -123,6 +134,12 @@ impl Outcome {
             _ => None,
         }
     }
+
+    /// When the part failed that was at fault instead ([`Self::other`]): when a failure was seen, else when somebody said so.
+    pub fn other_failed_at(&self) -> Option<Timestamp> {
+        self.other.as_ref()?;
+        self.seen_at.into_iter().chain(self.known_at).min()
+    }
 }
 
 /// What a log says, as far as it was read.
@@ -130,6 +147,9 @@ impl Outcome {
 struct Known {
     predicted: bool,
     aside: bool,
+    recovered: bool,
+    /// The part that the verdict names.
+    other: Option<String>,
     /// When the predicted failure was seen.
     escalated: Option<Timestamp>,
     verdict: Option<(Verdict, Timestamp)>,
@@ -149,13 +169,17 @@ impl Known {
                 self.predicted = true;
                 self.escalated.get_or_insert(entry.at);
             }
-            Action::Verdict { verdict, .. } => self.verdict = Some((*verdict, entry.at)),
+            Action::Verdict { verdict, part, .. } => {
+                self.verdict = Some((*verdict, entry.at));
+                self.other.clone_from(part);
+            }
             Action::Resolve { resolution } => {
                 self.false_alarm = (*resolution == Resolution::FalseAlarm).then_some(entry.at);
                 self.aside |= *resolution == Resolution::Merged;
+                self.recovered = *resolution == Resolution::Recovered;
             }
             Action::Reopen => {
-                self.false_alarm = None;
+                (self.false_alarm, self.recovered) = (None, false);
                 // That there was nothing does not hold any more; that there was something does.
                 self.verdict = self.verdict.filter(|(verdict, _)| *verdict == Verdict::Confirmed);
             }
@@ -182,7 +206,10 @@ impl Known {
             (Some(at), _, _) => (Answer::Right, Basis::Seen, Some(at)),
             (None, Some(at), _) => (Answer::Wrong, Basis::FalseAlarm, Some(at)),
             (None, None, Some((_, basis, _))) => (Answer::Unknown, basis, None),
-            (None, None, None) if state == State::Closed => (Answer::Unknown, Basis::Nothing, None),
+            (None, None, None) if state == State::Closed => {
+                let basis = if self.recovered { Basis::Recovered } else { Basis::Nothing };
+                (Answer::Unknown, basis, None)
+            }
             (None, None, None) => (Answer::Pending, Basis::Nothing, None),
         }
     }

@@ -267,6 +267,9 @@ pub fn apply(ticket: &Ticket, command: Command, at: Timestamp) -> Result<Transit
             return Err(Rejected::Empty { what: "the root cause" });
         }
         Action::Comment { text, .. } if text.trim().is_empty() => return Err(Rejected::Empty { what: "a comment" }),
+        Action::SetTriage { class: Some(_) } if command.why.trim().is_empty() => {
+            return Err(Rejected::Empty { what: "why it is of another kind" });
+        }
         Action::Milestone { reached_at: Some(reached), .. } => {
             let told_at = at.max(ticket.updated_at);
             if *reached > told_at {

@@ -2,7 +2,7 @@
 
 use crate::action::{LinkKind, Resolution, Verdict, Visibility};
 use crate::{Priority, State};
-use outband_schemas::{ComponentId, ServerId, SiteId, Timestamp, Triage};
+use outband_schemas::{ComponentId, Confidence, ServerId, SiteId, Timestamp, Triage, TriageClass};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -100,6 +100,19 @@ pub struct Override {
     pub until: Option<Timestamp>,
 }
 
+/// What kind of trouble a person said that it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriageSet {
+    /// What kind.
+    pub class: TriageClass,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// When (the collector's clock).
+    pub at: Timestamp,
+}
+
 /// Somebody's temporary access to a ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenAccess {
@@ -190,15 +203,33 @@ pub struct Ticket {
     /// The temporary accesses that are not over.
     #[serde(default)]
     pub access: Vec<OpenAccess>,
-    /// What kind of trouble it is; `None`: nothing was said of that.
+    /// What kind of trouble it is, as computed; `None`: nothing was. What counts is [`Ticket::kind`].
     #[serde(default)]
     pub triage: Option<Triage>,
+    /// What kind of trouble a person said that it is: goes before what is computed.
+    #[serde(default)]
+    pub triage_set: Option<TriageSet>,
 }
 
 impl Ticket {
     /// The text that changes whenever the ticket does.
     pub fn etag(&self) -> String {
         format!("{}-{}", self.number, self.revision)
+    }
+
+    /// What kind of trouble it is, as far as anybody says: a person before what is computed.
+    pub fn kind(&self) -> Option<Triage> {
+        let set = self.triage_set.as_ref().map(|set| Triage {
+            class: set.class,
+            confidence: Confidence::Set,
+            because: vec![set.why.clone()],
+        });
+        set.or_else(|| self.triage.clone())
+    }
+
+    /// The class of [`Ticket::kind`].
+    pub fn class(&self) -> Option<TriageClass> {
+        self.triage_set.as_ref().map(|set| set.class).or(self.triage.as_ref().map(|triage| triage.class))
     }
 
     /// Whether somebody still has to do something for it.
@@ -277,6 +308,7 @@ impl Ticket {
             drill: false,
             access: Vec::new(),
             triage: None,
+            triage_set: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
-use outband_schemas::{ComponentClass, ComponentId, ServerId, Timestamp};
+use outband_schemas::{ComponentClass, ComponentId, ServerId, Timestamp, TriageClass};
 use outband_ticket::{
     Action, Command, Evidence, LinkKind, Milestone, Opening, Priority, Rebase, Resolution, State, Target, Ticket,
     TicketNumber, Transition, Verdict, Visibility, apply,
@@ -74,6 +74,7 @@ fn action(n: u8, m: i64) -> Action {
         22 => Action::Suppress { by: word(), until },
         23 => Action::Release,
         24 => Action::Override { what: format!("what {}", m % 3), until },
+        25 => Action::SetTriage { class: until.map(|_| TriageClass::Network) },
         _ => Action::Drill,
     }
 }
@@ -98,7 +99,7 @@ proptest! {
 
     #[test]
     fn a_ticket_is_the_fold_of_its_log_at_every_step_and_after_being_stored(
-        wishes in prop::collection::vec((0u8..26, 0i64..100), 0..40)
+        wishes in prop::collection::vec((0u8..27, 0i64..100), 0..40)
     ) {
         let (tickets, log) = lived(&wishes);
         let stored: Vec<Transition> = serde_json::from_str(&serde_json::to_string(&log).unwrap()).unwrap();
@@ -112,7 +113,7 @@ proptest! {
 
     #[test]
     fn a_ticket_at_a_time_is_what_it_was_then(
-        wishes in prop::collection::vec((0u8..26, 0i64..100), 0..40), time in -5i64..500
+        wishes in prop::collection::vec((0u8..27, 0i64..100), 0..40), time in -5i64..500
     ) {
         let (tickets, log) = lived(&wishes);
         let then = tickets.iter().zip(&log).rfind(|(_, entry)| entry.at <= at(time)).map(|(ticket, _)| ticket.clone());
@@ -165,9 +166,9 @@ fn a_closed_ticket_takes_remarks_and_nothing_else() {
     let (tickets, _) = lived(&[(6, 0), (21, 0), (7, 0)]);
     let closed = tickets.last().unwrap();
     assert_eq!(closed.state, State::Closed);
-    for n in 0..26 {
+    for n in 0..27 {
         let command = Command { who: "li".to_owned(), why: String::new(), action: action(n, 1) };
-        let remark = matches!(n, 12 | 14 | 16..=21 | 25);
+        let remark = matches!(n, 12 | 14 | 16..=21 | 25 | 26);
         assert_eq!(apply(closed, command, at(99)).is_ok(), remark, "{n}");
     }
 }

@@ -1,8 +1,9 @@
-//! A BMC that speaks RMCP+ honestly (IPMI 2.0 §13), so that a target gets past the handshake and can lie where it wants to.
+//! A BMC that speaks RMCP+, or IPMI 1.5 with MD5, honestly (IPMI 2.0 §13, §22.16), so that a target gets past the handshake and can lie where it wants to.
 
 use aes::Aes128;
 use cbc::cipher::{Array, BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use hmac::{Hmac, KeyInit, Mac};
+use md5::{Digest, Md5};
 use outband_bmc::CipherSuite;
 use sha1::Sha1;
 use sha2::Sha256;
@@ -31,7 +32,12 @@ pub struct Asked {
 /// A BMC with at most one session.
 #[derive(Debug, Default)]
 pub struct Bmc {
+    /// It speaks IPMI 1.5.
+    v15: bool,
     sha256: bool,
+    proves: bool,
+    signs: bool,
+    encrypts: bool,
     console_session: [u8; 4],
     bmc_session: u32,
     console_random: Vec<u8>,
@@ -48,7 +54,7 @@ pub struct Bmc {
 impl Bmc {
     /// A BMC that takes this suite.
     pub fn new(suite: CipherSuite) -> Self {
-        Self { sha256: suite == CipherSuite::Seventeen, ..Self::default() }
+        Self { v15: suite.id().is_none(), ..Self::default() }
     }
 
     /// Forgets the session, as a BMC's reset does.
@@ -60,8 +66,30 @@ impl Bmc {
     pub fn answer(&mut self, datagram: &[u8]) -> Option<Vec<u8>> {
         let packet = datagram.strip_prefix(&RMCP)?;
         if packet[0] == 0 {
-            let answer = Self::respond(&Self::take_apart(&packet[10..])?);
-            return Some([&RMCP[..], &[0; 9], &[answer.len() as u8], &answer].concat());
+            let asked = Self::take_apart(&packet[10..])?;
+            self.tag = asked.rq_seq;
+            let answer = match asked.command {
+                0x39 => Self::message(&asked, 0, &[&[9, 9, 9, 9][..], &[0x5A; 16]].concat()),
+                0x38 if self.v15 => Self::message(&asked, 0, &[1, 4, 4, 0, 0, 0, 0, 0]),
+                _ => Self::respond(&asked),
+            };
+            return Some(outside(&answer));
+        }
+        if packet[0] != 6 {
+            let asked = Self::take_apart(packet.get(26..)?)?;
+            self.tag = asked.rq_seq;
+            if asked.command == 0x3A && asked.netfn == 6 {
+                self.console_session = [9; 4];
+                self.keys = Some((Vec::new(), [0; 16]));
+                self.sent = u32::from_le_bytes(*asked.data.get(18..)?.first_chunk()?).wrapping_sub(1);
+                let number = self.sent;
+                self.sent = 0u32.wrapping_sub(1);
+                let answer = Self::message(&asked, 0, &[2, 7, 7, 7, 7, 1, 0, 0, 0, 4]);
+                let sealed = self.seal(&answer);
+                (self.sent, self.console_session) = (number, [7; 4]);
+                return sealed;
+            }
+            return self.inside(asked);
         }
         let body = packet.get(12..12 + usize::from(u16::from_le_bytes([packet[10], packet[11]])))?;
         let (kind, session) = (packet[1], &packet[2..6]);
@@ -71,21 +99,31 @@ impl Bmc {
             0x14 => self.rakp4(body),
             _ if session == [0; 4] => Some(plain(0, &Self::respond(&Self::take_apart(body)?))),
             _ => {
-                let asked = Self::take_apart(&self.decrypt(body)?)?;
-                let answer = Self::respond(&asked);
-                let closes = asked.command == 0x3C && asked.netfn == 6;
-                self.asked = Some(asked);
-                let sealed = self.seal(&answer);
-                if closes {
-                    self.forget();
-                }
-                sealed
+                let message = if self.encrypts { self.decrypt(body)? } else { body.to_vec() };
+                self.inside(Self::take_apart(&message)?)
             }
         }
     }
 
+    /// The answer to a request in the session.
+    fn inside(&mut self, asked: Asked) -> Option<Vec<u8>> {
+        let answer = Self::respond(&asked);
+        let closes = asked.command == 0x3C && asked.netfn == 6;
+        self.asked = Some(asked);
+        let sealed = self.seal(&answer);
+        if closes {
+            self.forget();
+        }
+        sealed
+    }
+
     /// A message of the handshake with the right tag and session, whatever else it holds.
     pub fn handshake(&self, kind: u8, status: u8, rest: &[u8]) -> Vec<u8> {
+        if self.v15 {
+            let command = if kind & 2 == 0 { 0x3A } else { 0x39 };
+            let asked = Asked { netfn: 6, rq_seq: self.tag, command, data: Vec::new() };
+            return outside(&Self::message(&asked, status, rest));
+        }
         plain(kind, &[&[self.tag, status, 0, 0], &self.console_session[..], rest].concat())
     }
 
@@ -102,6 +140,9 @@ impl Bmc {
     /// Encrypts and signs a message.
     pub fn seal(&mut self, message: &[u8]) -> Option<Vec<u8>> {
         let (_, cipher) = self.keys.as_ref()?;
+        if !self.encrypts {
+            return self.sign(message);
+        }
         let padding = (16 - (message.len() + 1) % 16) % 16;
         let mut body = message.to_vec();
         body.extend((1..=padding).map(|n| n as u8));
@@ -119,12 +160,23 @@ impl Bmc {
     /// Signs what need not be a ciphertext.
     pub fn sign(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
         let (integrity, _) = self.keys.as_ref()?;
-        self.sent += 1;
-        let mut packet = vec![6, 0xC0];
+        self.sent = self.sent.wrapping_add(1);
+        if self.v15 {
+            let mut password = PASSWORD.as_bytes().to_vec();
+            password.resize(16, 0);
+            let sequence = self.sent.to_le_bytes();
+            let code = Md5::digest([&password[..], &self.console_session, payload, &sequence, &password].concat());
+            let header = [&[2][..], &sequence, &self.console_session].concat();
+            return Some([&RMCP[..], &header, &code, &[payload.len() as u8], payload].concat());
+        }
+        let mut packet = vec![6, u8::from(self.encrypts) << 7 | u8::from(self.signs) << 6];
         packet.extend(self.console_session);
         packet.extend(self.sent.to_le_bytes());
         packet.extend((payload.len() as u16).to_le_bytes());
         packet.extend(payload);
+        if !self.signs {
+            return Some([&RMCP[..], &packet].concat());
+        }
         let padding = (4 - (packet.len() + 2) % 4) % 4;
         packet.extend(std::iter::repeat_n(0xFF, padding));
         packet.extend([padding as u8, 7]);
@@ -153,6 +205,7 @@ impl Bmc {
         self.tag = body[0];
         self.console_session.copy_from_slice(&body[4..8]);
         self.sha256 = body[12] == 3;
+        (self.proves, self.signs, self.encrypts) = (body[12] != 0, body[20] != 0, body[28] != 0);
         self.bmc_session = self.bmc_session.wrapping_add(1) | 0x5150_0000;
         self.handshake(0x11, 0, &[&self.bmc_session.to_le_bytes()[..], &body[8..32]].concat())
     }
@@ -174,7 +227,8 @@ impl Bmc {
             return None;
         }
         let key = self.hmac(PASSWORD.as_bytes(), &[&self.console_random, &[7; 16], &self.role_and_user]);
-        let long = self.hmac(&key, &[&[2; 20]]);
+        let mut long = self.hmac(&key, &[&[2; 20]]);
+        long.resize(32, 0);
         self.keys = Some((self.hmac(&key, &[&[1; 20]]), *long.first_chunk()?));
         self.sent = 0;
         let mut code = self.hmac(&key, &[&self.console_random, &self.bmc_session.to_le_bytes(), &GUID]);
@@ -203,8 +257,16 @@ impl Bmc {
             parts.iter().for_each(|p| mac.update(p));
             mac.finalize().into_bytes().to_vec()
         }
+        if !self.proves {
+            return Vec::new();
+        }
         if self.sha256 { run::<Hmac<Sha256>>(key, parts) } else { run::<Hmac<Sha1>>(key, parts) }
     }
+}
+
+/// A message outside of any session, in the wrapper of IPMI 1.5.
+fn outside(message: &[u8]) -> Vec<u8> {
+    [&RMCP[..], &[0; 9], &[message.len() as u8], message].concat()
 }
 
 /// A payload outside of any session.

@@ -3,6 +3,7 @@
 pub mod bmc;
 pub mod script;
 pub mod seeds;
+pub mod session;
 
 use outband_proto::convert;
 use outband_schemas::{Clock, Observation, ObservationSet, Section, TargetId, Timestamp};

@@ -2,6 +2,7 @@
 //!
 //! A target plants them into its corpus when that is empty, so no corpus has to be kept.
 
+mod kept;
 mod service;
 
 use crate::AT;
@@ -12,10 +13,12 @@ use outband_schemas::{
     Part, Quality, Reading, Section, SensorKind, Severity, Source, State, Suspicion, TargetId, Thresholds, Value,
 };
 use outband_store::chunk::{self, Point};
+use outband_store::rollup::{self, Resolution};
 use prost::Message;
 use std::path::Path;
 use std::time::Duration;
 
+pub use kept::{enrolment, invite, journal_row, packed_body, spool_rows, uplink_session};
 pub use service::{redfish_body, redfish_sse, redfish_walk, root};
 
 /// Writes a target's seeds into the corpus that the fuzzer was given, if that is empty.
@@ -54,7 +57,23 @@ fn records() -> Vec<Vec<u8>> {
     let mut fru = vec![0x51, 0x11, 0, 0x20, 0, 0x80, 0, 0, 0, 7, 1, 0, 0];
     fru.extend(b"\xC5Board");
     let controller = vec![0x51, 0x12, 0, 0x20, 0, 0, 0, 0, 0, 0, 7, 1, 0, 0xC3, b'B', b'M', b'C'];
+    // A chassis with two power supplies, a range within a power supply, the same named by its owner; a device; a maker's own.
+    let association = vec![0x51, 8, 0, 23, 1, 0, 10, 1, 10, 2, 0, 0, 0, 0];
+    let range = vec![0x51, 8, 0, 10, 1, 0x80, 20, 1, 20, 4, 0, 0, 0, 0];
+    let relative = vec![0x51, 9, 0, 10, 0x61, 0x20, 0, 0, 0x20, 0, 29, 0x60, 0x20, 0, 29, 0x61];
+    let mut device = vec![0x51, 0x10, 0, 0x20, 0x90, 0, 0, 0, 8, 0, 20, 3, 0];
+    device.extend(b"\xC4VRM3");
+    let oem = vec![0x51, 0xC0, 0, 0xA2, 2, 0, 1, 2, 3];
+    // A sensor of a controller behind the BMC.
+    let mut foreign = full(0, 1, 0, 1, b"ME Temp");
+    foreign[3] = 0x2C;
     let mut records = vec![
+        association,
+        range,
+        relative,
+        device,
+        oem,
+        foreign,
         full(0, 1, 0, 1, b"CPU1 Temp"),
         full(0x80, 4, 0, 1, b"P12V"),
         full(0, 18, 0, 1, b"FAN1"),
@@ -92,6 +111,15 @@ fn log() -> Vec<Vec<u8>> {
     ]
 }
 
+/// A record of the multirecord area.
+fn record(kind: u8, last: bool, body: &[u8]) -> Vec<u8> {
+    let sum = |bytes: &[u8]| bytes.iter().fold(0u8, |s, b| s.wrapping_add(*b)).wrapping_neg();
+    let mut out = vec![kind, if last { 0x82 } else { 2 }, body.len() as u8, sum(body)];
+    out.push(sum(&out));
+    out.extend(body);
+    out
+}
+
 fn fru_bytes() -> Vec<u8> {
     let area = |head: &[u8], texts: &[&str]| {
         let mut out = vec![1, 0];
@@ -108,9 +136,16 @@ fn fru_bytes() -> Vec<u8> {
     let chassis = area(&[0x17], &["CH-1", "SN0001"]);
     let board = area(&[0, 1, 2, 3], &["Maker", "Board", "SN0002", "PN2", ""]);
     let product = area(&[0], &["Maker", "Server 1", "PN3", "A0", "SN0003", "tag"]);
-    let at = [8, 8 + chassis.len(), 8 + chassis.len() + board.len()].map(|n| (n / 8) as u8);
-    let mut out = vec![1, 0, at[0], at[1], at[2], 0, 0, 0];
+    let ends = [8, 8 + chassis.len(), 8 + chassis.len() + board.len()];
+    let at = [ends[0], ends[1], ends[2], ends[2] + product.len()].map(|n| (n / 8) as u8);
+    let mut out = vec![1, 0, at[0], at[1], at[2], at[3], 0, 0];
+    out[7] = out.iter().fold(0u8, |s, b| s.wrapping_add(*b)).wrapping_neg();
     out.extend([chassis, board, product].concat());
+    let supply = [0x78, 5, 0xFF, 0xFF, 30, 5, 0x28, 0x23, 0xB0, 0x36, 0, 0, 0, 0, 47, 63, 12, 9, 0x40, 0x56, 0, 0, 0, 0];
+    out.extend(record(0, false, &supply));
+    out.extend(record(1, false, &[2, 0xB0, 4, 0xA8, 4, 0xB8, 4, 50, 0, 0, 0, 0xE8, 3]));
+    out.extend(record(3, false, b"\x02node-17"));
+    out.extend(record(0xC2, true, &[0xA2, 2, 0, 9, 8]));
     out
 }
 
@@ -140,6 +175,23 @@ pub fn fru_data() -> Vec<Vec<u8>> {
     vec![fru[..8].to_vec(), fru]
 }
 
+/// Seeds of `smartctl_json`: the exit status, then what smartctl prints.
+pub fn smartctl_json() -> Vec<Vec<u8>> {
+    let documents = [
+        r#"{"smartctl":{"exit_status":0},"devices":[{"name":"/dev/sda","type":"scsi"},{"name":"/dev/bus/0","type":"megaraid,8"}]}"#,
+        r#"{"smartctl":{"messages":[{"string":"Device is in STANDBY mode, exit(2)"}]},"power_mode":{"name":"STANDBY"}}"#,
+        r#"{"smartctl":{},"device":{"type":"sat"},"model_name":"M","serial_number":"S1","user_capacity":{"bytes":4000787030016},"smart_status":{"passed":true},
+"ata_smart_attributes":{"table":[{"id":5,"name":"Reallocated_Sector_Ct","value":100,"raw":{"value":196616,"string":"8 (3 0)"}},
+{"id":188,"raw":{"value":65540,"string":"0 1 4"}},{"id":231,"name":"SSD_Life_Left","value":88,"raw":{"value":5}},{"id":241,"name":"Total_LBAs_Written","raw":{"value":1000}}]},
+"power_on_time":{"hours":44000},"power_cycle_count":60,"temperature":{"current":34}}"#,
+        r#"{"smartctl":{},"nvme_total_capacity":960197124096,"nvme_smart_health_information_log":{"critical_warning":4,"temperature":41,"available_spare":97,
+"available_spare_threshold":10,"percentage_used":3,"data_units_read":10,"power_on_hours":900,"media_errors":1,"warning_temp_time":3}}"#,
+        r#"{"smartctl":{},"scsi_vendor":"V","scsi_product":"P","scsi_grown_defect_list":12,"scsi_error_counter_log":{"read":{"total_uncorrected_errors":3,
+"gigabytes_processed":"2.500"}},"scsi_percentage_used_endurance_indicator":5}"#,
+    ];
+    documents.iter().zip([0, 2, 8, 4, 255]).map(|(text, exit)| [&[exit], text.as_bytes()].concat()).collect()
+}
+
 /// Seeds of `ipmi_poll`: records, log, FRU data, then what goes wrong.
 pub fn ipmi_poll() -> Vec<Vec<u8>> {
     let mut table = vec![records().len() as u8];
@@ -163,7 +215,7 @@ pub fn ipmi_poll() -> Vec<Vec<u8>> {
 /// Seeds of `ipmi_session`: how to begin, then steps.
 pub fn ipmi_session() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-    for how in [0u8, 2, 3, 4, 6, 7, 12] {
+    for how in [0u8, 2, 3, 4, 6, 7, 12, 20, 36, 68, 100, 132, 164] {
         // Deliver what is under way, ask, sleep.
         seeds.push(vec![how, 0, 0, 0, 0, 0, 0, 9, 4, 0, 0x2D, 1, 7, 0, 2, 0, 0]);
         // A replay; a bent copy; a cut one; a forgotten session.
@@ -257,8 +309,25 @@ pub fn observation_set() -> Vec<Vec<u8>> {
 
 /// Seeds of `chunk`, without the checksum.
 pub fn chunk() -> Vec<Vec<u8>> {
+    runs().into_iter().map(|points| unsealed(chunk::encode(points))).collect()
+}
+
+/// Seeds of `rollup`, without the checksum.
+pub fn rollup() -> Vec<Vec<u8>> {
+    let rows = |points: Vec<Point>| {
+        Resolution::ALL.map(|resolution| unsealed(rollup::encode(&rollup::reduce(&points, resolution), resolution)))
+    };
+    runs().into_iter().flat_map(rows).collect()
+}
+
+fn unsealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len() - 4);
+    bytes
+}
+
+fn runs() -> [Vec<Point>; 5] {
     let point = |n: u64, value| Point { at: AT.plus(Duration::from_millis(n)), value, quality: Quality::Good };
-    let runs = [
+    [
         Vec::new(),
         (0..20).map(|n| point(60_000 * n, Some(Value::Number(20.0 + n as f64 / 2.0)))).collect(),
         (0..9).map(|n| point(n * n, Some(Value::Number((n as f64).exp())))).collect(),
@@ -267,13 +336,7 @@ pub fn chunk() -> Vec<Vec<u8>> {
             .map(|n| Point { quality: Quality::Unavailable(Cause::ALL[n as usize]), ..point(1000 * n, None) })
             .chain([point(9000, Some(Value::State { state: State::Ok, text: "ok".to_owned() }))])
             .collect(),
-    ];
-    let seed = |points: Vec<Point>| {
-        let mut bytes = chunk::encode(points);
-        bytes.truncate(bytes.len() - 4);
-        bytes
-    };
-    runs.into_iter().map(seed).collect()
+    ]
 }
 
 /// Seeds of `ingest_stream`.

@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use outband_collector::ingest::session::{Session, Step};
 use outband_fuzz::script::Script;
 use outband_fuzz::seeds;
+use outband_proto::PROTOCOL;
 use outband_proto::ingest as wire;
 use outband_schemas::Lane;
 use outband_store::{Admission, Committed, Epoch, IncomingBatch, StoreError};
@@ -55,6 +56,7 @@ fn hello(script: &mut Script<'_>) -> Up {
         version: String::new(),
         targets: if how & 0x20 == 0 { Vec::new() } else { vec![word(script.slice())] },
         sensor_interval_ms: script.number(),
+        protocol: if how & 0x10 == 0 { PROTOCOL } else { u32::from(script.byte()) },
     })
 }
 
@@ -99,7 +101,7 @@ fuzz_target!(init: seeds::plant(seeds::ingest_stream), |data: &[u8]| {
             },
             5 => {
                 let marks = Lane::ALL.map(|lane| (lane, script.number().max(0)));
-                let admitted = session.handle_admission(&Admission { epoch: Epoch(1), marks: marks.to_vec() }).is_ok();
+                let admitted = session.handle_admission(&Admission { epoch: Epoch(1), marks: marks.to_vec(), known: Vec::new() }).is_ok();
                 assert_eq!(admitted, greeted && !model.admitted, "an admission that nobody asked for");
                 if admitted {
                     (model.admitted, model.through) = (true, marks.map(|(_, mark)| mark));

@@ -93,6 +93,11 @@ impl Table<'_> {
                 let to = (from + usize::from(byte(3))).min(self.fru.len());
                 ok([&[(to - from) as u8], &self.fru[from..to]].concat())
             }
+            (NetFn::Chassis, 0x01) => ok(vec![1, 0, byte(0)]),
+            (NetFn::Chassis, 0x07) => ok(vec![4, 1]),
+            // DCMI's power, and a controller behind the BMC that answers anything.
+            (_, 0x02) => ok(vec![0xDC, 0xF4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40]),
+            (NetFn::App, 0x34) => ok(vec![byte(4), byte(2) | 4, 0, byte(1), byte(5), byte(6), 0, 40, 0xC0, 0, 0, 0]),
             (NetFn::SensorEvent, 0x2D) => ok(vec![byte(0), 0x40, byte(0), 0x80]),
             (NetFn::SensorEvent, 0x23) => ok(vec![0, 1, 0, 1, 0, 0, byte(1)]),
             (NetFn::SensorEvent, 0x27) => ok(vec![0x3F, 1, 2, 3, 4, 5, 6]),

@@ -17,7 +17,9 @@ fn answer(body: Option<&[u8]>) -> Answer {
         None => Answer::Http { status: 404, body: Vec::new(), etag: None },
         Some([b'!', b't', ..]) => Answer::Failed { cause: Cause::Timeout, detail: "no answer".to_owned() },
         Some([b'!', b'u', ..]) => Answer::Failed { cause: Cause::Unreachable, detail: "refused".to_owned() },
-        Some([b'!', status, body @ ..]) => Answer::Http { status: 400 + u16::from(*status), body: body.to_vec(), etag: None },
+        Some([b'!', status, body @ ..]) => {
+            Answer::Http { status: 400 + u16::from(*status), body: body.to_vec(), etag: None }
+        }
         Some(body) => Answer::Http { status: 200, body: body.to_vec(), etag: None },
     }
 }

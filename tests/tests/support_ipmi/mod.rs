@@ -2,13 +2,20 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod model;
+pub(crate) mod shown;
+
 use outband_bmc::action::ActionError;
 use outband_bmc::client::Bmc;
+use outband_bmc::ipmi::hub::Hub;
+use outband_bmc::ipmi::library::Library;
+use outband_bmc::ipmi::sensor::Precision;
+use outband_bmc::redfish::knowledge::Knowledge;
 use outband_bmc::{Address, CipherSuite, ConnectError, Credentials, PollStats, Secret, Target, Trust};
-use outband_schemas::{Clock, Observation, Section, Timestamp};
+use outband_schemas::{Clock, Observation, Section, Source, Timestamp};
 use outband_tests::{Child, free_port, shared_dir, skip, wait_until, workspace_dir};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
+use tokio::task::{JoinHandle, LocalSet};
 
 pub(crate) struct Wall;
 
@@ -49,6 +57,8 @@ pub(crate) struct Login {
     pub(crate) user: &'static str,
     pub(crate) password: &'static str,
     pub(crate) suite: Option<CipherSuite>,
+    /// In hex.
+    pub(crate) bmc_key: Option<&'static str>,
     pub(crate) deadline: Duration,
 }
 
@@ -56,7 +66,10 @@ impl Login {
     pub(crate) fn target(&self) -> Target {
         Target {
             address: Address::Ipmi { host: self.host.to_owned(), port: self.port },
-            credentials: Credentials { user: self.user.to_owned(), password: Secret::new(self.password) },
+            credentials: Credentials {
+                bmc_key: self.bmc_key.map(|key| key.parse().unwrap()),
+                ..Credentials::new(self.user, Secret::new(self.password))
+            },
             cipher: self.suite,
             trust: Trust::FirstUse,
             request_deadline: self.deadline,
@@ -65,13 +78,28 @@ impl Login {
 
     pub(crate) fn connect(&self) -> Result<Polling, ConnectError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (hub, driver) = Hub::new(Library::default());
+        let looping = LocalSet::new();
+        let looped = looping.spawn_local(driver.run());
+        let (target, knowledge) = (self.target(), Knowledge::default());
+        let connecting = Bmc::connect_through(Some(&hub), &target, &knowledge);
+        let bmc = runtime.block_on(looping.run_until(connecting))?;
+        Ok(Polling { runtime, looping, looped: Some(looped), bmc: Some(bmc) })
+    }
+
+    /// Over a socket of its own, as probes and orders do.
+    pub(crate) fn connect_alone(&self) -> Result<(), ConnectError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let bmc = runtime.block_on(Bmc::connect(&self.target()))?;
-        Ok(Polling { runtime, bmc })
+        runtime.block_on(bmc.close()).unwrap();
+        Ok(())
     }
 
     pub(crate) fn ipmitool(&self, command: &[&str]) -> String {
+        let suite = if self.suite == Some(CipherSuite::Seventeen) { "17" } else { "3" };
         let output = Command::new("ipmitool")
-            .args(["-I", "lanplus", "-C", "3", "-H", self.host, "-p", &self.port.to_string()])
+            .env("TZ", "UTC")
+            .args(["-I", "lanplus", "-C", suite, "-H", self.host, "-p", &self.port.to_string()])
             .args(["-U", self.user, "-P", self.password])
             .args(command)
             .output()
@@ -81,39 +109,61 @@ impl Login {
     }
 }
 
-/// A connected client with a runtime of its own.
+/// A connected client with a runtime and a hub of its own.
 pub(crate) struct Polling {
     runtime: tokio::runtime::Runtime,
-    pub(crate) bmc: Bmc,
+    looping: LocalSet,
+    looped: Option<JoinHandle<()>>,
+    bmc: Option<Bmc>,
 }
 
 impl Polling {
+    fn run<T>(&mut self, what: impl AsyncFnOnce(&mut Bmc) -> T) -> T {
+        let bmc = self.bmc.as_mut().unwrap();
+        self.runtime.block_on(self.looping.run_until(what(bmc)))
+    }
+
     pub(crate) fn poll(&mut self, section: Section) -> Vec<Observation> {
-        self.runtime.block_on(self.bmc.poll(section, None, &Wall)).unwrap().observations
+        self.run(async |bmc| bmc.poll(section, None, &Wall).await).unwrap().observations
     }
 
     pub(crate) fn poll_log(&mut self, bookmark: Option<&outband_bmc::Bookmark>) -> outband_bmc::Polled {
-        self.runtime.block_on(self.bmc.poll(Section::Log, bookmark, &Wall)).unwrap()
+        self.run(async |bmc| bmc.poll(Section::Log, bookmark, &Wall).await).unwrap()
     }
 
     pub(crate) fn identify(&mut self, on: bool) -> Result<String, ActionError> {
-        self.runtime.block_on(self.bmc.identify(on))
+        self.run(async |bmc| bmc.identify(on).await)
     }
 
     pub(crate) fn reset(&mut self) -> Result<String, ActionError> {
-        self.runtime.block_on(self.bmc.reset())
+        self.run(async |bmc| bmc.reset().await)
     }
 
     pub(crate) fn clear_sel(&mut self, archive: &BTreeSet<String>) -> Result<String, ActionError> {
-        self.runtime.block_on(self.bmc.clear_sel(archive, &Wall))
+        self.run(async |bmc| bmc.clear_sel(archive, &Wall).await)
+    }
+
+    pub(crate) fn precisions(&self) -> HashMap<Source, Precision> {
+        self.bmc.as_ref().unwrap().precisions()
     }
 
     pub(crate) fn stats(&self) -> PollStats {
-        self.bmc.stats()
+        self.bmc.as_ref().unwrap().stats()
     }
 
-    pub(crate) fn close(self) {
-        self.runtime.block_on(self.bmc.close()).unwrap();
+    pub(crate) fn close(mut self) {
+        let bmc = self.bmc.take().unwrap();
+        self.runtime.block_on(self.looping.run_until(bmc.close())).unwrap();
+    }
+}
+
+impl Drop for Polling {
+    /// The loop ends by itself once its last session is gone, and has said good-bye for it.
+    fn drop(&mut self) {
+        self.bmc = None;
+        if let Some(looped) = self.looped.take() {
+            self.runtime.block_on(self.looping.run_until(looped)).unwrap();
+        }
     }
 }
 
@@ -145,7 +195,20 @@ impl IpmiSim {
         std::fs::read_to_string(self.dir.path().join("told")).unwrap_or_default()
     }
 
+    /// A server of these commands of the emulator.
+    pub(crate) fn emulating(commands: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let emu = dir.path().join("model.emu");
+        std::fs::write(&emu, commands).unwrap();
+        Self::ours_with(dir, "", &emu)
+    }
+
     fn ours_in(dir: TempDir, chassis: &str) -> Self {
+        let emu = workspace_dir().join("tests/fixtures/ipmi_sim/server.emu");
+        Self::ours_with(dir, chassis, &emu)
+    }
+
+    fn ours_with(dir: TempDir, chassis: &str, emu: &Path) -> Self {
         let fixtures = workspace_dir().join("tests/fixtures/ipmi_sim");
         let lan = std::fs::read_to_string(fixtures.join("lan.conf")).unwrap();
         let login = |port| Login {
@@ -154,6 +217,7 @@ impl IpmiSim {
             user: "poller",
             password: "poll-secret",
             suite: None,
+            bmc_key: None,
             deadline: Duration::from_secs(5),
         };
         let lan = lan.replace("  endlan\n", &format!("  endlan\n{chassis}"));
@@ -161,7 +225,7 @@ impl IpmiSim {
             dir,
             login,
             |port, console| lan.replace("@PORT@", &port.to_string()).replace("@CONSOLE@", &console.to_string()),
-            &fixtures.join("server.emu"),
+            emu,
         )
     }
 
@@ -175,6 +239,7 @@ impl IpmiSim {
             user: "ipmiusr",
             password: "test",
             suite: None,
+            bmc_key: None,
             deadline: Duration::from_secs(5),
         };
         Some(Self::start(
@@ -246,15 +311,23 @@ fn shared_model() -> Option<(TempDir, PathBuf)> {
 pub(crate) struct PythonBmc {
     pub(crate) login: Login,
     _child: Child,
-    _dir: TempDir,
 }
 
 impl PythonBmc {
     pub(crate) fn start(knobs: &[&str]) -> Option<Self> {
+        let (_dir, emu) = shared_model()?;
+        Self::emulating(&emu, knobs)
+    }
+
+    /// Of these commands of the emulator, as far as it knows them.
+    pub(crate) fn emulating(emu: &Path, knobs: &[&str]) -> Option<Self> {
         if !have(&["python3"]) {
             return None;
         }
-        let (dir, emu) = shared_model()?;
+        let shared = shared_dir().or_else(|| {
+            skip("the shared tools are absent (../shared, or where OUTBAND_SHARED points)");
+            None
+        })?;
         let has_cryptography = || {
             let status = Command::new("python3").args(["-c", "import cryptography"]).stderr(Stdio::null()).status();
             status.unwrap().success()
@@ -269,7 +342,7 @@ impl PythonBmc {
         }
         let port = free_port().unwrap();
         let mut command = Command::new("python3");
-        command.arg(shared_dir()?.join("tools/ipmi/bmcsim.py")).arg(emu).args(["127.1.0.2", "--run", "120"]);
+        command.arg(shared.join("tools/ipmi/bmcsim.py")).arg(emu).args(["127.1.0.2", "--run", "120"]);
         command.args(["--port", &port.to_string()]).args(knobs);
         let child = Child::start("bmcsim.py", command.stdin(Stdio::null())).unwrap();
         let login = Login {
@@ -278,11 +351,12 @@ impl PythonBmc {
             user: "ipmiusr",
             password: "test",
             suite: None,
+            bmc_key: None,
             deadline: Duration::from_secs(5),
         };
         let up = wait_until(Duration::from_secs(20), || answers(login.host, port));
         assert!(up, "bmcsim.py does not answer");
-        Some(Self { login, _child: child, _dir: dir })
+        Some(Self { login, _child: child })
     }
 }
 

@@ -35,7 +35,7 @@ fn kinds(kind: &str) -> &'static [SensorKind] {
     }
 }
 
-const SMART: [SensorKind; 16] = [
+const SMART: [SensorKind; 22] = [
     SensorKind::PowerOnHours,
     SensorKind::LifeLeft,
     SensorKind::MediaErrors,
@@ -52,6 +52,12 @@ const SMART: [SensorKind; 16] = [
     SensorKind::UnsafeShutdowns,
     SensorKind::PowerCycles,
     SensorKind::ReallocationEvents,
+    SensorKind::HighFlyWrites,
+    SensorKind::SpinRetries,
+    SensorKind::EndToEndErrors,
+    SensorKind::BytesRead,
+    SensorKind::ErrorLogEntries,
+    SensorKind::OverheatedTime,
 ];
 
 /// What a client told, to be looked up.

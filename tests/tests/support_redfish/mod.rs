@@ -102,7 +102,7 @@ pub(crate) fn options() -> Options {
 pub(crate) fn target(service: &Service, deadline: Duration) -> Target {
     Target {
         address: service.url().parse().unwrap(),
-        credentials: Credentials { user: USER.to_owned(), password: Secret::new(PASSWORD) },
+        credentials: Credentials::new(USER, Secret::new(PASSWORD)),
         cipher: None,
         trust: Trust::FirstUse,
         request_deadline: deadline,

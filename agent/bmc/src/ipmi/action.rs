@@ -33,7 +33,7 @@ async fn put(ask: &mut impl Ask, what: &str, request: Request) -> Result<Vec<u8>
 }
 
 /// Chassis Identify (§28.5): until it is told otherwise, or for as long as the BMC can.
-pub(super) async fn identify(ask: &mut impl Ask, on: bool) -> Result<String, ActionError> {
+pub(crate) async fn identify(ask: &mut impl Ask, on: bool) -> Result<String, ActionError> {
     let what = "Chassis Identify";
     let chassis = |data: &[u8]| Request::new(NetFn::Chassis, 0x04, data);
     if !on {
@@ -54,7 +54,7 @@ pub(super) async fn identify(ask: &mut impl Ask, on: bool) -> Result<String, Act
 }
 
 /// Cold Reset (§20.2). Many BMCs do not answer it. The session is of no use afterwards, not even to be closed.
-pub(super) async fn reset(ask: &mut impl Ask) -> Result<String, ActionError> {
+pub(crate) async fn reset(ask: &mut impl Ask) -> Result<String, ActionError> {
     put(ask, "Cold Reset", Request::new(NetFn::App, 0x02, [])).await?;
     Ok("the BMC takes the cold reset".to_owned())
 }
@@ -72,7 +72,7 @@ async fn info(ask: &mut impl Ask) -> Result<Info, ActionError> {
 
 /// Clears the event log (§31.9) where it still holds `read`, and nothing else. The reservation is taken first: the BMC cancels it when an entry is
 /// added, so that none can slip in between the last look and the erasure.
-pub(super) async fn clear(ask: &mut impl Ask, read: &[LogEvent]) -> Result<String, ActionError> {
+pub(crate) async fn clear(ask: &mut impl Ask, read: &[LogEvent]) -> Result<String, ActionError> {
     let what = "Clear SEL";
     let reserved = match ask.ask(Request::new(NetFn::Storage, 0x42, [])).await {
         Ok(Response { completion: 0, data }) => data.first_chunk().copied(),

@@ -39,6 +39,11 @@ pub fn value(analog: &Analog, factors: Factors, raw: u8) -> Option<f64> {
     linearize(analog.linearization, scaled(x + offset, factors.result_exponent)).filter(|y| y.is_finite())
 }
 
+/// So many counts in the sensor's own unit, without the offset.
+pub fn span(factors: Factors, counts: f64) -> f64 {
+    scaled(f64::from(factors.m).abs() * counts, factors.result_exponent)
+}
+
 /// Times ten to the power; a division by a power of ten is exact where a multiplication by its inverse is not.
 fn scaled(x: f64, exponent: i8) -> f64 {
     let power = 10f64.powi(i32::from(exponent).abs());
@@ -130,6 +135,7 @@ mod tests {
             linearization,
             factors: Factors { m, b, b_exponent, result_exponent },
             thresholds: [None; 6],
+            exactness: super::super::sdr::Exactness::default(),
         }
     }
 

@@ -1,12 +1,14 @@
-//! The arithmetic of RMCP+ (IPMI 2.0 §13.20 to §13.32): key exchange codes, session keys, AES-CBC-128 payloads.
+//! The arithmetic of RMCP+ (IPMI 2.0 §13.20 to §13.32): key exchange codes, session keys, AES-CBC-128 payloads; and the codes of IPMI 1.5 (§22.17.1).
 
-use crate::CipherSuite;
+use super::keyed::{Code, Sha1Keyed, Sha256Keyed};
+use crate::{AuthType, CipherSuite};
 use aes::Aes128;
-use cbc::cipher::{Array, BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
-use hmac::digest::Digest;
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
-use sha2::Sha256;
+use aes::cipher::generic_array::GenericArray;
+use aes::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
+use md2::Md2;
+use md5::Md5;
+use sha1::Digest;
+use std::ops::Deref;
 use subtle::ConstantTimeEq;
 
 const BLOCK: usize = 16;
@@ -14,6 +16,8 @@ const BLOCK: usize = 16;
 /// The hash that a cipher suite builds its codes with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hash {
+    /// Suite 0: every code is empty, and proves nothing.
+    None,
     Sha1,
     Sha256,
 }
@@ -21,14 +25,16 @@ pub(super) enum Hash {
 impl Hash {
     pub(super) fn of(suite: CipherSuite) -> Self {
         match suite {
-            CipherSuite::Three => Self::Sha1,
-            CipherSuite::Seventeen => Self::Sha256,
+            CipherSuite::Zero | CipherSuite::V15(_) => Self::None,
+            CipherSuite::One | CipherSuite::Two | CipherSuite::Three => Self::Sha1,
+            CipherSuite::Fifteen | CipherSuite::Sixteen | CipherSuite::Seventeen => Self::Sha256,
         }
     }
 
     /// Length of a packet's integrity code, and of the one in RAKP message 4.
     pub(super) fn code_len(self) -> usize {
         match self {
+            Self::None => 0,
             Self::Sha1 => 12,
             Self::Sha256 => 16,
         }
@@ -37,6 +43,7 @@ impl Hash {
     /// Length of the whole HMAC, as RAKP messages 2 and 3 carry it.
     pub(super) fn full_len(self) -> usize {
         match self {
+            Self::None => 0,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
         }
@@ -44,28 +51,32 @@ impl Hash {
 
     /// HMAC over the parts, one after the other.
     pub(super) fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-        // A key shorter than a block is padded with zeros anyway (RFC 2104); a longer one is hashed first.
-        let mut block = [0u8; 64];
-        let hashed;
-        let short = if key.len() <= block.len() {
-            key
-        } else {
-            hashed = match self {
-                Self::Sha1 => Sha1::digest(key).to_vec(),
-                Self::Sha256 => Sha256::digest(key).to_vec(),
-            };
-            &hashed
-        };
-        for (to, from) in block.iter_mut().zip(short) {
-            *to = *from;
+        Signer::new(self, key).sign(&parts.concat()).as_slice().to_vec()
+    }
+}
+
+/// The hash of a suite with a key worked in.
+#[derive(Clone)]
+enum Signer {
+    None,
+    Sha1(Sha1Keyed),
+    Sha256(Sha256Keyed),
+}
+
+impl Signer {
+    fn new(hash: Hash, key: &[u8]) -> Self {
+        match hash {
+            Hash::None => Self::None,
+            Hash::Sha1 => Self::Sha1(Sha1Keyed::new(key)),
+            Hash::Sha256 => Self::Sha256(Sha256Keyed::new(key)),
         }
-        fn run<M: Mac>(mut mac: M, parts: &[&[u8]]) -> Vec<u8> {
-            parts.iter().for_each(|p| mac.update(p));
-            mac.finalize().into_bytes().to_vec()
-        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Code {
         match self {
-            Self::Sha1 => run(Hmac::<Sha1>::new(&block.into()), parts),
-            Self::Sha256 => run(Hmac::<Sha256>::new(&block.into()), parts),
+            Self::None => Code::none(),
+            Self::Sha1(keyed) => keyed.sign(message),
+            Self::Sha256(keyed) => keyed.sign(message),
         }
     }
 }
@@ -88,6 +99,8 @@ pub(super) struct Exchange {
     pub(super) role: u8,
     pub(super) user: Vec<u8>,
     pub(super) password: Vec<u8>,
+    /// K_G; empty where there is none.
+    pub(super) bmc_key: Vec<u8>,
 }
 
 impl Exchange {
@@ -119,7 +132,8 @@ impl Exchange {
 
     /// The session integrity key (§13.31). Without a BMC key the user's key takes its place.
     pub(super) fn session_key(&self) -> Vec<u8> {
-        self.hash.hmac(&self.password, &[&self.console_random, &self.bmc_random, &self.name(), &self.user])
+        let key = if self.bmc_key.is_empty() { &self.password } else { &self.bmc_key };
+        self.hash.hmac(key, &[&self.console_random, &self.bmc_random, &self.name(), &self.user])
     }
 
     /// Integrity code of RAKP message 4 (§13.23).
@@ -131,71 +145,157 @@ impl Exchange {
     }
 }
 
-/// The keys of an open session (§13.32).
+/// The keys of an open session (§13.32), as far as its suite has any.
 #[derive(Clone)]
 pub(super) struct Keys {
-    hash: Hash,
-    integrity: Vec<u8>,
-    cipher: [u8; BLOCK],
+    code_len: usize,
+    signer: Signer,
+    cipher: Option<Aes128>,
 }
 
 impl Keys {
-    pub(super) fn derive(hash: Hash, session_key: &[u8]) -> Self {
+    pub(super) fn derive(suite: CipherSuite, session_key: &[u8]) -> Self {
+        use CipherSuite::{Fifteen, One, Seventeen, Sixteen, Three, Two, V15, Zero};
+        let hash = Hash::of(suite);
+        let signs = match suite {
+            Zero | One | Fifteen | V15(_) => Hash::None,
+            Two | Three | Sixteen | Seventeen => hash,
+        };
         let integrity = hash.hmac(session_key, &[&[1; 20]]);
         let long = hash.hmac(session_key, &[&[2; 20]]);
         let mut cipher = [0; BLOCK];
         for (to, from) in cipher.iter_mut().zip(long) {
             *to = from;
         }
-        Self { hash, integrity, cipher }
+        let cipher = matches!(suite, Three | Seventeen).then(|| Aes128::new(&cipher.into()));
+        Self { code_len: signs.code_len(), signer: Signer::new(signs, &integrity), cipher }
     }
 
-    pub(super) fn hash(&self) -> Hash {
-        self.hash
+    /// Whether packets end with a code.
+    pub(super) fn sign(&self) -> bool {
+        self.code_len > 0
+    }
+
+    /// Whether payloads are encrypted.
+    pub(super) fn encrypt(&self) -> bool {
+        self.cipher.is_some()
+    }
+
+    /// Length of the code that ends a packet, in bytes.
+    pub(super) fn code_len(&self) -> usize {
+        self.code_len
     }
 
     /// The code that ends a packet.
-    pub(super) fn code(&self, signed: &[u8]) -> Vec<u8> {
-        let mut code = self.hash.hmac(&self.integrity, &[signed]);
-        code.truncate(self.hash.code_len());
-        code
+    pub(super) fn code(&self, signed: &[u8]) -> Code {
+        self.signer.sign(signed).truncated(self.code_len)
     }
 
-    /// Pads and encrypts a payload; the initialisation vector goes before it (§13.29).
-    pub(super) fn seal(&self, iv: [u8; BLOCK], plain: &[u8]) -> Vec<u8> {
-        let padding = (BLOCK - (plain.len() + 1) % BLOCK) % BLOCK;
-        let mut body = plain.to_vec();
-        body.extend((1..=padding).map(|n| u8::try_from(n).unwrap_or(0)));
-        body.push(u8::try_from(padding).unwrap_or(0));
-        let mut encryptor = cbc::Encryptor::<Aes128>::new(&self.cipher.into(), &iv.into());
+    /// Pads and encrypts what stands in `packet` from `start` on: the initialisation vector, and the payload after it (§13.29). Nothing without a cipher.
+    pub(super) fn seal(&self, packet: &mut Vec<u8>, start: usize) {
+        let Some(cipher) = &self.cipher else { return };
+        let len = packet.len().saturating_sub(start + BLOCK);
+        let padding = (BLOCK - (len + 1) % BLOCK) % BLOCK;
+        packet.extend((1..=padding).map(|n| u8::try_from(n).unwrap_or(0)));
+        packet.push(u8::try_from(padding).unwrap_or(0));
+        let Some((iv, body)) = packet.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut::<BLOCK>) else { return };
+        let mut before = *iv;
         for chunk in body.as_chunks_mut::<BLOCK>().0 {
-            let mut block = Array(*chunk);
-            encryptor.encrypt_block(&mut block);
-            *chunk = block.0;
+            for (byte, last) in chunk.iter_mut().zip(before) {
+                *byte ^= last;
+            }
+            cipher.encrypt_block(GenericArray::from_mut_slice(chunk));
+            before = *chunk;
         }
-        let mut sealed = iv.to_vec();
-        sealed.append(&mut body);
-        sealed
     }
 
     /// Undoes [`Keys::seal`]; `None` where the payload has no such shape.
-    pub(super) fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn open(&self, sealed: &[u8]) -> Option<Plain> {
+        let Some(cipher) = &self.cipher else { return Some(Plain::of(sealed)) };
         let (iv, body) = sealed.split_first_chunk::<BLOCK>()?;
         if body.is_empty() || body.len() % BLOCK != 0 {
             return None;
         }
-        let mut plain = body.to_vec();
-        let mut decryptor = cbc::Decryptor::<Aes128>::new(&self.cipher.into(), &(*iv).into());
-        for chunk in plain.as_chunks_mut::<BLOCK>().0 {
-            let mut block = Array(*chunk);
-            decryptor.decrypt_block(&mut block);
-            *chunk = block.0;
+        let mut plain = Plain::of(body);
+        let mut before = *iv;
+        for chunk in plain.as_mut_slice().as_chunks_mut::<BLOCK>().0 {
+            let sealed = *chunk;
+            cipher.decrypt_block(GenericArray::from_mut_slice(chunk));
+            for (byte, last) in chunk.iter_mut().zip(before) {
+                *byte ^= last;
+            }
+            before = sealed;
         }
-        let padding = usize::from(plain.pop()?);
+        let (padding, rest) = plain.split_last()?;
+        let padding = usize::from(*padding);
         // Some BMCs pad with a whole block more than needed; what stands in the padding is their business.
-        let kept = plain.len().checked_sub(padding).filter(|_| padding <= BLOCK)?;
+        let kept = rest.len().checked_sub(padding).filter(|_| padding <= BLOCK)?;
         plain.truncate(kept);
         Some(plain)
+    }
+}
+
+/// A payload in the clear. Nearly every one is a block or two, and needs no memory of its own.
+#[derive(Clone)]
+pub(super) enum Plain {
+    Short([u8; 2 * BLOCK], usize),
+    Long(Vec<u8>),
+}
+
+impl Plain {
+    fn of(bytes: &[u8]) -> Self {
+        let mut short = [0; 2 * BLOCK];
+        match short.get_mut(..bytes.len()) {
+            Some(begin) => {
+                begin.copy_from_slice(bytes);
+                Self::Short(short, bytes.len())
+            }
+            None => Self::Long(bytes.to_vec()),
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        match self {
+            Self::Short(bytes, len) => bytes.get_mut(..*len).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+
+    fn truncate(&mut self, to: usize) {
+        match self {
+            Self::Short(_, len) => *len = to.min(*len),
+            Self::Long(bytes) => bytes.truncate(to),
+        }
+    }
+}
+
+impl Deref for Plain {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes, len) => bytes.get(..*len).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+/// What a message of IPMI 1.5 is authenticated with (§22.17.1). `password` is padded with zeros.
+pub(super) fn v15_code(auth: AuthType, password: &[u8; 16], session: u32, sequence: u32, message: &[u8]) -> [u8; 16] {
+    fn run<D: Digest>(parts: [&[u8]; 5]) -> [u8; 16] {
+        let mut digest = D::new();
+        parts.iter().for_each(|p| digest.update(p));
+        let mut code = [0; 16];
+        for (to, from) in code.iter_mut().zip(digest.finalize()) {
+            *to = from;
+        }
+        code
+    }
+    let parts: [&[u8]; 5] = [password, &session.to_le_bytes(), message, &sequence.to_le_bytes(), password];
+    match auth {
+        AuthType::Md2 => run::<Md2>(parts),
+        AuthType::Md5 => run::<Md5>(parts),
+        AuthType::Password => *password,
     }
 }
 
@@ -216,7 +316,18 @@ mod tests {
             role: 0x12,
             user: b"poller".to_vec(),
             password: b"poll-secret".to_vec(),
+            bmc_key: Vec::new(),
         }
+    }
+
+    fn sealed(keys: &Keys, iv: [u8; 16], plain: &[u8]) -> Vec<u8> {
+        let mut packet = [&iv[..], plain].concat();
+        keys.seal(&mut packet, 0);
+        packet
+    }
+
+    fn opened(keys: &Keys, sealed: &[u8]) -> Option<Vec<u8>> {
+        keys.open(sealed).map(|plain| plain.to_vec())
     }
 
     fn hex(bytes: &[u8]) -> String {
@@ -246,6 +357,17 @@ mod tests {
     }
 
     #[test]
+    fn the_codes_of_ipmi_1_5_are_byte_exact() {
+        // MD5 by Python's hashlib, MD2 by the algorithm of RFC 1319 written in Python.
+        let mut password = [0; 16];
+        password[..11].copy_from_slice(b"poll-secret");
+        let code = |auth| hex(&v15_code(auth, &password, 0x0102_0304, 7, b"\x20\x18\xc8\x81\x04\x01\x7a"));
+        assert_eq!(code(AuthType::Md5), "f02626ce2e9f7d7b7c5b01d4c66d9c71");
+        assert_eq!(code(AuthType::Md2), "86d858c5b52f6d5ed6751283be114960");
+        assert_eq!(code(AuthType::Password), hex(&password));
+    }
+
+    #[test]
     fn a_key_longer_than_a_block_is_hashed_first() {
         // RFC 4231, test case 6.
         let code = Hash::Sha256.hmac(&[0xAA; 131], &[b"Test Using Larger Than Block-Size Key - Hash Key First"]);
@@ -254,26 +376,26 @@ mod tests {
 
     #[test]
     fn a_payload_with_more_padding_than_there_is_data_is_refused() {
-        let keys = Keys::derive(Hash::Sha1, &[1; 20]);
+        let keys = Keys::derive(CipherSuite::Three, &[1; 20]);
         // One block whose last byte says "15 of padding" is empty; with 16 it cannot be.
-        let body: Vec<u8> = keys.seal([0; 16], &[]);
-        assert_eq!(keys.open(&body), Some(Vec::new()));
-        assert_eq!(keys.open(&body[..20]), None);
-        assert_eq!(keys.open(&[]), None);
+        let body = sealed(&keys, [0; 16], &[]);
+        assert_eq!(opened(&keys, &body), Some(Vec::new()));
+        assert_eq!(opened(&keys, &body[..20]), None);
+        assert_eq!(opened(&keys, &[]), None);
     }
 
     proptest! {
         #[test]
         fn what_is_sealed_opens_again(plain in proptest::collection::vec(any::<u8>(), 0..200), iv: [u8; 16], key: [u8; 20]) {
-            for hash in [Hash::Sha1, Hash::Sha256] {
-                let keys = Keys::derive(hash, &key);
-                prop_assert_eq!(keys.open(&keys.seal(iv, &plain)), Some(plain.clone()));
+            for suite in [CipherSuite::Three, CipherSuite::Seventeen] {
+                let keys = Keys::derive(suite, &key);
+                prop_assert_eq!(opened(&keys, &sealed(&keys, iv, &plain)), Some(plain.clone()));
             }
         }
 
         #[test]
         fn opening_random_bytes_never_panics(sealed in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Some(plain) = Keys::derive(Hash::Sha1, b"k").open(&sealed) {
+            if let Some(plain) = Keys::derive(CipherSuite::Seventeen, b"k").open(&sealed) {
                 prop_assert!(plain.len() < sealed.len());
             }
         }

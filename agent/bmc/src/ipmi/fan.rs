@@ -74,6 +74,7 @@ mod tests {
                 linearization: 0,
                 factors,
                 thresholds: [None; 6],
+                exactness: super::super::sdr::Exactness::default(),
             }),
             name: name.to_owned(),
         }

@@ -1,6 +1,9 @@
 //! FRU data (Platform Management FRU Information Storage Definition 1.0): what a part calls itself. Nothing here can panic.
 
+pub mod multirecord;
+
 use super::sdr;
+use multirecord::{ManagementAccess, MultiRecord, Supply};
 
 /// Length of the common header.
 pub const HEADER_LEN: usize = 8;
@@ -14,6 +17,8 @@ pub struct Areas {
     pub board: usize,
     /// The product info area.
     pub product: usize,
+    /// The multirecord area.
+    pub records: usize,
 }
 
 impl Areas {
@@ -25,6 +30,7 @@ impl Areas {
             chassis: usize::from(header[2]) * 8,
             board: usize::from(header[3]) * 8,
             product: usize::from(header[4]) * 8,
+            records: usize::from(header[5]) * 8,
         })
     }
 }
@@ -37,7 +43,7 @@ pub fn area_len(start: &[u8]) -> Option<usize> {
     }
 }
 
-/// What stands in the three areas.
+/// What stands in the areas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fru {
     /// Chassis part number.
@@ -64,6 +70,10 @@ pub struct Fru {
     pub product_serial: Option<String>,
     /// Asset tag.
     pub asset_tag: Option<String>,
+    /// What it can do as a power supply.
+    pub supply: Option<Supply>,
+    /// The name of the system that it manages or is in.
+    pub system_name: Option<String>,
 }
 
 impl Fru {
@@ -92,6 +102,16 @@ impl Fru {
         self.product_version = fields.next_text();
         self.product_serial = fields.next_text();
         self.asset_tag = fields.next_text();
+    }
+
+    /// Takes in a record of the multirecord area.
+    pub fn take(&mut self, record: MultiRecord) {
+        match record {
+            MultiRecord::Supply(supply) => self.supply = Some(supply),
+            MultiRecord::Management(ManagementAccess::SystemName, name) => self.system_name = Some(name),
+            // Nothing in an inventory has a place for these.
+            MultiRecord::Management(..) | MultiRecord::Direct(_) | MultiRecord::Oem { .. } => {}
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::crypto::Hash;
 use super::message::Request;
-use crate::CipherSuite;
+use crate::{AuthType, CipherSuite};
 use ipmi_rs_core::connection::NetFn;
 
 /// What a user may do on a channel (§6.8). More than what is needed is not asked for.
@@ -113,13 +113,25 @@ pub(super) struct Capabilities {
     pub(super) rmcp_plus: bool,
     /// Whether the BMC key (K_G) is set, so that a user's password alone does not log in.
     pub(super) bmc_key: bool,
+    /// A bit for each authentication type of IPMI 1.5, by its number.
+    types: u8,
 }
 
 impl Capabilities {
     pub(super) fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let &[_channel, types, login, extended, ..] = data else { return Err(Malformed) };
         // Some BMCs leave the "extended" bit of the types clear and still say "RMCP+" in the extended byte.
-        Ok(Self { rmcp_plus: (types & 0x80 != 0 || extended != 0) && extended & 0x02 != 0, bmc_key: login & 0x20 != 0 })
+        Ok(Self {
+            rmcp_plus: (types & 0x80 != 0 || extended != 0) && extended & 0x02 != 0,
+            bmc_key: login & 0x20 != 0,
+            types: types & 0x3F,
+        })
+    }
+
+    /// The authentication types of IPMI 1.5 that it offers, best first.
+    pub(super) fn auth_types(&self) -> Vec<AuthType> {
+        let all = [AuthType::Md5, AuthType::Md2, AuthType::Password];
+        all.into_iter().filter(|auth| self.types & (1 << auth.id()) != 0).collect()
     }
 }
 
@@ -147,7 +159,12 @@ pub(super) fn suite_ids(records: &[u8]) -> Vec<u8> {
 /// The three algorithm numbers of a suite: authentication, integrity, confidentiality (tables 13-17 to 13-19).
 fn algorithms(suite: CipherSuite) -> [u8; 3] {
     match suite {
+        CipherSuite::Zero | CipherSuite::V15(_) => [0, 0, 0],
+        CipherSuite::One => [1, 0, 0],
+        CipherSuite::Two => [1, 1, 0],
         CipherSuite::Three => [1, 1, 1],
+        CipherSuite::Fifteen => [3, 0, 0],
+        CipherSuite::Sixteen => [3, 4, 0],
         CipherSuite::Seventeen => [3, 4, 1],
     }
 }
@@ -227,9 +244,52 @@ pub(super) fn parse_rakp4(body: &[u8], hash: Hash) -> Result<Result<Vec<u8>, Sta
     }
 }
 
+/// Get Session Challenge (§22.16).
+pub(super) fn challenge_request(auth: AuthType, user: &[u8]) -> Request {
+    let mut data = vec![auth.id()];
+    data.extend(user.iter().copied().chain(std::iter::repeat(0)).take(16));
+    Request::new(NetFn::App, 0x39, data)
+}
+
+/// The session's temporary id and the challenge.
+pub(super) fn parse_challenge(data: &[u8]) -> Result<(u32, [u8; 16]), Malformed> {
+    Ok((le32(data, 0)?, sixteen(data, 4)?))
+}
+
+/// Activate Session (§22.17). The BMC's own numbers begin with `first`, which must not be 0.
+pub(super) fn activate_request(auth: AuthType, privilege: Privilege, challenge: &[u8; 16], first: u32) -> Request {
+    let mut data = vec![auth.id(), privilege as u8];
+    data.extend(challenge);
+    data.extend(first.to_le_bytes());
+    Request::new(NetFn::App, 0x3A, data)
+}
+
+/// What the BMC says of the session that it activated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Activated {
+    /// The number of the authentication type of the packets that follow.
+    pub(super) auth: u8,
+    pub(super) session: u32,
+    /// The first sequence number that it takes.
+    pub(super) first: u32,
+}
+
+pub(super) fn parse_activated(data: &[u8]) -> Result<Activated, Malformed> {
+    let auth = *data.first().ok_or(Malformed)? & 0x0F;
+    match le32(data, 1)? {
+        0 => Err(Malformed),
+        session => Ok(Activated { auth, session, first: le32(data, 5)? }),
+    }
+}
+
 /// Set Session Privilege Level (§22.18).
 pub(super) fn privilege_request(privilege: Privilege) -> Request {
     Request::new(NetFn::App, 0x3B, [privilege as u8])
+}
+
+/// Get Device ID (§20.1): what every BMC answers to everybody who is logged in.
+pub(super) fn device_request() -> Request {
+    Request::new(NetFn::App, 0x01, [])
 }
 
 /// Close Session (§22.19).

@@ -1,5 +1,6 @@
 //! The poll of the inventory: device id, system GUID, FRU data, the BMC's clock.
 
+use super::fru::multirecord::{self, MAX_RECORDS, RECORD_HEADER_LEN, RecordHeader};
 use super::fru::{self, Areas, Fru};
 use super::message::{Request, Response};
 use super::poll::{Ask, BMC, gap, require};
@@ -9,7 +10,8 @@ use super::{place, sel};
 use crate::{PollError, Polled};
 use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{
-    Cause, Clock, ComponentClass, ComponentId, Identity, Inventory, Observation, Part, Source, Timestamp,
+    Cause, Clock, ComponentClass, ComponentId, Identity, Inventory, Observation, Part, Quality, Reading, SensorKind,
+    Source, Timestamp, Value,
 };
 
 /// What is asked for in one part of FRU data at first, in bytes. It shrinks at a BMC that cannot send so much.
@@ -57,7 +59,7 @@ pub(super) async fn poll(
 ) -> Result<Polled, PollError> {
     let data = require(ask, "Get Device ID", Request::new(NetFn::App, 0x01, [])).await?;
     let device = DeviceId::parse(&data).ok_or_else(|| PollError::malformed("Get Device ID"))?;
-    let mut gaps = Vec::new();
+    let (mut gaps, mut ratings) = (Vec::new(), Vec::new());
     let mut parts = vec![Part {
         firmware: Some(device.firmware),
         ..part(ComponentId::lenient(ComponentClass::Firmware, "bmc"), "ipmi:device-id")
@@ -75,10 +77,16 @@ pub(super) async fn poll(
         identity.manufacturer =
             MAKERS.iter().find(|(n, _)| *n == device.manufacturer).map(|(_, name)| (*name).to_owned());
     }
+    let associations = repository.map(|r| r.associations.as_slice()).unwrap_or_default();
     let locators = repository.map(|r| r.frus.as_slice()).unwrap_or_default();
     for locator in locators.iter().filter(|f| f.logical && f.controller == BMC && f.device != 0) {
         match read_fru(ask, locator.device, locator.lun).await {
-            Ok(Some(found)) => parts.extend(located_part(locator, found)),
+            Ok(Some(found)) => {
+                let place = place::of_fru(locator.entity, &locator.name);
+                let place = place::within(place, locator.entity, locator.controller, associations);
+                ratings.extend(rating(&place, locator.device, &found, clock.now()));
+                parts.extend(located_part(place, locator, found));
+            }
             Ok(None) => {}
             Err(failure) => {
                 gaps.push(gap(
@@ -99,6 +107,7 @@ pub(super) async fn poll(
         source: Source("ipmi:fru".to_owned()),
     };
     let mut observations = vec![Observation::Inventory(inventory)];
+    observations.extend(ratings.into_iter().map(Observation::Reading));
     observations.append(&mut gaps);
     Ok(Polled { observations, ..Polled::default() })
 }
@@ -122,6 +131,7 @@ fn identify(identity: &mut Identity, fru: Fru) {
     identity.manufacturer = fru.product_manufacturer.or(fru.board_manufacturer);
     identity.model = fru.product_name.or(fru.product_part_number);
     identity.asset_tag = fru.asset_tag;
+    identity.hostname = fru.system_name;
 }
 
 fn board_part(fru: &Fru) -> Option<Part> {
@@ -136,16 +146,31 @@ fn board_part(fru: &Fru) -> Option<Part> {
 }
 
 /// A part with a FRU of its own: makers fill in its product area, its board area, or both.
-fn located_part(locator: &FruLocator, fru: Fru) -> Option<Part> {
+fn located_part(place: ComponentId, locator: &FruLocator, fru: Fru) -> Option<Part> {
     let found = Part {
         manufacturer: fru.product_manufacturer.or(fru.board_manufacturer),
         model: fru.product_name.or(fru.board_name),
         part_number: fru.product_part_number.or(fru.board_part_number),
         serial: fru.product_serial.or(fru.board_serial),
         firmware: fru.product_version,
-        ..part(place::of_fru(locator.entity, &locator.name), &format!("fru:{}", locator.device))
+        ..part(place, &format!("fru:{}", locator.device))
     };
     (found.serial.is_some() || found.model.is_some() || found.part_number.is_some()).then_some(found)
+}
+
+/// What a power supply is built for.
+fn rating(place: &ComponentId, device: u8, fru: &Fru, at: Timestamp) -> Option<Reading> {
+    let watts = fru.supply.map(|supply| supply.capacity).filter(|watts| *watts > 0)?;
+    Some(Reading {
+        component: place.clone(),
+        kind: SensorKind::PowerRating,
+        sensor: "power_rating".to_owned(),
+        value: Some(Value::Number(f64::from(watts))),
+        quality: Quality::Good,
+        observed_at: at,
+        source: Source(format!("fru:{device}")),
+        thresholds: None,
+    })
 }
 
 async fn uuid(ask: &mut (impl Ask + Send)) -> Option<String> {
@@ -186,6 +211,7 @@ async fn read_fru(ask: &mut (impl Ask + Send), device: u8, lun: u8) -> Result<Op
     found.read_chassis(&reader.area(areas.chassis).await?);
     found.read_board(&reader.area(areas.board).await?);
     found.read_product(&reader.area(areas.product).await?);
+    reader.records(areas.records, &mut found).await?;
     Ok(Some(found))
 }
 
@@ -208,6 +234,25 @@ impl<A: Ask + Send> Reader<'_, A> {
             Some(len) => self.bytes(at, len).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Follows the records of the multirecord area, as far as they can be trusted.
+    async fn records(&mut self, mut at: usize, found: &mut Fru) -> Result<(), PollError> {
+        for _ in 0..MAX_RECORDS {
+            if at == 0 || at >= self.size {
+                break;
+            }
+            let Some(header) = RecordHeader::parse(&self.bytes(at, RECORD_HEADER_LEN).await?) else { break };
+            let body = self.bytes(at + RECORD_HEADER_LEN, header.len).await?;
+            if let Some(record) = multirecord::parse(header, &body) {
+                found.take(record);
+            }
+            if header.last {
+                break;
+            }
+            at += RECORD_HEADER_LEN + header.len;
+        }
+        Ok(())
     }
 
     /// `len` bytes from `at`, or fewer where the data ends.

@@ -1,6 +1,7 @@
 //! The bytes of RMCP, the two session wrappers and IPMI messages (IPMI 2.0 §13.1 to §13.8).
 
-use super::crypto::{Keys, same};
+use super::crypto::{Keys, same, v15_code};
+use crate::AuthType;
 use ipmi_rs_core::connection::NetFn;
 
 /// RMCP version 1.0, no acknowledge wanted, class IPMI.
@@ -65,10 +66,30 @@ pub(super) struct Answer {
 pub(super) enum Packet<'a> {
     /// The answer to a presence ping, and whether it claims IPMI.
     Pong { ipmi: bool },
-    /// Outside any session, in the wrapper of IPMI 1.5.
-    V15(&'a [u8]),
+    /// In the wrapper of IPMI 1.5, which is also that of messages outside any session.
+    V15(V15<'a>),
     /// In the wrapper of RMCP+.
     Plus(Plus<'a>),
+}
+
+/// A packet in the wrapper of IPMI 1.5.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct V15<'a> {
+    pub(super) auth: Option<AuthType>,
+    pub(super) session: u32,
+    pub(super) sequence: u32,
+    pub(super) payload: &'a [u8],
+    code: Option<&'a [u8; 16]>,
+}
+
+impl V15<'_> {
+    /// Whether it is authenticated in this way, by somebody who has the password.
+    pub(super) fn is_authentic(&self, auth: AuthType, password: &[u8; 16]) -> bool {
+        self.auth == Some(auth)
+            && self
+                .code
+                .is_some_and(|code| same(&v15_code(auth, password, self.session, self.sequence, self.payload), code))
+    }
 }
 
 /// A packet in the wrapper of RMCP+.
@@ -85,14 +106,17 @@ pub(super) struct Plus<'a> {
 }
 
 impl Plus<'_> {
-    /// Whether the code at the end of the packet is the right one.
+    /// Whether it is secured as the session's suite has it, and the code at its end, where there is one, is the right one.
     pub(super) fn is_authentic(&self, keys: &Keys) -> bool {
-        let len = keys.hash().code_len();
-        self.authenticated
-            && self
+        let len = keys.code_len();
+        if self.encrypted != keys.encrypt() || self.authenticated != keys.sign() {
+            return false;
+        }
+        !keys.sign()
+            || self
                 .wrapper
                 .split_at_checked(self.wrapper.len().saturating_sub(len))
-                .is_some_and(|(signed, code)| code.len() == len && same(&keys.code(signed), code))
+                .is_some_and(|(signed, code)| code.len() == len && same(keys.code(signed).as_slice(), code))
     }
 }
 
@@ -117,10 +141,6 @@ pub(super) fn parse(datagram: &[u8]) -> Option<Packet<'_>> {
             is_pong.then(|| Packet::Pong { ipmi: rest.get(16).is_some_and(|b| b & 0x80 != 0) })
         }
         7 => match *rest.first()? {
-            AUTH_NONE => {
-                let len = usize::from(*rest.get(9)?);
-                Some(Packet::V15(rest.get(10..10 + len)?))
-            }
             AUTH_RMCP_PLUS => {
                 let flags = *rest.get(1)?;
                 let len = usize::from(u16::from_le_bytes(*rest.get(10..12)?.first_chunk()?));
@@ -134,7 +154,28 @@ pub(super) fn parse(datagram: &[u8]) -> Option<Packet<'_>> {
                     wrapper: rest,
                 }))
             }
-            _ => None,
+            auth => {
+                let auth = match auth {
+                    AUTH_NONE => None,
+                    1 => Some(AuthType::Md2),
+                    2 => Some(AuthType::Md5),
+                    4 => Some(AuthType::Password),
+                    _ => return None,
+                };
+                let after = rest.get(9..)?;
+                let (code, after) = match auth {
+                    None => (None, after),
+                    Some(_) => after.split_first_chunk().map(|(code, after)| (Some(code), after))?,
+                };
+                let (len, message) = after.split_first()?;
+                Some(Packet::V15(V15 {
+                    auth,
+                    sequence: le32(rest.get(1..5)?)?,
+                    session: le32(rest.get(5..9)?)?,
+                    payload: message.get(..usize::from(*len))?,
+                    code,
+                }))
+            }
         },
         _ => None,
     }
@@ -147,12 +188,24 @@ pub(super) fn ping(tag: u8) -> Vec<u8> {
 
 /// The IPMI message of a request (§13.8).
 pub(super) fn encode(request: &Request, rq_seq: u8) -> Vec<u8> {
-    let mut out = vec![BMC_ADDRESS, (request.netfn.request_value() << 2) | (request.lun & 3)];
-    out.push(checksum(&out));
-    out.extend([CONSOLE_ADDRESS, rq_seq << 2, request.command]);
-    out.extend(&request.data);
-    out.push(checksum(&out[3..]));
+    let mut out = Vec::with_capacity(request.data.len() + 7);
+    encode_into(&mut out, request, rq_seq);
     out
+}
+
+fn encode_into(out: &mut Vec<u8>, request: &Request, rq_seq: u8) {
+    let head = [BMC_ADDRESS, (request.netfn.request_value() << 2) | (request.lun & 3)];
+    out.extend(head);
+    out.push(checksum(&head));
+    let body = [CONSOLE_ADDRESS, rq_seq << 2, request.command];
+    out.extend(body);
+    out.extend(&request.data);
+    out.push(checksum(&body).wrapping_add(checksum(&request.data)));
+}
+
+/// Whether both sums of a message hold (§13.8).
+pub(super) fn sums_hold(message: &[u8]) -> bool {
+    message.split_first_chunk::<3>().is_some_and(|(head, body)| checksum(head) == 0 && checksum(body) == 0)
 }
 
 /// Reads an IPMI message; `None` where it is too short or a request.
@@ -182,6 +235,24 @@ pub(super) fn wrap_v15(message: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Wraps a message in a session of IPMI 1.5 (§13.6).
+pub(super) fn wrap_v15_authentic(
+    auth: AuthType,
+    password: &[u8; 16],
+    session: u32,
+    sequence: u32,
+    message: &[u8],
+) -> Vec<u8> {
+    let mut out = RMCP_IPMI.to_vec();
+    out.push(auth.id());
+    out.extend(sequence.to_le_bytes());
+    out.extend(session.to_le_bytes());
+    out.extend(v15_code(auth, password, session, sequence, message));
+    out.push(u8::try_from(message.len()).unwrap_or(u8::MAX));
+    out.extend(message);
+    out
+}
+
 /// Wraps a payload in RMCP+ outside any session.
 pub(super) fn wrap_plain(kind: u8, body: &[u8]) -> Vec<u8> {
     wrap(kind, 0, 0, body)
@@ -197,37 +268,87 @@ fn wrap(flags: u8, session: u32, sequence: u32, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Encrypts and signs a payload of an open session (§13.6, table 13-8).
+/// What stands around the data of a message in a sealed packet takes at most so many bytes.
+const AROUND: usize = 96;
+
+/// The sealed packet of a request in an open session, in the memory of `out`.
+pub(super) fn wrap_request(
+    keys: &Keys,
+    session: u32,
+    sequence: u32,
+    iv: [u8; 16],
+    request: &Request,
+    rq_seq: u8,
+    mut out: Vec<u8>,
+) -> Vec<u8> {
+    out.clear();
+    out.reserve(request.data.len() + AROUND);
+    seal(keys, session, sequence, iv, out, |out| encode_into(out, request, rq_seq))
+}
+
+/// Encrypts and signs a payload of an open session, as far as its suite does (§13.6, table 13-8).
+#[cfg(test)]
 pub(super) fn wrap_sealed(keys: &Keys, session: u32, sequence: u32, iv: [u8; 16], body: &[u8]) -> Vec<u8> {
-    let mut out = wrap(0xC0 | payload::IPMI, session, sequence, &keys.seal(iv, body));
+    seal(keys, session, sequence, iv, Vec::with_capacity(body.len() + AROUND), |out| out.extend(body))
+}
+
+/// Header, vector, payload, padding, trailer and code, all in one empty buffer.
+fn seal(
+    keys: &Keys,
+    session: u32,
+    sequence: u32,
+    iv: [u8; 16],
+    mut out: Vec<u8>,
+    body: impl FnOnce(&mut Vec<u8>),
+) -> Vec<u8> {
+    out.extend(RMCP_IPMI);
+    let flags = (u8::from(keys.encrypt()) << 7) | (u8::from(keys.sign()) << 6);
+    out.extend([AUTH_RMCP_PLUS, flags | payload::IPMI]);
+    out.extend(session.to_le_bytes());
+    out.extend(sequence.to_le_bytes());
+    let len_at = out.len();
+    out.extend([0; 2]);
+    let start = out.len();
+    if keys.encrypt() {
+        out.extend(iv);
+    }
+    body(&mut out);
+    keys.seal(&mut out, start);
+    let sealed = u16::try_from(out.len() - start).unwrap_or(u16::MAX);
+    for (to, from) in out.iter_mut().skip(len_at).zip(sealed.to_le_bytes()) {
+        *to = from;
+    }
+    if !keys.sign() {
+        return out;
+    }
     let signed_from = RMCP_IPMI.len();
     let padding = (4 - (out.len() - signed_from + 2) % 4) % 4;
     out.extend(std::iter::repeat_n(0xFF, padding));
     out.push(u8::try_from(padding).unwrap_or(0));
     out.push(7);
-    let code = keys.code(&out[signed_from..]);
-    out.extend(code);
+    let code = keys.code(out.get(signed_from..).unwrap_or_default());
+    out.extend(code.as_slice());
     out
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::crypto::Hash;
     use super::*;
+    use crate::CipherSuite;
     use proptest::prelude::*;
 
-    fn keys(hash: Hash, session_key: &str) -> Keys {
+    fn keys(suite: CipherSuite, session_key: &str) -> Keys {
         let key: Vec<u8> = (0..session_key.len())
             .step_by(2)
             .map(|i| u8::from_str_radix(&session_key[i..i + 2], 16).unwrap())
             .collect();
-        Keys::derive(hash, &key)
+        Keys::derive(suite, &key)
     }
 
-    fn sealed(hash: Hash, session_key: &str) -> String {
+    fn sealed(suite: CipherSuite, session_key: &str) -> String {
         let request = Request::new(NetFn::SensorEvent, 0x2D, [0x3B]);
         let iv = std::array::from_fn(|i| 48 + i as u8);
-        let packet = wrap_sealed(&keys(hash, session_key), 0x0102_0304, 7, iv, &encode(&request, 5));
+        let packet = wrap_sealed(&keys(suite, session_key), 0x0102_0304, 7, iv, &encode(&request, 5));
         packet.iter().map(|b| format!("{b:02x}")).collect()
     }
 
@@ -236,7 +357,7 @@ mod tests {
     #[test]
     fn a_packet_of_suite_3_is_byte_exact() {
         assert_eq!(
-            sealed(Hash::Sha1, "54042eef5fcda6c424094f35778206aca381cc3d"),
+            sealed(CipherSuite::Three, "54042eef5fcda6c424094f35778206aca381cc3d"),
             "0600ff0706c004030201070000002000303132333435363738393a3b3c3d3e3fd8b13236fbd8bb64874c271677fc2435\
              ffff0207d59ea73a520e7066b29e8dc3"
         );
@@ -245,7 +366,7 @@ mod tests {
     #[test]
     fn a_packet_of_suite_17_is_byte_exact() {
         assert_eq!(
-            sealed(Hash::Sha256, "f131f005c77b27e69fb39eaf515636c8e0a92cc5c692ebd807ceb8e430c17fcc"),
+            sealed(CipherSuite::Seventeen, "f131f005c77b27e69fb39eaf515636c8e0a92cc5c692ebd807ceb8e430c17fcc"),
             "0600ff0706c004030201070000002000303132333435363738393a3b3c3d3e3fdbda1ce37eeff7cafaac1aff0ae34e9c\
              ffff020730cc5ca77565898ddb3b54a30f1f3539"
         );
@@ -253,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_packet_with_one_bit_turned_is_not_authentic() {
-        let keys = Keys::derive(Hash::Sha1, b"key");
+        let keys = Keys::derive(CipherSuite::Three, b"key");
         let packet = wrap_sealed(&keys, 1, 2, [9; 16], b"hello");
         for bit in 0..packet.len() * 8 {
             let mut bent = packet.clone();
@@ -285,7 +406,7 @@ mod tests {
             rmcp.extend(&bytes);
             for datagram in [&bytes, &rmcp] {
                 if let Some(Packet::Plus(plus)) = parse(datagram) {
-                    prop_assert!(!plus.is_authentic(&Keys::derive(Hash::Sha256, b"k")));
+                    prop_assert!(!plus.is_authentic(&Keys::derive(CipherSuite::Seventeen, b"k")));
                 }
             }
         }

@@ -2,16 +2,22 @@
 //!
 //! Read in this order: [`message`] (the bytes), `crypto`, [`session`] (when to send what), [`poll`] (what a section's poll asks for), [`repository`] and [`sdr`],
 //! [`sensor`] with [`convert`] and [`states`], `log` with [`sel`], `inventory` with [`fru`], [`place`] and `fan` (which component it all belongs to). Everything but
-//! [`transport`] is sans-IO.
+//! [`transport`] and `hub` is sans-IO.
 
 #[cfg(feature = "io")]
-mod action;
+pub(crate) mod action;
+mod bridge;
+mod chassis;
 pub mod convert;
 mod crypto;
 mod fan;
 pub mod fru;
 mod handshake;
+#[cfg(feature = "io")]
+pub mod hub;
 mod inventory;
+mod keyed;
+pub mod library;
 mod log;
 pub mod message;
 pub mod place;

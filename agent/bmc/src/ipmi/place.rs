@@ -1,6 +1,6 @@
 //! Which component a sensor, an event or a FRU belongs to.
 
-use super::sdr::Entity;
+use super::sdr::{Association, Entity};
 use outband_schemas::{ComponentClass, ComponentId};
 
 /// Sensor types that say what they watch whatever their entity is (table 42-3).
@@ -50,6 +50,17 @@ pub fn of_fru(entity: Entity, name: &str) -> ComponentId {
     of_sensor(entity, 0, 0, name)
 }
 
+/// The place of what has no counted place of its own but is held by a part that has: the regulator within a power supply is of the power supply.
+pub fn within(own: ComponentId, entity: Entity, owner: u8, associations: &[Association]) -> ComponentId {
+    if !matches!(own.class(), ComponentClass::Board | ComponentClass::Other) {
+        return own;
+    }
+    let holders = associations.iter().filter(|a| a.holds(entity, owner)).map(|a| a.container);
+    let mut places =
+        holders.map(|holder| of_sensor(holder, 0, 0, "")).filter(|place| place.slot().parse::<u8>().is_ok());
+    places.next().unwrap_or(own)
+}
+
 /// Whether the instances of this entity count the parts of this class. (Entity 34 is the firmware, even where its sensor speaks of memory.)
 fn is_home_of(class: ComponentClass, entity: u8) -> bool {
     match class {
@@ -90,6 +101,7 @@ fn class_of(entity: u8, sensor: u8, name: &str) -> ComponentClass {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sdr::Contained;
     use super::*;
 
     fn place(id: u8, instance: u8, sensor_type: u8, event_type: u8, name: &str) -> String {
@@ -117,6 +129,20 @@ mod tests {
     #[test]
     fn the_redundancy_of_power_supplies_is_no_third_power_supply() {
         assert_eq!(place(10, 3, 8, 0x0B, "PS Redundancy"), "chassis/PS Redundancy");
+    }
+
+    #[test]
+    fn what_a_power_supply_holds_is_of_the_power_supply_and_what_a_chassis_holds_is_not_of_the_chassis() {
+        let held = Contained { id: 20, first: 3, last: 4, owner: None };
+        let association = |id| Association { container: Entity { id, instance: 2 }, contained: vec![held] };
+        let regulator = Entity { id: 20, instance: 4 };
+        let own = of_sensor(regulator, 2, 1, "VRM Volt");
+        let place = |container| within(own.clone(), regulator, 0x20, &[association(container)]).to_string();
+        assert_eq!(place(10), "psu/2");
+        assert_eq!(place(23), "board/VRM Volt");
+        // A fan stays a fan.
+        let fan = of_sensor(Entity { id: 29, instance: 3 }, 4, 1, "Fan");
+        assert_eq!(within(fan.clone(), regulator, 0x20, &[association(10)]), fan);
     }
 
     #[test]

@@ -2,19 +2,22 @@
 
 #[cfg(test)]
 mod fake;
+mod foreign;
 #[cfg(test)]
 mod tests;
 
+use super::chassis::{self, Chassis};
+use super::library::{Kept, Library};
 use super::message::{Request, Response};
 use super::repository::{self, Repository, Stamp};
 use super::session::RequestError;
 use super::{convert, inventory, log, sensor};
 use crate::{Bookmark, PollError, Polled};
+use foreign::Controllers;
 use ipmi_rs_core::connection::NetFn;
-use outband_schemas::{
-    Cause, Clock, ComponentClass, ComponentId, Gap, Observation, Reading, Section, Source, Timestamp,
-};
+use outband_schemas::{Cause, Clock, ComponentClass, ComponentId, Gap, Observation, Section, Source, Timestamp};
 use std::future::Future;
+use std::sync::Arc;
 
 /// The BMC's own slave address; sensors of other owners are behind a bridge.
 pub(super) const BMC: u8 = 0x20;
@@ -23,10 +26,65 @@ const MAX_TIMEOUTS: u32 = 2;
 /// An incomplete repository is read again after 1, 2, 4 polls and so on, and then after so many.
 const MOST_TO_MAKE_DO: u32 = 64;
 
+/// The answer to a request, and when it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The answer, or why there is none.
+    pub result: Result<Response, RequestError>,
+    /// When it came, or was given up.
+    pub at: Timestamp,
+}
+
 /// Whoever can put a request to a BMC.
 pub trait Ask {
     /// Puts one request and waits for its answer.
     fn ask(&mut self, request: Request) -> impl Future<Output = Result<Response, RequestError>> + Send;
+
+    /// Puts several, one after the other. After [`Patience`] is at its end the rest is left out: there are as many replies then as requests were put.
+    fn ask_each(
+        &mut self,
+        requests: &Arc<[Request]>,
+        clock: &(impl Clock + Sync),
+    ) -> impl Future<Output = Vec<Reply>> + Send
+    where
+        Self: Send,
+    {
+        async move {
+            let (mut replies, mut patience) = (Vec::with_capacity(requests.len()), Patience::default());
+            for request in requests.iter() {
+                let result = self.ask(request.clone()).await;
+                let goes_on = patience.goes_on(&result);
+                replies.push(Reply { result, at: clock.now() });
+                if !goes_on {
+                    break;
+                }
+            }
+            replies
+        }
+    }
+}
+
+/// How long a BMC that does not answer is asked on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Patience {
+    timeouts: u32,
+}
+
+impl Patience {
+    /// Notes how a request ended; whether the next one is worth putting.
+    pub fn goes_on(&mut self, result: &Result<Response, RequestError>) -> bool {
+        match result {
+            Err(RequestError::Timeout(_)) => {
+                self.timeouts += 1;
+                self.timeouts < MAX_TIMEOUTS
+            }
+            Err(RequestError::Lost(_) | RequestError::OutOfTime) => false,
+            Ok(_) | Err(_) => {
+                self.timeouts = 0;
+                true
+            }
+        }
+    }
 }
 
 impl RequestError {
@@ -36,6 +94,7 @@ impl RequestError {
             Self::Timeout(_) => Cause::Timeout,
             Self::Busy => Cause::Busy,
             Self::Denied => Cause::Denied,
+            Self::OutOfTime => Cause::Cancelled,
             Self::Lost(error) => error.cause,
         }
     }
@@ -82,13 +141,40 @@ pub(super) fn gap(place: &str, failure: PollError, source: &str, at: Timestamp) 
 /// Polls sections of one BMC and remembers its sensor repository between polls.
 #[derive(Debug, Default)]
 pub struct Poller {
-    repository: Option<Repository>,
+    /// The name under which the repository is kept over sessions; empty: not at all.
+    name: String,
+    library: Library,
+    known: Option<Known>,
     /// How many polls have made do with a repository of which something is missing, and how many may.
     made_do: u32,
     may_make_do: u32,
+    controllers: Controllers,
+    chassis: Chassis,
+}
+
+/// A repository, and what it was like when it was read.
+#[derive(Debug)]
+struct Known {
+    stamp: Stamp,
+    repository: Arc<Repository>,
 }
 
 impl Poller {
+    /// A poller of the BMC of that name that knows what the library does.
+    pub fn knowing(library: &Library, name: String) -> Self {
+        Self { name, library: library.clone(), ..Self::default() }
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        self.known.as_ref().map(|known| &*known.repository)
+    }
+
+    /// How exact the sensors are that were polled, by the source that their readings name.
+    pub fn precisions(&self) -> impl Iterator<Item = (&Source, sensor::Precision)> {
+        let sensors = self.repository().into_iter().flat_map(|repository| &repository.sensors);
+        sensors.filter_map(|named| Some((&named.source, sensor::precision(&named.sensor)?)))
+    }
+
     /// Polls one section.
     pub async fn poll(
         &mut self,
@@ -99,33 +185,48 @@ impl Poller {
     ) -> Result<Polled, PollError> {
         match section {
             Section::Sensors => self.sensors(ask, clock).await,
-            Section::Log => {
-                // Events name sensors; without the repository they still come, with numbers instead of names.
-                let unread = self.refresh(ask).await.err();
-                let mut outcome = log::poll(ask, self.repository.as_ref(), bookmark, clock).await?;
-                if let Some(failure) = unread {
-                    outcome.observations.push(gap("SDR repository", failure, "sdr", clock.now()));
-                }
-                Ok(outcome)
-            }
-            Section::Inventory => {
-                let unread = self.refresh(ask).await.err();
-                let mut outcome = inventory::poll(ask, self.repository.as_ref(), clock).await?;
-                if let Some(failure) = unread {
-                    outcome.observations.push(gap("SDR repository", failure, "sdr", clock.now()));
-                }
-                Ok(outcome)
-            }
+            // Boxed, as they take much more room than a poll of sensors, of which thousands may wait.
+            Section::Log => Box::pin(self.log(ask, bookmark, clock)).await,
+            Section::Inventory => Box::pin(self.inventory(ask, clock)).await,
             // Drive slots are discrete sensors, and IPMI knows no more of a drive.
             Section::Drives | Section::Host => Ok(Polled::default()),
         }
     }
 
+    async fn log(
+        &mut self,
+        ask: &mut (impl Ask + Send),
+        bookmark: Option<&Bookmark>,
+        clock: &(impl Clock + Sync),
+    ) -> Result<Polled, PollError> {
+        // Events name sensors; without the repository they still come, with numbers instead of names.
+        let unread = self.refresh(ask, clock).await.err();
+        let mut outcome = log::poll(ask, self.repository(), bookmark, clock).await?;
+        if let Some(failure) = unread {
+            outcome.observations.push(gap("SDR repository", failure, "sdr", clock.now()));
+        }
+        Ok(outcome)
+    }
+
+    async fn inventory(
+        &mut self,
+        ask: &mut (impl Ask + Send),
+        clock: &(impl Clock + Sync),
+    ) -> Result<Polled, PollError> {
+        let unread = self.refresh(ask, clock).await.err();
+        let mut outcome = inventory::poll(ask, self.repository(), clock).await?;
+        outcome.observations.extend(chassis::restart_cause(ask, clock).await.map(Observation::Reading));
+        if let Some(failure) = unread {
+            outcome.observations.push(gap("SDR repository", failure, "sdr", clock.now()));
+        }
+        Ok(outcome)
+    }
+
     /// Reads the repository, unless the one at hand is still the BMC's.
-    async fn refresh(&mut self, ask: &mut (impl Ask + Send)) -> Result<(), PollError> {
+    async fn refresh(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Result<(), PollError> {
         let stamp = Stamp::read(ask).await?;
-        if let Some(repository) = self.repository.as_ref().filter(|r| r.stamp == stamp) {
-            if repository.is_complete() || self.made_do < self.may_make_do {
+        if let Some(known) = self.known.as_ref().filter(|known| known.stamp == stamp) {
+            if known.repository.is_complete() || self.made_do < self.may_make_do {
                 self.made_do = self.made_do.saturating_add(1);
                 return Ok(());
             }
@@ -135,13 +236,39 @@ impl Poller {
             self.may_make_do = 1;
         }
         self.made_do = 0;
-        self.repository = Some(repository::read(ask, stamp).await?);
+        Box::pin(self.read_repository(ask, stamp, clock)).await
+    }
+
+    /// Reads the repository anew, or takes the one that was kept of the BMC if it still holds.
+    async fn read_repository(
+        &mut self,
+        ask: &mut (impl Ask + Send),
+        stamp: Stamp,
+        clock: &(impl Clock + Sync),
+    ) -> Result<(), PollError> {
+        let keeps = !self.name.is_empty() && self.library.is_kept();
+        let identity = if keeps { identity(ask).await } else { Vec::new() };
+        if self.known.is_none()
+            && keeps
+            && let Some(kept) = self.library.recall(&self.name).filter(|k| k.identity == identity && k.stamp == stamp)
+            && kept.records.still_hold(ask, stamp, u64::try_from(clock.now().as_secs()).unwrap_or(0)).await
+        {
+            self.known = Some(Known { stamp, repository: self.library.repository(&kept.records) });
+            return Ok(());
+        }
+        let (stamp, records) = repository::read(ask, stamp).await?;
+        self.known = Some(Known { stamp, repository: self.library.repository(&records) });
+        if keeps && records.is_complete() {
+            self.library.keep(&self.name, &Kept { identity, stamp, records });
+        }
         Ok(())
     }
 
     async fn sensors(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Result<Polled, PollError> {
-        self.refresh(ask).await?;
-        let Some(repository) = &self.repository else { return Ok(Polled::default()) };
+        self.refresh(ask, clock).await?;
+        let Some(repository) = self.known.as_ref().map(|known| known.repository.clone()) else {
+            return Ok(Polled::default());
+        };
         let mut observations = Vec::with_capacity(repository.sensors.len());
         for failure in &repository.unread {
             observations.push(gap("SDR repository", failure.clone(), "sdr", clock.now()));
@@ -151,37 +278,31 @@ impl Poller {
             let failure = PollError { cause: Cause::NotSupported, detail };
             observations.push(gap("SDR repository", failure, "sdr", clock.now()));
         }
-        let mut timeouts = 0;
-        let mut given_up: Option<RequestError> = None;
-        let mut answered = false;
+        let replies = ask.ask_each(&repository.asks, clock).await;
+        // The replies are those of the BMC's own sensors, in order, and may end early.
+        let mut patience = Patience::default();
+        let given_up = replies.iter().find(|r| !patience.goes_on(&r.result)).and_then(|r| r.result.clone().err());
+        let is_answer = |result: &Result<Response, RequestError>| {
+            !matches!(result, Err(RequestError::Timeout(_) | RequestError::Lost(_) | RequestError::OutOfTime))
+        };
+        let answered = replies.iter().any(|reply| is_answer(&reply.result));
+        let (foreign, gaps) = match &given_up {
+            None => Box::pin(self.controllers.read(ask, &repository, clock)).await,
+            Some(_) => Default::default(),
+        };
+        observations.extend(gaps);
+        let (mut replies, mut foreign) = (replies.into_iter(), foreign.into_iter());
         for named in &repository.sensors {
             let sensor = &named.sensor;
-            let raw = if sensor.key.owner != BMC || sensor.key.channel != 0 {
-                Err(Cause::NotReadable)
-            } else if let Some(error) = &given_up {
-                Err(error.cause())
-            } else {
-                let mut request = Request::new(NetFn::SensorEvent, 0x2D, [sensor.key.number]);
-                request.lun = sensor.key.lun;
-                let answer = ask.ask(request).await;
-                match &answer {
-                    Err(error @ RequestError::Timeout(_)) => {
-                        timeouts += 1;
-                        if timeouts >= MAX_TIMEOUTS {
-                            given_up = Some(error.clone());
-                        }
-                    }
-                    Err(error @ RequestError::Lost(_)) => given_up = Some(error.clone()),
-                    Ok(_) | Err(_) => {
-                        answered = true;
-                        timeouts = 0;
-                    }
-                }
-                sensor::raw(&answer)
+            let said = match repository::is_asked(sensor) {
+                true => replies.next().map(|reply| (sensor::raw(&reply.result), reply.at)),
+                false => foreign.next(),
             };
+            let (raw, at) = said
+                .unwrap_or_else(|| (Err(given_up.as_ref().map_or(Cause::Cancelled, RequestError::cause)), clock.now()));
             let factors = match (&sensor.analog, raw) {
                 (Some(analog), Ok(raw)) if convert::depends_on_reading(analog) => {
-                    factors_at(ask, sensor.key.number, sensor.key.lun, raw.value).await
+                    Box::pin(factors_at(ask, sensor.key, raw.value)).await
                 }
                 _ => Ok(None),
             };
@@ -189,10 +310,10 @@ impl Poller {
                 Ok(factors) => (raw, factors),
                 Err(cause) => (Err(cause), None),
             };
-            let readings = sensor::readings(sensor, &named.name, raw, factors, named.thresholds, clock.now());
-            // The repository knows the sensor's neighbours, and so a better place than the record alone.
-            let placed = readings.into_iter().map(|r| Reading { component: named.component.clone(), ..r });
-            observations.extend(placed.map(Observation::Reading));
+            observations.extend(sensor::readings_of(named, raw, factors, at).into_iter().map(Observation::Reading));
+        }
+        if given_up.is_none() {
+            observations.extend(self.chassis.read(ask, clock).await.into_iter().map(Observation::Reading));
         }
         match given_up {
             Some(error) if !answered => Err(PollError::unanswered("Get Sensor Reading", &error)),
@@ -209,20 +330,29 @@ impl Poller {
     }
 }
 
+/// What a BMC says of itself (Get Device ID, §20.1, and Get System GUID, §22.14), as far as it does.
+async fn identity(ask: &mut (impl Ask + Send)) -> Vec<u8> {
+    let mut out = Vec::new();
+    for command in [0x01, 0x37] {
+        if let Ok(Response { completion: 0, data }) = ask.ask(Request::new(NetFn::App, command, [])).await {
+            out.extend(data);
+        }
+    }
+    out
+}
+
 /// Get Sensor Reading Factors (§35.5), for a sensor whose factors depend on its reading.
 async fn factors_at(
     ask: &mut (impl Ask + Send),
-    number: u8,
-    lun: u8,
+    key: super::sdr::SensorKey,
     raw: u8,
 ) -> Result<Option<super::sdr::Factors>, Cause> {
-    let request = Request { lun, ..Request::new(NetFn::SensorEvent, 0x23, [number, raw]) };
-    match ask.ask(request).await {
-        Ok(Response { completion: 0, data }) => match data.get(1..).and_then(|f| f.first_chunk()) {
+    let request = Request { lun: key.lun, ..Request::new(NetFn::SensorEvent, 0x23, [key.number, raw]) };
+    match foreign::put(ask, key, request).await? {
+        Response { completion: 0, data } => match data.get(1..).and_then(|f| f.first_chunk()) {
             Some(factors) => Ok(Some(super::sdr::Factors::parse(factors))),
             None => Err(Cause::Malformed),
         },
-        Ok(Response { completion, .. }) => Err(sensor::refused(completion)),
-        Err(error) => Err(error.cause()),
+        Response { completion, .. } => Err(sensor::refused(completion)),
     }
 }

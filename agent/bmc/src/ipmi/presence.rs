@@ -54,8 +54,8 @@ pub fn answer(datagram: &[u8]) -> Option<Presence> {
                 ..Presence::default()
             })
         }
-        Packet::V15(body) => {
-            let answer = message::decode(body)?;
+        Packet::V15(packet) => {
+            let answer = message::decode(packet.payload)?;
             if answer.command != 0x38 || answer.response.completion != 0 {
                 return None;
             }

@@ -1,7 +1,7 @@
 //! Why a login failed, in words that say what to do: one function per way to break a rung.
 
 use super::handshake::{Privilege, Status};
-use crate::{CipherSuite, ConnectError, Rung};
+use crate::{AuthType, CipherSuite, ConnectError, Rung};
 use outband_schemas::Cause;
 use std::time::Duration;
 
@@ -40,12 +40,76 @@ pub(super) fn no_ipmi(waited: Duration, claims_ipmi: bool) -> ConnectError {
     )
 }
 
-pub(super) fn ipmi_1_5() -> ConnectError {
+pub(super) fn ipmi_1_5(offered: &[AuthType]) -> ConnectError {
+    let remedy = match offered {
+        [] => "enable IPMI 2.0 in the BMC, or use its Redfish service".to_owned(),
+        [best, ..] => format!(
+            "enable IPMI 2.0 in the BMC, or use its Redfish service; where neither can be, `cipher = \"{}\"` in the target's configuration allows the weak session of IPMI 1.5",
+            CipherSuite::V15(*best)
+        ),
+    };
+    broken(Rung::Protocol, Cause::NotSupported, "the BMC answers IPMI 1.5 but not RMCP+".to_owned(), &remedy)
+}
+
+pub(super) fn auth_not_offered(wanted: AuthType, offered: &[AuthType]) -> ConnectError {
+    let names = offered.iter().map(|a| CipherSuite::V15(*a).to_string()).collect::<Vec<_>>().join(", ");
+    let offered = if names.is_empty() { "none of IPMI 1.5".to_owned() } else { names };
     broken(
-        Rung::Protocol,
+        Rung::Security,
         Cause::NotSupported,
-        "the BMC answers IPMI 1.5 but not RMCP+".to_owned(),
-        "enable IPMI 2.0 in the BMC, or use its Redfish service",
+        format!("the BMC does not offer {}; it offers {offered}", CipherSuite::V15(wanted)),
+        "name one that it offers, or none: then cipher suites 17 and 3 of RMCP+ are tried",
+    )
+}
+
+pub(super) fn unauthenticated_after_login(wanted: AuthType) -> ConnectError {
+    broken(
+        Rung::Security,
+        Cause::NotSupported,
+        format!("the BMC takes the login by {}, and would then send packets without it", CipherSuite::V15(wanted)),
+        "enable per-message authentication for the channel in the BMC",
+    )
+}
+
+pub(super) fn no_challenge(user: &str, completion: u8) -> ConnectError {
+    match completion {
+        0x81 | 0x82 => broken(
+            Rung::Login,
+            Cause::Denied,
+            format!("the BMC does not know user {user:?}: Get Session Challenge has completion code {completion:#04x}"),
+            "check the user's name, and that it is enabled for IPMI over LAN on this channel",
+        ),
+        _ => not_activated("Get Session Challenge", completion),
+    }
+}
+
+pub(super) fn not_activated(step: &str, completion: u8) -> ConnectError {
+    match completion {
+        0x81..=0x83 => broken(
+            Rung::Login,
+            Cause::Busy,
+            format!("the BMC has no session left: {step} has completion code {completion:#04x}"),
+            "wait until idle sessions expire (about a minute), or close those that other tools leaked",
+        ),
+        _ => broken(
+            Rung::Login,
+            Cause::BmcError,
+            format!("{step} has completion code {completion:#04x}"),
+            "try again; if it stays so, restart the BMC",
+        ),
+    }
+}
+
+/// In IPMI 1.5 a BMC says nothing to somebody who has another password than it.
+pub(super) fn silent_at_activation(waited: Duration) -> ConnectError {
+    broken(
+        Rung::Login,
+        Cause::Denied,
+        format!(
+            "no answer to Activate Session within {:.1} s, though the BMC answered before; that is how it answers a wrong password",
+            waited.as_secs_f64()
+        ),
+        "check the password (of IPMI 1.5: at most 16 bytes); if it is right, look for packet loss",
     )
 }
 
@@ -81,17 +145,22 @@ fn list(ids: &[u8]) -> String {
 }
 
 pub(super) fn suite_refused(tried: &[CipherSuite], offered: Option<&[u8]>, reason: &str) -> ConnectError {
-    let tried = list(&tried.iter().map(|s| s.id()).collect::<Vec<_>>());
+    let tried = tried.iter().map(CipherSuite::to_string).collect::<Vec<_>>().join(", ");
+    // Best first.
+    let weak = [CipherSuite::Sixteen, CipherSuite::Two, CipherSuite::Fifteen, CipherSuite::One, CipherSuite::Zero];
+    let is_offered = |suite: &CipherSuite| suite.id().is_some_and(|id| offered.unwrap_or_default().contains(&id));
+    let weak = weak.into_iter().find(is_offered);
     let offered = match offered {
         Some([]) | None => "the BMC does not say which suites it offers".to_owned(),
         Some(ids) => format!("the BMC offers {}", list(ids)),
     };
-    broken(
-        Rung::Security,
-        Cause::NotSupported,
-        format!("cipher suite {tried} refused ({reason}); {offered}"),
-        "enable cipher suite 17 (or 3) for the channel in the BMC; weaker suites are not used",
-    )
+    let remedy = match weak {
+        Some(suite) => format!(
+            "enable cipher suite 17 (or 3) for the channel in the BMC; where that cannot be, `cipher = {suite}` in the target's configuration allows a weaker one by name"
+        ),
+        None => "enable cipher suite 17 (or 3) for the channel in the BMC; a weaker one is used only where a target's configuration names it".to_owned(),
+    };
+    broken(Rung::Security, Cause::NotSupported, format!("cipher suite {tried} refused ({reason}); {offered}"), &remedy)
 }
 
 pub(super) fn out_of_sessions(status: Status) -> ConnectError {
@@ -112,9 +181,13 @@ pub(super) fn unknown_user(user: &str, status: Status) -> ConnectError {
     )
 }
 
-pub(super) fn wrong_password(how: &str, password_len: usize, bmc_key: bool) -> ConnectError {
-    let remedy = if bmc_key {
-        "check the password; the BMC also has a BMC key (K_G) set, which is not supported: clear it"
+pub(super) fn wrong_password(how: &str, password_len: usize, bmc_key: bool, key_given: bool) -> ConnectError {
+    let remedy = if bmc_key && key_given {
+        "check the password and the BMC key (K_G) that was given: the BMC has one set"
+    } else if bmc_key {
+        "check the password; the BMC also has a BMC key (K_G) set: give it (bmc_key_file), or clear it"
+    } else if key_given {
+        "check the password; a BMC key (K_G) is given, and the BMC does not say that it has one"
     } else if password_len > 16 {
         "check the password; it is longer than 16 bytes, and a BMC that stores it for IPMI 1.5 cuts it at 16"
     } else {
@@ -141,11 +214,11 @@ pub(super) fn privilege_too_low(user: &str, wanted: Privilege, how: &str) -> Con
     )
 }
 
-pub(super) fn password_too_long(len: usize) -> ConnectError {
+pub(super) fn password_too_long(len: usize, most: usize) -> ConnectError {
     broken(
         Rung::Login,
         Cause::Denied,
-        format!("the password has {len} bytes; IPMI 2.0 takes at most 20, so nothing was sent"),
+        format!("the password has {len} bytes; this kind of session takes at most {most}, so nothing was sent"),
         "set a password of at most 20 bytes (16 for old BMCs) for this user",
     )
 }

@@ -1,30 +1,29 @@
 //! The sensor repository of a BMC: read record by record, in parts that shrink until the BMC can send them.
 
+mod fill;
+mod reader;
+
 use super::message::{Request, Response};
 use super::poll::{Ask, BMC, require};
-use super::sdr::{self, EventOnly, FruLocator, Record, Sensor};
+use super::sdr::{self, Association, DeviceLocator, EventOnly, FruLocator, Record, Sensor};
 use super::{fan, place, sel, sensor, states};
 use crate::PollError;
 use ipmi_rs_core::connection::NetFn;
-use outband_schemas::{ComponentId, SensorKind, Thresholds};
+use outband_schemas::{ComponentId, SensorKind, Source, Thresholds};
+use reader::Reader;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-/// What is asked for first in one part. It shrinks at a BMC that cannot send so much.
-const LONGEST_PART: u8 = 0x40;
-const SHORTEST_PART: u8 = 2;
-/// No BMC has so many records; a list that does not end has a loop.
-const MAX_RECORDS: usize = 4096;
-/// How many records in a row may be refused before the list is given up.
-const LONGEST_HOLE: u16 = 4;
-/// How often a reservation may be lost within one record.
-const MAX_RESERVATIONS: u32 = 16;
+/// How many records are compared with those that are kept before these are believed.
+const SAMPLES: u64 = 4;
 /// How often the whole is read again since it changed meanwhile.
 const MAX_READS: u32 = 2;
 
 /// Where the records are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Store {
     /// The SDR repository (§33).
+    #[default]
     Repository,
     /// The device SDRs of a BMC without one (§35.2 to §35.4).
     Device,
@@ -50,7 +49,7 @@ impl Store {
 }
 
 /// What changes when the repository does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamp {
     store: Store,
     /// Number of records that the BMC announces; some announce a wrong one.
@@ -60,6 +59,27 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    pub(super) fn encode(self) -> Vec<u8> {
+        let mut out = vec![u8::from(self.store == Store::Device)];
+        out.extend(self.count.to_le_bytes());
+        out.extend(self.added.to_le_bytes());
+        out.extend(self.erased.to_le_bytes());
+        out
+    }
+
+    /// Undoes [`Stamp::encode`], and gives what stands after it.
+    pub(super) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (&[store, c0, c1, ref times @ ..], rest) = bytes.split_first_chunk::<11>()?;
+        let (added, erased) = times.split_first_chunk::<4>()?;
+        let stamp = Self {
+            store: if store == 0 { Store::Repository } else { Store::Device },
+            count: u16::from_le_bytes([c0, c1]),
+            added: u32::from_le_bytes(*added),
+            erased: u32::from_le_bytes(*erased.first_chunk()?),
+        };
+        Some((stamp, rest))
+    }
+
     /// Get SDR Repository Info (§33.9), or Get Device SDR Info (§35.2) where there is no repository.
     pub async fn read(ask: &mut (impl Ask + Send)) -> Result<Self, PollError> {
         let what = "Get SDR Repository Info";
@@ -93,23 +113,84 @@ pub struct Named {
     pub sensor: Sensor,
     /// The component that its readings and events are of.
     pub component: ComponentId,
+    /// What its numbers measure, if it has any.
+    pub kind: Option<SensorKind>,
     /// Unique within component and kind.
     pub name: String,
     /// Its limits.
     pub thresholds: Option<Thresholds>,
+    /// What its readings name as their source: its key, spelt once and not with every poll.
+    pub source: Source,
+}
+
+/// The records of a repository as they were read, with the id under which each was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Records {
+    list: Vec<(u16, Vec<u8>)>,
+    unread: Vec<PollError>,
+    complete: bool,
+}
+
+impl Records {
+    /// Records of which none is missing.
+    pub(super) fn complete(list: Vec<(u16, Vec<u8>)>) -> Self {
+        Self { list, unread: Vec::new(), complete: true }
+    }
+
+    /// Whether every record was read that the list holds; if not, it is worth another try.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.list.iter().map(|(_, bytes)| bytes.len() + 4).sum());
+        for (id, bytes) in &self.list {
+            out.extend(id.to_le_bytes());
+            out.extend(u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_le_bytes());
+            out.extend(bytes);
+        }
+        out
+    }
+
+    pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut list = Vec::new();
+        while let Some((&[i0, i1, l0, l1], rest)) = bytes.split_first_chunk() {
+            let (record, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([l0, l1])))?;
+            list.push((u16::from_le_bytes([i0, i1]), record.to_vec()));
+            bytes = rest;
+        }
+        bytes.is_empty().then(|| Self::complete(list))
+    }
+
+    /// Whether some of the records, which ones depends on `turn`, are still the BMC's. Any doubt is a no.
+    pub(super) async fn still_hold(&self, ask: &mut (impl Ask + Send), stamp: Stamp, turn: u64) -> bool {
+        let len = u64::try_from(self.list.len()).unwrap_or(u64::MAX).max(1);
+        let mut reader = Reader::new(ask, stamp.store);
+        for sample in 0..SAMPLES {
+            let at = usize::try_from((turn + sample * len / SAMPLES) % len).unwrap_or(0);
+            let Some((id, kept)) = self.list.get(at) else { return false };
+            match reader.record(*id).await {
+                Ok((_, found)) if fill::same_record(&found, kept) => {}
+                Ok(_) | Err(_) => return false,
+            }
+        }
+        true
+    }
 }
 
 /// All that is known of a BMC's sensors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Repository {
-    /// What it was like when it was read.
-    pub stamp: Stamp,
     /// The sensors that can be read.
     pub sensors: Vec<Named>,
     /// Sensors that only send events.
     pub event_only: Vec<EventOnly>,
     /// Where FRU data lies.
     pub frus: Vec<FruLocator>,
+    /// What holds what.
+    pub associations: Vec<Association>,
+    /// Get Sensor Reading (§35.14) of each sensor that [`is_asked`], in order.
+    pub asks: Arc<[Request]>,
     /// What of it could not be read.
     pub unread: Vec<PollError>,
     /// Whether every record was read that the list holds.
@@ -117,6 +198,69 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// What the records say.
+    pub fn of(records: &Records) -> Self {
+        let mut repository = Self {
+            sensors: Vec::new(),
+            event_only: Vec::new(),
+            frus: Vec::new(),
+            associations: Vec::new(),
+            asks: Arc::from([]),
+            unread: records.unread.clone(),
+            complete: records.complete,
+        };
+        let mut seen = HashSet::new();
+        let (mut sensors, mut associations, mut devices) =
+            (Vec::<Sensor>::new(), Vec::new(), Vec::<DeviceLocator>::new());
+        for (id, bytes) in &records.list {
+            let found = sdr::parse(bytes).unwrap_or_else(|error| {
+                let cause = outband_schemas::Cause::Malformed;
+                repository.unread.push(PollError { cause, detail: format!("record {id:#06x}: {error}") });
+                Vec::new()
+            });
+            for record in found {
+                match record {
+                    // The same sensor twice is one sensor; the first record counts.
+                    Record::Sensor(sensor) if seen.insert(sensor.key) => sensors.push(sensor),
+                    Record::EventOnly(sensor) => repository.event_only.push(sensor),
+                    Record::Fru(fru) => repository.frus.push(fru),
+                    Record::Association(association) => associations.push(association),
+                    Record::Device(device) => devices.push(device),
+                    Record::Sensor(_) | Record::Controller(_) | Record::Oem(_) | Record::Other(_) => {}
+                }
+            }
+        }
+        // A sensor without a name of its own goes by that of the device it belongs to.
+        for sensor in sensors.iter_mut().filter(|s| s.name.is_empty()) {
+            if let Some(device) = devices.iter().find(|d| d.entity == sensor.entity) {
+                sensor.name.clone_from(&device.name);
+            }
+        }
+        let components: Vec<_> = fan::components(&sensors)
+            .into_iter()
+            .zip(&sensors)
+            .map(|(own, sensor)| place::within(own, sensor.entity, sensor.key.owner, &associations))
+            .collect();
+        let names = unique_names(&sensors, &components);
+        repository.sensors = sensors
+            .into_iter()
+            .zip(names)
+            .zip(components)
+            .map(|((sensor, name), component)| Named {
+                thresholds: sensor.analog.and_then(|analog| sensor::thresholds(&sensor, analog.thresholds)),
+                kind: sensor.analog.map(|analog| sensor::kind(&sensor, &analog).0),
+                source: Source(sensor.key.to_string()),
+                sensor,
+                component,
+                name,
+            })
+            .collect();
+        repository.associations = associations;
+        let asked = repository.sensors.iter().map(|named| &named.sensor).filter(|sensor| is_asked(sensor));
+        repository.asks = asked.map(|sensor| sensor::ask(sensor.key)).collect();
+        repository
+    }
+
     /// Whether every record was read that the list holds; if not, it is worth another try.
     pub fn is_complete(&self) -> bool {
         self.complete
@@ -145,58 +289,30 @@ impl Repository {
     }
 }
 
-/// Reads the repository; once more if it changes meanwhile.
-pub async fn read(ask: &mut (impl Ask + Send), mut stamp: Stamp) -> Result<Repository, PollError> {
+/// Whether a sensor is asked directly: those of other controllers are behind a bridge.
+pub fn is_asked(sensor: &Sensor) -> bool {
+    is_own(sensor.key)
+}
+
+/// Whether a sensor is the BMC's own.
+pub(super) fn is_own(key: sdr::SensorKey) -> bool {
+    key.owner == BMC && key.channel == 0
+}
+
+/// Reads the records; once more if they change meanwhile. Also tells the stamp that they go with.
+pub async fn read(ask: &mut (impl Ask + Send), mut stamp: Stamp) -> Result<(Stamp, Records), PollError> {
     let mut reads = 0;
     loop {
         reads += 1;
-        let mut reader = Reader { ask, store: stamp.store, reservation: None, part: LONGEST_PART };
-        let (records, unread, complete) = reader.all(stamp.count).await?;
+        let mut reader = Reader::new(ask, stamp.store);
+        let mut records = reader.all(stamp.count).await?;
         let after = Stamp::read(ask).await?;
         if after == stamp || reads >= MAX_READS {
-            return Ok(assemble(ask, stamp, records, unread, complete).await);
+            fill::fill(ask, records.list.iter_mut().map(|(_, bytes)| bytes)).await;
+            return Ok((stamp, records));
         }
         stamp = after;
     }
-}
-
-async fn assemble(
-    ask: &mut (impl Ask + Send),
-    stamp: Stamp,
-    records: Vec<Record>,
-    unread: Vec<PollError>,
-    complete: bool,
-) -> Repository {
-    let mut repository =
-        Repository { stamp, sensors: Vec::new(), event_only: Vec::new(), frus: Vec::new(), unread, complete };
-    let mut seen = HashSet::new();
-    let mut sensors = Vec::new();
-    for record in records {
-        match record {
-            // The same sensor twice is one sensor; the first record counts.
-            Record::Sensor(sensor) if seen.insert(sensor.key) => sensors.push(sensor),
-            Record::EventOnly(sensor) => repository.event_only.push(sensor),
-            Record::Fru(fru) => repository.frus.push(fru),
-            Record::Sensor(_) | Record::Controller(_) | Record::Other(_) => {}
-        }
-    }
-    let components = fan::components(&sensors);
-    let names = unique_names(&sensors, &components);
-    for ((sensor, name), component) in sensors.into_iter().zip(names).zip(components) {
-        let raw = if sensor::thresholds_missing(&sensor) {
-            let request =
-                Request { lun: sensor.key.lun, ..Request::new(NetFn::SensorEvent, 0x27, [sensor.key.number]) };
-            match ask.ask(request).await {
-                Ok(Response { completion: 0, data }) => sensor::parse_thresholds(&data),
-                Ok(_) | Err(_) => None,
-            }
-        } else {
-            sensor.analog.map(|a| a.thresholds)
-        };
-        let thresholds = raw.and_then(|raw| sensor::thresholds(&sensor, raw));
-        repository.sensors.push(Named { sensor, component, name, thresholds });
-    }
-    repository
 }
 
 /// Names that are unique within component and kind: where several sensors share one, each gets its number, so that no name depends on which others are there
@@ -237,149 +353,4 @@ fn unique_names(sensors: &[Sensor], components: &[ComponentId]) -> Vec<String> {
         }
     }
     names
-}
-
-struct Reader<'a, A> {
-    ask: &'a mut A,
-    store: Store,
-    reservation: Option<u16>,
-    part: u8,
-}
-
-/// Part of a record could not be read.
-enum PartError {
-    /// The BMC refuses it.
-    Refused(u8),
-    /// The whole section is lost.
-    Fatal(PollError),
-}
-
-impl<A: Ask + Send> Reader<'_, A> {
-    /// Follows the list of records. Also tells what was not read, and whether nothing is missing.
-    async fn all(&mut self, announced: u16) -> Result<(Vec<Record>, Vec<PollError>, bool), PollError> {
-        let (mut records, mut unread) = (Vec::new(), Vec::new());
-        let (mut id, mut visited) = (0u16, HashSet::new());
-        let mut complete = true;
-        while visited.insert(id) && visited.len() <= MAX_RECORDS {
-            let (next, bytes) = match self.record(id).await {
-                Ok(found) => found,
-                Err(PartError::Fatal(failure)) => return Err(failure),
-                Err(PartError::Refused(code)) => {
-                    // The record after the last one is refused where a BMC has no end mark (Inspur), and the last where it counts one too many (Dell).
-                    if visited.len() >= usize::from(announced).max(1) {
-                        break;
-                    }
-                    complete = false;
-                    unread.push(PollError::refused(&format!("Get SDR, record {id:#06x}"), code));
-                    match self.after(id).await? {
-                        Some(next) => {
-                            id = next;
-                            continue;
-                        }
-                        None => break,
-                    }
-                }
-            };
-            match sdr::parse(&bytes) {
-                Ok(found) => records.extend(found),
-                Err(error) => unread.push(PollError {
-                    cause: outband_schemas::Cause::Malformed,
-                    detail: format!("record {id:#06x}: {error}"),
-                }),
-            }
-            // 0 would begin anew; some BMCs end their list so.
-            if next == 0xFFFF || next == 0 {
-                break;
-            }
-            id = next;
-        }
-        Ok((records, unread, complete))
-    }
-
-    /// The next record that can be read after one that cannot, which would have named it: most BMCs number theirs one after the other.
-    async fn after(&mut self, id: u16) -> Result<Option<u16>, PollError> {
-        for next in (1..=LONGEST_HOLE).map_while(|step| id.checked_add(step)) {
-            match self.extend(next, &mut Vec::new(), sdr::HEADER_LEN).await {
-                Ok(_) => return Ok(Some(next)),
-                Err(PartError::Refused(_)) => {}
-                Err(PartError::Fatal(failure)) => return Err(failure),
-            }
-        }
-        Ok(None)
-    }
-
-    /// One record, as far as the BMC gives it, and the id of the next.
-    async fn record(&mut self, id: u16) -> Result<(u16, Vec<u8>), PartError> {
-        let mut bytes = Vec::new();
-        let next = self.extend(id, &mut bytes, sdr::HEADER_LEN).await?;
-        let Some((kind, len)) = sdr::announced(&bytes) else { return Ok((next, bytes)) };
-        if matches!(kind, 0x01 | 0x02 | 0x03 | 0x11 | 0x12) {
-            match self.extend(id, &mut bytes, len).await {
-                Ok(_) => {}
-                Err(PartError::Fatal(failure)) => return Err(PartError::Fatal(failure)),
-                // A header that promises too much: what is there is enough, or the parser will say so.
-                Err(PartError::Refused(code)) => {
-                    tracing::debug!(
-                        id,
-                        code,
-                        have = bytes.len(),
-                        promised = len,
-                        "an SDR is shorter than its header says"
-                    );
-                }
-            }
-        }
-        Ok((next, bytes))
-    }
-
-    /// Reads on until `bytes` has `len`, or the BMC has no more.
-    async fn extend(&mut self, id: u16, bytes: &mut Vec<u8>, len: usize) -> Result<u16, PartError> {
-        let mut next = 0xFFFF;
-        let mut reservations = 0;
-        while bytes.len() < len {
-            let Ok(offset) = u8::try_from(bytes.len()) else { break };
-            let count = self.part.min(u8::try_from(len - bytes.len()).unwrap_or(u8::MAX));
-            let reservation = self.reserved().await?;
-            let request = self.store.get(reservation, id, offset, count);
-            match self.ask.ask(request).await {
-                Ok(Response { completion: 0, data }) => {
-                    let Some((id, part)) = data.split_first_chunk::<2>() else {
-                        return Err(PartError::Fatal(PollError::malformed("Get SDR")));
-                    };
-                    next = u16::from_le_bytes(*id);
-                    if part.is_empty() {
-                        break;
-                    }
-                    // More than was asked for is not trusted to be this record.
-                    bytes.extend(&part[..part.len().min(usize::from(count))]);
-                }
-                // Another reader took the reservation: that costs us a new one, nothing else.
-                Ok(Response { completion: 0xC5, .. }) if reservations < MAX_RESERVATIONS => {
-                    reservations += 1;
-                    self.reservation = None;
-                }
-                // 0xCA by the book; 0xC7, 0xC8 and 0xFF from those who count differently.
-                Ok(Response { completion: 0xCA | 0xC7 | 0xC8 | 0xFF, .. }) if count > SHORTEST_PART => {
-                    self.part = (count - count.div_ceil(4)).max(SHORTEST_PART);
-                }
-                Ok(Response { completion, .. }) => return Err(PartError::Refused(completion)),
-                Err(error) => return Err(PartError::Fatal(PollError::unanswered("Get SDR", &error))),
-            }
-        }
-        Ok(next)
-    }
-
-    async fn reserved(&mut self) -> Result<u16, PartError> {
-        if let Some(reservation) = self.reservation {
-            return Ok(reservation);
-        }
-        let reservation = match self.ask.ask(self.store.reserve()).await {
-            Ok(Response { completion: 0, data }) => data.first_chunk().map_or(0, |b| u16::from_le_bytes(*b)),
-            // Without reservations, 0 is the one to give.
-            Ok(_) => 0,
-            Err(error) => return Err(PartError::Fatal(PollError::unanswered("Reserve SDR Repository", &error))),
-        };
-        self.reservation = Some(reservation);
-        Ok(reservation)
-    }
 }

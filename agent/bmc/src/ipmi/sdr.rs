@@ -1,6 +1,11 @@
 //! Sensor data records (IPMI 2.0 §43), read as they are found in the field: lengths that lie, names cut short, junk. Nothing here can panic.
 
+mod relation;
+mod text;
+
+pub use relation::{Association, Contained, DeviceLocator, Oem};
 use std::fmt;
+pub(super) use text::text;
 
 /// Header of a record: id, version, type, length of the body.
 pub const HEADER_LEN: usize = 5;
@@ -16,7 +21,13 @@ pub enum Record {
     Fru(FruLocator),
     /// Type 12h: a management controller.
     Controller(ControllerLocator),
-    /// A record of another type: associations, OEM and so on.
+    /// Types 08h and 09h: what holds what.
+    Association(Association),
+    /// Type 10h: a device that is neither a controller nor FRU data.
+    Device(DeviceLocator),
+    /// Type C0h: a maker's own.
+    Oem(Oem),
+    /// A record of another type.
     Other(u8),
 }
 
@@ -90,6 +101,39 @@ pub struct Analog {
     pub factors: Factors,
     /// Raw thresholds of those that are readable, in the order of [`THRESHOLD_NAMES`].
     pub thresholds: [Option<u8>; 6],
+    /// How exact its numbers are.
+    pub exactness: Exactness,
+}
+
+/// How far off a number may be, and how far it must come back before a crossed threshold is no longer crossed (§43.1, bytes 26 to 29, 43 and 44).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exactness {
+    /// In halves of a raw count, to either side.
+    pub tolerance: u8,
+    /// In hundredths of a percent, times ten to the power of the exponent.
+    pub accuracy: u16,
+    /// That exponent, 0 to 3.
+    pub accuracy_exponent: u8,
+    /// Raw counts below an upper threshold at which it is no longer crossed; `None` where the record says that there is none.
+    pub positive_hysteresis: Option<u8>,
+    /// Raw counts above a lower threshold at which it is no longer crossed; `None` where the record says that there is none.
+    pub negative_hysteresis: Option<u8>,
+}
+
+impl Exactness {
+    fn parse(record: &[u8]) -> Option<Self> {
+        let (m_high, b_high, accuracy_high) = (*record.get(25)?, *record.get(27)?, *record.get(28)?);
+        // Only 1 and 2 of the capabilities say that hysteresis can be read; 3 is fixed by the maker, 0 none.
+        let has_hysteresis = matches!(record.get(11)? >> 4 & 3, 1 | 2);
+        let hysteresis = |at: usize| record.get(at).copied().filter(|_| has_hysteresis);
+        Some(Self {
+            tolerance: m_high & 0x3F,
+            accuracy: u16::from(b_high & 0x3F) | u16::from(accuracy_high >> 4) << 6,
+            accuracy_exponent: accuracy_high >> 2 & 3,
+            positive_hysteresis: hysteresis(42),
+            negative_hysteresis: hysteresis(43),
+        })
+    }
 }
 
 /// The order of [`Analog::thresholds`], which is that of the mask bits.
@@ -206,8 +250,12 @@ pub fn parse(record: &[u8]) -> Result<Vec<Record>, RecordError> {
         0x01 => vec![Record::Sensor(full(record).ok_or(short)?)],
         0x02 => compact(record).ok_or(short)?.into_iter().map(Record::Sensor).collect(),
         0x03 => event_only(record).ok_or(short)?.into_iter().map(Record::EventOnly).collect(),
+        0x08 => vec![Record::Association(Association::of_system(record).ok_or(short)?)],
+        0x09 => vec![Record::Association(Association::of_devices(record).ok_or(short)?)],
+        0x10 => vec![Record::Device(DeviceLocator::parse(record).ok_or(short)?)],
         0x11 => vec![Record::Fru(fru(record).ok_or(short)?)],
         0x12 => vec![Record::Controller(controller(record).ok_or(short)?)],
+        0xC0 => vec![Record::Oem(Oem::parse(record).ok_or(short)?)],
         other => vec![Record::Other(other)],
     };
     Ok(records)
@@ -260,6 +308,7 @@ fn full(record: &[u8]) -> Option<Sensor> {
             linearization: record.get(23)? & 0x7F,
             factors: Factors::parse(record.get(24..30)?.first_chunk()?),
             thresholds,
+            exactness: Exactness::parse(record)?,
         }),
         _ => None,
     };
@@ -271,7 +320,7 @@ fn full(record: &[u8]) -> Option<Sensor> {
         readable_states: le16(record, 18)?,
         thresholds_readable: event_type == 1 && matches!(record.get(11)? >> 2 & 3, 1 | 2),
         analog,
-        name: name(record, 47).trim().to_owned(),
+        name: text::name(record, 47).trim().to_owned(),
     })
 }
 
@@ -321,7 +370,7 @@ impl Sharing {
 
 fn compact(record: &[u8]) -> Option<Vec<Sensor>> {
     let sharing = Sharing::parse(record, 23)?;
-    let expanded = sharing.expand(key(record)?, entity(record, 8)?, &name(record, 31));
+    let expanded = sharing.expand(key(record)?, entity(record, 8)?, &text::name(record, 31));
     let (sensor_type, event_type, readable_states) = (*record.get(12)?, *record.get(13)?, le16(record, 18)?);
     let sensor = |(key, entity, name)| Sensor {
         key,
@@ -338,7 +387,7 @@ fn compact(record: &[u8]) -> Option<Vec<Sensor>> {
 
 fn event_only(record: &[u8]) -> Option<Vec<EventOnly>> {
     let sharing = Sharing::parse(record, 12)?;
-    let expanded = sharing.expand(key(record)?, entity(record, 8)?, &name(record, 16));
+    let expanded = sharing.expand(key(record)?, entity(record, 8)?, &text::name(record, 16));
     let sensor_type = *record.get(10)?;
     Some(expanded.into_iter().map(|(key, entity, name)| EventOnly { key, entity, sensor_type, name }).collect())
 }
@@ -351,54 +400,12 @@ fn fru(record: &[u8]) -> Option<FruLocator> {
         logical: access & 0x80 != 0,
         lun: access >> 3 & 3,
         entity: entity(record, 12)?,
-        name: name(record, 15).trim().to_owned(),
+        name: text::name(record, 15).trim().to_owned(),
     })
 }
 
 fn controller(record: &[u8]) -> Option<ControllerLocator> {
-    Some(ControllerLocator { address: *record.get(5)?, name: name(record, 15).trim().to_owned() })
-}
-
-/// A type/length byte and the text after it (§43.15). Empty where there is none; cut where the record ends early. Blanks at its end are kept: a shared
-/// record's numbers follow them.
-fn name(record: &[u8], at: usize) -> String {
-    let Some((&type_len, rest)) = record.get(at..).and_then(<[u8]>::split_first) else { return String::new() };
-    let len = usize::from(type_len & 0x1F).min(rest.len());
-    text(type_len >> 6, &rest[..len])
-}
-
-/// Text of an SDR or FRU type code other than FRU's binary: 0 Unicode, 1 BCD plus, 2 six-bit ASCII, 3 eight-bit.
-pub(super) fn text(code: u8, bytes: &[u8]) -> String {
-    let text: String = match code & 3 {
-        0 => String::from_utf8_lossy(bytes).into_owned(),
-        1 => bytes.iter().flat_map(|b| [b >> 4, b & 0x0F]).map(bcd_plus).collect(),
-        2 => six_bit(bytes),
-        // Latin-1, unless it happens to be good UTF-8.
-        _ => std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|b| char::from(*b)).collect(), str::to_owned),
-    };
-    text.split('\0').next().unwrap_or_default().to_owned()
-}
-
-fn bcd_plus(nibble: u8) -> char {
-    match nibble {
-        0..=9 => char::from(b'0' + nibble),
-        0xA => ' ',
-        0xB => '-',
-        0xC => '.',
-        0xD => ':',
-        0xE => ',',
-        _ => '_',
-    }
-}
-
-fn six_bit(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for group in bytes.chunks(3) {
-        let bits = group.iter().rev().fold(0u32, |bits, b| bits << 8 | u32::from(*b));
-        let characters = group.len() * 8 / 6;
-        out.extend((0..characters).map(|i| char::from(0x20 + (bits >> (6 * i) & 0x3F) as u8)));
-    }
-    out
+    Some(ControllerLocator { address: *record.get(5)?, name: text::name(record, 15).trim().to_owned() })
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! From a sensor's record and its answers to readings.
 
 use super::convert::{self, Unit};
-use super::message::Response;
-use super::sdr::{Analog, Factors, Sensor};
+use super::message::{Request, Response};
+use super::repository::Named;
+use super::sdr::{Analog, Exactness, Factors, Sensor, SensorKey};
 use super::session::RequestError;
 use super::{place, states};
+use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, Quality, Reading, SensorKind, Source, State, Suspicion, Thresholds, Timestamp,
     Value,
@@ -19,6 +21,11 @@ pub struct Raw {
     pub states: u16,
     /// Whether the sensor is scanned at all.
     pub scanning: bool,
+}
+
+/// Get Sensor Reading (§35.14).
+pub fn ask(key: SensorKey) -> Request {
+    Request { lun: key.lun, ..Request::new(NetFn::SensorEvent, 0x2D, [key.number]) }
 }
 
 /// Why a sensor gave nothing, from its answer.
@@ -90,8 +97,7 @@ pub fn kind(sensor: &Sensor, analog: &Analog) -> (SensorKind, fn(f64) -> f64) {
     (kind, to_unit)
 }
 
-/// The readings of one sensor: one, or two where a number stands behind a discrete type. `factors` replaces those of the record, for a sensor whose factors
-/// depend on the reading.
+/// The readings of one sensor by its record alone. `factors` replaces those of the record, for a sensor whose factors depend on the reading.
 pub fn readings(
     sensor: &Sensor,
     name: &str,
@@ -100,19 +106,34 @@ pub fn readings(
     thresholds: Option<Thresholds>,
     at: Timestamp,
 ) -> Vec<Reading> {
-    let reading = |kind, value, quality, thresholds| Reading {
+    let kind = sensor.analog.map(|analog| kind(sensor, &analog).0);
+    let named = Named {
         component: component(sensor),
         kind,
-        sensor: name.to_owned(),
+        name: name.to_owned(),
+        thresholds,
+        source: Source(sensor.key.to_string()),
+        sensor: sensor.clone(),
+    };
+    readings_of(&named, raw, factors, at)
+}
+
+/// The readings of one sensor: one, or two where a number stands behind a discrete type.
+pub fn readings_of(named: &Named, raw: Result<Raw, Cause>, factors: Option<Factors>, at: Timestamp) -> Vec<Reading> {
+    let Named { sensor, component, kind: measured, name, thresholds, source } = named;
+    let reading = |kind, value, quality, thresholds| Reading {
+        component: component.clone(),
+        kind,
+        sensor: name.clone(),
         value,
         quality,
         observed_at: at,
-        source: Source(sensor.key.to_string()),
+        source: source.clone(),
         thresholds,
     };
-    let mut out = Vec::new();
-    if let Some(analog) = &sensor.analog {
-        let (kind, to_unit) = kind(sensor, analog);
+    let mut out = Vec::with_capacity(1);
+    if let (Some(analog), Some(kind)) = (&sensor.analog, *measured) {
+        let (_, to_unit) = convert::unit(analog);
         let (value, quality) = match raw {
             Err(cause) => (None, Quality::Unavailable(cause)),
             // A sensor that is switched off shows zero, or what it saw last: a doubt worth keeping, as some vendors leave the bit clear on good ones.
@@ -178,6 +199,39 @@ fn crossed(bits: u16) -> (State, String) {
     }
 }
 
+/// How exact the numbers of a sensor are, in the unit of its kind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Precision {
+    /// The least step between two numbers.
+    pub resolution: f64,
+    /// How far a number may be off to either side, by rounding.
+    pub tolerance: f64,
+    /// How far it may be off by the sensor itself, in percent of full scale.
+    pub accuracy_percent: f64,
+    /// How far a number must fall below an upper threshold that it crossed; `None` where there is no such distance.
+    pub positive_hysteresis: Option<f64>,
+    /// How far a number must rise above a lower threshold that it crossed; `None` where there is no such distance.
+    pub negative_hysteresis: Option<f64>,
+}
+
+/// How exact a sensor is. `None` where its steps are not all of one size, or it has no numbers.
+pub fn precision(sensor: &Sensor) -> Option<Precision> {
+    let analog = sensor.analog.as_ref().filter(|a| a.linearization == 0)?;
+    let (_, to_unit) = kind(sensor, analog);
+    // Between degrees there is a distance too, whatever zero is.
+    let of = |counts: f64| (to_unit(convert::span(analog.factors, counts)) - to_unit(0.0)).abs();
+    let exactness = analog.exactness;
+    // FFh is how some say that there is none.
+    let hysteresis = |raw: Option<u8>| raw.filter(|raw| *raw != 0xFF).map(|raw| of(f64::from(raw)));
+    Some(Precision {
+        resolution: of(1.0),
+        tolerance: of(f64::from(exactness.tolerance) / 2.0),
+        accuracy_percent: f64::from(exactness.accuracy) * 10f64.powi(i32::from(exactness.accuracy_exponent)) / 100.0,
+        positive_hysteresis: hysteresis(exactness.positive_hysteresis),
+        negative_hysteresis: hysteresis(exactness.negative_hysteresis),
+    })
+}
+
 /// The limits of a sensor, from its raw thresholds in the order of [`super::sdr::THRESHOLD_NAMES`].
 pub fn thresholds(sensor: &Sensor, raw: [Option<u8>; 6]) -> Option<Thresholds> {
     let analog = sensor.analog.as_ref()?;
@@ -204,6 +258,17 @@ pub fn thresholds_missing(sensor: &Sensor) -> bool {
         })
 }
 
+/// Whether the record says that hysteresis can be read but holds none (§43.1, byte 12: what it holds is but the value at the start). Both 0 and FFh are written by
+/// those who mean "none given".
+pub fn hysteresis_missing(sensor: &Sensor) -> bool {
+    let given = |raw: u8| !matches!(raw, 0 | 0xFF);
+    sensor.event_type == states::THRESHOLD
+        && sensor.analog.is_some_and(|a| {
+            let Exactness { positive_hysteresis, negative_hysteresis, .. } = a.exactness;
+            positive_hysteresis.zip(negative_hysteresis).is_some_and(|(up, down)| !given(up) && !given(down))
+        })
+}
+
 /// Takes the answer to Get Sensor Thresholds (§35.9) apart.
 pub fn parse_thresholds(data: &[u8]) -> Option<[Option<u8>; 6]> {
     let (mask, values) = data.split_first()?;
@@ -215,4 +280,50 @@ pub fn parse_thresholds(data: &[u8]) -> Option<[Option<u8>; 6]> {
         }
     }
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sdr::{Entity, Format};
+    use super::*;
+
+    #[test]
+    fn exactness_comes_in_the_unit_of_the_readings_and_knows_no_offset() {
+        let exactness = Exactness {
+            tolerance: 3,
+            accuracy: 25,
+            accuracy_exponent: 1,
+            positive_hysteresis: Some(2),
+            negative_hysteresis: None,
+        };
+        let analog = Analog {
+            format: Format::Unsigned,
+            percent: false,
+            rate: 0,
+            modifier_use: 0,
+            // Degrees Fahrenheit.
+            base_unit: 2,
+            modifier_unit: 0,
+            linearization: 0,
+            factors: Factors { m: -18, b: 500, b_exponent: 2, result_exponent: -1 },
+            thresholds: [None; 6],
+            exactness,
+        };
+        let sensor = Sensor {
+            key: SensorKey { owner: 0x20, channel: 0, lun: 0, number: 1 },
+            entity: Entity { id: 7, instance: 1 },
+            sensor_type: 1,
+            event_type: 1,
+            readable_states: 0,
+            thresholds_readable: false,
+            analog: Some(analog),
+            name: "T".to_owned(),
+        };
+        let found = precision(&sensor).unwrap();
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        assert!(near(found.resolution, 1.0) && near(found.tolerance, 1.5) && near(found.accuracy_percent, 2.5));
+        assert!(near(found.positive_hysteresis.unwrap(), 2.0) && found.negative_hysteresis.is_none());
+        let curved = Sensor { analog: Some(Analog { linearization: 7, ..analog }), ..sensor };
+        assert_eq!(precision(&curved), None);
+    }
 }

@@ -1,84 +1,41 @@
-//! An RMCP+ session without a socket: it is given datagrams and the time, and says what to send and when to be woken.
+//! A session without a socket, of RMCP+ or, where that is named, of IPMI 1.5 (`v15`): it is given datagrams and the time, and says what to send and when to be
+//! woken.
 //!
 //! One request is in flight at a time, since there are BMCs that crash under more. An answer is taken only when session, sequence number, function, command and
-//! request number all fit, so a late answer is never taken for another request's.
+//! request number all fit, so a late answer is never taken for another request's; what a network may do to all of it is tried in `rig`.
 
 #[cfg(test)]
-mod fake;
+pub(super) mod fake;
 mod login;
 mod receive;
 #[cfg(test)]
+mod rig;
+mod send;
+mod terms;
+#[cfg(test)]
 mod tests;
+mod v15;
+mod window;
 
 use super::crypto::{Exchange, Keys};
-use super::handshake::{self, Privilege};
-use super::message::{self, Packet, Request, Response, payload};
+use super::handshake::Privilege;
+use super::message::{self, Packet, Request};
 use super::refusal;
 use super::timing::{Awaiting, RequestNumbers, RoundTrip};
-use crate::{CipherSuite, ConnectError, RungReport, Secret};
-use rand::Rng as _;
+use crate::{AuthType, CipherSuite, ConnectError, RungReport};
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+pub use terms::{Config, Event, KEEP_ALIVE, RequestError, RequestId};
+use v15::Activation;
+use window::Window;
 
 /// An idle session may have expired at the BMC after this time (§6.12.15 gives 60 s ± 3 s; some BMCs wait less).
 const MAY_HAVE_EXPIRED: Duration = Duration::from_secs(20);
-/// How long a close may take before the BMC is left to expire the session itself.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
-/// How long the list of cipher suites is waited for: some BMCs never send one.
-const SUITES_DEADLINE: Duration = Duration::from_millis(600);
 /// How many handshakes are begun before a login is given up.
 const MAX_HANDSHAKES: u32 = 8;
-
-/// Who logs in and how.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The user's name, at most 16 bytes.
-    pub user: String,
-    /// The password, at most 20 bytes.
-    pub password: Secret,
-    /// The suite to use; `None`: 17, then 3.
-    pub cipher: Option<CipherSuite>,
-    /// How long one request may take, retransmissions included.
-    pub request_deadline: Duration,
-}
-
-/// Names a request, so that its answer can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestId(u64);
-
-/// Why a request has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
-    /// No answer, not even in a new session.
-    #[error("no answer within {:.1} s", .0.as_secs_f64())]
-    Timeout(Duration),
-    /// The BMC said "node busy" until the deadline.
-    #[error("the BMC is busy (0xc0)")]
-    Busy,
-    /// The privilege is too low, and no higher one could be had.
-    #[error("the user's privilege is too low (0xd4)")]
-    Denied,
-    /// The session is gone and could not be opened again.
-    #[error("the session is lost: {0}")]
-    Lost(ConnectError),
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A rung of the ladder holds. With another suite or privilege a rung may be climbed anew.
-    Climbed(RungReport),
-    /// The session is open; the whole ladder up to the privilege holds.
-    Up,
-    /// The first login failed. Nothing more will happen.
-    Refused(ConnectError),
-    /// A request is done.
-    Answered(RequestId, Result<Response, RequestError>),
-    /// The session is closed. Nothing more will happen.
-    Closed,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -87,9 +44,19 @@ pub(super) enum Step {
     Open,
     Rakp1,
     Rakp3,
+    Challenge,
+    Activate,
     Privilege,
     Request,
+    KeepAlive,
     Close,
+}
+
+impl Step {
+    /// Whether it is one of RMCP+'s own messages, and none of IPMI.
+    fn is_handshake(self) -> bool {
+        matches!(self, Self::Open | Self::Rakp1 | Self::Rakp3)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,12 +81,33 @@ enum Purpose {
 
 /// An open session.
 struct Open {
-    keys: Keys,
-    console_session: u32,
+    secured: Secured,
     bmc_session: u32,
     sent: u32,
-    /// The highest sequence number received. With one request in flight whatever is not higher is late or a repetition.
-    received: u32,
+    /// Of the BMC's packets. Only those secured as the session is are taken, so one window is enough: of numbers with authentication, or of numbers without.
+    received: Window,
+}
+
+/// How packets of a session are made and believed.
+enum Secured {
+    Plus { keys: Box<Keys>, console_session: u32 },
+    V15 { auth: AuthType, password: [u8; 16] },
+}
+
+/// What is asked: something by itself, or one of a list that others put to their BMCs as well.
+#[derive(Debug)]
+enum Asked {
+    One(Request),
+    Of(Arc<[Request]>, usize),
+}
+
+impl Asked {
+    fn request(&self) -> Option<&Request> {
+        match self {
+            Self::One(request) => Some(request),
+            Self::Of(list, at) => list.get(*at),
+        }
+    }
 }
 
 /// A session with one BMC.
@@ -129,8 +117,10 @@ pub struct Session {
     state: State,
     purpose: Purpose,
     awaiting: Option<Awaiting<Step>>,
-    queue: VecDeque<(RequestId, Request)>,
+    queue: VecDeque<(RequestId, Asked)>,
     outbox: VecDeque<Vec<u8>>,
+    /// The memory of a datagram that was sent, for the next one.
+    spare: Vec<u8>,
     events: VecDeque<Event>,
     next_id: u64,
     next_tag: u8,
@@ -146,11 +136,20 @@ pub struct Session {
     privilege: Privilege,
     ceiling: Privilege,
     handshakes: u32,
+    /// A refusal was doubted in this login: the next one is believed.
+    doubted: bool,
     /// The error to report if what is tried instead fails too.
     kept: Option<ConnectError>,
     climbed: Vec<RungReport>,
     exchange: Option<Exchange>,
+    activation: Option<Activation>,
     open: Option<Open>,
+    /// When the time of whoever asks is over.
+    finish_by: Option<Instant>,
+    /// What kept the session open was not answered: the next request needs a new one.
+    lapsed: bool,
+    /// Something came in answer to the step that is awaited which has not the shape of one.
+    malformed: bool,
     /// Whether the request at the head of the queue has been through a renewed session already.
     renewed_for_head: bool,
     /// Whether what is not answered must not be sent again in a new session.
@@ -175,6 +174,7 @@ impl Session {
     /// Begins to log in. `random` must be cryptographically strong: nonces and session ids come from it.
     pub fn connect(config: Config, random: StdRng, now: Instant) -> Self {
         let suites = config.cipher.map_or_else(|| vec![CipherSuite::Seventeen, CipherSuite::Three], |s| vec![s]);
+        let privilege = config.privilege;
         let mut session = Self {
             config,
             random,
@@ -183,6 +183,7 @@ impl Session {
             awaiting: None,
             queue: VecDeque::new(),
             outbox: VecDeque::new(),
+            spare: Vec::new(),
             events: VecDeque::new(),
             next_id: 0,
             next_tag: 0,
@@ -195,21 +196,27 @@ impl Session {
             offered: None,
             suites,
             tried: Vec::new(),
-            privilege: Privilege::User,
+            privilege,
             ceiling: Privilege::Administrator,
             handshakes: 0,
+            doubted: false,
             kept: None,
             climbed: Vec::new(),
             exchange: None,
+            activation: None,
             open: None,
+            finish_by: None,
+            lapsed: false,
+            malformed: false,
             renewed_for_head: false,
             at_most_once: false,
             ignored: 0,
             logins: 0,
         };
         let (user_len, password_len) = (session.config.user.len(), session.config.password.expose().len());
-        if password_len > 20 {
-            session.refuse(refusal::password_too_long(password_len), now);
+        let most = if session.v15().is_some() { 16 } else { 20 };
+        if password_len > most {
+            session.refuse(refusal::password_too_long(password_len, most), now);
         } else if user_len > 16 {
             session.refuse(refusal::user_too_long(user_len), now);
         } else {
@@ -220,14 +227,31 @@ impl Session {
 
     /// Queues a request; its answer comes as [`Event::Answered`].
     pub fn request(&mut self, request: Request, now: Instant) -> RequestId {
+        self.ask(Asked::One(request), now)
+    }
+
+    /// Queues one of a list of requests; `None` where the list has no such place.
+    pub fn request_of(&mut self, list: &Arc<[Request]>, at: usize, now: Instant) -> Option<RequestId> {
+        (at < list.len()).then(|| self.ask(Asked::Of(list.clone(), at), now))
+    }
+
+    fn ask(&mut self, asked: Asked, now: Instant) -> RequestId {
         let id = RequestId(self.next_id);
         self.next_id += 1;
         if matches!(self.state, State::Dead | State::Closing) {
             let gone = refusal::silent_at("the session's end", Duration::ZERO);
             let error = self.kept.clone().unwrap_or(gone);
-            self.events.push_back(Event::Answered(id, Err(RequestError::Lost(error))));
+            self.events.push_back(Event::Answered(id, Err(RequestError::Lost(Box::new(error)))));
         } else {
-            self.queue.push_back((id, request));
+            self.queue.push_back((id, asked));
+            if self.is_out_of_time(now) {
+                self.give_up_requests(now);
+                return id;
+            }
+            // Whatever is answered keeps the session open as well.
+            if let Some(idle) = self.awaiting.take_if(|a| a.step == Step::KeepAlive) {
+                self.numbers.done(idle.token, idle.transmissions, now);
+            }
             self.start_next(now);
         }
         id
@@ -236,6 +260,31 @@ impl Session {
     /// From now on a request that is not answered is given up and not sent again in a new session: a BMC that restarts because of it would do so twice.
     pub fn at_most_once(&mut self) {
         self.at_most_once = true;
+    }
+
+    /// Until when requests are waited for altogether; `None`: each for its own deadline. A BMC that answers every one at the last moment would hold a poll of a
+    /// hundred sensors, and whoever waits for it, for many minutes. What is under way of a login goes on: the next request needs it.
+    pub fn finish_by(&mut self, until: Option<Instant>) {
+        self.finish_by = until;
+    }
+
+    fn is_out_of_time(&self, now: Instant) -> bool {
+        self.finish_by.is_some_and(|until| until <= now)
+    }
+
+    /// Whether somebody waits for an answer, and may get one.
+    fn is_asked(&self) -> bool {
+        !self.queue.is_empty() && matches!(self.state, State::Connecting | State::Up)
+    }
+
+    fn give_up_requests(&mut self, now: Instant) {
+        if let Some(over) = self.awaiting.take_if(|a| a.step == Step::Request) {
+            self.numbers.done(over.token, over.transmissions, now);
+        }
+        for (id, _) in self.queue.drain(..) {
+            self.events.push_back(Event::Answered(id, Err(RequestError::OutOfTime)));
+        }
+        self.renewed_for_head = false;
     }
 
     /// Ends the session at the BMC; ends with [`Event::Closed`].
@@ -264,9 +313,45 @@ impl Session {
         self.outbox.pop_front()
     }
 
+    /// A datagram was sent, and its memory may be used again.
+    pub fn sent(&mut self, datagram: Vec<u8>) {
+        self.spare = datagram;
+    }
+
+    /// Nothing is asked for a while: gives back what memory only work needs. A session is idle nearly all of the time.
+    pub fn rest(&mut self) {
+        self.spare = Vec::new();
+        self.outbox.shrink_to_fit();
+        self.queue.shrink_to_fit();
+        self.events.shrink_to_fit();
+        if self.state == State::Up {
+            self.exchange = None;
+            self.suite_records = Vec::new();
+        }
+    }
+
+    /// The request at the head of the queue.
+    fn head(&self) -> Option<&Request> {
+        self.queue.front().and_then(|(_, asked)| asked.request())
+    }
+
     /// When [`Session::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.awaiting.as_ref().map(Awaiting::wake_at)
+        let wake = self.awaiting.as_ref().map(Awaiting::wake_at).or_else(|| self.keep_alive_at());
+        match self.finish_by.filter(|_| self.is_asked()) {
+            Some(until) => Some(wake.map_or(until, |wake| wake.min(until))),
+            None => wake,
+        }
+    }
+
+    fn keep_alive_at(&self) -> Option<Instant> {
+        let idle = self.state == State::Up && self.awaiting.is_none() && !self.lapsed;
+        Some(self.last_heard.filter(|_| idle)? + self.config.keep_alive?)
+    }
+
+    /// The privilege that it has, or asks for.
+    pub fn privilege(&self) -> Privilege {
+        self.privilege
     }
 
     /// What happened next.
@@ -297,14 +382,14 @@ impl Session {
         }
     }
 
-    /// Takes a datagram that came from the BMC's address.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+    /// Takes a datagram that came from the BMC's address; whether it was what is waited for.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool {
         let taken = match message::parse(datagram) {
             Some(Packet::Pong { ipmi }) => {
                 self.ponged = Some(ipmi);
                 true
             }
-            Some(Packet::V15(body)) => self.take_outside_session(body, now),
+            Some(Packet::V15(packet)) => self.take_v15(&packet, now),
             Some(Packet::Plus(packet)) => self.take_plus(&packet, now),
             None => false,
         };
@@ -314,11 +399,20 @@ impl Session {
             self.ignored += 1;
             tracing::debug!(bytes = datagram.len(), "datagram ignored: not what was waited for");
         }
+        taken
     }
 
     /// Does what is due by now.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Some(awaiting) = &self.awaiting else { return };
+        if self.is_asked() && self.is_out_of_time(now) {
+            self.give_up_requests(now);
+        }
+        let Some(awaiting) = &self.awaiting else {
+            if self.keep_alive_at().is_some_and(|at| at <= now) {
+                self.begin(Step::KeepAlive, now);
+            }
+            return;
+        };
         if awaiting.is_over(now) {
             self.expire(now);
         } else if awaiting.wants_transmission(now) {
@@ -326,6 +420,7 @@ impl Session {
                 && awaiting.transmissions >= 2
                 && !self.renewed_for_head
                 && !self.at_most_once
+                && !self.asks_controller(|_, _| true)
                 && self.last_heard.is_none_or(|t| now.duration_since(t) >= MAY_HAVE_EXPIRED);
             if expired {
                 self.log_in_again(Purpose::Renew, now);
@@ -333,87 +428,5 @@ impl Session {
                 self.transmit(now);
             }
         }
-    }
-
-    fn start_next(&mut self, now: Instant) {
-        if self.state == State::Up && self.awaiting.is_none() && !self.queue.is_empty() {
-            self.begin(Step::Request, now);
-        }
-    }
-
-    fn begin(&mut self, step: Step, now: Instant) {
-        let whole = self.config.request_deadline;
-        let deadline = match step {
-            Step::Suites { .. } => whole.min(SUITES_DEADLINE),
-            Step::Close => whole.min(CLOSE_DEADLINE),
-            _ => whole,
-        };
-        if step == Step::Open {
-            self.handshakes += 1;
-            self.exchange = None;
-        }
-        self.awaiting = Some(Awaiting::new(step, now, deadline, self.round_trip.timeout()));
-        self.transmit(now);
-    }
-
-    /// Sends what is awaited once more, or for the first time.
-    fn transmit(&mut self, now: Instant) {
-        let Some(mut awaiting) = self.awaiting.take() else { return };
-        let is_ipmi = !matches!(awaiting.step, Step::Open | Step::Rakp1 | Step::Rakp3);
-        if is_ipmi {
-            if awaiting.transmissions == 0 || awaiting.wants_new_number {
-                awaiting.token = self.numbers.next(now);
-            }
-        } else {
-            // A BMC may make a new random number for a repeated message: only the answer to the last one counts.
-            self.next_tag = self.next_tag.wrapping_add(1);
-            awaiting.token = self.next_tag;
-        }
-        let token = awaiting.token;
-        let datagram = match awaiting.step {
-            Step::Capabilities { ask_for_rmcp_plus } => {
-                if awaiting.transmissions > 0 {
-                    self.outbox.push_back(message::ping(token));
-                }
-                let request = handshake::capabilities_request(ask_for_rmcp_plus, self.privilege);
-                Some(message::wrap_v15(&message::encode(&request, token)))
-            }
-            Step::Suites { portion } => {
-                let request = handshake::suites_request(portion);
-                Some(message::wrap_plain(payload::IPMI, &message::encode(&request, token)))
-            }
-            Step::Open => self.open_datagram(token),
-            Step::Rakp1 => self.rakp1_datagram(token),
-            Step::Rakp3 => self.exchange.as_ref().map(|e| {
-                message::wrap_plain(payload::RAKP3, &handshake::rakp3(token, 0, e.bmc_session, &e.rakp3_code()))
-            }),
-            Step::Privilege => self.sealed(&handshake::privilege_request(self.privilege), token),
-            Step::Request => match self.queue.front().map(|(_, request)| request.clone()) {
-                Some(request) => self.sealed(&request, token),
-                None => None,
-            },
-            Step::Close => match self.open.as_ref().map(|o| o.bmc_session) {
-                Some(bmc_session) => self.sealed(&handshake::close_request(bmc_session), token),
-                None => None,
-            },
-        };
-        self.outbox.extend(datagram);
-        awaiting.sent(now);
-        self.awaiting = Some(awaiting);
-    }
-
-    fn sealed(&mut self, request: &Request, rq_seq: u8) -> Option<Vec<u8>> {
-        let open = self.open.as_mut()?;
-        let mut iv = [0; 16];
-        self.random.fill_bytes(&mut iv);
-        // A repetition has a sequence number of its own, else the BMC takes it for a replay.
-        open.sent = open.sent.checked_add(1).unwrap_or(1);
-        Some(message::wrap_sealed(&open.keys, open.bmc_session, open.sent, iv, &message::encode(request, rq_seq)))
-    }
-
-    fn close_datagram(&mut self) -> Option<Vec<u8>> {
-        let bmc_session = self.open.as_ref()?.bmc_session;
-        let number = self.numbers.any();
-        self.sealed(&handshake::close_request(bmc_session), number)
     }
 }

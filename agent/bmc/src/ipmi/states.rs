@@ -16,10 +16,13 @@ pub fn meaning(event_type: u8, sensor_type: u8, offset: u8) -> Option<(&'static 
         SENSOR_SPECIFIC => specific(sensor_type, offset),
         _ => None,
     };
-    row.copied()
+    row.copied().filter(|(word, _)| *word != RESERVED)
 }
 
 type Row = (&'static str, State);
+
+/// Stands in a table where the specification has nothing.
+const RESERVED: &str = "";
 
 fn threshold(offset: u8) -> Option<&'static Row> {
     const ROWS: [Row; 12] = [
@@ -141,7 +144,6 @@ fn specific(sensor_type: u8, offset: u8) -> Option<&'static Row> {
             ("Failure detected", Critical),
             ("Predictive failure", Warning),
         ],
-        0x0B => &[("Transition to OK", Ok)],
         0x0C => &[
             ("Correctable ECC", Warning),
             ("Uncorrectable ECC", Critical),
@@ -281,7 +283,7 @@ fn specific(sensor_type: u8, offset: u8) -> Option<&'static Row> {
             ("S5: entered by override", Ok),
             ("Legacy ON state", Ok),
             ("Legacy OFF state", Ok),
-            ("Unspecified", Unknown),
+            (RESERVED, Unknown),
             ("Unknown", Unknown),
         ],
         0x23 => &[
@@ -289,10 +291,10 @@ fn specific(sensor_type: u8, offset: u8) -> Option<&'static Row> {
             ("Hard reset", Critical),
             ("Power down", Critical),
             ("Power cycle", Critical),
-            ("reserved", Unknown),
-            ("reserved", Unknown),
-            ("reserved", Unknown),
-            ("reserved", Unknown),
+            (RESERVED, Unknown),
+            (RESERVED, Unknown),
+            (RESERVED, Unknown),
+            (RESERVED, Unknown),
             ("Timer interrupt", Warning),
         ],
         0x24 => &[

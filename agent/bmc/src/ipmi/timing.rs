@@ -23,6 +23,7 @@ pub(super) struct Awaiting<Step> {
     pub(super) was_busy: bool,
     deadline: Instant,
     next: Instant,
+    sent_at: Instant,
     timeout: Duration,
     busy_pause: Duration,
     answers: u32,
@@ -39,6 +40,7 @@ impl<Step> Awaiting<Step> {
             was_busy: false,
             deadline: now + within,
             next: now,
+            sent_at: now,
             timeout,
             busy_pause: FIRST_BUSY_PAUSE,
             answers: 0,
@@ -50,6 +52,7 @@ impl<Step> Awaiting<Step> {
         self.transmissions += 1;
         self.wants_new_number = false;
         self.next = now + self.timeout;
+        self.sent_at = now;
         self.timeout = (self.timeout * 2).min(LONGEST_TIMEOUT);
     }
 
@@ -79,38 +82,49 @@ impl<Step> Awaiting<Step> {
         (self.transmissions == 1).then(|| now.duration_since(self.begun))
     }
 
+    /// How long the last transmission was waited for.
+    pub(super) fn last_timeout(&self) -> Duration {
+        self.next.saturating_duration_since(self.sent_at)
+    }
+
     /// How many answers may still be under way, once one more has come.
     pub(super) fn owed_answers(&self) -> u32 {
         self.transmissions.saturating_sub(self.answers + 1)
     }
 }
 
-/// How long a BMC takes to answer, smoothed.
+/// How long a BMC takes to answer, smoothed; and how long it was waited for when it took longer than that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct RoundTrip(Option<Duration>);
+pub(super) struct RoundTrip {
+    smooth: Option<Duration>,
+    backed_off: Option<Duration>,
+}
 
 impl RoundTrip {
     pub(super) fn learn(&mut self, sample: Duration) {
-        self.0 = Some(self.0.map_or(sample, |smooth| (smooth * 7 + sample) / 8));
+        self.smooth = Some(self.smooth.map_or(sample, |smooth| (smooth * 7 + sample) / 8));
+        self.backed_off = None;
+    }
+
+    /// A repeated request was answered, and nobody knows which time: the longer wait stays until an answer can be measured (RFC 6298 §5.7). Without that a BMC
+    /// slower than the first wait would be asked everything twice for ever. A third of what a request may take leaves room for repetitions where it was a loss.
+    pub(super) fn keep_back(&mut self, waited: Duration, whole: Duration) {
+        self.backed_off = Some(waited.min(whole / 3).clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT));
     }
 
     /// How long to wait before a first repetition. A repetition too early makes a slow BMC slower, hence the wide margin.
     pub(super) fn timeout(&self) -> Duration {
-        self.0.map_or(FIRST_TIMEOUT, |smooth| (smooth * 6).clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT))
+        let by_measure = self.smooth.map(|smooth| (smooth * 6).clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT));
+        self.backed_off.or(by_measure).unwrap_or(FIRST_TIMEOUT)
     }
 }
 
 /// The 64 request numbers. One for which an answer may still be under way is not used again until that is most unlikely.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct RequestNumbers {
     last: u8,
-    owed_until: [Option<Instant>; 64],
-}
-
-impl Default for RequestNumbers {
-    fn default() -> Self {
-        Self { last: 0, owed_until: [None; 64] }
-    }
+    /// Nearly always empty, and then it costs nothing.
+    owed_until: Vec<(u8, Instant)>,
 }
 
 impl RequestNumbers {
@@ -121,24 +135,26 @@ impl RequestNumbers {
     }
 
     pub(super) fn next(&mut self, now: Instant) -> u8 {
+        self.owed_until.retain(|(_, until)| *until > now);
         for _ in 0..64 {
             let number = self.any();
-            let slot = &mut self.owed_until[usize::from(number)];
-            if slot.is_none_or(|until| until <= now) {
-                *slot = None;
+            if self.owed_until.iter().all(|(owed, _)| *owed != number) {
                 return number;
             }
         }
         // All are owed: the one that has been so for longest.
-        let oldest = (0u8..64).min_by_key(|n| self.owed_until[usize::from(*n)]).unwrap_or(0);
-        self.last = oldest;
-        oldest
+        let oldest = self.owed_until.iter().enumerate().min_by_key(|(_, (_, until))| *until).map(|(at, _)| at);
+        if let Some(at) = oldest {
+            (self.last, _) = self.owed_until.swap_remove(at);
+        }
+        self.last
     }
 
     /// A request is over, and this many of its answers have not come.
     pub(super) fn done(&mut self, number: u8, owed: u32, now: Instant) {
         if owed > 0 {
-            self.owed_until[usize::from(number % 64)] = Some(now + OWED_FOR);
+            self.owed_until.retain(|(n, _)| *n != number);
+            self.owed_until.push((number, now + OWED_FOR));
         }
     }
 }
@@ -184,6 +200,18 @@ mod tests {
         let second = awaiting.wake_at();
         awaiting.sent(second);
         assert_eq!(awaiting.wake_at(), second + FIRST_TIMEOUT * 2);
+    }
+
+    #[test]
+    fn a_slow_bmc_is_waited_for_longer_until_an_answer_can_be_measured() {
+        let mut trip = RoundTrip::default();
+        trip.keep_back(Duration::from_secs(2), Duration::from_secs(10));
+        assert_eq!(trip.timeout(), Duration::from_secs(2));
+        trip.learn(Duration::from_secs(3));
+        assert_eq!(trip.timeout(), LONGEST_TIMEOUT);
+        let mut fast = RoundTrip::default();
+        fast.learn(Duration::from_millis(5));
+        assert_eq!(fast.timeout(), SHORTEST_TIMEOUT);
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! The thin UDP loop around a session: sockets and deadlines, nothing of IPMI.
+//! A client of one BMC, over a line of a hub or over a socket of its own: sockets and deadlines, nothing of IPMI.
 
 use super::action;
+use super::hub::{Hub, Line};
 use super::message::{Request, Response};
 use super::poll::{Ask, Poller};
 use super::refusal;
+use super::sensor::Precision;
 use super::session::{Config, Event, RequestError, Session};
 use crate::action::ActionError;
-use crate::{Address, Bookmark, ConnectError, PollStats, RungReport, Target};
+use crate::{Bookmark, ConnectError, PollStats, RungReport, Target};
 use crate::{PollError, Polled, Standing};
-use outband_schemas::{Clock, LogEvent, Section};
+use outband_schemas::{Clock, LogEvent, Section, Source};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,27 +28,55 @@ pub struct Client {
     poller: Poller,
 }
 
+/// The way to the BMC.
+#[derive(Debug)]
+enum Link {
+    /// A line of a hub, for those that poll many.
+    Line(Line),
+    /// A socket of its own, for a probe and for orders.
+    Own(Box<Own>),
+}
+
 impl Client {
-    /// Climbs the ladder up to and including [`crate::Rung::Privilege`].
+    /// Climbs the ladder up to and including [`crate::Rung::Privilege`], over a socket of its own.
     pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
-        let mut link = Link::open(target).await?;
+        let mut own = Own::open(target).await?;
         loop {
-            match link.next_event().await {
-                Event::Up => return Ok(Self { link, poller: Poller::default() }),
+            match own.next_event().await {
+                Event::Up => return Ok(Self { link: Link::Own(Box::new(own)), poller: Poller::default() }),
                 Event::Refused(error) => return Err(error),
                 Event::Climbed(_) | Event::Closed | Event::Answered(..) => {}
             }
         }
     }
 
-    /// Polls one section. `bookmark` is that of the last stored [`Section::Log`] poll.
+    /// The same over a line of a hub, whose loop has to run meanwhile.
+    pub async fn connect_through(hub: &Hub, target: &Target) -> Result<Self, ConnectError> {
+        let line = Line::open(hub, target).await?;
+        Ok(Self { link: Link::Line(line), poller: Poller::knowing(hub.library(), target.address.to_string()) })
+    }
+
+    /// How exact the sensors are that were polled, by the source that their readings name.
+    pub fn precisions(&self) -> impl Iterator<Item = (&Source, Precision)> {
+        self.poller.precisions()
+    }
+
+    /// Polls one section, for no longer than until `until`: what was read by then is told, and the rest is a gap. `bookmark` is that of the last stored
+    /// [`Section::Log`] poll.
     pub async fn poll(
         &mut self,
         section: Section,
         bookmark: Option<&Bookmark>,
+        until: Option<Instant>,
         clock: &(impl Clock + Sync),
     ) -> Result<Polled, PollError> {
-        self.poller.poll(&mut self.link, section, bookmark, clock).await
+        self.link.finish_by(until);
+        let polled = match &mut self.link {
+            Link::Line(line) => self.poller.poll(line, section, bookmark, clock).await,
+            Link::Own(own) => self.poller.poll(&mut **own, section, bookmark, clock).await,
+        };
+        self.link.finish_by(None);
+        polled
     }
 
     /// Has the chassis' identify light blink, or not.
@@ -56,7 +86,10 @@ impl Client {
 
     /// Restarts the BMC. Drop the client afterwards: the session went with it.
     pub async fn reset(&mut self) -> Result<String, ActionError> {
-        self.link.session.at_most_once();
+        match &mut self.link {
+            Link::Line(line) => line.at_most_once(),
+            Link::Own(own) => own.session.at_most_once(),
+        }
         action::reset(&mut self.link).await
     }
 
@@ -67,30 +100,63 @@ impl Client {
 
     /// The rungs that held while connecting.
     pub fn climbed(&self) -> &[RungReport] {
-        self.link.session.climbed()
+        match &self.link {
+            Link::Line(line) => line.climbed(),
+            Link::Own(own) => own.session.climbed(),
+        }
     }
 
     /// What was sent and received so far.
     pub fn stats(&self) -> PollStats {
-        PollStats { connections: self.link.session.logins(), ..self.link.stats }
+        match &self.link {
+            Link::Line(line) => line.stats(),
+            Link::Own(own) => PollStats { connections: own.session.logins(), ..own.stats },
+        }
     }
 
     /// What this session has met that says how to go on with the BMC.
     pub fn standing(&self) -> Standing {
-        Standing { refused_logins: u64::from(self.link.refused), ..Standing::default() }
+        let refused = match &self.link {
+            Link::Line(line) => line.was_refused(),
+            Link::Own(own) => own.refused,
+        };
+        Standing { refused_logins: u64::from(refused), ..Standing::default() }
     }
 
     /// Ends the session at the BMC.
-    pub async fn close(mut self) -> Result<(), PollError> {
-        self.link.session.close(now());
-        while self.link.next_event().await != Event::Closed {}
+    pub async fn close(self) -> Result<(), PollError> {
+        match self.link {
+            Link::Line(line) => line.close().await,
+            Link::Own(mut own) => {
+                own.session.close(now());
+                while own.next_event().await != Event::Closed {}
+            }
+        }
         Ok(())
     }
 }
 
-/// A session with its socket.
+impl Link {
+    fn finish_by(&mut self, until: Option<Instant>) {
+        match self {
+            Self::Line(line) => line.finish_by(until),
+            Self::Own(own) => own.session.finish_by(until),
+        }
+    }
+}
+
+impl Ask for Link {
+    async fn ask(&mut self, request: Request) -> Result<Response, RequestError> {
+        match self {
+            Link::Line(line) => line.ask(request).await,
+            Link::Own(own) => own.ask(request).await,
+        }
+    }
+}
+
+/// A session with a socket of its own.
 #[derive(Debug)]
-struct Link {
+struct Own {
     socket: UdpSocket,
     session: Session,
     stats: PollStats,
@@ -99,21 +165,17 @@ struct Link {
     buffer: Vec<u8>,
 }
 
-impl Link {
+impl Own {
     async fn open(target: &Target) -> Result<Self, ConnectError> {
-        let (Address::Ipmi { host, port } | Address::Redfish { host, port }) = &target.address;
-        let socket = connected_socket(host, *port).await.map_err(|e| refusal::unreachable(&e.to_string()))?;
+        let Some((host, port)) = target.address.host_port() else {
+            return Err(refusal::unreachable("no network leads to this address"));
+        };
+        let socket = connected_socket(host, port).await.map_err(|e| refusal::unreachable(&e.to_string()))?;
         let random =
             StdRng::try_from_rng(&mut SysRng).map_err(|e| refusal::unreachable(&format!("no randomness: {e}")))?;
-        let config = Config {
-            user: target.credentials.user.clone(),
-            password: target.credentials.password.clone(),
-            cipher: target.cipher,
-            request_deadline: target.request_deadline,
-        };
         Ok(Self {
             socket,
-            session: Session::connect(config, random, now()),
+            session: Session::connect(Config::of(target), random, now()),
             stats: PollStats::default(),
             refused: false,
             buffer: vec![0; LONGEST_DATAGRAM],
@@ -147,7 +209,7 @@ impl Link {
     }
 }
 
-impl Ask for Link {
+impl Ask for Own {
     async fn ask(&mut self, request: Request) -> Result<Response, RequestError> {
         self.stats.requests += 1;
         let id = self.session.request(request, now());
@@ -158,7 +220,7 @@ impl Ask for Link {
                     return result;
                 }
                 Event::Closed => {
-                    return Err(RequestError::Lost(refusal::unreachable("the session is closed")));
+                    return Err(RequestError::Lost(Box::new(refusal::unreachable("the session is closed"))));
                 }
                 // An answer to a request whose poll was cancelled.
                 Event::Answered(..) | Event::Climbed(_) | Event::Up | Event::Refused(_) => {}
@@ -167,7 +229,7 @@ impl Ask for Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for Own {
     /// A client that is dropped rather than closed still says good-bye once: leaked sessions lock a BMC's door.
     fn drop(&mut self) {
         if let Some(datagram) = self.session.abandon()

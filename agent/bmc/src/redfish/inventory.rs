@@ -153,7 +153,7 @@ pub(super) fn part(component: ComponentId, node: &Node) -> Option<Part> {
 }
 
 /// A size as whole bytes; `None` where it is no size.
-pub(super) fn bytes(size: f64) -> Option<u64> {
+pub(crate) fn bytes(size: f64) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -168,7 +168,7 @@ pub(super) fn serial(body: &Value) -> Option<String> {
 }
 
 /// Whether a text names one thing: neither zeros, nor F's, nor a word for "nothing".
-pub(super) fn is_identity(text: &str) -> bool {
+pub(crate) fn is_identity(text: &str) -> bool {
     let plain: String = text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let nothing = [
         "na",

@@ -14,7 +14,7 @@ mod expand;
 mod faults;
 #[cfg(feature = "io")]
 mod http;
-mod inventory;
+pub(crate) mod inventory;
 #[cfg(feature = "io")]
 pub mod knowledge;
 #[cfg(feature = "io")]

@@ -21,7 +21,7 @@ pub(crate) async fn service_root(
     let failed = |cause, detail: String| PollError { cause, detail };
     let target = Target {
         address: Address::Redfish { host: address.to_string(), port },
-        credentials: Credentials { user: String::new(), password: Secret::new("") },
+        credentials: Credentials::new("", Secret::new("")),
         cipher: None,
         trust: Trust::FirstUse,
         request_deadline: within,

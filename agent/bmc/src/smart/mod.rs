@@ -5,10 +5,12 @@
 //!
 //! - plain fields, at any depth below `Oem`: `PowerOnHours`, `PercentageDriveLifeUsed` (Supermicro), `SSDEnduranceUtilizationPercentage` (HPE), …: [`names`];
 //! - ATA attribute tables: an array whose elements have an attribute number and a raw value: [`ata`];
-//! - metric reports, whose values name their drive.
+//! - metric reports, whose values name their drive;
+//! - what `smartctl --json` prints of a drive of the agent's own host: [`smartctl`].
 
 mod ata;
 mod names;
+pub mod smartctl;
 #[cfg(test)]
 mod tests;
 

@@ -13,17 +13,20 @@ pub(super) enum Sense {
     Used,
     /// NVMe data units: thousands of 512 bytes (NVM Express base specification, SMART / Health Information).
     DataUnits,
+    /// Minutes, told as seconds.
+    Minutes,
     /// A yes or no.
     Flag,
     /// How often a failure was predicted.
     Count,
 }
 
-use Sense::{Count, DataUnits, Flag, Plain, Used};
+use Sense::{Count, DataUnits, Flag, Minutes, Plain, Used};
 use SensorKind::{
-    BytesWritten, CommandTimeouts, CrcErrors, CriticalWarning, FailurePredicted, LifeLeft, MediaErrors,
-    OfflineUncorrectable, PendingSectors, PowerCycles, PowerOnHours, ReallocatedSectors, ReallocationEvents,
-    ReportedUncorrectable, SpareLeft, Temperature, UnsafeShutdowns,
+    BytesRead, BytesWritten, CommandTimeouts, CrcErrors, CriticalWarning, EndToEndErrors, ErrorLogEntries,
+    FailurePredicted, HighFlyWrites, LifeLeft, MediaErrors, OfflineUncorrectable, OverheatedTime, PendingSectors,
+    PowerCycles, PowerOnHours, ReallocatedSectors, ReallocationEvents, ReportedUncorrectable, SpareLeft, SpinRetries,
+    Temperature, UnsafeShutdowns,
 };
 
 /// Names without case and punctuation. A name whose unit no maker's document gives (a `CompositeTemperature` may be kelvins) is not here.
@@ -81,6 +84,13 @@ const NAMES: &[(&str, SensorKind, Sense)] = &[
     ("reporteduncorrectable", ReportedUncorrectable, Plain),
     ("reporteduncorrect", ReportedUncorrectable, Plain),
     ("reporteduncorrectableerrors", ReportedUncorrectable, Plain),
+    ("spinretrycount", SpinRetries, Plain),
+    ("spinretries", SpinRetries, Plain),
+    ("endtoenderror", EndToEndErrors, Plain),
+    ("endtoenderrors", EndToEndErrors, Plain),
+    ("endtoenderrorcount", EndToEndErrors, Plain),
+    ("endtoenderrordetectioncount", EndToEndErrors, Plain),
+    ("highflywrites", HighFlyWrites, Plain),
     ("commandtimeout", CommandTimeouts, Plain),
     ("commandtimeoutcount", CommandTimeouts, Plain),
     ("crcerrorcount", CrcErrors, Plain),
@@ -104,6 +114,10 @@ const NAMES: &[(&str, SensorKind, Sense)] = &[
     ("criticalwarning", CriticalWarning, Plain),
     ("dataunitswritten", BytesWritten, DataUnits),
     ("dataunitswrittenlower", BytesWritten, DataUnits),
+    ("dataunitsread", BytesRead, DataUnits),
+    ("dataunitsreadlower", BytesRead, DataUnits),
+    ("numberoferrorinformationlogentries", ErrorLogEntries, Plain),
+    ("warningcompositetemptimeminutes", OverheatedTime, Minutes),
     ("temperature", Temperature, Plain),
     ("temperaturec", Temperature, Plain),
     ("temperaturecelsius", Temperature, Plain),
@@ -136,14 +150,16 @@ pub(super) fn sensed(sense: Sense, value: &Value, pointer: &str) -> Field<Number
         None if is_none(value) => Field::Null,
         None => bad(),
     };
+    let times = |unit: f64| match number().map(|n| Number { value: n.value * unit, ..n }) {
+        Field::Value(n) if !n.value.is_finite() => bad(),
+        other => other,
+    };
     match sense {
         Plain => number(),
         // "Percentage used" may exceed 100 (NVMe: up to 255); nothing is left then, and not less.
         Used => number().map(|n| Number { value: (100.0 - n.value).max(0.0), ..n }),
-        DataUnits => match number().map(|n| Number { value: n.value * 512_000.0, ..n }) {
-            Field::Value(n) if !n.value.is_finite() => bad(),
-            other => other,
-        },
+        DataUnits => times(512_000.0),
+        Minutes => times(60.0),
         Count => number().map(|n| Number { value: f64::from(u8::from(n.value > 0.0)), coerced: false }),
         Flag => match value {
             Value::Bool(yes) => said(*yes),

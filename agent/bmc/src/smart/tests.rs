@@ -83,6 +83,32 @@ fn an_ata_table_is_read_by_attribute_number() {
 }
 
 #[test]
+fn what_a_mechanism_does_and_what_was_written_and_read_is_in_an_ata_table_too() {
+    let table = |rows: Value| told(&json!({"Oem": {"Any": {"SmartAttributes": rows}}}));
+    assert_eq!(
+        table(json!([{"Id": 10, "Name": "Spin_Retry_Count", "RawValue": 2}, {"Id": 184, "RawValue": "1"},
+            {"Id": 187, "RawValue": 5}, {"Id": 188, "RawValue": 65_537}, {"Id": 199, "RawValue": 4}])),
+        [
+            (SensorKind::ReportedUncorrectable, 5.0),
+            (SensorKind::CommandTimeouts, 1.0),
+            (SensorKind::CrcErrors, 4.0),
+            (SensorKind::SpinRetries, 2.0),
+            (SensorKind::EndToEndErrors, 1.0)
+        ]
+    );
+    // Units as smartmontools' drive database names them: blocks, Intel's 32 MiB, and the GiB of others.
+    let traffic = |written: &str, read: &str| {
+        table(json!([{"Id": 241, "Name": written, "RawValue": 10}, {"Id": 242, "Name": read, "RawValue": 20}]))
+    };
+    let told = |written, read| vec![(SensorKind::BytesWritten, written), (SensorKind::BytesRead, read)];
+    assert_eq!(traffic("Total_LBAs_Written", "Total_LBAs_Read"), told(5120.0, 10_240.0));
+    assert_eq!(traffic("Host_Writes_32MiB", "Host_Reads_32MiB"), told(335_544_320.0, 671_088_640.0));
+    assert_eq!(traffic("Lifetime_Writes_GiB", "Lifetime_Reads_GiB"), told(10_737_418_240.0, 21_474_836_480.0));
+    assert_eq!(traffic("Total Writes (GB)", "Total Reads (GB)"), told(1e10, 2e10));
+    assert_eq!(traffic("Total_Writes", "attribute 242"), [], "in which unit nobody knows");
+}
+
+#[test]
 fn huaweis_attribute_list_and_its_named_fields_are_read() {
     // iBMC's Redfish provider: `AttributeItemList` with upper-case fields for SATA, named fields for SAS.
     let sata = json!({"Oem": {"Huawei": {"HoursOfPoweredUp": 900, "TemperatureCelsius": 33, "SATASmartInformation": {
@@ -161,7 +187,8 @@ fn the_standard_nvme_section_is_read_with_its_warnings_as_bits() {
     // DSP8010: DriveMetrics and StorageControllerMetrics, `NVMeSMART`.
     let metrics = json!({"BadBlockCount": 2, "NVMeSMART": {"AvailableSparePercent": 90, "CompositeTemperatureCelsius": 34,
         "CriticalWarnings": {"MediaInReadOnly": true, "PMRUnreliable": false, "SpareCapacityWornOut": true},
-        "MediaAndDataIntegrityErrors": 1, "PowerOnHours": 20}});
+        "DataUnitsRead": 3, "DataUnitsWritten": 2, "NumberOfErrorInformationLogEntries": 8, "UnsafeShutdowns": 6,
+        "WarningCompositeTempTimeMinutes": 7, "MediaAndDataIntegrityErrors": 1, "PowerOnHours": 20}});
     assert_eq!(
         told(&metrics),
         [
@@ -170,7 +197,12 @@ fn the_standard_nvme_section_is_read_with_its_warnings_as_bits() {
             (SensorKind::ReallocatedSectors, 2.0),
             (SensorKind::MediaErrors, 1.0),
             (SensorKind::SpareLeft, 90.0),
-            (SensorKind::CriticalWarning, 9.0)
+            (SensorKind::BytesWritten, 1_024_000.0),
+            (SensorKind::CriticalWarning, 9.0),
+            (SensorKind::UnsafeShutdowns, 6.0),
+            (SensorKind::BytesRead, 1_536_000.0),
+            (SensorKind::ErrorLogEntries, 8.0),
+            (SensorKind::OverheatedTime, 420.0)
         ]
     );
 }

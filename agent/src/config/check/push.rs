@@ -55,7 +55,7 @@ pub(super) fn push(table: PushTable, dir: &Path, around: &Surroundings, place: &
 /// How a target may be listened to.
 pub(super) fn mode(table: &TargetTable, address: Option<&Address>, place: &mut Place<'_, '_>) -> PushMode {
     let Some(word) = table.push.as_deref() else { return PushMode::default() };
-    if matches!(address, Some(Address::Ipmi { .. })) {
+    if matches!(address, Some(Address::Ipmi { .. } | Address::Local { .. })) {
         place.add("push", "is for https:// targets only");
     }
     match word {

@@ -168,8 +168,9 @@ fn a_log_and_an_inventory_of_minutes_leave_the_cadence_of_sensors_alone_where_th
     assert!(log.iter().filter(|(_, j)| j.section == Section::Sensors).all(|(_, j)| j.missed == 0));
     let missed: u64 = log.iter().filter(|(_, j)| j.section == Section::Log).map(|(_, j)| j.missed).sum();
     let (made, lost) = (of(&log, &id(0), Section::Log).len() as u64, missed);
+    // What the last slow one cost is told by the poll after it, which may not have been yet.
     assert!(
-        (100..=120).contains(&(made + lost)),
+        (92..=120).contains(&(made + lost)),
         "what the slow ones cost each other is told: {made} made, {lost} missed"
     );
 }
@@ -360,4 +361,83 @@ proptest! {
         };
         prop_assert_eq!(make(), make());
     }
+}
+
+#[test]
+fn phases_fill_the_cadence_evenly_however_many_targets_there_are() {
+    for count in [10, 100, 1000, 5000] {
+        let start = Instant::now();
+        let mut schedule = schedule(count);
+        let cadence = Cadence::default();
+        (0..count).for_each(|n| schedule.set(&id(n), cadence, start));
+        let end = cadence.sensors * 4;
+        let log = run(&mut schedule, start, end, |_, _| (Duration::from_millis(1), Outcome::Done));
+        // One whole cadence, well after the start, in ten parts.
+        let mut parts = [0usize; 10];
+        for (at, job) in log {
+            if job.section == Section::Sensors && at >= cadence.sensors * 3 {
+                let share = (at - cadence.sensors * 3).as_secs_f64() / cadence.sensors.as_secs_f64();
+                parts[((share * 10.0) as usize).min(9)] += 1;
+            }
+        }
+        let even = count as f64 / 10.0;
+        assert!(parts.iter().all(|n| (*n as f64 - even).abs() <= even * 0.1 + 2.0), "{count}: {parts:?}");
+        assert_eq!(parts.iter().sum::<usize>(), count, "each once");
+    }
+}
+
+#[test]
+fn light_targets_that_never_answer_take_no_slot_of_the_others() {
+    let start = Instant::now();
+    let mut schedule = schedule(2);
+    for n in 0..50 {
+        schedule.set(&id(n), Cadence::default(), start);
+        if n > 0 {
+            schedule.set_light(&id(n));
+        }
+    }
+    let log = run(&mut schedule, start, secs(600), |job, _| match job.target == id(0) {
+        true => (secs(1), Outcome::Done),
+        false => (secs(100_000), Outcome::SectionFailed),
+    });
+    let apart = Cadence::default().sensors;
+    assert!(of(&log, &id(0), Section::Sensors).len() as u64 >= 600 / apart.as_secs() - 2);
+}
+
+#[test]
+fn a_turn_costs_no_more_where_ten_thousand_targets_wait() {
+    let start = Instant::now();
+    let mut schedule = schedule(1);
+    for n in 0..10_000 {
+        schedule.set(&id(n), Cadence::default(), start);
+        schedule.set_light(&id(n));
+    }
+    // First inventories take all the slots but those that are kept for sensors, and no sensors may start before.
+    let later = start + secs(61);
+    let started = std::iter::from_fn(|| schedule.poll_due(later)).count();
+    assert_eq!(started, LIGHT_AT_ONCE / 4 * 3);
+    let turns = Instant::now();
+    for _ in 0..10_000 {
+        assert!(schedule.poll_due(later).is_none() && schedule.poll_timeout().is_none());
+    }
+    // A look at each that waits, in each turn, takes minutes.
+    assert!(turns.elapsed() < secs(5), "{:?}", turns.elapsed());
+}
+
+#[test]
+fn a_restart_begins_a_hundred_targets_a_second_however_many_there_are() {
+    let start = Instant::now();
+    let cadence = Cadence { sensors: secs(60), log: secs(60), ..Cadence::default() };
+    let mut schedule = schedule(1);
+    for n in 0..9_000 {
+        schedule.set(&id(n), cadence, start);
+        schedule.set_light(&id(n));
+    }
+    let log = run(&mut schedule, start, secs(100), |_, _| (Duration::from_millis(200), Outcome::Done));
+    let mut begun = [0; 100];
+    log.iter()
+        .filter(|(_, job)| job.section == Section::Inventory)
+        .for_each(|(at, _)| begun[at.as_secs() as usize] += 1);
+    assert!(begun[..90].iter().all(|count| (99..=101).contains(count)), "{begun:?}");
+    assert_eq!(begun.iter().sum::<i32>(), 9_000);
 }

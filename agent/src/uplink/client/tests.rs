@@ -1,5 +1,7 @@
 //! The client against a small collector on loopback, over real TLS.
 
+mod line;
+
 use super::*;
 use crate::spooler::Body;
 use crate::uplink::Announce;
@@ -16,13 +18,31 @@ const TOKEN: &str = "s3cret-token-of-a-test";
 
 #[derive(Clone, Default)]
 struct Collector {
-    /// Bodies by lane number.
+    /// Bodies by lane number; empty ones for what was skipped.
     stored: Arc<Mutex<[Vec<Vec<u8>>; 3]>>,
     hellos: Arc<Mutex<u32>>,
     /// The spool whose batches are refused as other entries than those that are stored, and the one that said Hello last.
     rolled_back: Arc<Mutex<[Option<String>; 2]>>,
     /// Breaks the streams that stand.
     cut: CancellationToken,
+    /// Ends the streams that stand for new ones.
+    aged: CancellationToken,
+    mood: Mood,
+}
+
+/// What it makes of those who come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Mood {
+    #[default]
+    Kind,
+    /// It refuses every stream.
+    Refuses,
+    /// It is older than the agent.
+    Older,
+    /// It stores, and acknowledges nothing.
+    Withholds,
+    /// It takes packed bodies.
+    Packed,
 }
 
 impl Collector {
@@ -38,11 +58,24 @@ impl Collector {
     fn answer(&self, message: Up) -> Down {
         let mut stored = self.stored.lock().unwrap();
         match message {
+            Up::Hello(_) if self.mood == Mood::Older => Down::GoAway(GoAway {
+                reason: go_away::Reason::ProtocolVersion.into(),
+                detail: "protocol 1 is not known here".to_owned(),
+            }),
             Up::Hello(hello) => {
                 self.rolled_back.lock().unwrap()[1] = Some(hello.spool_id);
                 *self.hellos.lock().unwrap() += 1;
-                let lanes = [1, 2].map(|lane: i32| LaneMark { lane, committed: stored[lane as usize].len() as i64 });
-                Down::Welcome(Welcome { lanes: lanes.to_vec(), window_bytes: 4000 })
+                let lanes = [1, 2].map(|lane: i32| LaneMark {
+                    lane,
+                    committed: stored[lane as usize].len() as i64,
+                    ..LaneMark::default()
+                });
+                Down::Welcome(Welcome {
+                    lanes: lanes.to_vec(),
+                    window_bytes: 4000,
+                    packed: self.mood == Mood::Packed,
+                    protocol: 1,
+                })
             }
             Up::Batch(_) if self.refuses() => Down::GoAway(GoAway {
                 reason: go_away::Reason::SpoolRolledBack.into(),
@@ -50,6 +83,10 @@ impl Collector {
             }),
             Up::Batch(b) => {
                 let lane = &mut stored[b.lane as usize];
+                if let Some(skipped) = b.skipped {
+                    assert_eq!(skipped.first, lane.len() as i64 + 1);
+                    lane.extend((skipped.first..=skipped.last).map(|_| Vec::new()));
+                }
                 assert_eq!(b.first_seq, lane.len() as i64 + 1);
                 lane.extend(b.bodies);
                 Down::Ack(Ack { lane: b.lane, committed: lane.len() as i64 })
@@ -71,18 +108,31 @@ impl IngestService for Collector {
         if token != Some(&format!("Bearer {TOKEN}")) {
             return Err(tonic::Status::unauthenticated("no such token"));
         }
+        if self.mood == Mood::Refuses {
+            return Err(tonic::Status::permission_denied("not here"));
+        }
         let (tx, rx) = mpsc::channel(8);
         let (collector, mut messages) = (self.clone(), request.into_inner());
         tokio::spawn(async move {
             let answering = async {
                 while let Ok(Some(StreamRequest { message: Some(message) })) = messages.message().await {
                     let message = Some(collector.answer(message));
+                    if collector.mood == Mood::Withholds && matches!(message, Some(Down::Ack(_))) {
+                        continue;
+                    }
                     if tx.send(Ok(StreamResponse { message })).await.is_err() {
                         return;
                     }
                 }
             };
-            collector.cut.run_until_cancelled(answering).await;
+            tokio::select! {
+                () = collector.cut.cancelled() => {}
+                () = collector.aged.cancelled() => {
+                    let aged = GoAway { reason: go_away::Reason::Aged.into(), detail: String::new() };
+                    tx.send(Ok(StreamResponse { message: Some(Down::GoAway(aged)) })).await.unwrap_or_default();
+                }
+                () = answering => {}
+            }
         });
         Ok(tonic::Response::new(ReceiverStream::new(rx)))
     }
@@ -112,6 +162,10 @@ struct Site {
 
 impl Site {
     fn begin(endpoints: Vec<String>, ca: &str, token: &str) -> Self {
+        Self::begin_over(Tls, endpoints, ca, token)
+    }
+
+    fn begin_over(dial: impl Dial + 'static, endpoints: Vec<String>, ca: &str, token: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ca.pem"), ca).unwrap();
         std::fs::write(dir.path().join("token"), format!("{token}\n")).unwrap();
@@ -126,7 +180,7 @@ impl Site {
             options: Options {
                 endpoints,
                 ca_file: dir.path().join("ca.pem"),
-                token_file: dir.path().join("token"),
+                credential: Credential::Token(dir.path().join("token")),
                 server_name: None,
             },
             announce: Announce {
@@ -140,7 +194,8 @@ impl Site {
         let (settings, seen) = watch::channel(settings);
         let (tell, link) = watch::channel(Link::default());
         let cancel = CancellationToken::new();
-        tokio::spawn(run(
+        tokio::spawn(run_over(
+            dial,
             seen,
             spooler.clone(),
             tell,
@@ -298,6 +353,6 @@ async fn a_spool_that_was_rolled_back_is_refused_once_and_delivered_under_a_new_
     site.append(Lane::Event, b"x").await;
     site.delivered().await;
     assert_ne!(site.spooler.held().borrow().id, before);
-    assert_eq!(collector.stored(Lane::Event), [b"x"]);
+    assert_eq!(collector.stored(Lane::Event), [&b""[..], b"x"], "number 1 stands for what the spool may have lost");
     server.abort();
 }

@@ -75,10 +75,12 @@ fn down(message: Down) -> StreamResponse {
 }
 
 fn welcome(event: i64, telemetry: i64, window_bytes: i64) -> StreamResponse {
-    let mark = |lane, committed| LaneMark { lane: wire(lane), committed };
+    let mark = |lane, committed| LaneMark { lane: wire(lane), committed, ..LaneMark::default() };
     down(Down::Welcome(Welcome {
         lanes: vec![mark(Lane::Event, event), mark(Lane::Telemetry, telemetry)],
         window_bytes,
+        packed: true,
+        protocol: 1,
     }))
 }
 
@@ -92,7 +94,9 @@ fn settle(session: &mut Session, spool: &mut FakeSpool) -> Vec<Up> {
     while let Some(action) = session.poll_action() {
         match action {
             Action::Send(request) => sent.push(request.message.unwrap()),
-            Action::Peek { lane, after, max_bytes } => session.handle_peek(lane, spool.peek(lane, after, max_bytes)),
+            Action::Peek { lane, after, max_bytes } => {
+                session.handle_peek(lane, spool.peek(lane, after, max_bytes)).unwrap()
+            }
             Action::Release { lane, through } => {
                 let released = &mut spool.released[slot(lane)];
                 *released = through.max(*released);
@@ -178,6 +182,47 @@ fn a_mark_beyond_the_spools_numbers_ends_the_stream() {
     assert_eq!(error, Error::MarkAhead { lane: Lane::Telemetry, mark: 6, next: 6 });
 }
 
+/// A Welcome of a collector that has telemetry through 3 and knows the body of this entry.
+fn knows(seq: i64, body: &[u8]) -> StreamResponse {
+    let known_crc32c = outband_spool::body_crc32c(body);
+    let mark = LaneMark { lane: wire(Lane::Telemetry), committed: 3, known_seq: seq, known_crc32c };
+    down(Down::Welcome(Welcome { lanes: vec![mark], window_bytes: 1000, packed: true, protocol: 1 }))
+}
+
+#[test]
+fn where_the_collector_knows_the_same_entry_the_stream_goes_on_and_releases_up_to_the_mark() {
+    let (mut session, mut spool) = begun(5);
+    session.handle_message(knows(2, &[1; 100])).unwrap();
+    let sent = batches(settle(&mut session, &mut spool));
+    assert_eq!((sent[0].first_seq, sent[0].bodies.len()), (4, 2));
+    assert_eq!(spool.released[1], 3);
+}
+
+#[test]
+fn another_entry_than_the_collector_knows_asks_for_a_new_id_before_anything_is_sent_or_released() {
+    let (mut session, spool) = begun(5);
+    session.handle_message(knows(3, b"of a life that was rolled back")).unwrap();
+    let Some(Action::Peek { lane, after, max_bytes }) = session.poll_action() else { panic!("nothing is compared") };
+    let error = session.handle_peek(lane, spool.peek(lane, after, max_bytes)).unwrap_err();
+    assert!(error.needs_new_spool_id(), "{error}");
+}
+
+#[test]
+fn what_the_spool_holds_no_more_cannot_be_compared_and_hinders_nothing() {
+    let (mut session, mut spool) = begun(5);
+    (0..4).for_each(|_| spool.evict(Lane::Telemetry));
+    session.handle_held(spool.held());
+    session.handle_message(knows(3, b"whatever")).unwrap();
+    let sent = batches(settle(&mut session, &mut spool));
+    assert_eq!((sent[0].skipped.as_ref().map(|s| (s.first, s.last)), sent[0].first_seq), (Some((4, 4)), 5));
+}
+
+#[test]
+fn an_entry_known_beyond_the_mark_breaks_the_protocol() {
+    let (mut session, _) = begun(5);
+    assert!(matches!(session.handle_message(knows(4, &[3; 100])), Err(Error::Protocol(_))));
+}
+
 #[test]
 fn a_spool_whose_entries_the_collector_has_otherwise_needs_a_new_id_and_no_other_farewell_asks_for_one() {
     let ended = |reason: go_away::Reason| {
@@ -231,6 +276,36 @@ fn a_body_larger_than_the_window_goes_when_nothing_else_is_on_its_way() {
     assert_eq!(batches(settle(&mut session, &mut spool)).len(), 1);
     session.handle_message(ack(Lane::Telemetry, 1)).unwrap();
     assert_eq!(batches(settle(&mut session, &mut spool))[0].bodies[0].len(), 9000);
+}
+
+#[test]
+fn a_body_larger_than_any_collector_takes_is_told_as_lost_and_holds_up_nothing() {
+    let mut spool = FakeSpool::default();
+    let huge = || vec![7; LARGEST_BODY + 1];
+    for body in [vec![1; 10], huge(), huge(), vec![2; LARGEST_BODY], vec![3; 10]] {
+        spool.append(Lane::Telemetry, body);
+    }
+    let mut session = Session::new(&announce(), spool.held());
+    settle(&mut session, &mut spool);
+    session.handle_message(welcome(0, 0, 1000)).unwrap();
+    let mut sent = Vec::new();
+    for _ in 0..spool.held().lanes.telemetry.next {
+        for batch in batches(settle(&mut session, &mut spool)) {
+            let through = batch.first_seq - 1 + batch.bodies.len() as i64;
+            let lost = batch.skipped.map(|s| (s.first, s.last, s.reason));
+            sent.push((lost, batch.first_seq, batch.bodies.iter().map(Vec::len).collect::<Vec<_>>()));
+            session.handle_message(ack(Lane::Telemetry, through)).unwrap();
+        }
+    }
+    let lost = |seq| Some((seq, seq, u32::from(Cause::Malformed.number())));
+    let wanted = vec![
+        (None, 1, vec![10]),
+        (lost(2), 3, vec![]),
+        (lost(3), 4, vec![]),
+        (None, 4, vec![LARGEST_BODY]),
+        (None, 5, vec![10]),
+    ];
+    assert_eq!(sent, wanted);
 }
 
 #[test]

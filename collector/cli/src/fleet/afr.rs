@@ -24,42 +24,85 @@ pub(super) struct Rate {
     drawn: Option<Interval>,
 }
 
-pub(super) const COLUMNS: &[Column<Rate>] = &[
+/// What is about a model.
+pub(super) trait OfModel {
+    /// The model.
+    fn model(&self) -> &Model;
+    /// How many of it are in place.
+    fn in_place(&self) -> u64;
+}
+
+/// The model's class of part.
+pub(super) const fn class<T: OfModel>() -> Column<T> {
     Column {
         key: "class",
         head: Word::PartClass,
         wide: false,
-        cell: |v, _| v.model.class.clone(),
-        raw: |v| v.model.class.clone(),
-    },
+        cell: |v, _| v.model().class.clone(),
+        raw: |v| v.model().class.clone(),
+    }
+}
+
+/// The model's name.
+pub(super) const fn model<T: OfModel>() -> Column<T> {
     Column {
         key: "model",
         head: Word::Model,
         wide: false,
-        cell: |v, _| or_dash(&v.model.name),
-        raw: |v| v.model.name.clone(),
-    },
+        cell: |v, _| or_dash(&v.model().name),
+        raw: |v| v.model().name.clone(),
+    }
+}
+
+/// Its maker.
+pub(super) const fn manufacturer<T: OfModel>() -> Column<T> {
     Column {
         key: "manufacturer",
         head: Word::Manufacturer,
         wide: true,
-        cell: |v, _| or_dash(&v.model.manufacturer),
-        raw: |v| v.model.manufacturer.clone(),
-    },
+        cell: |v, _| or_dash(&v.model().manufacturer),
+        raw: |v| v.model().manufacturer.clone(),
+    }
+}
+
+/// The maker's part number.
+pub(super) const fn part_number<T: OfModel>() -> Column<T> {
     Column {
         key: "part_number",
         head: Word::PartNumber,
         wide: true,
-        cell: |v, _| or_dash(&v.model.part_number),
-        raw: |v| v.model.part_number.clone(),
-    },
+        cell: |v, _| or_dash(&v.model().part_number),
+        raw: |v| v.model().part_number.clone(),
+    }
+}
+
+/// How many are in place.
+pub(super) const fn in_place<T: OfModel>() -> Column<T> {
     Column {
         key: "in_place",
         head: Word::InPlace,
         wide: false,
-        cell: |v, _| v.in_place.to_string(),
-        raw: |v| v.in_place.to_string(),
-    },
+        cell: |v, _| v.in_place().to_string(),
+        raw: |v| v.in_place().to_string(),
+    }
+}
+
+impl OfModel for Rate {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn in_place(&self) -> u64 {
+        self.in_place
+    }
+}
+
+pub(super) const COLUMNS: &[Column<Rate>] = &[
+    class(),
+    model(),
+    manufacturer(),
+    part_number(),
+    in_place(),
     Column {
         key: "parts",
         head: Word::PartsWatched,

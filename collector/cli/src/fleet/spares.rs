@@ -1,6 +1,7 @@
 //! `outband fleet spares`.
 
-use super::{Interval, Model, or_dash};
+use super::afr::{self, OfModel};
+use super::{Interval, Model};
 use crate::context::Context;
 use crate::error::Error;
 use crate::name;
@@ -46,36 +47,22 @@ struct Proposals {
     resupply_days: u32,
 }
 
+impl OfModel for Proposal {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn in_place(&self) -> u64 {
+        self.in_place
+    }
+}
+
 const COLUMNS: &[Column<Proposal>] = &[
     Column { key: "site", head: Word::Site, wide: false, cell: |v, _| short(&v.site), raw: |v| v.site.clone() },
-    Column {
-        key: "class",
-        head: Word::PartClass,
-        wide: false,
-        cell: |v, _| v.model.class.clone(),
-        raw: |v| v.model.class.clone(),
-    },
-    Column {
-        key: "model",
-        head: Word::Model,
-        wide: false,
-        cell: |v, _| or_dash(&v.model.name),
-        raw: |v| v.model.name.clone(),
-    },
-    Column {
-        key: "part_number",
-        head: Word::PartNumber,
-        wide: true,
-        cell: |v, _| or_dash(&v.model.part_number),
-        raw: |v| v.model.part_number.clone(),
-    },
-    Column {
-        key: "in_place",
-        head: Word::InPlace,
-        wide: false,
-        cell: |v, _| v.in_place.to_string(),
-        raw: |v| v.in_place.to_string(),
-    },
+    afr::class(),
+    afr::model(),
+    afr::part_number(),
+    afr::in_place(),
     Column { key: "foretold", head: Word::ForetoldHead, wide: false, cell: |v, _| foretold(v), raw: foretold },
     Column {
         key: "expected_30_days",

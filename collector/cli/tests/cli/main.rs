@@ -75,11 +75,12 @@ fn each_failure_has_its_exit_code_and_says_what_to_do() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let closed = format!("https://{closed}");
     let other_ca = other.path("ca.pem");
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["events"], 1, "journalctl"),
         (&["tickets", "close", "12"], 1, "state new allows: assign"),
         (&["wheels"], 2, "Usage"),
         (&["readings", "srv-1", "--from", "yesterday"], 2, "is no time"),
+        (&["readings", "srv-1", "--span", "2026-01-31"], 2, "is no length of time"),
         (&["health", "--endpoint", "http://127.0.0.1:1"], 2, "https://HOST:PORT"),
         (&["servers", "get", "srv-x"], 3, "there is no servers/srv-x"),
         (&["tickets", "get", "99"], 3, "tickets/99"),

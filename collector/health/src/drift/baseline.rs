@@ -1,5 +1,6 @@
 //! What a measure was at each load when the part was new to us: learnt from its first days, then kept.
 
+use crate::SortedMap;
 use crate::stats::middle;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ const REACH: i32 = 2;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Baseline {
     hours: u16,
-    learning: BTreeMap<i32, Vec<(f32, f32)>>,
+    learning: SortedMap<i32, Vec<(f32, f32)>>,
     /// By step: the load at which its values were learnt, and their level.
     levels: BTreeMap<i32, (f32, f32)>,
 }
@@ -39,7 +40,7 @@ impl Baseline {
             self.hours += 1;
             self.learn(step, (x, y), KEPT, ENOUGH);
             if self.learnt() {
-                self.learning.clear();
+                self.learning = SortedMap::default();
             }
         } else if self.level(x).is_none() {
             self.learn(step, (x, y - moved), LATER, LATER);
@@ -52,8 +53,11 @@ impl Baseline {
 
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
     fn learn(&mut self, step: i32, (x, y): (f64, f64), kept: usize, enough: usize) {
-        let values = self.learning.entry(step).or_default();
+        let values = self.learning.or_default(&step);
         if values.len() < kept {
+            if values.len() == values.capacity() {
+                values.reserve_exact(ENOUGH);
+            }
             values.push((x as f32, y as f32));
         }
         if values.len() >= enough

@@ -20,6 +20,8 @@ const LEAST_SPREAD: f64 = 0.006;
 const FLIPS: f64 = 0.8;
 /// So many days are looked at for it.
 const ERRATIC_DAYS: usize = 5;
+/// A tachometer that is read so often in an hour is looked at within it.
+const OFTEN: usize = 5;
 /// So many times the spread of its siblings is erratic whatever it was while it was learnt, if it has grown by this much since.
 const SIBLINGS: f64 = 3.0;
 const GROWN: f64 = 1.25;
@@ -29,6 +31,8 @@ const STRANGE_DAYS: usize = 3;
 /// So many strange readings at least; where all of them stood still, so many: that is also how a tachometer is misread.
 const STRANGE: f64 = 5.0;
 const STRANGE_ZEROS: f64 = 7.0;
+/// So many days tell how often it was strange before.
+const ENOUGH: f64 = 5.0;
 
 /// The speeds of an hour, of those that turn.
 pub(super) fn speeds(view: &View<'_>) -> BTreeMap<Tach, Told> {
@@ -49,6 +53,8 @@ pub(super) fn measure(view: &View<'_>, mates: &mut Mates, samples: &mut Vec<Samp
     let speeds = speeds(view);
     let mids: BTreeMap<Tach, f64> = speeds.iter().map(|(tach, told)| (tach.clone(), told.mid.ln())).collect();
     mates.hour(&mids);
+    let within: BTreeMap<&Tach, Vec<f64>> =
+        speeds.iter().filter_map(|(tach, told)| Some((tach, within(view, tach, told)?))).collect();
     for (tach, told) in &speeds {
         let own = duties.iter().find(|(c, _)| *c == &tach.0).map(|(_, duty)| *duty);
         let (x, y, grain) = match own.or(common).filter(|duty| *duty >= 1.0) {
@@ -61,8 +67,43 @@ pub(super) fn measure(view: &View<'_>, mates: &mut Mates, samples: &mut Vec<Samp
         };
         let first = y + told.first.max(1.0).ln() - told.mid.ln();
         let name = Name { component: tach.0.clone(), measure: Measure::Speed, sensor: tach.1.clone() };
-        samples.push(Sample { name, x, y, first, grain });
+        let caught = caught(within.get(tach), within.iter().filter(|(other, _)| other.0 != tach.0).map(|(_, w)| w));
+        samples.push(Sample { name, x, y, first, grain, caught });
     }
+}
+
+/// How a tachometer's values within an hour lie around its middle (logarithm), with what its duty explains taken off. `None`: it is read too seldom.
+fn within(view: &View<'_>, tach: &Tach, told: &Told) -> Option<Vec<f64>> {
+    let values = view.values(&tach.0, SensorKind::FanSpeed, &tach.1);
+    if values.len() < OFTEN {
+        return None;
+    }
+    let around = |value: f32, middle: f64| (f64::from(value).max(1.0) / middle).ln();
+    let mut off: Vec<f64> = values.iter().map(|v| around(*v, told.mid)).collect();
+    let duty = view.sensors(&tach.0, SensorKind::FanDuty).next().filter(|(_, duty)| duty.mid >= 1.0);
+    if let Some((sensor, duty)) = duty {
+        let duties = view.values(&tach.0, SensorKind::FanDuty, sensor);
+        if duties.len() == values.len() {
+            off.iter_mut().zip(duties).for_each(|(off, value)| *off -= around(*value, duty.mid));
+        }
+    }
+    Some(off)
+}
+
+/// Whether a fan was caught alone far below, and far above, its speed of the hour: what drives fans faster for some minutes drives more than one.
+fn caught<'a>(own: Option<&Vec<f64>>, others: impl Iterator<Item = &'a Vec<f64>> + Clone) -> (bool, bool) {
+    let Some(own) = own else { return (false, false) };
+    let far = Measure::Speed.terms().wild;
+    let beside = || others.clone().filter(|o| o.len() == own.len());
+    if beside().next().is_none() {
+        return (false, false);
+    }
+    let alone = |is_far: &dyn Fn(f64) -> bool| {
+        own.iter().enumerate().any(|(at, off)| {
+            is_far(*off) && beside().all(|other| other.get(at).is_some_and(|theirs| is_far(off - theirs)))
+        })
+    };
+    (alone(&|off| off < -far), alone(&|off| off > far))
 }
 
 /// What the other fans of the server moved by, by date.
@@ -158,8 +199,10 @@ fn strange(drift: &Drift, name: &Name) -> Option<SignFact> {
     let before: f64 = by_date.range(..today - 2 * STRANGE_SPAN).map(|(_, day)| low(day)).sum();
     let high: f64 = by_date.values().map(|day| day.2).sum();
     let span = f64::from(STRANGE_SPAN);
-    let days = (known as f64 - 2.0 * span).max(5.0);
-    let usual = ((before + 0.25) / days + high / known.max(1) as f64) * span;
+    let days = known as f64 - 2.0 * span;
+    // Until so many days lie before, how it was while it was learnt has to do: a tachometer may be misread so since ever.
+    let learnt = watch.normal().map(|n| f64::from(n.wild)).filter(|_| days < ENOUGH).unwrap_or(0.0);
+    let usual = (((before + 0.25) / days.max(ENOUGH)).max(learnt) + high / known.max(1) as f64) * span;
     let bound = (if slow > 0.0 { STRANGE } else { STRANGE_ZEROS }).max(usual + 4.5 * usual.sqrt() + 2.0);
     let since = recent().next().map(|(date, _)| *date)?;
     (times >= bound && recent().count() >= STRANGE_DAYS).then(|| SignFact {

@@ -41,7 +41,8 @@ const USUAL_HOURS: u16 = 240;
 const AIR_POWER: f64 = 0.5;
 
 impl Air {
-    /// The factor by which the heat of this hour would be greater at the usual speed of the fans.
+    /// The factor by which the heat of this hour would be greater at the usual speed of the fans. How many of them turn is left out: a tachometer that tells
+    /// nothing may stand at a fan that turns, and what a fan that stands still warms comes and goes in steps.
     pub(super) fn hour(&mut self, speeds: &BTreeMap<Tach, Told>) -> f64 {
         let Some(speed) = median(speeds.values().map(|told| told.mid.ln())) else { return 1.0 };
         if self.hours < USUAL_HOURS {
@@ -69,7 +70,7 @@ pub(super) fn measure(view: &View<'_>, air: f64, samples: &mut Vec<Sample>) {
             // Without an inlet there is nothing to be above of, and the air's speed says nothing.
             let (above, air) = inlet.map_or((0.0, 1.0), |inlet| (inlet, air));
             let (y, first) = ((told.mid - above) * air, (told.first - above) * air);
-            samples.push(Sample { name, x: Some(x), y, first, grain: told.grain });
+            samples.push(Sample { name, x: Some(x), y, first, grain: told.grain, caught: (false, false) });
         }
     }
 }

@@ -25,6 +25,9 @@ pub(super) struct Hour {
 /// A sensor whose steps are finer than its noise seldom tells the same twice, and its noise takes the steps' doubt away: one in so many.
 const SELDOM: u16 = 8;
 
+/// So many pairs say whether they do so now: at a load that stands still the same sensor may tell the same for days.
+const PAIRS: u16 = 128;
+
 /// So many lesser distances are kept.
 const LESSER: usize = 5;
 /// A distance that was seen so often is the sensor's step; a seldom one is between a misread value and a right one.
@@ -43,6 +46,9 @@ impl Hour {
                 });
                 self.stride = stride * 2;
             }
+            if self.values.len() == self.values.capacity() {
+                self.values.reserve_exact(KEPT / 3);
+            }
             self.values.push(value as f32);
         }
         self.seen = self.seen.saturating_add(1);
@@ -51,7 +57,7 @@ impl Hour {
         self.last = Some(value);
         // Closer than this is the same number, written twice.
         let same = value.abs() * 1e-5;
-        if self.pairs == u16::MAX {
+        if self.pairs >= PAIRS {
             (self.pairs, self.same) = (self.pairs / 2, self.same / 2);
         }
         self.pairs += 1;
@@ -65,6 +71,7 @@ impl Hour {
                 *times
             }
             None => {
+                self.lesser.reserve_exact(1);
                 self.lesser.push((apart, 1));
                 self.lesser.sort_by(|a, b| a.0.total_cmp(&b.0));
                 self.lesser.truncate(LESSER);
@@ -91,6 +98,11 @@ impl Hour {
     /// The hour's first value: what one look at the sensor shows, bad reads and all.
     pub(super) fn first(&self) -> Option<f64> {
         self.values.first().map(|v| f64::from(*v))
+    }
+
+    /// The values that are kept of the hour, evenly spread over it, in their order.
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
     }
 
     pub(super) fn clear(&mut self) {
@@ -127,6 +139,19 @@ mod tests {
             smooth.push(5000.0 * f64::from(n).sin());
         }
         assert_eq!(smooth.grain(), 0.0);
+    }
+
+    #[test]
+    fn a_sensor_whose_steps_its_noise_hid_shows_them_once_what_it_measures_stands_still() {
+        let mut hour = Hour::default();
+        for n in 0..4000 {
+            hour.push((150.0 + 20.0 * f64::from(n).sin()).round() * 2.0);
+        }
+        assert_eq!(hour.grain(), 0.0);
+        for n in 0..96 {
+            hour.push(if n % 5 == 0 { 92.0 } else { 94.0 });
+        }
+        assert!((hour.grain() - 2.0).abs() < 1e-3, "{}", hour.grain());
     }
 
     #[test]

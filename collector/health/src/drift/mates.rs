@@ -1,6 +1,7 @@
 //! Fans held against each other, where no duty is told. A fan that wears falls behind every other; what drives a zone of fans another way
 //! leaves those of one zone as they were to each other. So what counts is the least that a fan has moved against any other.
 
+use crate::packed::Pairs;
 use crate::stats::{median, middle};
 use outband_schemas::ComponentId;
 use serde::{Deserialize, Serialize};
@@ -21,15 +22,13 @@ const TODAY_HOURS: usize = 48;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mates {
     /// While learning: the logarithm of the speed by hour.
-    #[serde(with = "super::pairs")]
-    speeds: BTreeMap<Tach, Vec<Option<f32>>>,
+    speeds: Pairs<BTreeMap<Tach, Vec<Option<f32>>>>,
     hours: usize,
     /// Once learnt: by how much each is faster than each other (logarithm).
-    #[serde(with = "super::pairs")]
-    usual: BTreeMap<Tach, Vec<(Tach, f32)>>,
+    usual: Pairs<BTreeMap<Tach, Vec<(Tach, f32)>>>,
     /// Today's, by hour.
-    #[serde(default, with = "super::pairs")]
-    today: BTreeMap<Tach, Vec<Option<f32>>>,
+    #[serde(default)]
+    today: Pairs<BTreeMap<Tach, Vec<Option<f32>>>>,
     #[serde(default)]
     today_hours: usize,
 }
@@ -66,13 +65,13 @@ impl Mates {
         for others in self.usual.values_mut() {
             others.retain(|(other, _)| other.0 != *component);
         }
-        (self.hours, self.speeds) = (0, BTreeMap::new());
+        (self.hours, self.speeds) = (0, Pairs::default());
     }
 
     /// Begins to learn again, if it has not learnt yet: what is driven another way now tells nothing of the rest.
     pub(super) fn restart(&mut self) {
         if self.hours < LEARN_HOURS {
-            (self.hours, self.speeds) = (0, BTreeMap::new());
+            (self.hours, self.speeds) = (0, Pairs::default());
         }
     }
 

@@ -3,9 +3,10 @@
 use super::sign::What;
 use super::watch::Measure;
 use super::{Sign, SignClass, SignFact, day_start};
+use crate::SortedMap;
 use outband_schemas::ComponentId;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Days that are looked at.
 const SPAN: i32 = 14;
@@ -69,7 +70,7 @@ impl Errors {
     }
 }
 
-pub(super) fn signs(modules: &BTreeMap<ComponentId, Errors>) -> Vec<Sign> {
+pub(super) fn signs(modules: &SortedMap<ComponentId, Errors>) -> Vec<Sign> {
     let sick = |errors: &Errors| errors.days.iter().filter(|(_, n)| *n >= OF_A_DAY).count() >= DAYS;
     let ill = modules.values().filter(|e| sick(e)).count();
     // What befalls most modules at once is not the modules': a processor, a voltage, heat.

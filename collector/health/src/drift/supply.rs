@@ -39,7 +39,7 @@ pub(super) fn measure(view: &View<'_>, samples: &mut Vec<Sample>) {
         let mut push = |measure, x, told: Option<Told>| {
             if let Some(Told { mid, first, grain }) = told.filter(|t| t.mid.is_finite() && t.first.is_finite()) {
                 let name = Name { component: supply.component.clone(), measure, sensor: String::new() };
-                samples.push(Sample { name, x: Some(x), y: mid, first, grain });
+                samples.push(Sample { name, x: Some(x), y: mid, first, grain, caught: (false, false) });
             }
         };
         push(Measure::Efficiency, x, supply.efficiency);
@@ -109,7 +109,7 @@ fn partners(drift: &Drift, name: &Name) -> BTreeMap<i32, f64> {
         return BTreeMap::new();
     }
     let mut by_date: BTreeMap<i32, Vec<f64>> = BTreeMap::new();
-    for (other, watch) in &drift.watches {
+    for (other, watch) in drift.watches.iter() {
         if other.measure == name.measure && other.component != name.component {
             for (day, level) in watch.days() {
                 by_date.entry(day.date).or_default().push(level);
@@ -121,7 +121,7 @@ fn partners(drift: &Drift, name: &Name) -> BTreeMap<i32, f64> {
 
 pub(super) fn signs(drift: &Drift) -> Vec<Sign> {
     let mut facts: BTreeMap<&ComponentId, Vec<SignFact>> = BTreeMap::new();
-    for (name, watch) in &drift.watches {
+    for (name, watch) in drift.watches.iter() {
         if name.component.class() != ComponentClass::PowerSupply || name.measure == Measure::Heat {
             continue;
         }

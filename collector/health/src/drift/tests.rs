@@ -484,3 +484,6 @@ fn a_counter_that_a_reboot_empties_counts_on_and_a_bad_read_counts_nothing() {
     bad.close(1);
     assert_eq!((errors.of_day(1), bad.of_day(1)), (3.0 + 5.0, 4.0));
 }
+
+mod cadence;
+mod heat;

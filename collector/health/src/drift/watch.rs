@@ -33,6 +33,16 @@ pub(super) enum Worse {
     Up,
 }
 
+impl Worse {
+    /// How far a move goes the wrong way.
+    fn of(self, by: f64) -> f64 {
+        match self {
+            Self::Down => -by,
+            Self::Up => by,
+        }
+    }
+}
+
 /// What is taken for a drift of a measure.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
@@ -106,12 +116,19 @@ const FADE: f32 = 0.98;
 /// And so many times what the steps of its sensors leave unknown: a steady load sits at one edge of a step for days.
 const GRAINS: f64 = 2.2;
 
+/// A part that had worn by so much of a finding, and gets better at once by so much of that, was repaired.
+const WORN: f64 = 0.4;
+const REPAIRED: f64 = 0.6;
+
 /// One measure of one part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Watch {
     baseline: Baseline,
     /// Today's residuals: of the hour's median, and of its first value.
     today: Vec<(f32, f32)>,
+    /// In how many of today's hours it was caught far below, and far above.
+    #[serde(default)]
+    caught: (u16, u16),
     days: VecDeque<Day>,
     /// Steps that were forgiven.
     forgiven: f32,
@@ -130,7 +147,8 @@ impl Watch {
     /// Takes in an hour.
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
     pub(super) fn hour(&mut self, sample: &Sample) {
-        let Sample { x, y, first, grain, .. } = *sample;
+        let Sample { x, y, first, grain, caught, .. } = *sample;
+        self.caught = (self.caught.0 + u16::from(caught.0), self.caught.1 + u16::from(caught.1));
         // The doubt of the worst hour of the last days: where a sensor counts in steps, a day may sit on one edge of a step.
         self.grain = (grain as f32).max(self.grain * FADE);
         self.unled = x.is_none();
@@ -162,7 +180,7 @@ impl Watch {
     /// Ends the day `date`; `against_mates` is how far the part moved against its mates, for one that is held against them.
     #[allow(clippy::cast_possible_truncation, reason = "seven digits are more than a sensor has")]
     pub(super) fn close(&mut self, date: i32, terms: Terms, against_mates: Option<f64>) {
-        let today = std::mem::take(&mut self.today);
+        let (today, caught) = (std::mem::take(&mut self.today), std::mem::take(&mut self.caught));
         if today.len() < DAY_HOURS {
             return;
         }
@@ -180,8 +198,8 @@ impl Watch {
             date,
             level: level as f32,
             spread: spread(&firsts) as f32,
-            wild: wild(|off, wild| off < -wild),
-            high: wild(|off, wild| off > wild),
+            wild: wild(|off, wild| off < -wild).max(f32::from(caught.0)),
+            high: wild(|off, wild| off > wild).max(f32::from(caught.1)),
         };
         // Where a clock was ahead for a while, what it dated later is dated wrong.
         while self.days.back().is_some_and(|d| d.date >= date) {
@@ -232,28 +250,48 @@ impl Watch {
         median(steps).map_or(terms.floor, |m| (m * 1.4826 / std::f64::consts::SQRT_2).max(terms.floor))
     }
 
-    /// A step three days ago: level before and after were steady, and differ. What it was by, and on which date.
+    /// A step three days ago: level before and after were steady, and differ by more than the steps of the sensors leave unknown. What it was by, and on which
+    /// date.
     pub(super) fn step(&self, terms: Terms) -> Option<(i32, f64)> {
         let newest: Vec<&Day> = self.days.iter().rev().take(7).rev().collect();
         let [a, b, c, d, e, f, g] = newest.as_slice() else { return None };
+        let (old, new) = ([*a, *b, *c, *d], [*e, *f, *g]);
         let level = |days: &[&Day]| median(days.iter().map(|d| f64::from(d.level)));
-        let (before, after) = (level(&[a, b, c, d])?, level(&[e, f, g])?);
+        let (before, after) = (level(&old)?, level(&new)?);
         let by = after - before;
         let steady = |x: &Day, y: &Day| f64::from(y.level - x.level).abs() <= 0.35 * by.abs();
-        let large = by.abs() > (4.0 * self.scatter(terms)).max(terms.effect * 0.4);
-        (large && steady(a, d) && steady(e, g)).then_some((e.date, by))
+        // Days that go to and fro are no step, whatever their medians make of them: each is nearer to its own level, but for one of those before.
+        let off =
+            |days: &[&Day], own: f64| days.iter().filter(|d| (f64::from(d.level) - own).abs() > 0.5 * by.abs()).count();
+        let large = by.abs() > (4.0 * self.scatter(terms)).max(terms.effect * 0.4).max(self.grain());
+        let holds = steady(a, d) && steady(e, g) && off(&old, before) <= 1 && off(&new, after) == 0;
+        (large && holds).then_some((e.date, by))
     }
 
     /// By how much the days after a date differ from those before it.
     pub(super) fn shift(&self, date: i32) -> f64 {
-        let before = median(self.days.iter().rev().filter(|d| d.date < date).take(4).map(|d| f64::from(d.level)));
         let after = median(self.days.iter().filter(|d| d.date > date).take(4).map(|d| f64::from(d.level)));
-        before.zip(after).map_or(0.0, |(before, after)| after - before)
+        self.before(date).zip(after).map_or(0.0, |(before, after)| after - before)
     }
 
     /// How far the newest days are from where it is when it is well.
     pub(super) fn now(&self) -> f64 {
         median(self.days.iter().rev().take(3).map(|d| f64::from(d.level))).map_or(0.0, |level| level - self.known())
+    }
+
+    /// Takes a step of a part that may have been seen to at the same time: one that takes off most of what had worn is its repair. As good as it was is no new
+    /// normal: were it one, the part would look as worn as before.
+    pub(super) fn accept(&mut self, terms: Terms, date: i32, by: f64) {
+        let worn = terms.worse.of(self.before(date).map_or(0.0, |level| level - self.known()));
+        let better = -terms.worse.of(by);
+        let repaired = worn >= WORN * terms.effect && better >= REPAIRED * worn;
+        let share = if repaired { (1.0 - worn / better).max(0.0) } else { 1.0 };
+        self.forgive(date, by * share);
+    }
+
+    /// The level of the days before a date.
+    fn before(&self, date: i32) -> Option<f64> {
+        median(self.days.iter().rev().filter(|d| d.date < date).take(4).map(|d| f64::from(d.level)))
     }
 
     /// Takes a step for a new normal.
@@ -271,11 +309,7 @@ impl Watch {
         let moved: Vec<(i32, f64)> = self.days().map(|(d, level)| (d.date, unshared(level, common(d.date)))).collect();
         let newest = moved.get(moved.len().checked_sub(LASTING)?..)?;
         let by = median(newest.iter().map(|d| d.1))?;
-        let towards = match terms.worse {
-            Worse::Down => -1.0,
-            Worse::Up => 1.0,
-        };
-        let wrong = |v: f64| v * towards;
+        let wrong = |v: f64| terms.worse.of(v);
         let least = newest.iter().map(|d| wrong(d.1)).fold(f64::INFINITY, f64::min);
         let clear =
             (SIGMAS * self.scatter(terms)).max(STRAYS * f64::from(self.strayed)).max(GRAINS * f64::from(self.grain));
@@ -309,4 +343,27 @@ pub(super) struct Drifted {
     pub(super) by: f64,
     /// Since which date.
     pub(super) since: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(levels: [f32; 7], grain: f32) -> Watch {
+        let day = |(date, level): (i32, f32)| Day { date, level, spread: 0.0, wild: 0.0, high: 0.0 };
+        let calm = (-8..0).map(|date| (date, 0.001 * (date & 1) as f32));
+        Watch { days: calm.chain((0..).zip(levels)).map(day).collect(), grain, ..Watch::default() }
+    }
+
+    #[test]
+    fn a_step_is_one_where_the_days_after_it_agree_and_no_more_than_one_before_is_off() {
+        let terms = Measure::Efficiency.terms();
+        let by = |levels, grain| watch(levels, grain).step(terms).map(|s| (s.0, (s.1 * 1e4).round()));
+        assert_eq!(by([0.0, 0.001, 0.0, 0.0, 0.01, 0.011, 0.01], 0.0), Some((4, 100.0)));
+        assert_eq!(by([0.0, 0.001, 0.007, 0.0, 0.01, 0.011, 0.01], 0.0).map(|s| s.0), Some(4));
+        // One day to and fro, as coarse sensors go at a steady load.
+        assert_eq!(by([-0.0012, -0.0018, 0.0023, -0.0022, 0.0044, -0.0028, 0.0048], 0.0), None);
+        assert_eq!(by([0.0, 0.001, 0.0, 0.0, 0.01, 0.011, 0.01], 0.02), None, "within a step of the sensor");
+        assert_eq!(by([0.0, 0.004, 0.008, 0.012, 0.016, 0.020, 0.024], 0.0), None, "what goes on is no step");
+    }
 }

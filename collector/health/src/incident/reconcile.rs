@@ -18,7 +18,7 @@ pub struct Evaluation {
     pub watched: BTreeMap<(ComponentId, Fault), Watched>,
     /// Whether the newest reading is of now. Backlog adds evidence; it opens nothing and ends nothing.
     pub caught_up: bool,
-    /// Incidents that ended a while ago: what comes back soon is the same trouble.
+    /// Incidents that ended a while ago: what comes back soon is the same trouble, and what was known then opens nothing that cannot end by itself.
     pub past: BTreeMap<(ComponentId, Fault), Past>,
     /// What was observed since then is of now even while readings of the past are still coming: log entries overtake them.
     pub fresh_since: Option<Timestamp>,
@@ -96,6 +96,7 @@ pub fn reconcile(
             let step = Step { config, now, caught_up, fresh_since, watched, past };
             match (known.get(key), group.split_first()) {
                 (Some(incident), _) => step.known(incident, group),
+                (None, Some(_)) if step.is_settled(key.1, group) => None,
                 (None, Some((first, rest))) => Some(step.unknown(&evaluation.server, first, rest)),
                 (None, None) => None,
             }
@@ -159,6 +160,11 @@ impl Step<'_> {
         }
         let what = if self.ripe(&incident, &group) { open(&mut incident, &group) } else { What::Noted };
         IncidentChange { incident, what }
+    }
+
+    /// Whether all this was known when it ended by a new part or by a person's word: only what shows since then is new.
+    fn is_settled(&self, fault: Fault, group: &[&Finding]) -> bool {
+        !fault.clears_itself() && self.past.is_some_and(|past| newest(group) <= past.ended_at)
     }
 
     fn known(&self, before: &Incident, group: &[&Finding]) -> Option<IncidentChange> {

@@ -79,6 +79,29 @@ impl Cause {
     }
 }
 
+/// What a cause is called by what is seen of it: a feed of which no supply tells is not said to be lost.
+fn as_seen(cause: &IncidentKey, members: &[IncidentKey]) -> IncidentKey {
+    let fault = match cause.fault {
+        Fault::PowerFeedLost if is_only_silence(members) => Fault::FeedSilent,
+        fault => fault,
+    };
+    IncidentKey { fault, ..cause.clone() }
+}
+
+/// The cause that a storm goes by, whatever was seen of it first: what comes later of the same feed is a part of the same storm.
+pub fn cause_of(storm: &IncidentKey) -> IncidentKey {
+    let fault = match storm.fault {
+        Fault::FeedSilent => Fault::PowerFeedLost,
+        fault => fault,
+    };
+    IncidentKey { fault, ..storm.clone() }
+}
+
+/// Whether all that is known of each is that its BMC is silent.
+pub fn is_only_silence(members: &[IncidentKey]) -> bool {
+    !members.is_empty() && members.iter().all(|member| member.fault == Fault::BmcSilent)
+}
+
 fn is_of_power(component: &ComponentId) -> bool {
     let slot = component.slot().to_lowercase();
     component.class() == ComponentClass::PowerSupply
@@ -101,7 +124,7 @@ pub struct Suspect {
 /// Incidents that one cause explains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storm {
-    /// The cause.
+    /// The cause, as far as it is seen.
     pub cause: IncidentKey,
     /// What it explains, in the order of the keys.
     pub members: Vec<IncidentKey>,
@@ -129,7 +152,8 @@ pub fn storms(suspects: &[Suspect], size: impl Fn(&IncidentKey) -> usize, config
             .filter(|(cause, _, servers)| cause.fault == Fault::FirmwareWave || is_many(*servers, size(cause), config))
             .max_by(|a, b| a.2.cmp(&b.2).then_with(|| b.0.fault.cmp(&a.0.fault)).then_with(|| b.0.cmp(a.0)));
         let Some((cause, together, _)) = best else { return found };
-        found.push(Storm { cause: cause.clone(), members: together.iter().map(|s| s.key.clone()).collect() });
+        let members: Vec<IncidentKey> = together.iter().map(|s| s.key.clone()).collect();
+        found.push(Storm { cause: as_seen(cause, &members), members });
         for member in together {
             left.remove(member);
         }
@@ -279,6 +303,21 @@ mod tests {
         let found = storms(&some, |_| 8, &FoldingConfig::default());
         assert_eq!(found.len(), 1);
         assert_eq!((&found[0].cause, found[0].members.len()), (&b, 8));
+    }
+
+    #[test]
+    fn a_feed_of_which_only_silence_is_seen_is_not_said_to_be_lost_and_is_the_same_cause() {
+        let feed = cause(Cause::Feed("A".into()));
+        let silent: Vec<Suspect> =
+            (0..8).map(|i| Suspect { key: key(i, Fault::BmcSilent), ..suspect(i, 0, &[&feed]) }).collect();
+        let found = storms(&silent, |_| 8, &FoldingConfig::default());
+        assert_eq!(
+            (found.len(), found[0].cause.fault, cause_of(&found[0].cause)),
+            (1, Fault::FeedSilent, feed.clone())
+        );
+        let mut one_tells = silent;
+        one_tells.push(suspect(9, 0, &[&feed]));
+        assert_eq!(storms(&one_tells, |_| 9, &FoldingConfig::default())[0].cause, feed);
     }
 
     #[test]

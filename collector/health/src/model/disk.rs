@@ -36,7 +36,7 @@ pub struct DiskModel {
 pub enum Misfit {
     /// It was trained on other features.
     #[error(
-        "model {version} was trained on other features than this program measures: {first} is not known in this place"
+        "model {version} was trained on other features than this program measures ({first} is not known in this place): train it anew"
     )]
     Features {
         /// The model.

@@ -25,11 +25,31 @@ struct Step {
     value: f64,
 }
 
-/// One attribute of one drive.
+/// One attribute of one drive. Most are told once and never change: only what did has a course.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "Told", into = "Told")]
 pub struct Track {
     /// The first value, or the newest of those that have left the window.
+    base: Option<Step>,
+    course: Option<Box<Course>>,
+}
+
+/// How an attribute changed.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Course {
+    steps: VecDeque<Step>,
+    first: f64,
+    peak: f64,
+    rises: u32,
+    first_rise: Option<Day>,
+    last_rise: Option<Day>,
+    last_fall: Option<Day>,
+}
+
+/// An attribute as it is kept.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Told {
     base: Option<Step>,
     steps: VecDeque<Step>,
     first: f64,
@@ -40,70 +60,93 @@ pub struct Track {
     last_fall: Option<Day>,
 }
 
+/// That of an attribute which has its first value still.
+fn still(base: Option<Step>) -> Course {
+    let value = base.map_or(0.0, |b| b.value);
+    Course { first: value, peak: value, ..Course::default() }
+}
+
+impl From<Told> for Track {
+    fn from(told: Told) -> Self {
+        let Told { base, steps, first, peak, rises, first_rise, last_rise, last_fall } = told;
+        let course = Course { steps, first, peak, rises, first_rise, last_rise, last_fall };
+        Self { base, course: (course != still(base)).then(|| Box::new(course)) }
+    }
+}
+
+impl From<Track> for Told {
+    fn from(Track { base, course }: Track) -> Self {
+        let course = course.map_or_else(|| still(base), |course| *course);
+        let Course { steps, first, peak, rises, first_rise, last_rise, last_fall } = course;
+        Self { base, steps, first, peak, rises, first_rise, last_rise, last_fall }
+    }
+}
+
 impl Track {
     fn read(&mut self, day: Day, value: f64) {
         let Some(old) = self.now() else {
             self.base = Some(Step { day, value });
-            (self.first, self.peak) = (value, value);
             return;
         };
-        if value > old {
-            self.rises += 1;
-            self.first_rise.get_or_insert(day);
-            self.last_rise = Some(day);
-        } else if value < old {
-            self.last_fall = Some(day);
-        } else {
+        if value == old || value.is_nan() {
             return;
         }
-        self.peak = self.peak.max(value);
-        match self.steps.back_mut().filter(|s| s.day == day) {
-            Some(step) => step.value = value,
-            None => self.steps.push_back(Step { day, value }),
+        let course = self.course.get_or_insert_with(|| Box::new(still(self.base)));
+        if value > old {
+            course.rises += 1;
+            course.first_rise.get_or_insert(day);
+            course.last_rise = Some(day);
+        } else {
+            course.last_fall = Some(day);
         }
-        while self.steps.front().is_some_and(|s| s.day < day - WINDOW) {
-            self.base = self.steps.pop_front();
+        course.peak = course.peak.max(value);
+        match course.steps.back_mut().filter(|s| s.day == day) {
+            Some(step) => step.value = value,
+            None => course.steps.push_back(Step { day, value }),
+        }
+        while course.steps.front().is_some_and(|s| s.day < day - WINDOW) {
+            self.base = course.steps.pop_front();
         }
     }
 
     /// The newest value. `None`: never reported.
     pub fn now(&self) -> Option<f64> {
-        self.steps.back().or(self.base.as_ref()).map(|s| s.value)
+        self.newest_first().next().map(|s| s.value)
     }
 
     /// The value at the end of `day`, at most 180 days ago; where there was none yet, the first one.
     pub fn at(&self, day: Day) -> Option<f64> {
-        self.steps.iter().rev().find(|s| s.day <= day).or(self.base.as_ref()).map(|s| s.value)
+        self.steps().rev().find(|s| s.day <= day).or(self.base.as_ref()).map(|s| s.value)
     }
 
     /// The first value that was reported; 0 before.
     pub fn first(&self) -> f64 {
-        self.first
+        self.course.as_ref().map_or_else(|| still(self.base).first, |c| c.first)
     }
 
     /// The greatest value ever reported.
     pub fn peak(&self) -> f64 {
-        self.peak
+        self.course.as_ref().map_or_else(|| still(self.base).peak, |c| c.peak)
     }
 
     /// On how many readings it had risen, ever.
     pub fn rises(&self) -> u32 {
-        self.rises
+        self.course.as_ref().map_or(0, |c| c.rises)
     }
 
     /// The day on which it first rose.
     pub fn first_rise(&self) -> Option<Day> {
-        self.first_rise
+        self.course.as_ref().and_then(|c| c.first_rise)
     }
 
     /// The day on which it last rose.
     pub fn last_rise(&self) -> Option<Day> {
-        self.last_rise
+        self.course.as_ref().and_then(|c| c.last_rise)
     }
 
     /// The day on which it last fell.
     pub fn last_fall(&self) -> Option<Day> {
-        self.last_fall
+        self.course.as_ref().and_then(|c| c.last_fall)
     }
 
     /// Rises after `day`: how many days had one, and the greatest of them.
@@ -136,7 +179,11 @@ impl Track {
     }
 
     fn newest_first(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().rev().chain(self.base.as_ref())
+        self.steps().rev().chain(self.base.as_ref())
+    }
+
+    fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.course.iter().flat_map(|course| course.steps.iter())
     }
 }
 
@@ -169,9 +216,9 @@ impl History {
         let mut rose = 0_u8;
         for ((attribute, track), raw) in Attribute::ALL.into_iter().zip(&mut self.tracks).zip(smart.raw) {
             let Some(raw) = raw.filter(|v| v.is_finite()) else { continue };
-            let before = track.rises;
+            let before = track.rises();
             track.read(day, raw);
-            rose += u8::from(attribute.is_medium() && track.rises > before);
+            rose += u8::from(attribute.is_medium() && track.rises() > before);
         }
         if rose == 0 {
             return;

@@ -128,6 +128,7 @@ impl Air {
 /// The course of one temperature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Heat {
+    #[serde(with = "crate::packed::shared")]
     pub(super) sensor: String,
     hour: Mean,
     hours: u8,

@@ -17,9 +17,10 @@
 //! | days like the day before (0.7), quiet weekends | 0.80 | 0.76 | 0.86 | 0.81 |
 //! | the same with bursts of ten days' writes | 0.82 | 0.79 | 0.87 | 0.86 |
 
-use super::day::{Three, day_at, day_start, small};
+use super::day::{Three, date_of, day_at, day_start, hour_of, small};
 use super::line::{By, Walk, aside};
-use outband_schemas::Timestamp;
+use super::{Foresight, Outlook, SET_BACK};
+use outband_schemas::{ComponentId, SensorKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -45,10 +46,14 @@ const GONE: i32 = 60;
 const MOVED: i64 = 7;
 const DAYS_A_MONTH: f64 = 365.25 / 12.0;
 
-/// What is known of a drive's endurance.
+/// What is known of the endurance of one drive, in whatever place it is, in bounded room. A drive that was taken out for long and runs
+/// again is to begin with a new one: what it was used for before says nothing of its present usage.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Drive {
+pub struct Endurance {
+    /// The newest hour in which something was read, since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hour: Option<i64>,
     lives: Vec<Life>,
     written: Option<Written>,
 }
@@ -159,7 +164,56 @@ impl WearOut {
     }
 }
 
-impl Drive {
+impl Endurance {
+    /// Whether a kind of reading speaks of endurance.
+    pub fn is_of(kind: SensorKind) -> bool {
+        matches!(kind, SensorKind::LifeLeft | SensorKind::BytesWritten)
+    }
+
+    /// Whether the drive has told what is left of its life.
+    pub fn is_told(&self) -> bool {
+        !self.lives.is_empty()
+    }
+
+    /// Takes in a good reading of the drive; of any other kind it takes nothing.
+    pub fn take(&mut self, kind: SensorKind, sensor: &str, value: f64, at: Timestamp) {
+        if !value.is_finite() || !Self::is_of(kind) {
+            return;
+        }
+        let hour = self.turn(hour_of(at));
+        match kind {
+            SensorKind::LifeLeft => self.live(sensor, value, date_of(hour)),
+            _ => self.write(sensor, value, date_of(hour)),
+        }
+    }
+
+    /// The hour that a reading counts for. What was noted of days that have not been yet came of a clock that was wrong.
+    fn turn(&mut self, hour: i64) -> i64 {
+        let current = self.hour.unwrap_or(hour);
+        if hour < current && current - hour < SET_BACK {
+            return current;
+        }
+        if date_of(hour) < date_of(current) {
+            self.forget_after(date_of(hour));
+        }
+        self.hour = Some(hour);
+        hour
+    }
+
+    /// What is foreseen of the drive, which is in `place`, on the day on which it was last read. `before` is what was told last: it stands
+    /// where little has changed.
+    pub fn outlook(&self, place: &ComponentId, before: Option<&Outlook>) -> Option<Outlook> {
+        let today = date_of(self.hour?);
+        let (sensor, told) = self.foresee(today)?;
+        let foresight = told.map_or_else(Foresight::NoDate, Foresight::WearOut);
+        Some(match before.filter(|b| b.sensor == sensor && b.foresight.stands(&foresight)) {
+            Some(before) => Outlook { component: place.clone(), ..before.clone() },
+            None => {
+                Outlook { component: place.clone(), sensor: sensor.to_owned(), told_at: day_start(today), foresight }
+            }
+        })
+    }
+
     /// Takes in a life left.
     pub(super) fn live(&mut self, sensor: &str, value: f64, date: i32) {
         let bytes = self.written.as_ref().filter(|w| date - w.seen <= 1).and_then(|w| w.bytes);
@@ -211,11 +265,6 @@ impl Drive {
             written.weeks.retain(|(day, _)| *day <= date);
             written.seen = written.seen.min(date);
         }
-    }
-
-    /// Whether nothing of it has been read for long.
-    pub(super) fn is_gone(&self, date: i32) -> bool {
-        self.lives.iter().all(|l| date - l.seen > GONE) && self.written.as_ref().is_none_or(|w| date - w.seen > GONE)
     }
 
     /// What is foreseen today, by the sensor that says that the least is left; `None`: none says anything.

@@ -110,19 +110,19 @@ fn student_90(freedom: f64) -> f64 {
 
 /// A slope with its interval, where points lie about a line independently of each other.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Slope {
+pub(crate) struct Slope {
     /// y for each x: the median of the slopes of all pairs.
-    pub(super) rate: f64,
+    pub(crate) rate: f64,
     /// The interval that holds 80 of 100.
-    pub(super) low: f64,
-    pub(super) high: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
     /// How many standard errors Kendall's sum of rising pairs is above that of noise (Mann 1945).
-    pub(super) sure: f64,
+    pub(crate) sure: f64,
 }
 
 impl Slope {
     /// Of points in the order of their x, which rises (Sen 1968; Hollander and Wolfe, Nonparametric Statistical Methods, 9.3).
-    pub(super) fn of(points: &[(f64, f64)]) -> Option<Self> {
+    pub(crate) fn of(points: &[(f64, f64)]) -> Option<Self> {
         let n = small(points.len());
         let mut slopes: Vec<f64> = pairs(points).map(|(dx, dy)| dy / dx).collect();
         slopes.sort_by(f64::total_cmp);

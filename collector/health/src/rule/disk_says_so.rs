@@ -57,7 +57,7 @@ impl DiskSaysSo {
 
     /// Spare blocks at or below the drive's own limit, or the usual one where it tells none.
     fn spent(&self, key: &SeriesKey, series: &Series, base: &impl Fn(Timestamp) -> Finding) -> Option<Finding> {
-        let own = series.thresholds.lower_critical;
+        let own = series.thresholds().lower_critical;
         let limit = own.unwrap_or(self.0.spare_left);
         let (since, newest) = held(series, |left| left <= limit)?;
         let whose = if own.is_some() { "the drive's own limit" } else { "the usual limit" };

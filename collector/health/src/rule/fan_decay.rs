@@ -43,7 +43,7 @@ impl FanDecay {
         loss: f64,
     ) -> Option<Finding> {
         let slow = |share: f64| (1.0 - share) * 100.0 >= self.0.decay_percent;
-        let run: Vec<Timestamp> = track.shares().rev().take_while(|(_, s)| slow(*s)).map(|(at, _)| *at).collect();
+        let run: Vec<Timestamp> = track.shares().rev().take_while(|(_, s)| slow(*s)).map(|(at, _)| at).collect();
         let lasted = u32::try_from(run.len()).unwrap_or(u32::MAX) >= self.0.decay_polls.min(16);
         let (newest, onset) = (*run.first()?, *run.last()?);
         if !lasted {

@@ -38,7 +38,7 @@ impl FanState {
         for (key, series) in place.of_kind(SensorKind::FanSpeed) {
             let (Some(rpm), Some(newest)) = (series.number(), series.newest()) else { continue };
             read = true;
-            let lowest = series.thresholds.lower_critical.unwrap_or(0.0);
+            let lowest = series.thresholds().lower_critical.unwrap_or(0.0);
             // The limit itself may be 0, where any speed is good but none.
             if !matches!(series.quality, Quality::Good | Quality::Suspect(_)) || rpm > 0.0 && rpm >= lowest {
                 continue;

@@ -74,10 +74,11 @@ fn by_voltage(place: &Place) -> Option<Lost> {
                     matches!(state, State::Warning | State::Critical) && !text.to_lowercase().contains("fail")
                 })
         };
-        let was_fed =
-            best >= 80.0 || series.thresholds.lower_critical.is_some_and(|l| l > 0.0) || (volts < 10.0 && complains());
+        let was_fed = best >= 80.0
+            || series.thresholds().lower_critical.is_some_and(|l| l > 0.0)
+            || (volts < 10.0 && complains());
         let dead = volts <= best * DEAD && was_fed
-            || series.thresholds.lower_critical.is_some_and(|l| l > 0.0 && volts < l * DEAD);
+            || series.thresholds().lower_critical.is_some_and(|l| l > 0.0 && volts < l * DEAD);
         let since = gauge.samples().rev().take_while(|(_, v)| *v <= best * DEAD).map(|(at, _)| *at).last();
         let text = format!("the input voltage is {} V", super::show(volts));
         dead.then_some(Lost { text, since: since.unwrap_or(newest), newest, confirm: STATE_POLLS })

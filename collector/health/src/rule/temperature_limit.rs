@@ -24,7 +24,7 @@ impl Rule for TemperatureLimit {
                 if !matches!(series.quality, Quality::Good | Quality::Suspect(_)) {
                     continue;
                 }
-                let t = &series.thresholds;
+                let t = series.thresholds();
                 let over = |limit: Option<f64>| limit.filter(|limit| *limit > 0.0 && value >= *limit);
                 let (level, penalty, word, limit) = if let Some(l) = over(t.upper_non_recoverable) {
                     (Level::Fatal, 100, "non-recoverable", l)

@@ -67,8 +67,8 @@ struct Climb {
 
 impl TemperatureTrend {
     fn limit(&self, series: &Series) -> Option<f64> {
-        let critical = self.0.critical(series.thresholds.upper_critical);
-        critical.or(series.thresholds.upper_non_critical).filter(|l| *l > COOL)
+        let critical = self.0.critical(series.thresholds().upper_critical);
+        critical.or(series.thresholds().upper_non_critical).filter(|l| *l > COOL)
     }
 
     /// Whether a temperature has come so close to its limit that its way there counts.
@@ -101,7 +101,7 @@ impl TemperatureTrend {
         let Foresight::Rise(rise) = &outlook.foresight else { return None };
         let component = &outlook.component;
         let place = window.place(component).filter(|place| !place.is_absent())?;
-        let of_sensor = place.of_kind(SensorKind::Temperature).filter(|(key, _)| key.sensor == outlook.sensor);
+        let of_sensor = place.of_kind(SensorKind::Temperature).filter(|(key, _)| *key.sensor == *outlook.sensor);
         let read = of_sensor.filter(|(_, s)| matches!(s.quality, Quality::Good | Quality::Suspect(_)));
         let (limit, newest) =
             read.filter_map(|(_, s)| Some((self.limit(s)?, s.newest()?))).min_by(|a, b| a.0.total_cmp(&b.0))?;

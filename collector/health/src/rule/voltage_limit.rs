@@ -20,7 +20,7 @@ impl Rule for VoltageLimit {
         for (component, place) in window.places().filter(|(_, place)| !place.is_absent()) {
             for (key, series) in place.of_kind(SensorKind::Voltage) {
                 let (Some(volts), Some(newest)) = (series.number(), series.newest()) else { continue };
-                let t = &series.thresholds;
+                let t = series.thresholds();
                 let (side, limit) = match (t.lower_critical, t.upper_critical) {
                     (Some(low), _) if volts < low => ("below", low),
                     (_, Some(high)) if volts > high => ("above", high),

@@ -1,11 +1,13 @@
 //! Whether a target answers.
 
+use crate::SortedMap;
 use outband_schemas::{AgentId, Cause, Gap, Section, TargetId, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Where readings come from: one target of one agent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// The agent.
     pub agent: AgentId,
@@ -14,13 +16,13 @@ pub struct Origin {
 }
 
 /// How a target answers, section by section.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Contact {
-    sections: BTreeMap<Section, Polls>,
+    sections: SortedMap<Section, Polls>,
     heard_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Polls {
     first_ok: Option<Timestamp>,
     ok: Option<Timestamp>,
@@ -57,7 +59,7 @@ impl Contact {
     }
 
     pub(super) fn succeeded(&mut self, section: Section, at: Timestamp) {
-        let polls = self.sections.entry(section).or_default();
+        let polls = self.sections.or_default(&section);
         polls.tried(at);
         polls.first_ok.get_or_insert(at);
         polls.ok = Some(at);
@@ -65,7 +67,7 @@ impl Contact {
     }
 
     pub(super) fn failed(&mut self, section: Section, at: Timestamp, gap: &Gap) {
-        let polls = self.sections.entry(section).or_default();
+        let polls = self.sections.or_default(&section);
         polls.tried(at);
         polls.failures = polls.failures.saturating_add(1);
         polls.failing_since.get_or_insert(at);

@@ -1,10 +1,11 @@
 //! Log entries as rules remember them.
 
 use outband_schemas::{EventKind, LogEvent, Severity, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A log entry as rules remember it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventNote {
     /// What happened.
     pub kind: EventKind,

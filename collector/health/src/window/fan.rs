@@ -1,22 +1,24 @@
 //! A fan's speed against its own past: at equal duty where the duty is known, else against its siblings.
 
 use super::{Place, SeriesKey, Via};
+use crate::SortedMap;
 use crate::config::RuleConfig;
 use crate::stats::median;
 use outband_schemas::{ComponentClass, ComponentId, SensorKind, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
-/// How a fan's speed is judged. The baselines are the medians of the first polls; `recent` are the newest speeds as a share
-/// of what they should be.
-#[derive(Debug, Clone, Default)]
+/// How a fan's speed is judged. The baselines are the medians of the first polls; `recent` are the newest speeds, each with its
+/// baseline, of which it is a share.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FanTrack {
     /// By duty in steps of 5 %; one step only, 255, against siblings.
-    baselines: BTreeMap<u8, Baseline>,
-    recent: VecDeque<(Timestamp, f64)>,
+    baselines: SortedMap<u8, Baseline>,
+    recent: VecDeque<(Timestamp, u8, f64)>,
     by_duty: bool,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Baseline {
     learnt: Vec<f64>,
     level: Option<f64>,
@@ -27,8 +29,9 @@ const RECENT: usize = 16;
 
 impl FanTrack {
     /// Its newest speeds as a share of its baseline, oldest first; empty before there is one.
-    pub fn shares(&self) -> impl DoubleEndedIterator<Item = &(Timestamp, f64)> {
-        self.recent.iter()
+    pub fn shares(&self) -> impl DoubleEndedIterator<Item = (Timestamp, f64)> {
+        let level = |bucket: &u8| self.baselines.get(bucket)?.level;
+        self.recent.iter().filter_map(move |(at, bucket, value)| Some((*at, value / level(bucket)?)))
     }
 
     /// The median of the newest five shares; `None` before there are five.
@@ -36,7 +39,7 @@ impl FanTrack {
         if self.recent.len() < 5 {
             return None;
         }
-        median(self.recent.iter().rev().take(5).map(|(_, v)| *v))
+        median(self.shares().rev().take(5).map(|(_, share)| share))
     }
 
     /// Whether the duty is known, so that equal duty is compared.
@@ -45,7 +48,7 @@ impl FanTrack {
     }
 
     fn sample(&mut self, bucket: u8, value: f64, at: Timestamp, polls: u32) {
-        let baseline = self.baselines.entry(bucket).or_default();
+        let baseline = self.baselines.or_default(&bucket);
         let Some(level) = baseline.level else {
             baseline.learnt.push(value);
             if baseline.learnt.len() >= usize::try_from(polls.max(1)).unwrap_or(usize::MAX) {
@@ -53,11 +56,13 @@ impl FanTrack {
             }
             return;
         };
-        let share = if level > 0.0 { value / level } else { return };
+        if level <= 0.0 {
+            return;
+        }
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back((at, share));
+        self.recent.push_back((at, bucket, value));
     }
 }
 
@@ -71,7 +76,7 @@ struct Sample {
 
 /// After a poll of the sensors: compares the speeds that it brought with each other.
 pub(super) fn close_poll(
-    places: &mut BTreeMap<ComponentId, Place>,
+    places: &mut SortedMap<ComponentId, Place>,
     via: Via,
     polled_at: Timestamp,
     config: &RuleConfig,
@@ -83,7 +88,7 @@ pub(super) fn close_poll(
         let others = samples.iter().filter(|s| s.key != sample.key || s.component != sample.component);
         let siblings = median(others.map(|s| s.rpm)).filter(|m| samples.len() >= enough && *m > 0.0);
         let Some(place) = places.get_mut(&sample.component) else { continue };
-        let track = place.fan.entry(sample.key.clone()).or_default();
+        let track = place.fan(&sample.key);
         let polls = config.fan.baseline_polls;
         match (sample.duty, siblings) {
             (Some(duty), _) => {
@@ -105,7 +110,7 @@ fn bucket(duty: f64) -> u8 {
 }
 
 /// The speeds that this poll brought. A fan that stands is left out: it would drag the others' measure.
-fn samples(places: &BTreeMap<ComponentId, Place>, via: Via, polled_at: Timestamp) -> Vec<Sample> {
+fn samples(places: &SortedMap<ComponentId, Place>, via: Via, polled_at: Timestamp) -> Vec<Sample> {
     let fresh = |at: Timestamp| at >= polled_at;
     let newest = |place: &Place, kind: SensorKind| -> Vec<(SeriesKey, Timestamp, f64)> {
         let of_via = place.of_kind(kind).filter(|(key, _)| key.via == via);

@@ -11,7 +11,7 @@ use crate::assess::{Error, Kept};
 use crate::maintenance::Whereabouts;
 use crate::topology::Place;
 pub(super) use hush::Hushing;
-use outband_health::incident::storm::{Cause, place_of_site};
+use outband_health::incident::storm::{Cause, cause_of, place_of_site};
 use outband_health::{Fault, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, What};
 use outband_schemas::{ServerId, SiteId, Timestamp};
 use outband_store::ServerRecord;
@@ -102,6 +102,7 @@ impl<S: Kept> Assessor<S> {
             let names = self.firmware.values().filter_map(|f| f.is_new(now, &self.folding));
             return names.filter(|name| cause.component.slot().starts_with(&format!("{name}: "))).count();
         }
+        let cause = &cause_of(cause);
         let of_site = self.servers.all().filter(|r| place_of_site(&r.site).is_ok_and(|site| site == cause.server));
         let is_it = |c: &Cause| c.fault() == cause.fault && c.key(&cause.server, cause.fault) == *cause;
         of_site.filter(|record| self.reaches(record).iter().any(is_it)).count()

@@ -1,15 +1,16 @@
 //! What is read from the store: all that outlives a start, and a server when something is first asked of it.
 
 use super::fold::{Hushing, Running};
-use super::{Assessor, Firmware};
+use super::{Assessor, Firmware, is_recent};
 use crate::assess::identity::Servers;
-use crate::assess::live::Live;
+use crate::assess::live::{Live, REMEMBERED};
 use crate::assess::rebuild::{self, pages};
 use crate::assess::{Error, Kept, Learnt, Terms, verdict};
 use crate::maintenance::Windows;
 use crate::thresholds::Overrides;
-use outband_health::{Incident, rule};
-use outband_schemas::{ComponentClass, ServerId, Timestamp};
+use outband_health::outlook::Outlook;
+use outband_health::{Incident, Names, SortedMap, Window, rule};
+use outband_schemas::{ComponentClass, Lane, ServerId, Timestamp};
 use outband_store::recall::BmcFirmware;
 use outband_store::{Scope, ServerRecord};
 use outband_ticket::TicketNumber;
@@ -22,6 +23,7 @@ const WAKE: usize = 16;
 impl<S: Kept> Assessor<S> {
     /// From the store, and from what outlives an assessor.
     pub(in crate::assess) fn load(store: S, learnt: Learnt, terms: &Terms, now: Timestamp) -> Result<Self, Error> {
+        learnt.forget_erased(&store)?;
         learnt.disks.load(&store)?;
         let servers = Servers::new(pages(|page| store.servers(None, page))?);
         let mut scores = BTreeMap::new();
@@ -39,12 +41,16 @@ impl<S: Kept> Assessor<S> {
         }
         let mut assessor = Self {
             cursor: store.cursor()?,
+            ahead: store.put_away_through()?,
             servers,
             live: BTreeMap::new(),
             waiting: BTreeMap::new(),
             scores,
             sites,
             agents: BTreeMap::new(),
+            agents_at: None,
+            awake_at: None,
+            quiet_at: None,
             observed: BTreeMap::new(),
             tickets: BTreeMap::new(),
             change: 0,
@@ -64,6 +70,7 @@ impl<S: Kept> Assessor<S> {
             parents: BTreeMap::new(),
             past: BTreeMap::new(),
             held: BTreeSet::new(),
+            names: Names::default(),
             storms: BTreeMap::new(),
             firmware: BTreeMap::new(),
             wears: learnt.wears,
@@ -92,7 +99,7 @@ impl<S: Kept> Assessor<S> {
             assessor.waiting.entry(incident.key.server.clone()).or_default().push(incident);
         }
         let flap = Duration::from_secs(terms.rules.incident.flap_secs);
-        for incident in assessor.store.ended_incidents(now.minus(flap))? {
+        for incident in assessor.store.ended_incidents(now.minus(flap.max(REMEMBERED)))? {
             assessor.past.entry(incident.key.server.clone()).or_default().push(incident);
         }
         for BmcFirmware { server, model, version, since } in assessor.store.bmc_firmwares()? {
@@ -104,14 +111,17 @@ impl<S: Kept> Assessor<S> {
     /// One server in memory, read from the store where it is not there yet.
     pub(super) fn live(&mut self, server: &ServerId, now: Timestamp) -> Result<&mut Live, Error> {
         if !self.live.contains_key(server) {
-            let mut live = Live::default();
+            let mut live = Box::<Live>::default();
+            live.window = Window::sharing(&self.names);
             if let Some(record) = self.servers.get(server)
                 && record.rev > 0
             {
-                live.window = rebuild::window(&self.store, record, now, &self.config)?;
-                live.window.wears(self.wears.recall(&self.store, server)?);
+                let until = self.seen_until(record, now);
+                live.window = rebuild::window(&self.store, record, until, &self.config, &self.names)?;
+                let inherit = |drives, outlooks| self.disks.inherit(&self.store, server, drives, outlooks);
+                live.window.wears(self.wears.recall(&self.store, server, inherit)?);
                 live.window.judged(self.disks.said(server));
-                live.window.foresees(self.wears.outlooks(server));
+                live.window.foresees(self.outlooks(server));
                 let components = pages(|page| self.store.healths(Some(&Scope::Server(server.clone())), page))?;
                 live.components = components
                     .into_iter()
@@ -119,7 +129,8 @@ impl<S: Kept> Assessor<S> {
                         Scope::Component(_, component) => Some((component, r.health)),
                         Scope::Site(_) | Scope::Server(_) => None,
                     })
-                    .collect();
+                    .collect::<SortedMap<_, _>>()
+                    .into();
                 let agent = record.targets.first().and_then(|t| self.agents.get(&t.agent));
                 live.cadence = agent.map(|a| a.sensor_interval);
                 self.recall_host(record, &mut live);
@@ -138,6 +149,21 @@ impl<S: Kept> Assessor<S> {
             self.live.insert(server.clone(), live);
         }
         Ok(self.live.entry(server.clone()).or_default())
+    }
+
+    /// Up to when the history of a server was assessed. It is no more than stored, but where history is ahead: what is still to be assessed must not be seen twice.
+    fn seen_until(&self, record: &ServerRecord, now: Timestamp) -> Timestamp {
+        if self.ahead <= self.cursor {
+            return now;
+        }
+        let lanes = record.targets.iter().filter_map(|t| self.agents.get(&t.agent)).flat_map(|agent| &agent.lanes);
+        let newest = lanes.filter(|l| l.lane == Lane::Telemetry).filter_map(|l| l.newest_observed).max();
+        newest.map_or(now, |newest| newest.minus(Duration::from_millis(1)).min(now))
+    }
+
+    /// What is foreseen of a server's parts.
+    pub(super) fn outlooks(&self, server: &ServerId) -> Vec<Outlook> {
+        [self.wears.outlooks(server), self.disks.outlooks(server)].concat()
     }
 
     /// An incident as its ticket has it: what a person said in the moment before a crash still counts.
@@ -164,8 +190,12 @@ impl<S: Kept> Assessor<S> {
 
     /// Brings servers that sent nothing since the start into memory, a few a step: they may be silent.
     pub(super) fn wake(&mut self, now: Timestamp) -> Result<(), Error> {
+        if is_recent(self.awake_at, now) {
+            return Ok(());
+        }
         let asleep = self.servers.all().filter(|r| r.rev > 0 && !self.live.contains_key(&r.id));
         let ids: Vec<ServerId> = asleep.take(WAKE).map(|r| r.id.clone()).collect();
+        self.awake_at = ids.is_empty().then_some(now);
         for id in ids {
             self.live(&id, now)?;
         }

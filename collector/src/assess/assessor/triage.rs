@@ -1,15 +1,21 @@
 //! What kind of trouble a ticket is about: what the neighbours of its server show, and what changed before it. Told when a ticket opens, and again when more
-//! neighbours show the same, as long as it is new.
+//! neighbours show the same, as long as it is new: of those around which something has changed.
+
+mod groups;
+
+pub(super) use groups::Groups;
 
 use super::Assessor;
 use crate::assess::draft::Draft;
 use crate::assess::synthetic::is_drill;
 use crate::assess::{Error, Kept};
-use outband_health::triage::{Case, Change, Mates, Surroundings, triage};
+use groups::Shared;
+use outband_health::incident::storm::is_only_silence;
+use outband_health::triage::{Case, Change, Surroundings, triage};
 use outband_health::{Fault, Incident, IncidentKey, Stage};
-use outband_schemas::{ComponentClass, ServerId, SiteId, Timestamp, Triage, TriageClass};
+use outband_schemas::{ComponentClass, ServerId, Timestamp, Triage, TriageClass};
 use outband_store::ServerRecord;
-use outband_ticket::{Action, TicketNumber};
+use outband_ticket::{Action, Ticket, TicketNumber};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -17,33 +23,8 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(20);
 /// A ticket that is older keeps the kind that it has.
 const SETTLED: Duration = Duration::from_secs(24 * 3600);
-/// Who stands with whom is found out again after this long.
-const REGROUP: Duration = Duration::from_secs(300);
-/// What began so far apart began together: heat spreads slowly, and supplies hold out.
-const TOGETHER: Duration = Duration::from_secs(1800);
 /// A ticket is told its kind no more often than this.
 const TOLD: usize = 6;
-
-/// What servers share.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Shared {
-    Rack(SiteId, String),
-    Zone(SiteId, String),
-    Feed(SiteId, String),
-    Agent(String),
-    Site(SiteId),
-}
-
-/// Who stands with whom, as of a moment.
-#[derive(Debug, Default)]
-pub(super) struct Groups {
-    at: Option<Timestamp>,
-    looked_at: Option<Timestamp>,
-    of: BTreeMap<Shared, Vec<ServerId>>,
-    /// What servers showed in the moment for which that was last asked, by fault, each with when it began: looked up once for all tickets of a step.
-    shown: BTreeMap<Fault, Vec<(ServerId, Timestamp)>>,
-    shown_at: Option<Timestamp>,
-}
 
 impl<S: Kept> Assessor<S> {
     /// What kind of trouble an incident is, by what is known now, with the cause that it belongs to and all that belongs to that. Exercises are none.
@@ -56,10 +37,10 @@ impl<S: Kept> Assessor<S> {
         if is_drill(incident) {
             return None;
         }
-        self.group(now);
         self.look_around(now);
+        self.sort_out(incident, now);
         let parts = cause.as_ref().map_or(incident.members.as_slice(), |(_, members)| members);
-        let only_silence = !parts.is_empty() && parts.iter().all(|part| part.fault == Fault::BmcSilent);
+        let only_silence = is_only_silence(parts);
         let cause = cause.as_ref().map(|(fault, _)| *fault);
         let around = Surroundings { cause, only_silence, ..self.surroundings(incident, now) };
         let facts = incident.evidence.iter().map(|fact| fact.text.as_str());
@@ -75,10 +56,8 @@ impl<S: Kept> Assessor<S> {
             return Ok(());
         }
         self.groups.looked_at = Some(now);
-        let is_new = |t: &outband_ticket::Ticket| t.is_open() && !t.drill && now.since(t.created_at) < SETTLED;
-        let young: Vec<TicketNumber> =
-            self.tickets.values().filter(|r| is_new(&r.ticket)).map(|r| r.ticket.number).collect();
-        for number in young {
+        self.look_around(now);
+        for number in self.changed_around(now) {
             let Some(record) = self.tickets.get(&number) else { continue };
             let told = record.log.iter().filter(|e| matches!(e.action, Action::Triage { .. })).count();
             let (before, server) = (record.ticket.triage.clone(), record.ticket.server.clone());
@@ -98,6 +77,23 @@ impl<S: Kept> Assessor<S> {
         Ok(())
     }
 
+    /// New tickets that have changed since they were last looked at, or around which something has.
+    fn changed_around(&mut self, now: Timestamp) -> Vec<TicketNumber> {
+        let news = self.groups.news();
+        let is_new = |t: &&Ticket| t.is_open() && !t.drill && now.since(t.created_at) < SETTLED;
+        let (mut looked, mut changed) = (BTreeMap::new(), Vec::new());
+        for ticket in self.tickets.values().map(|record| &record.ticket).filter(is_new) {
+            let above = self.parents.get(&ticket.number).and_then(|parent| self.tickets.get(parent));
+            let as_of = (ticket.revision, above.map_or(0, |record| record.ticket.revision));
+            if self.groups.looked.get(&ticket.number) != Some(&as_of) || news.concern(ticket) {
+                changed.push(ticket.number);
+            }
+            looked.insert(ticket.number, as_of);
+        }
+        self.groups.looked = looked;
+        changed
+    }
+
     /// What a ticket belongs to, where that is a storm: its fault, and all that belongs to it.
     fn storm_of(&mut self, number: TicketNumber, now: Timestamp) -> Result<Option<(Fault, Vec<IncidentKey>)>, Error> {
         let Some(parent) = self.parents.get(&number).copied() else { return Ok(None) };
@@ -107,18 +103,46 @@ impl<S: Kept> Assessor<S> {
         Ok(storm.map(|storm| (storm.key.fault, storm.members.clone())))
     }
 
-    /// Finds out who stands with whom, where that was not done lately.
-    fn group(&mut self, now: Timestamp) {
-        if self.groups.at.is_some_and(|at| at <= now && now.since(at) < REGROUP) {
+    /// Looks up who stands with whom, where that was not done lately, and what servers show now.
+    fn look_around(&mut self, now: Timestamp) {
+        let servers = self.servers.all().count();
+        if self.groups.is_due(servers, now) {
+            let shared: Vec<Shared> = self.servers.all().flat_map(|record| self.shares(record)).collect();
+            self.groups.regroup(servers, shared.into_iter(), now);
+        }
+        if !self.groups.is_past(now) {
             return;
         }
-        let mut of: BTreeMap<Shared, Vec<ServerId>> = BTreeMap::new();
-        for record in self.servers.all() {
-            for shared in self.shares(record) {
-                of.entry(shared).or_default().push(record.id.clone());
+        let mut shown: BTreeMap<Fault, Vec<(Timestamp, ServerId)>> = BTreeMap::new();
+        let live = self.live.values().flat_map(|live| &live.incidents);
+        for incident in live.chain(self.waiting.values().flatten()) {
+            let holds = matches!(incident.stage, Stage::Pending | Stage::Open | Stage::Verifying { .. });
+            if holds && !is_drill(incident) {
+                shown.entry(incident.key.fault).or_default().push((incident.onset, incident.key.server.clone()));
             }
         }
-        (self.groups.at, self.groups.of) = (Some(now), of);
+        self.groups.show(shown, now);
+    }
+
+    /// Sorts out who of the neighbours shows what matters for an incident.
+    fn sort_out(&mut self, incident: &Incident, now: Timestamp) {
+        let mut groups = std::mem::take(&mut self.groups);
+        if let Some(name) = self.new_firmware(&incident.key.server, now) {
+            let all = self.firmware.values().filter_map(|f| f.is_new(now, &self.folding));
+            groups.count_firmware(&name, all);
+        }
+        let shares = |id: &ServerId| {
+            let mut shares = self.servers.get(id).map(|record| self.shares(record)).unwrap_or_default();
+            shares.extend(self.new_firmware(id, now).map(Shared::Firmware));
+            shares
+        };
+        groups.sort_out(&[incident.key.fault, Fault::PowerInputLost], shares);
+        self.groups = groups;
+    }
+
+    /// The firmware of a server's BMC, where that is new to it.
+    fn new_firmware(&self, id: &ServerId, now: Timestamp) -> Option<String> {
+        self.firmware.get(id)?.is_new(now, &self.folding)
     }
 
     fn shares(&self, record: &ServerRecord) -> Vec<Shared> {
@@ -137,28 +161,14 @@ impl<S: Kept> Assessor<S> {
     fn surroundings(&self, incident: &Incident, now: Timestamp) -> Surroundings {
         let key = &incident.key;
         let Some(record) = self.servers.get(&key.server) else { return Surroundings::default() };
-        let showing = self.showing(key.fault, incident.onset);
-        let mates = |shared: &Shared, showing: &BTreeSet<&ServerId>| {
-            let others = self.groups.of.get(shared).into_iter().flatten().filter(|id| **id != key.server);
-            let others: Vec<&ServerId> = others.collect();
-            let same = others.iter().filter(|id| showing.contains(**id)).count();
-            Mates { name: name(shared), of: others.len(), same }
-        };
+        let mates = |shared: &Shared, fault| self.groups.mates(shared, fault, &key.server, incident.onset);
         let shares = self.shares(record);
-        let first = |is: fn(&Shared) -> bool| shares.iter().find(|s| is(s)).map(|s| mates(s, &showing));
+        let first = |is: fn(&Shared) -> bool| shares.iter().find(|s| is(s)).map(|s| mates(s, key.fault));
         let rack = shares.iter().find(|s| matches!(s, Shared::Rack(..)));
-        let feeds = shares.iter().filter(|s| matches!(s, Shared::Feed(..))).map(|s| mates(s, &showing));
+        let feeds = shares.iter().filter(|s| matches!(s, Shared::Feed(..))).map(|s| mates(s, key.fault));
         let firmware = self.firmware.get(&key.server);
-        let new = firmware.and_then(|f| f.is_new(now, &self.folding));
-        let wave = new.map(|new| {
-            let alike = self
-                .firmware
-                .iter()
-                .filter(|(id, f)| **id != key.server && f.is_new(now, &self.folding).as_ref() == Some(&new));
-            let alike: Vec<&ServerId> = alike.map(|(id, _)| id).collect();
-            let same = alike.iter().filter(|id| showing.contains(**id)).count();
-            Mates { name: new.clone(), of: alike.len(), same }
-        });
+        let new = self.new_firmware(&key.server, now);
+        let wave = new.map(|name| mates(&Shared::Firmware(name), key.fault));
         let before = |at: Timestamp| (at <= incident.onset).then(|| incident.onset.since(at));
         let (part_changed, listed) = self.part(incident, record);
         Surroundings {
@@ -167,7 +177,7 @@ impl<S: Kept> Assessor<S> {
             feed: feeds.max_by_key(|m| m.same),
             agent: first(|s| matches!(s, Shared::Agent(..))),
             site: first(|s| matches!(s, Shared::Site(..))),
-            dark: rack.map(|rack| mates(rack, &self.showing(Fault::PowerInputLost, incident.onset))),
+            dark: rack.map(|rack| mates(rack, Fault::PowerInputLost)),
             firmware: wave,
             beside: self.beside(incident),
             firmware_changed: firmware.and_then(|f| {
@@ -179,29 +189,6 @@ impl<S: Kept> Assessor<S> {
             cause: None,
             only_silence: false,
         }
-    }
-
-    /// The servers that show a fault which began at about the same time.
-    fn showing(&self, fault: Fault, onset: Timestamp) -> BTreeSet<&ServerId> {
-        let (from, to) = (onset.minus(TOGETHER), onset.plus(TOGETHER));
-        let shown = self.groups.shown.get(&fault).into_iter().flatten();
-        shown.filter(|(_, began)| from <= *began && *began <= to).map(|(server, _)| server).collect()
-    }
-
-    /// Looks up what servers show now.
-    fn look_around(&mut self, now: Timestamp) {
-        if self.groups.shown_at.replace(now) == Some(now) {
-            return;
-        }
-        let mut shown: BTreeMap<Fault, Vec<(ServerId, Timestamp)>> = BTreeMap::new();
-        let live = self.live.values().flat_map(|live| &live.incidents);
-        for incident in live.chain(self.waiting.values().flatten()) {
-            let holds = matches!(incident.stage, Stage::Pending | Stage::Open | Stage::Verifying { .. });
-            if holds && !is_drill(incident) {
-                shown.entry(incident.key.fault).or_default().push((incident.key.server.clone(), incident.onset));
-            }
-        }
-        self.groups.shown = shown;
     }
 
     /// What else is wrong with the same server.
@@ -253,9 +240,5 @@ fn is_better(before: Option<&Triage>, kind: &Triage) -> bool {
     })
 }
 
-fn name(shared: &Shared) -> String {
-    match shared {
-        Shared::Rack(_, name) | Shared::Zone(_, name) | Shared::Feed(_, name) | Shared::Agent(name) => name.clone(),
-        Shared::Site(site) => site.to_string(),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -14,17 +14,20 @@ impl Inner {
         servers
     }
 
-    /// The drives of which somebody has verified since the last round that their predicted failure was right.
+    /// The drives of which somebody has verified since the last round that they failed: as the model foretold, or where another part was suspected.
     pub(super) fn confirmed(&mut self, store: &impl Outcomes, now: Timestamp) -> Result<Vec<String>, StoreError> {
         let since = Timestamp::from_millis(self.fleet.heard_to_ms);
-        let filter = OutcomeFilter {
-            rule: Some("disk.predicted".to_owned()),
-            predicted: true,
-            known_since: Some(since),
-            ..OutcomeFilter::default()
-        };
-        let right = store.outcomes(&filter)?.into_iter().filter(|o| o.outcome.answer == Answer::Right);
-        let keys = right.filter_map(|o| serial_of(o.serial.as_deref()).map(key_of_serial)).collect();
+        let filter = OutcomeFilter { known_since: Some(since), ..OutcomeFilter::default() };
+        let foretold = |o: &TicketOutcome| o.rule == "disk.predicted" && o.outcome.predicted;
+        let mut keys = Vec::new();
+        for of in store.outcomes(&filter)? {
+            let right = of.outcome.answer == Answer::Right && foretold(&of);
+            let own = of.serial.as_deref().filter(|_| right);
+            let other = of.other.serial.as_deref().filter(|_| of.outcome.other.is_some());
+            keys.extend(
+                [own, other].into_iter().flatten().filter_map(|serial| serial_of(Some(serial))).map(key_of_serial),
+            );
+        }
         self.fleet.heard_to_ms = now.as_millis();
         Ok(keys)
     }
@@ -57,14 +60,15 @@ impl Inner {
             }
         }
         let read_on = |held: &Held| held.record.polled.day().filter(|d| *d <= day).max(held.record.read_on);
-        let judged = |held: &&Held| !matches!(held.record.said, Said::Blind { .. });
-        let running = self.drives.values().filter(judged).filter(|h| read_on(h) == Some(day)).count();
+        let judged = |held: &Held| !matches!(held.record.said, Said::Blind { .. });
+        let running = self.drives.values().filter(|held| judged(held)).filter(|h| read_on(h) == Some(day)).count();
+        self.rest();
         let drives = &self.drives;
         let is_gone = |key: &String| drives.get(key).is_none_or(|held| read_on(held).is_none_or(|on| day - on > GONE));
         if let Some(watch) = &mut self.fleet.watch {
             watch.begin(day, u64::try_from(running).unwrap_or(u64::MAX));
             let run = drives.values().filter(|h| read_on(h).is_some_and(|on| day - on <= GONE));
-            watch.survey(day, run.map(|h| (h.record.drive(), &h.record.history)));
+            watch.survey(day, run.map(|h| (h.record.drive(), &*h.record.history)));
             self.failed.iter().for_each(|key| watch.failed(key));
             let gone: Vec<String> =
                 watch.watched().filter(|k| self.taken.contains(*k) || is_gone(k)).cloned().collect();
@@ -87,13 +91,19 @@ impl Inner {
         self.failed.clear();
         self.taken.clear();
         self.round = Some(Round { day, ..Round::default() });
+        self.rest();
+    }
+
+    /// Packs what was looked at of drives.
+    fn rest(&mut self) {
+        self.drives.values_mut().for_each(|held| held.record.rest(&self.names));
     }
 
     /// Judges some drives more.
     pub(super) fn go_on(&mut self, store: &impl Drives, by: &Predicting) -> Result<BTreeSet<ServerId>, StoreError> {
         let begun = Instant::now();
         let mut servers = BTreeSet::new();
-        let Inner { drives, fleet, round, .. } = &mut *self;
+        let Inner { drives, fleet, round, names, .. } = &mut *self;
         let (Some(round), Some(mut watch)) = (round.as_mut(), fleet.watch.take()) else { return Ok(servers) };
         let from = round.after.clone().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let mut done = Vec::new();
@@ -108,6 +118,7 @@ impl Inner {
                 held.unsaved = true;
                 servers.extend(held.record.place.as_ref().map(|p| p.0.clone()));
             }
+            held.record.rest(names);
         }
         fleet.watch = Some(watch);
         round.took += begun.elapsed();
@@ -119,11 +130,15 @@ impl Inner {
             self.keep(store, &unsaved, None)?;
             return Ok(servers);
         }
-        let old = |held: &Held| day - held.record.read_on.max(held.record.polled.day()).unwrap_or(day) > FORGET;
+        let old = |held: &Held| {
+            let DriveRecord { read_on, polled, worn_on, .. } = &held.record;
+            day - (*read_on).max(polled.day()).max(*worn_on).unwrap_or(day) > FORGET
+        };
         let old: Vec<String> = self.drives.iter().filter(|(_, h)| old(h)).map(|(k, _)| k.clone()).collect();
         for key in &old {
             self.drop_drive(key);
         }
+        self.rest();
         self.gone.extend(old);
         self.fleet.day = Some(day);
         let fleet = std::mem::take(&mut self.fleet);
@@ -158,7 +173,7 @@ impl Inner {
         self.gone.clear();
         for key in some {
             if let Some(held) = self.drives.get_mut(key) {
-                held.unsaved = false;
+                (held.unsaved, held.worn) = (false, false);
             }
         }
         Ok(())
@@ -175,10 +190,20 @@ impl Held {
         self.unsaved |= news || day.wrapping_add(turn) % REFRESH == 0;
     }
 
-    /// What is known of it is another drive's, or was read by a wrong clock.
+    /// What it showed day by day is another drive's, or was read by a wrong clock.
     pub(super) fn begin_anew(&mut self) {
-        let DriveRecord { place, serial, manufacturer, model, bytes, flash, .. } = std::mem::take(&mut self.record);
-        self.record = DriveRecord { place, serial, manufacturer, model, bytes, flash, ..DriveRecord::default() };
+        let known = std::mem::take(&mut self.record);
+        self.record = DriveRecord {
+            history: Default::default(),
+            polled: Default::default(),
+            read_ms: 0,
+            read_on: None,
+            judged_on: None,
+            failed_on: None,
+            said: Said::default(),
+            patterns: BTreeSet::new(),
+            ..known
+        };
         self.unsaved = true;
     }
 
@@ -209,7 +234,7 @@ impl Held {
         };
         round.judged += 1;
         let drive = record.drive();
-        let judged = watch.judge(&by.model, key, (&record.history, &drive), day, &mut round.row);
+        let judged = watch.judge(&by.model, key, (&*record.history, &drive), day, &mut round.row);
         let Judged { verdict, threshold, probability, opens } = judged;
         let probability = probability.unwrap_or_default();
         let score = match verdict {

@@ -1,5 +1,7 @@
+mod endurance;
+
 use super::*;
-use outband_schemas::{Reading, Section, Source, TargetId, Value};
+use outband_schemas::{Section, Source, TargetId, Value};
 use outband_store::SqliteStore;
 use outband_store::sqlite::Options;
 
@@ -36,6 +38,10 @@ fn polls(disks: &Disks, day: i64, sectors: f64) {
 }
 
 fn parts(disks: &Disks, day: i64, serials: &[Option<&str>]) {
+    parts_of(disks, &place().0, at(day), serials);
+}
+
+fn parts_of(disks: &Disks, server: &ServerId, at: Timestamp, serials: &[Option<&str>]) -> BTreeSet<ServerId> {
     let part = |(n, serial): (usize, &Option<&str>)| Part {
         component: format!("disk/Bay {}", n + 1).parse().unwrap(),
         manufacturer: None,
@@ -50,10 +56,10 @@ fn parts(disks: &Disks, day: i64, serials: &[Option<&str>]) {
         identity: outband_schemas::Identity::default(),
         parts: serials.iter().enumerate().map(part).collect(),
         bmc_clock_offset_ms: None,
-        observed_at: at(day),
+        observed_at: at,
         source: Source::default(),
     };
-    disks.observe(&place().0, &[], &set(at(day), vec![Observation::Inventory(inventory)]), at(day));
+    disks.observe(server, &[], &set(at, vec![Observation::Inventory(inventory)]), at)
 }
 
 fn keys(disks: &Disks) -> Vec<String> {
@@ -83,6 +89,18 @@ fn what_was_read_today_is_kept_at_an_orderly_end_and_a_crash_is_known_by_it() {
     polls(&second, 1, 16.0);
     third.load(&store).unwrap();
     assert_eq!(pending(&third, "serial:D1"), Some(8.0), "the day of the crash is lost, and no more");
+}
+
+#[test]
+fn every_attribute_that_the_model_knows_is_taken_from_a_kind_of_its_own() {
+    let taken: BTreeSet<Attribute> = outband_schemas::catalog::CATALOG
+        .iter()
+        .filter_map(|row| match field(row.kind) {
+            Some(Field::Raw(attribute)) => Some(attribute),
+            Some(Field::Hours) | None => None,
+        })
+        .collect();
+    assert!(Attribute::ALL.into_iter().eq(taken));
 }
 
 #[test]

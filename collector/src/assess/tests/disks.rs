@@ -238,3 +238,103 @@ fn with_the_model_off_nothing_is_foretold_and_what_was_is_taken_back() {
     room.step();
     assert!(!room.finds_prediction());
 }
+
+/// Sound for 20 days, then bad for four, and no worse from then on.
+fn burst(day: i64) -> [f64; 4] {
+    dying(day.min(23))
+}
+
+/// As [`dying`], twelve days later.
+fn later(day: i64) -> [f64; 4] {
+    dying(day - 12)
+}
+
+fn six(shows: Shows) -> Vec<Drive> {
+    const BAYS: [(&str, &str); 6] = [
+        ("disk/Bay 1", "D1"),
+        ("disk/Bay 2", "D2"),
+        ("disk/Bay 3", "D3"),
+        ("disk/Bay 4", "D4"),
+        ("disk/Bay 5", "D5"),
+        ("disk/Bay 6", "D6"),
+    ];
+    BAYS.map(|(bay, serial)| Drive { bay, serial, model: SICK.model, shows }).into()
+}
+
+impl Room {
+    /// A person says of every ticket what it was.
+    fn all_were(&mut self, verdict: outband_ticket::Verdict) {
+        for ticket in self.tickets() {
+            let said = Action::Verdict { verdict, detail: String::new(), part: None };
+            self.move_ticket(ticket.ticket.number, said);
+        }
+    }
+
+    /// The threshold of the newest day, a margin.
+    fn threshold(&self) -> f64 {
+        let fleet = self.store.drives().unwrap().fleet.unwrap();
+        let watch = serde_json::to_value(fleet.watch.unwrap()).unwrap();
+        watch["budget"]["threshold"].as_f64().unwrap()
+    }
+}
+
+#[test]
+fn what_people_say_of_tickets_moves_the_threshold_of_the_days_after() {
+    let threshold = |verdict| {
+        let drives = six(burst);
+        let mut room = Room::with_model(&drives);
+        room.live(0..23, &drives, disk);
+        assert_eq!(room.tickets().len(), 6);
+        room.all_were(verdict);
+        // So long that what has not come true by then is false.
+        room.live(23..62, &drives, disk);
+        room.threshold()
+    };
+    let (right, wrong) =
+        (threshold(outband_ticket::Verdict::Confirmed), threshold(outband_ticket::Verdict::NoFaultFound));
+    eprintln!("the threshold is {right:+.3} where all were right, {wrong:+.3} where none was");
+    assert!(wrong > right + 0.01, "false tickets were spent, and have to be saved: {wrong} {right}");
+}
+
+#[test]
+fn own_drives_that_failed_with_the_same_pattern_are_told_of_with_the_next_one() {
+    let (first, seventh) = (six(dying), Drive { bay: "disk/Bay 7", serial: "D7", model: SICK.model, shows: later });
+    let all = || six(dying).into_iter().chain([Drive { ..seventh }]).collect::<Vec<_>>();
+    let mut room = Room::with_model(&all());
+    room.live(0..23, &all(), disk);
+    assert_eq!(room.tickets().len(), first.len());
+    room.all_were(outband_ticket::Verdict::Confirmed);
+    room.live(23..36, &[Drive { ..seventh }], disk);
+    let told = room.tickets();
+    let next = &told.iter().find(|t| t.ticket.component.slot() == "Bay 7").unwrap().ticket;
+    let texts: Vec<&str> = next.evidence.iter().map(|e| e.text.as_str()).collect();
+    let own = texts.iter().find(|t| t.ends_with("(own fleet)")).unwrap_or_else(|| panic!("{texts:#?}"));
+    assert!(own.starts_with("of 6 drives of ST4000DM000 with this pattern ("), "{own}");
+    assert!(own.contains(", 6 failed within 30 days"), "{own}");
+    let first = &told.iter().find(|t| t.ticket.component.slot() == "Bay 1").unwrap().ticket;
+    assert!(!first.evidence.iter().any(|e| e.text.ends_with("(own fleet)")), "nothing was known of the own fleet then");
+}
+
+#[test]
+fn the_call_pack_of_a_foretold_failure_tells_its_evidence_in_chinese() {
+    use crate::callpack::Zone;
+    use crate::callpack::case::Case;
+    use crate::callpack::pack::Pack;
+    use crate::words::Lang;
+    // Bad on two days only: no other rule has anything to say.
+    let drives = [Drive { shows: |day| dying(day.min(21)), ..SICK }];
+    let mut room = Room::with_model(&drives);
+    room.live(0..23, &drives, disk);
+    let ticket = room.only_ticket().ticket;
+    let terms = crate::judgement::Terms::try_from(&crate::config::Config::default()).unwrap();
+    let case = Case::read(&room.store, &terms, ticket.number).unwrap().unwrap();
+    let zone = Zone::of("Asia/Shanghai").unwrap();
+    let pack = Pack::of(&case, Lang::ZhCn, &zone).unwrap();
+    assert!(pack.evidence.len() >= 4 && ticket.rule == "disk.predicted", "{:#?}", pack.evidence);
+    for line in &pack.evidence {
+        let han = line.text.chars().filter(|c| ('\u{4e00}'..='\u{9fff}').contains(c)).count();
+        assert!(han >= 6, "{}", line.text);
+    }
+    let words = "由 0 升至 ";
+    assert!(pack.evidence.iter().any(|line| line.text.contains(words)), "{:#?}", pack.evidence);
+}

@@ -113,6 +113,43 @@ fn a_predicted_failure_is_ended_by_a_persons_word() {
 }
 
 #[test]
+fn a_drive_called_repaired_without_a_swap_gets_no_second_ticket_for_what_was_known_then() {
+    let mut room = Room::new();
+    growing(&mut room, 4);
+    room.later();
+    room.operator(Action::Resolve { resolution: Resolution::Repaired });
+    room.quiet_polls(10);
+    assert_eq!(room.state(), (State::Closed, Some(Resolution::Repaired)));
+    assert_eq!(room.only_ticket().ticket.verdict, Some(outband_ticket::Verdict::ReplacedWithoutTest));
+    // Its growth is remembered still.
+    room.quiet_polls(20);
+    room.restart();
+    room.quiet_polls(20);
+    assert_eq!(room.tickets().len(), 1);
+    room.later();
+    room.disk(40.0);
+    assert_eq!(room.tickets().len(), 2, "it grows on: that is new");
+}
+
+#[test]
+fn a_prediction_that_was_closed_as_not_found_stays_quiet_though_it_still_stands() {
+    for verdict in [outband_ticket::Verdict::NoFaultFound, outband_ticket::Verdict::OtherPart] {
+        let mut room = Room::new();
+        growing(&mut room, 4);
+        room.later();
+        room.operator(Action::Verdict { verdict, detail: String::new(), part: None });
+        room.operator(Action::Resolve { resolution: Resolution::Repaired });
+        room.operator(Action::Close);
+        for n in 1..=5 {
+            room.later();
+            room.disk(32.0 + 8.0 * f64::from(n));
+            room.restart();
+        }
+        assert_eq!(room.tickets().len(), 1, "{verdict:?}");
+    }
+}
+
+#[test]
 fn the_same_serial_seen_again_is_no_swap() {
     let mut room = Room::new();
     growing(&mut room, 4);

@@ -88,6 +88,22 @@ fn a_channel_that_does_not_deliver_is_a_ticket_until_it_does() {
 }
 
 #[test]
+fn bodies_that_were_kept_apart_are_one_ticket_of_their_agent_that_says_how_many_until_a_day_brings_none() {
+    let vitals = |now: Timestamp| {
+        let error = "the body is no observation set".to_owned();
+        let poisoned = outband_store::Poisoned { agent: agent(), count: 3, since: now, error };
+        Vitals { poisoned: vec![poisoned], ..Vitals::default() }
+    };
+    opens_and_ends(vitals, "agent_unreadable", "What an agent sends is not understood: a1");
+    let mut room = Room::new();
+    room.vitals = vitals(room.now);
+    room.look(4);
+    let ticket = room.only_ticket().ticket;
+    assert!(ticket.reason.contains("3 bodies of agent a1"), "{}", ticket.reason);
+    assert_eq!(ticket.component.to_string(), "agent/a1");
+}
+
+#[test]
 fn an_agent_of_whose_host_nothing_is_known_is_missed_all_the_same() {
     let mut room = Room::new();
     room.feed(true);

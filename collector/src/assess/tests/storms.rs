@@ -258,6 +258,55 @@ fn an_agent_that_reaches_no_bmc_any_more_is_one_ticket() {
     assert_eq!(room.incidents(Fault::BmcSilent).len(), 10);
 }
 
+/// `n` rounds in which the first eight of ten BMCs are silent, and the supplies of the others are well, or not.
+fn silent_rounds(room: &mut Room, n: usize, well: bool) {
+    for _ in 0..n {
+        room.later();
+        for i in 0..10 {
+            let at = room.now;
+            if i < 8 {
+                room.send_of(at, Section::Sensors, &bmc(i), vec![silence(&bmc(i), at)]);
+            } else {
+                room.psu_of(i, well);
+            }
+        }
+    }
+}
+
+#[test]
+fn silent_bmcs_of_one_feed_are_told_as_that_until_a_supply_tells_of_a_lost_input() {
+    let mut room = rack(10);
+    silent_rounds(&mut room, 30, true);
+    let silent = room.only_ticket().ticket;
+    assert_eq!(silent.fault, "feed_silent");
+    assert!(silent.title.starts_with("8 BMCs of feed A of "), "{}", silent.title);
+    assert!(
+        silent.title.ends_with(" do not answer (a common cause is likely: feed, management switch)"),
+        "{}",
+        silent.title
+    );
+    assert_eq!(silent.class(), Some(outband_schemas::TriageClass::Network));
+    room.restart();
+    silent_rounds(&mut room, 10, false);
+    let lost = room.only_ticket().ticket;
+    assert_eq!((lost.number, lost.fault.as_str()), (silent.number, "feed_silent"), "the same incident");
+    assert!(lost.title.starts_with("Power feed lost: feed A of "), "{}", lost.title);
+    assert_eq!(lost.class(), Some(outband_schemas::TriageClass::EnvironmentPower));
+    for incident in room.incidents(Fault::PowerInputLost) {
+        assert_eq!(incident.hold, Some(Hold::Folded { into: lost.number.0 }));
+    }
+    assert_eq!(room.incidents(Fault::PowerInputLost).len(), 2);
+}
+
+#[test]
+fn a_lost_input_among_the_first_makes_it_a_lost_feed_from_the_beginning() {
+    let mut room = rack(10);
+    silent_rounds(&mut room, 30, false);
+    let lost = room.open("power_feed_lost");
+    assert_eq!((lost.len(), room.open("feed_silent").len()), (1, 0));
+    assert!(lost[0].ticket.title.starts_with("Power feed lost: feed A of "), "{}", lost[0].ticket.title);
+}
+
 fn firmware(version: &str, serial: usize, at: Timestamp) -> Observation {
     let Observation::Inventory(mut inventory) = inventory(&format!("SN{serial}"), Some(("bmc/BMC", "x")), at) else {
         unreachable!()

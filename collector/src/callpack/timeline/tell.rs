@@ -159,6 +159,10 @@ pub(in crate::callpack) fn deed(action: &Action, lang: Lang) -> String {
         Action::Triage { triage } => {
             with("kind of trouble", "故障归类", crate::words::triage::class(triage.class, lang))
         }
+        Action::SetTriage { class: Some(class) } => {
+            with("kind of trouble, set by a person", "人工判定故障归类", crate::words::triage::class(*class, lang))
+        }
+        Action::SetTriage { class: None } => pick("kind of trouble as computed again", "恢复系统故障归类"),
         Action::Access { step, .. } => match step {
             AccessStep::Granted { role, .. } => with("temporary access given", "开通临时访问", role),
             AccessStep::Reminded => pick("a temporary access is still open", "仍有临时访问未关闭"),

@@ -1,4 +1,5 @@
 use super::*;
+use outband_store::KnownEntry;
 use proptest::prelude::*;
 
 const WINDOW: usize = 1000;
@@ -16,6 +17,7 @@ fn hello() -> wire::Hello {
         version: "0.1.0".to_owned(),
         targets: vec!["s1".to_owned()],
         sensor_interval_ms: 30_000,
+        protocol: 1,
     }
 }
 
@@ -31,7 +33,8 @@ fn skip(first: i64, last: i64) -> wire::Skipped {
 fn open(mark: i64) -> Session {
     let mut session = Session::new(WINDOW);
     session.handle_message(up(Up::Hello(hello()))).unwrap();
-    let admission = Admission { epoch: Epoch(3), marks: vec![(Lane::Event, 0), (Lane::Telemetry, mark)] };
+    let admission =
+        Admission { epoch: Epoch(3), marks: vec![(Lane::Event, 0), (Lane::Telemetry, mark)], known: Vec::new() };
     session.handle_admission(&admission).unwrap();
     session
 }
@@ -48,6 +51,16 @@ fn the_first_message_must_be_hello() {
 }
 
 #[test]
+fn an_agent_of_a_later_protocol_is_told_which_is_known_here() {
+    let later = wire::Hello { protocol: PROTOCOL + 1, ..hello() };
+    let farewell = Session::new(WINDOW).handle_message(up(Up::Hello(later))).unwrap_err();
+    assert_eq!(farewell.reason, Reason::ProtocolVersion);
+    assert!(farewell.detail.contains("upgrade the collector first"), "{}", farewell.detail);
+    let older = wire::Hello { protocol: 0, ..hello() };
+    assert!(matches!(Session::new(WINDOW).handle_message(up(Up::Hello(older))), Ok(Step::Admit(_))));
+}
+
+#[test]
 fn nothing_is_read_between_hello_and_welcome() {
     let mut session = Session::new(WINDOW);
     assert!(session.has_room());
@@ -59,12 +72,15 @@ fn nothing_is_read_between_hello_and_welcome() {
 fn welcome_says_where_each_lane_stands() {
     let mut session = Session::new(WINDOW);
     session.handle_message(up(Up::Hello(hello()))).unwrap();
-    let admission = Admission { epoch: Epoch(1), marks: vec![(Lane::Telemetry, 41), (Lane::Event, 5)] };
+    let known = vec![KnownEntry { lane: Lane::Telemetry, seq: 40, crc32c: 7 }];
+    let admission = Admission { epoch: Epoch(1), marks: vec![(Lane::Telemetry, 41), (Lane::Event, 5)], known };
     let Some(Down::Welcome(welcome)) = session.handle_admission(&admission).unwrap().message else {
         panic!("no Welcome")
     };
     let marks: Vec<_> = welcome.lanes.iter().map(|l| (l.lane(), l.committed)).collect();
     assert_eq!(marks, [(wire::Lane::Event, 5), (wire::Lane::Telemetry, 41)]);
+    let known: Vec<_> = welcome.lanes.iter().map(|l| (l.known_seq, l.known_crc32c)).collect();
+    assert_eq!(known, [(0, 0), (40, 7)], "by which the agent tells whether its spool is the same");
     assert_eq!(welcome.window_bytes, 1000);
 }
 
@@ -184,7 +200,7 @@ proptest! {
     ) {
         let mut session = Session::new(usize::MAX);
         session.handle_message(up(Up::Hello(hello()))).unwrap();
-        session.handle_admission(&Admission { epoch: Epoch(1), marks: vec![(Lane::Telemetry, mark)] }).unwrap();
+        session.handle_admission(&Admission { epoch: Epoch(1), marks: vec![(Lane::Telemetry, mark)], known: Vec::new() }).unwrap();
         let mut covered = mark;
         for (first_seq, bodies, skipped) in sent {
             let skipped = skipped.map(|(first, more)| skip(first, first + more));

@@ -387,6 +387,39 @@ fn a_rule_for_a_kind_of_trouble_is_told_when_a_ticket_is_of_that_kind_or_turns_o
 }
 
 #[test]
+fn routing_follows_the_kind_that_a_person_set_and_not_what_is_computed_after_it() {
+    use outband_schemas::TriageClass::{EnvironmentPower, Hardware, Network};
+    let mut notify = config();
+    for (class, who) in [("environment_power", "wang"), ("network", "boss")] {
+        notify.rules.push(toml::from_str(&format!("triage = [\"{class}\"]\nto = [\"{who}\"]")).unwrap());
+    }
+    let told = |record: &TicketRecord, mark, who: &str| {
+        let drafts = told(&notify, record, mark, at(-100), &web1(), at(9));
+        drafts.iter().filter(|d| d.recipient == who).count()
+    };
+    let set = |record: &TicketRecord, class, when| {
+        let mut record = record.clone();
+        let action = Action::SetTriage { class };
+        let command = Command { who: "li".to_owned(), why: "looked at it".to_owned(), action };
+        let entry = apply(&record.ticket, command, at(when)).unwrap();
+        record.ticket = record.ticket.after(&entry);
+        record.log.push(entry);
+        record
+    };
+    let part = then(opened(Priority::P2, "dc1"), WHO, kind(Hardware), 0);
+    let moved = set(&part, Some(EnvironmentPower), 3);
+    assert_eq!(told(&moved, 2, "wang"), 1, "it is news to them");
+    let boss_before = told(&moved, 3, "boss");
+    let computed = then(moved.clone(), WHO, kind(Network), 5);
+    assert_eq!(told(&computed, 3, "boss"), boss_before, "what is computed moves it to nobody");
+    assert_eq!(told(&computed, 3, "wang"), 0, "nor is it told twice");
+    let same = set(&moved, Some(EnvironmentPower), 6);
+    assert_eq!(told(&same, 3, "wang"), 0, "the same kind again is no news");
+    let cleared = set(&computed, None, 7);
+    assert_eq!(told(&cleared, 4, "boss"), boss_before + 1, "what was computed counts again");
+}
+
+#[test]
 fn a_contact_for_another_kind_of_trouble_is_not_asked() {
     use outband_schemas::TriageClass::{EnvironmentPower, Hardware};
     let mut subject = web1();

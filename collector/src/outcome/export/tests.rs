@@ -5,6 +5,7 @@
 use super::*;
 use crate::train::source::Histories;
 use outband_health::model::{Drive, History};
+use outband_store::outcome::OtherPart;
 use outband_ticket::{Basis, Outcome, Verdict};
 
 /// A drive that was read on days 100 to 140, and whose pending sectors grew on days 110 and 120.
@@ -21,7 +22,7 @@ fn drive(serial: &str, model: &str) -> DriveRecord {
         serial: Some(serial.to_owned()),
         model: Some(model.to_owned()),
         bytes: Some(4_000_000_000_000),
-        history,
+        history: history.into(),
         read_on: Some(140),
         ..DriveRecord::default()
     }
@@ -51,7 +52,9 @@ fn ticket(serial: &str, answer: Answer, predicted: bool, days: (Day, Option<Day>
             opened_at: at(days.0),
             known_at: days.1.map(at),
             seen_at: (!predicted).then(|| at(days.0)),
+            other: None,
         },
+        other: OtherPart::default(),
     }
 }
 
@@ -137,7 +140,7 @@ fn a_failure_counts_whatever_else_was_foretold_and_the_first_one_does() {
 #[test]
 fn drives_without_platters_and_drives_of_which_nothing_is_known_are_left_out_with_the_reason() {
     let flash = DriveRecord { flash: true, ..drive("S", "Micron 5300") };
-    let new = DriveRecord { history: History::default(), read_on: None, ..drive("N", "ST4000") };
+    let new = DriveRecord { history: History::default().into(), read_on: None, ..drive("N", "ST4000") };
     let (history, left_out) = read(&files(&[flash, new], &[]));
     assert!(history.lives.is_empty());
     assert_eq!(left_out, ["S,Micron 5300,it has no platters,", "N,ST4000,no day of it is known,"]);

@@ -2,6 +2,7 @@
 
 use super::*;
 use outband_schemas::{ServerId, SiteId, Timestamp};
+use outband_store::outcome::OtherPart;
 use outband_ticket::{TicketNumber, Verdict};
 
 fn outcome(number: u64, rule: &str, site: &str, answer: Answer) -> TicketOutcome {
@@ -22,7 +23,8 @@ fn outcome(number: u64, rule: &str, site: &str, answer: Answer) -> TicketOutcome
         serial: Some(format!("D{number}")),
         model: Some("ST4000".to_owned()),
         predictor: None,
-        outcome: Outcome { predicted: true, answer, basis, opened_at, known_at, seen_at: None },
+        outcome: Outcome { predicted: true, answer, basis, opened_at, known_at, seen_at: None, other: None },
+        other: OtherPart::default(),
     }
 }
 
@@ -126,4 +128,25 @@ fn words_read_back() {
     for by in By::ALL {
         assert_eq!(By::from_word(by.as_str()), Some(by));
     }
+}
+
+#[test]
+fn what_another_part_did_counts_for_the_model_of_that_part_and_what_nobody_judged_is_counted_apart() {
+    let mut other = outcome(1, "disk.predicted", "dc1", Answer::Wrong);
+    other.outcome.other = Some("PSU7".to_owned());
+    other.other.model = Some("PWS-1K".to_owned());
+    let silent = outcome(2, "disk.predicted", "dc1", Answer::Unknown);
+    let mut untested = outcome(3, "disk.predicted", "dc1", Answer::Unknown);
+    untested.outcome.basis = Basis::Verdict(Verdict::ReplacedWithoutTest);
+    let mut tally = Tally::new(&[By::Model]);
+    [&other, &silent, &untested].into_iter().for_each(|of| tally.add(of, None));
+    let rows = tally.rows();
+    let figures = |value: Option<&str>| {
+        let p = &rows.iter().find(|row| row.value.as_deref() == value).unwrap().precision;
+        (p.right, p.wrong, p.unknown, p.not_given, p.misplaced)
+    };
+    assert_eq!(figures(None), (0, 1, 2, 1, 1));
+    assert_eq!(figures(Some("ST4000")), (0, 1, 2, 1, 0));
+    assert_eq!(figures(Some("PWS-1K")), (0, 0, 0, 0, 1), "no ticket was about it");
+    assert_eq!(rows.iter().find(|row| row.value.as_deref() == Some("PWS-1K")).unwrap().precision.share(), None);
 }

@@ -6,7 +6,7 @@ use crate::query::name;
 use crate::query::problem::invalid;
 use crate::query::sla::flags;
 use outband_proto::ticket as wire;
-use outband_schemas::{Timestamp, TriageClass};
+use outband_schemas::{Timestamp, Triage, TriageClass};
 use outband_store::TicketRecord;
 use outband_ticket::sla::ClockStatus;
 use outband_ticket::{
@@ -130,11 +130,23 @@ pub(super) fn ticket(record: &TicketRecord, terms: &Terms, now: Timestamp, custo
         etag: ticket.etag(),
         part_serial: ticket.part_serial.clone().unwrap_or_default(),
         site: ticket.site.as_ref().map(name::site).unwrap_or_default(),
-        triage: ticket.triage.as_ref().filter(|_| customer.is_none()).map(|t| wire::Triage {
-            class: t.class.as_str().to_owned(),
-            confidence: t.confidence.as_str().to_owned(),
-            because: t.because.clone(),
+        triage: ticket.kind().filter(|_| customer.is_none()).map(|kind| wire::Triage {
+            set_by: ticket.triage_set.as_ref().map(|set| set.who.clone()).unwrap_or_default(),
+            set_at_ms: ticket.triage_set.as_ref().map(|set| set.at.as_millis()),
+            ..triage(&kind)
         }),
+        triage_computed: (ticket.triage.as_ref())
+            .filter(|_| customer.is_none() && ticket.triage_set.is_some())
+            .map(triage),
+    }
+}
+
+fn triage(of: &Triage) -> wire::Triage {
+    wire::Triage {
+        class: of.class.as_str().to_owned(),
+        confidence: of.confidence.as_str().to_owned(),
+        because: of.because.clone(),
+        ..wire::Triage::default()
     }
 }
 

@@ -4,13 +4,13 @@ use crate::judgement::Terms;
 use crate::query::problem::invalid;
 use crate::react;
 use outband_proto::ticket as wire;
-use outband_schemas::Timestamp;
+use outband_schemas::{Timestamp, TriageClass};
 use outband_store::TicketRecord;
 use outband_ticket::{Action, Milestone, Priority, Rebase, Resolution, Ticket, Verdict, sla};
 use tonic::Status;
 
 /// The words of the requests that decide something.
-pub(super) const WORDS: &str = "prioritise, policy, verdict:WHAT (WHAT: confirmed, no_fault_found, false_alarm, other_part, replaced_without_test)";
+pub(super) const WORDS: &str = "prioritise, policy, verdict:WHAT (WHAT: confirmed, no_fault_found, false_alarm, other_part, replaced_without_test), set_triage:CLASS, clear_triage";
 
 /// What a request decides, where it decides something.
 pub(super) fn action(request: &wire::TransitionTicketRequest, terms: &Terms) -> Option<Result<Action, Status>> {
@@ -18,12 +18,56 @@ pub(super) fn action(request: &wire::TransitionTicketRequest, terms: &Terms) -> 
     Some(match request.action.split_once(':') {
         None if request.action == "prioritise" => priority(detail),
         None if request.action == "policy" => policy(detail, terms),
-        Some(("verdict", word)) => match Verdict::from_word(word) {
-            Some(verdict) => Ok(Action::Verdict { verdict, detail: detail.to_owned(), part: None }),
-            None => Err(invalid("action", format!("{word:?} is none of {}", words(Verdict::ALL.map(Verdict::as_str))))),
+        None if request.action == "clear_triage" => Ok(Action::SetTriage { class: None }),
+        Some(("verdict", word)) => verdict("action", word, detail, &request.part),
+        Some(("set_triage", word)) => match TriageClass::from_word(word) {
+            Some(class) => Ok(Action::SetTriage { class: Some(class) }),
+            None => {
+                let known = words(TriageClass::ALL.map(TriageClass::as_str));
+                Err(invalid("action", format!("{word:?} is none of {known}")))
+            }
         },
         _ => return None,
     })
+}
+
+/// What a person says that it was. Only of another part it has to be said which.
+fn verdict(field: &str, word: &str, detail: &str, part: &str) -> Result<Action, Status> {
+    let verdict = Verdict::from_word(word)
+        .ok_or_else(|| invalid(field, format!("{word:?} is none of {}", words(Verdict::ALL.map(Verdict::as_str)))))?;
+    Ok(Action::Verdict { verdict, detail: detail.to_owned(), part: other_part(verdict, part)? })
+}
+
+/// The part that was at fault instead, by its serial or its place.
+pub(in crate::query) fn other_part(verdict: Verdict, part: &str) -> Result<Option<String>, Status> {
+    let part = Some(super::text("part", part)?).filter(|part| !part.is_empty());
+    if part.is_some() && verdict != Verdict::OtherPart {
+        return Err(invalid("part", "names the part that was at fault instead: with the verdict other_part only"));
+    }
+    Ok(part)
+}
+
+/// What is said of a ticket in the step that ends it, where something is.
+pub(super) fn last_word(request: &wire::TransitionTicketRequest, wished: &Action) -> Result<Option<Action>, Status> {
+    let given = request.verdict.trim();
+    match wished {
+        Action::Verdict { .. } if given.is_empty() => return Ok(None),
+        Action::Close | Action::Resolve { .. } if !given.is_empty() => {}
+        _ if given.is_empty() && request.part.trim().is_empty() => return Ok(None),
+        _ if given.is_empty() => {
+            return Err(invalid("part", "names the part that was at fault instead: with the verdict other_part only"));
+        }
+        _ => return Err(invalid("verdict", "is said with resolve and close; else as verdict:WHAT")),
+    }
+    // What `resolve` says in `detail` is how it ended.
+    let detail = if matches!(wished, Action::Close) { request.detail.trim() } else { "" };
+    let said = verdict("verdict", given, detail, &request.part)?;
+    let contradicts = matches!(wished, Action::Resolve { resolution: Resolution::FalseAlarm })
+        && matches!(said, Action::Verdict { verdict: Verdict::Confirmed | Verdict::ReplacedWithoutTest, .. });
+    if contradicts {
+        return Err(invalid("verdict", format!("{given} and resolved as a false alarm contradict each other")));
+    }
+    Ok(Some(said))
 }
 
 fn priority(detail: &str) -> Result<Action, Status> {
@@ -101,6 +145,37 @@ mod tests {
             assert!(asked(action, detail).unwrap().is_err(), "{action} {detail}");
         }
         assert!(asked("resolve", "repaired").is_none());
+    }
+
+    #[test]
+    fn the_step_that_ends_a_ticket_may_say_what_it_was_and_which_part() {
+        let request = |verdict: &str, part: &str| wire::TransitionTicketRequest {
+            verdict: verdict.to_owned(),
+            part: part.to_owned(),
+            ..wire::TransitionTicketRequest::default()
+        };
+        let said = last_word(&request("other_part", " PSU7 "), &Action::Close).unwrap();
+        let part = Some("PSU7".to_owned());
+        assert_eq!(said, Some(Action::Verdict { verdict: Verdict::OtherPart, detail: String::new(), part }));
+        assert_eq!(last_word(&request("", ""), &Action::Close).unwrap(), None);
+        let alarm = Action::Resolve { resolution: Resolution::FalseAlarm };
+        for (verdict, part, wished) in [
+            ("maybe", "", &Action::Close),
+            ("confirmed", "PSU7", &Action::Close),
+            ("", "PSU7", &Action::Close),
+            ("confirmed", "", &Action::Start),
+            ("confirmed", "", &alarm),
+        ] {
+            assert!(last_word(&request(verdict, part), wished).is_err(), "{verdict} {part} {wished:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_trouble_is_set_by_its_word_and_cleared() {
+        let set = Action::SetTriage { class: Some(TriageClass::EnvironmentPower) };
+        assert_eq!(asked("set_triage:environment_power", "").unwrap().unwrap(), set);
+        assert_eq!(asked("clear_triage", "").unwrap().unwrap(), Action::SetTriage { class: None });
+        assert!(asked("set_triage:software", "").unwrap().is_err());
     }
 
     #[test]

@@ -62,8 +62,14 @@ fn each_figure_stands_before_and_after_with_its_difference() {
     assert_eq!(row(&told, "as it runs: recall")[..3], ["0.4000", "0.7000", "+0.3000"]);
     // 4 of 6 tickets, and 7 of 9.
     assert_eq!(row(&told, "as it runs: precision")[..3], ["0.6667", "0.7778", "+0.1111"]);
-    assert_eq!(row(&told, "median lead at false <= 0.1, days")[..3], ["10.0000", "10.0000", "+0.0000"]);
+    assert_eq!(row(&told, "median lead at false <= 0.1, days")[..3], ["10", "10", "+0"]);
     assert!(told.last().unwrap().starts_with("Nothing was put in use"));
+}
+
+#[test]
+fn a_lead_of_no_ticket_is_none() {
+    let told = lines(&report(0, 2), &report(7, 2));
+    assert_eq!(row(&told, "median lead at false <= 0.1, days"), ["-", "10", "-"]);
 }
 
 #[test]

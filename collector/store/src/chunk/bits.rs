@@ -6,57 +6,62 @@ use super::ChunkError;
 
 /// Writes bits, the most significant first.
 #[derive(Debug, Default)]
-pub(super) struct BitWriter {
+pub(crate) struct BitWriter {
     bytes: Vec<u8>,
-    free: u32,
+    /// What does not fill eight bytes yet, from the top.
+    word: u64,
+    used: u32,
 }
 
 impl BitWriter {
     /// The lowest `count` bits of `value`, at most 64.
-    pub(super) fn put(&mut self, value: u64, count: u32) {
-        let mut left = count;
-        while left > 0 {
-            if self.free == 0 {
-                self.bytes.push(0);
-                self.free = 8;
-            }
-            let take = left.min(self.free);
-            let part = (value >> (left - take)) & ((1u64 << take) - 1);
-            if let Some(last) = self.bytes.last_mut() {
-                // `part` has at most 8 bits and fits into what is free.
-                *last |= (part << (self.free - take)) as u8;
-            }
-            self.free -= take;
-            left -= take;
+    pub(crate) fn put(&mut self, value: u64, count: u32) {
+        if count == 0 {
+            return;
         }
-    }
-
-    /// How many bits were put.
-    fn len(&self) -> usize {
-        (self.bytes.len() * 8).saturating_sub(self.free as usize)
+        let value = value << (64 - count);
+        self.word |= value >> self.used;
+        let free = 64 - self.used;
+        if count < free {
+            self.used += count;
+            return;
+        }
+        self.bytes.extend(self.word.to_be_bytes());
+        self.word = if free == 64 { 0 } else { value << free };
+        self.used = count - free;
     }
 
     /// The bytes, the last one filled up with zeros.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let left = self.word.to_be_bytes();
+        self.bytes.extend(left.iter().take(self.used.div_ceil(8) as usize));
         self.bytes
     }
 }
 
 /// Reads bits, the most significant first.
 #[derive(Debug)]
-pub(super) struct BitReader<'a> {
+pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> BitReader<'a> {
     /// From the first bit of `bytes`.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
     /// The next `count` bits, at most 64.
-    pub(super) fn take(&mut self, count: u32) -> Result<u64, ChunkError> {
+    pub(crate) fn take(&mut self, count: u32) -> Result<u64, ChunkError> {
+        // Nearly always all of it lies within the next eight bytes.
+        if (1..=56).contains(&count)
+            && let Some(word) = self.bytes.get(self.at / 8..).and_then(<[u8]>::first_chunk::<8>)
+        {
+            let word = u64::from_be_bytes(*word) << (self.at % 8);
+            self.at += count as usize;
+            return Ok(word >> (64 - count));
+        }
         let mut value = 0u64;
         let mut left = count as usize;
         while left > 0 {
@@ -100,6 +105,18 @@ pub(super) fn put_step(bits: &mut BitWriter, steps: Steps, step: i64) {
     }
 }
 
+/// How many bits [`put_step`] writes.
+fn step_len(steps: Steps, step: i64) -> u32 {
+    if step == 0 {
+        return 1;
+    }
+    let fits = |width: &u32| (-(1i64 << (width - 1).min(62))..1i64 << (width - 1).min(62)).contains(&step);
+    let last = steps.len().saturating_sub(1);
+    let at = steps.iter().position(fits).unwrap_or(last).min(last);
+    let ones = at as u32 + 1;
+    ones + u32::from(at < last) + steps.get(at).copied().unwrap_or_default()
+}
+
 /// Reads what [`put_step`] wrote.
 pub(super) fn take_step(bits: &mut BitReader<'_>, steps: Steps) -> Result<i64, ChunkError> {
     let mut ones = 0;
@@ -122,28 +139,32 @@ const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Writes numbers: as differences of whole numbers, where one power of ten makes all of them whole and brings them back
 /// to the bit, or each XORed with the one before, whichever is shorter.
-pub(super) fn put_numbers(bits: &mut BitWriter, numbers: &[f64]) {
+pub(crate) fn put_numbers(bits: &mut BitWriter, numbers: &[f64]) {
     if numbers.is_empty() {
         return;
     }
-    let whole = (0u64..).zip(SCALES).find_map(|(place, scale)| {
-        let whole: Option<Vec<i64>> = numbers.iter().map(|n| scaled(*n, scale)).collect();
-        whole.map(|w| (place, w))
+    let mut whole = Vec::with_capacity(numbers.len());
+    let place = (0u64..).zip(SCALES).find_map(|(place, scale)| {
+        whole.clear();
+        whole.extend(numbers.iter().map_while(|n| scaled(*n, scale)));
+        (whole.len() == numbers.len()).then_some(place)
     });
-    let mut xored = BitWriter::default();
-    put_xored(&mut xored, numbers);
-    match whole {
-        Some((place, whole)) => {
-            let mut differences = BitWriter::default();
-            put_differences(&mut differences, place, &whole);
-            if differences.len() <= xored.len() {
-                put_differences(bits, place, &whole);
-            } else {
-                put_xored(bits, numbers);
-            }
-        }
-        None => put_xored(bits, numbers),
+    match place {
+        Some(place) if differences_len(&whole) <= xored_len(numbers) => put_differences(bits, place, &whole),
+        _ => put_xored(bits, numbers),
     }
+}
+
+/// How many bits the differences take.
+fn differences_len(whole: &[i64]) -> u32 {
+    let mut last = 0;
+    whole.iter().map(|n| step_len(SCALED, n - std::mem::replace(&mut last, *n))).fold(0, u32::saturating_add)
+}
+
+/// How many bits the XORed numbers take.
+fn xored_len(numbers: &[f64]) -> u32 {
+    let mut xor = Xor::default();
+    numbers.iter().map(|n| xor.code(*n).len()).fold(0, u32::saturating_add)
 }
 
 fn put_differences(bits: &mut BitWriter, place: u64, whole: &[i64]) {
@@ -164,17 +185,19 @@ fn put_xored(bits: &mut BitWriter, numbers: &[f64]) {
     }
 }
 
-fn scaled(number: f64, scale: f64) -> Option<i64> {
-    let whole = (number * scale).round();
+/// The whole number of such parts that a number is, where that brings it back to the bit.
+pub(crate) fn scaled(number: f64, scale: f64) -> Option<i64> {
+    let parts = number * scale;
     // False for NaN and the infinities.
-    let fits = whole.abs() < WHOLE;
-    let whole = whole as i64;
+    let fits = parts.abs() < WHOLE;
+    // To the nearest; from there on all are whole.
+    let whole = if parts.abs() < WHOLE / 2.0 { parts + 0.5_f64.copysign(parts) } else { parts } as i64;
     // As it will be read; the bits tell -0 from 0.
     (fits && (whole as f64 / scale).to_bits() == number.to_bits()).then_some(whole)
 }
 
 /// Reads `count` numbers that [`put_numbers`] wrote.
-pub(super) fn take_numbers(bits: &mut BitReader<'_>, count: usize) -> Result<Vec<f64>, ChunkError> {
+pub(crate) fn take_numbers(bits: &mut BitReader<'_>, count: usize) -> Result<Vec<f64>, ChunkError> {
     if count == 0 {
         return Ok(Vec::new());
     }
@@ -201,27 +224,40 @@ struct Xor {
 }
 
 impl Xor {
-    /// Writes a number.
-    fn put(&mut self, bits: &mut BitWriter, value: f64) {
+    /// How the next number is written.
+    fn code(&mut self, value: f64) -> Code {
         let raw = value.to_bits();
         let diff = raw ^ self.last;
         self.last = raw;
         if diff == 0 {
-            return bits.put(0, 1);
+            return Code::Same;
         }
         let (lead, trail) = (diff.leading_zeros().min(31), diff.trailing_zeros());
         let fits = self.width > 0 && lead >= self.lead && trail >= 64 - self.lead - self.width;
         let width = 64 - lead - trail;
         // A new window costs 11 bits more: take it where the old one wastes more than that.
-        if fits && self.width <= width + 11 {
-            bits.put(0b10, 2);
-        } else {
+        let is_new = !(fits && self.width <= width + 11);
+        if is_new {
             (self.lead, self.width) = (lead, width);
-            bits.put(0b11, 2);
-            bits.put(u64::from(lead), 5);
-            bits.put(u64::from(width - 1), 6);
         }
-        bits.put(diff >> (64 - self.lead - self.width), self.width);
+        Code::Other { diff: diff >> (64 - self.lead - self.width), lead: self.lead, width: self.width, is_new }
+    }
+
+    /// Writes a number.
+    fn put(&mut self, bits: &mut BitWriter, value: f64) {
+        match self.code(value) {
+            Code::Same => bits.put(0, 1),
+            Code::Other { diff, lead, width, is_new } => {
+                if is_new {
+                    bits.put(0b11, 2);
+                    bits.put(u64::from(lead), 5);
+                    bits.put(u64::from(width - 1), 6);
+                } else {
+                    bits.put(0b10, 2);
+                }
+                bits.put(diff, width);
+            }
+        }
     }
 
     /// Reads a number.
@@ -237,6 +273,23 @@ impl Xor {
             self.last ^= bits.take(self.width)? << (64 - self.lead - self.width);
         }
         Ok(f64::from_bits(self.last))
+    }
+}
+
+/// How a number is written.
+enum Code {
+    /// It is the one before.
+    Same,
+    /// It differs in a window of bits.
+    Other { diff: u64, lead: u32, width: u32, is_new: bool },
+}
+
+impl Code {
+    fn len(&self) -> u32 {
+        match self {
+            Self::Same => 1,
+            Self::Other { width, is_new, .. } => 2 + if *is_new { 11 } else { 0 } + width,
+        }
     }
 }
 

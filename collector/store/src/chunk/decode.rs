@@ -1,7 +1,8 @@
-//! Bytes to points. Never panics, whatever the bytes; never allocates more than their length allows.
+//! Bytes to points. Never panics, whatever the bytes; never makes more of them than a window of history can hold.
 
 use super::bits::{BitReader, TIME, take_bytes, take_numbers, take_step, take_varint, unzigzag};
-use super::{ChunkError, Point, VERSION};
+use super::encode::tagged;
+use super::{ChunkError, MOST_POINTS, Point, VERSION};
 use outband_schemas::{Cause, Quality, State, Suspicion, Timestamp, Value};
 
 /// The points in a chunk, in the order of their times.
@@ -22,7 +23,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Point>, ChunkError> {
     // Every point but the first has at least one bit of time, so a count beyond that is no count.
     let count = usize::try_from(count)
         .ok()
-        .filter(|c| *c <= rest.len().saturating_mul(8).saturating_add(1))
+        .filter(|c| *c <= rest.len().saturating_mul(8).saturating_add(1) && *c <= MOST_POINTS)
         .ok_or(ChunkError::Malformed("more points than bits"))?;
     let first = unzigzag(take_varint(&mut rest)?);
     let classes = take_runs(&mut rest, count)?;
@@ -30,7 +31,8 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Point>, ChunkError> {
     points(first, &classes, words, BitReader::new(rest))
 }
 
-fn take_runs(rest: &mut &[u8], count: usize) -> Result<Vec<u64>, ChunkError> {
+/// Reads so many values that were written as runs.
+pub(crate) fn take_runs(rest: &mut &[u8], count: usize) -> Result<Vec<u64>, ChunkError> {
     let mut out = Vec::with_capacity(count);
     while out.len() < count {
         let value = take_varint(rest)?;
@@ -44,7 +46,11 @@ fn take_runs(rest: &mut &[u8], count: usize) -> Result<Vec<u64>, ChunkError> {
     Ok(out)
 }
 
-fn take_words(rest: &mut &[u8], count: usize) -> Result<Vec<Value>, ChunkError> {
+/// Text that a chunk or a row of buckets may hold at most, each word counted as often as it stands there, in bytes.
+pub(crate) const MOST_TEXT: usize = 64 << 20;
+
+/// Reads distinct words.
+pub(crate) fn take_dictionary(rest: &mut &[u8]) -> Result<Vec<Value>, ChunkError> {
     let mut distinct = Vec::new();
     for _ in 0..take_varint(rest)? {
         let (tag, after) = rest.split_first().ok_or(ChunkError::Malformed("a word ends early"))?;
@@ -61,11 +67,27 @@ fn take_words(rest: &mut &[u8], count: usize) -> Result<Vec<Value>, ChunkError> 
             }
         });
     }
+    Ok(distinct)
+}
+
+/// Takes a word's length off the text that is left. A few bytes that name one long word over and over must not become a
+/// memory full of it.
+pub(crate) fn spend(left: &mut usize, word: &Value) -> Result<(), ChunkError> {
+    let length = tagged(word).map_or(0, |(_, text)| text.len());
+    *left = left.checked_sub(length).ok_or(ChunkError::Malformed("more text than there can be"))?;
+    Ok(())
+}
+
+fn take_words(rest: &mut &[u8], count: usize) -> Result<Vec<Value>, ChunkError> {
+    let distinct = take_dictionary(rest)?;
+    let mut left = MOST_TEXT;
     take_runs(rest, count)?
         .into_iter()
         .map(|index| {
             let word = usize::try_from(index).ok().and_then(|i| distinct.get(i));
-            word.cloned().ok_or(ChunkError::Malformed("a word is missing"))
+            let word = word.ok_or(ChunkError::Malformed("a word is missing"))?;
+            spend(&mut left, word)?;
+            Ok(word.clone())
         })
         .collect()
 }
@@ -76,7 +98,11 @@ fn points(first: i64, classes: &[u64], words: Vec<Value>, mut bits: BitReader<'_
     times.push(at);
     for _ in 1..classes.len() {
         interval = interval.wrapping_add(take_step(&mut bits, TIME)?);
-        at = at.wrapping_add(interval);
+        let next = at.wrapping_add(interval);
+        if next <= at {
+            return Err(ChunkError::Malformed("times do not grow"));
+        }
+        at = next;
         times.push(at);
     }
     let numbers = take_numbers(&mut bits, classes.iter().filter(|c| **c & 3 == 1).count())?;

@@ -37,7 +37,8 @@ fn class_code(point: &Point) -> u64 {
     has | (quality << 2)
 }
 
-fn put_runs(out: &mut Vec<u8>, values: impl Iterator<Item = u64>) {
+/// Writes values as runs: each with how often it stands in a row.
+pub(crate) fn put_runs(out: &mut Vec<u8>, values: impl Iterator<Item = u64>) {
     let mut run: Option<(u64, u64)> = None;
     for value in values {
         run = match run {
@@ -56,20 +57,25 @@ fn put_runs(out: &mut Vec<u8>, values: impl Iterator<Item = u64>) {
     }
 }
 
-fn put_words(out: &mut Vec<u8>, points: &[Point]) {
-    let words: Vec<(u8, &str)> = points
-        .iter()
-        .filter_map(|p| match &p.value {
-            Some(Value::State { state, text }) => Some((state.number(), text.as_str())),
-            Some(Value::Text(text)) => Some((0, text.as_str())),
-            Some(Value::Number(_)) | None => None,
-        })
-        .collect();
+/// A state or a text as it is written: 0 or the state's number, and the words. `None` for a number.
+pub(crate) fn tagged(value: &Value) -> Option<(u8, &str)> {
+    match value {
+        Value::State { state, text } => Some((state.number(), text.as_str())),
+        Value::Text(text) => Some((0, text.as_str())),
+        Value::Number(_) => None,
+    }
+}
+
+/// Writes the distinct ones of these words, in the order in which they come; answers the place of each.
+pub(crate) fn put_dictionary<'a>(
+    out: &mut Vec<u8>,
+    words: impl Iterator<Item = (u8, &'a str)>,
+) -> HashMap<(u8, &'a str), u64> {
     let mut index = HashMap::new();
     let mut distinct = Vec::new();
-    for word in &words {
-        index.entry(*word).or_insert_with(|| {
-            distinct.push(*word);
+    for word in words {
+        index.entry(word).or_insert_with(|| {
+            distinct.push(word);
             distinct.len() as u64 - 1
         });
     }
@@ -79,7 +85,13 @@ fn put_words(out: &mut Vec<u8>, points: &[Point]) {
         put_varint(out, text.len() as u64);
         out.extend(text.as_bytes());
     }
-    put_runs(out, words.iter().filter_map(|w| index.get(w).copied()));
+    index
+}
+
+fn put_words(out: &mut Vec<u8>, points: &[Point]) {
+    let words = || points.iter().filter_map(|p| p.value.as_ref().and_then(tagged));
+    let index = put_dictionary(out, words());
+    put_runs(out, words().filter_map(|w| index.get(&w).copied()));
 }
 
 fn put_bits(points: &[Point]) -> Vec<u8> {

@@ -17,12 +17,18 @@ mod decode;
 mod encode;
 
 pub use decode::decode;
+pub(crate) use decode::{MOST_TEXT, spend, take_dictionary, take_runs};
 pub use encode::encode;
+pub(crate) use encode::{put_dictionary, put_runs, tagged};
 
+use crate::head::WINDOW_MS;
 use outband_schemas::{Quality, Timestamp, Value};
 
 /// The newest layout.
 pub const VERSION: u8 = 1;
+
+/// The most points that a chunk may hold: one for each millisecond of a window.
+pub const MOST_POINTS: usize = WINDOW_MS as usize;
 
 /// One value of one sensor at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +66,9 @@ pub enum ChunkError {
 /// The points in the order of their times, one a time: of several with the same time the last one given counts. So adding
 /// the same points again changes nothing.
 pub fn normalise(mut points: Vec<Point>) -> Vec<Point> {
+    if points.is_sorted_by(|a, b| a.at < b.at) {
+        return points;
+    }
     points.sort_by_key(|p| p.at);
     let mut out: Vec<Point> = Vec::with_capacity(points.len());
     for point in points {

@@ -2,16 +2,18 @@
 
 use super::change;
 use super::error::{During, is_duplicate, to_json};
+use super::ingest::{checked_row, store_gap};
 use super::readings;
 use super::recall::store_firmware;
 use super::ticket;
-use super::writer::Memory;
+use super::writer::{Memory, Staged};
 use crate::StoreError;
 use crate::query::Scope;
 use crate::record::{Applied, HealthRecord, Poison, ServerEvents, ServerGaps, ServerInventory, ServerRecord};
 use outband_health::{Incident, IncidentKey, Stage};
-use outband_schemas::{AgentId, Gap, Lane, LogEvent, ServerId, Timestamp};
+use outband_schemas::{AgentId, Cause, Gap, Lane, LogEvent, ServerId, Source, SpoolId, Timestamp};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 
 /// A gap that is noticed again within this many milliseconds goes on: one hour.
 const GAP_GOES_ON_MS: i64 = 3600 * 1000;
@@ -21,8 +23,15 @@ pub(super) fn apply(db: &Connection, memory: &mut Memory, applied: Applied, at: 
     if let Some(through) = applied.through {
         move_cursor(db, through)?;
     }
+    for ((agent, spool), through) in &applied.urgent {
+        move_lane(db, agent, *spool, *through)?;
+    }
+    let mut moved = false;
     for server in &applied.servers {
-        store_server(db, server)?;
+        moved |= store_server(db, server)?;
+    }
+    if moved {
+        memory.staged.push(Staged::Moved);
     }
     readings::store_readings(db, memory, &applied.readings)?;
     for events in &applied.events {
@@ -49,8 +58,13 @@ pub(super) fn apply(db: &Connection, memory: &mut Memory, applied: Applied, at: 
     for poison in &applied.poison {
         quarantine(db, poison, at)?;
     }
+    let mut newest: BTreeMap<(&AgentId, Lane), Timestamp> = BTreeMap::new();
     for (agent, lane, observed) in &applied.observed {
-        store_observed(db, agent, *lane, *observed)?;
+        let known = newest.entry((agent, *lane)).or_insert(*observed);
+        *known = (*observed).max(*known);
+    }
+    for ((agent, lane), observed) in newest {
+        store_observed(db, agent, lane, observed)?;
     }
     for firmware in &applied.firmware {
         store_firmware(db, firmware)?;
@@ -66,7 +80,22 @@ fn move_cursor(db: &Connection, through: i64) -> Result<(), StoreError> {
     if moved == 1 { Ok(()) } else { Err(StoreError::Conflict { what: format!("the cursor ({through})") }) }
 }
 
-fn store_server(db: &Connection, server: &ServerRecord) -> Result<(), StoreError> {
+fn move_lane(db: &Connection, agent: &AgentId, spool: SpoolId, through: i64) -> Result<(), StoreError> {
+    let moved = db
+        .prepare_cached(
+            "UPDATE lane SET assessed = ?4 WHERE agent = ?1 AND spool_id = ?2 AND lane = ?3 AND assessed < ?4",
+        )
+        .and_then(|mut s| s.execute((agent.as_str(), spool.to_string(), Lane::Event.number(), through)))
+        .during("noting how far an event lane was assessed")?;
+    if moved == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict { what: format!("the event lane of {agent} ({through})") })
+    }
+}
+
+/// Answers whether a target is of another server now than before, or of one for the first time.
+fn store_server(db: &Connection, server: &ServerRecord) -> Result<bool, StoreError> {
     let doing = "storing a server";
     db.prepare_cached(
         "INSERT INTO server (id, site, identity, first_seen, last_seen, merged_into, rev) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)
@@ -85,15 +114,17 @@ fn store_server(db: &Connection, server: &ServerRecord) -> Result<(), StoreError
         ))
     })
     .during(doing)?;
+    let mut moved = 0;
     for bound in &server.targets {
-        db.prepare_cached(
-            "INSERT INTO target (agent, target, server) VALUES (?1, ?2, ?3)
-             ON CONFLICT (agent, target) DO UPDATE SET server = excluded.server",
-        )
-        .and_then(|mut s| s.execute((bound.agent.as_str(), bound.target.as_str(), server.id.as_str())))
-        .during(doing)?;
+        moved += db
+            .prepare_cached(
+                "INSERT INTO target (agent, target, server) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (agent, target) DO UPDATE SET server = excluded.server WHERE server <> excluded.server",
+            )
+            .and_then(|mut s| s.execute((bound.agent.as_str(), bound.target.as_str(), server.id.as_str())))
+            .during(doing)?;
     }
-    Ok(())
+    Ok(moved > 0)
 }
 
 fn store_events(db: &Connection, events: &ServerEvents) -> Result<(), StoreError> {
@@ -238,6 +269,7 @@ fn store_incident(db: &Connection, incident: &Incident) -> Result<(), StoreError
 }
 
 fn quarantine(db: &Connection, poison: &Poison, at: Timestamp) -> Result<(), StoreError> {
+    tell_if_lost(db, poison.row)?;
     db.execute(
         "INSERT INTO quarantine (row_id, lane_id, seq, received_at, body, error, at)
          SELECT id, lane_id, seq, received_at, body, ?2, ?3 FROM ingest_log WHERE id = ?1
@@ -246,6 +278,40 @@ fn quarantine(db: &Connection, poison: &Poison, at: Timestamp) -> Result<(), Sto
     )
     .during("storing a body that could not be understood")?;
     Ok(())
+}
+
+/// A row whose bytes changed after they were acknowledged is gone for good, here and at the agent: what it held is told as a gap, once.
+fn tell_if_lost(db: &Connection, row: i64) -> Result<(), StoreError> {
+    let doing = "telling what a damaged body held";
+    let mut query = db
+        .prepare_cached(
+            "SELECT g.id, l.agent, l.spool_id, l.lane, g.seq, g.received_at, g.body, g.crc, l.newest_observed
+             FROM ingest_log g JOIN lane l ON l.id = g.lane_id
+             WHERE g.id = ?1 AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.row_id = g.id)",
+        )
+        .during(doing)?;
+    let mut rows = query.query([row]).during(doing)?;
+    let Some(r) = rows.next().during(doing)? else { return Ok(()) };
+    let lost = checked_row(r)?;
+    if !lost.damaged {
+        return Ok(());
+    }
+    // When it was seen stood in it. What its lane told before it is older, and it came here then.
+    let before: Option<i64> = r.get(8).during(doing)?;
+    let from = before.map_or(lost.received_at, Timestamp::from_millis).min(lost.received_at);
+    let gap = Gap {
+        component: None,
+        cause: Cause::Malformed,
+        detail: format!(
+            "entry {} of the {} lane changed on the collector's disk after it was acknowledged",
+            lost.seq,
+            lost.lane.as_str()
+        ),
+        observed_at: lost.received_at,
+        source: Source(format!("spool:{}/{}/{}-{}", lost.spool_id, lost.lane.as_str(), lost.seq, lost.seq)),
+        span: Some((from, lost.received_at)),
+    };
+    store_gap(db, &lost.agent, &gap, 1)
 }
 
 fn store_observed(db: &Connection, agent: &AgentId, lane: Lane, observed: Timestamp) -> Result<(), StoreError> {

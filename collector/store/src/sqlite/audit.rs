@@ -101,7 +101,7 @@ pub(super) fn note<T>(db: &Connection, note: Option<Note<T>>, stored: &T) -> Res
     note.map_or(Ok(()), |note| keep(db, &note(stored)).map(|_| ()))
 }
 
-fn keep(db: &Connection, Noted { actor, deed, answer }: &Noted) -> Result<i64, StoreError> {
+pub(super) fn keep(db: &Connection, Noted { actor, deed, answer }: &Noted) -> Result<i64, StoreError> {
     if let Some(answer) = answer {
         remember(db, &actor.name, answer, deed.at)?;
     }

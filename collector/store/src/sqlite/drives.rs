@@ -42,7 +42,9 @@ impl Drives for SqliteStore {
     fn drives_of(&self, server: &ServerId) -> Result<Vec<DriveRecord>, StoreError> {
         self.read(|db| {
             let mut rows = db
-                .prepare_cached("SELECT body FROM drive WHERE server = ?1 ORDER BY component, key")
+                .prepare_cached(
+                    "SELECT body FROM drive WHERE server = ?1 AND component IS NOT NULL ORDER BY component, key",
+                )
                 .during(READING)?;
             let bodies = rows.query_map([server.as_str()], |r| r.get::<_, Vec<u8>>(0)).during(READING)?;
             let mut drives = Vec::new();
@@ -61,8 +63,8 @@ impl Drives for SqliteStore {
     ) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(drives.len());
         for (key, drive) in drives {
-            let place = drive.place.as_ref().map(|(server, component)| (server.to_string(), component.to_string()));
-            rows.push((key.clone(), place.unzip(), deflated(drive)?));
+            let component = drive.place.as_ref().map(|(_, component)| component.to_string());
+            rows.push((key.clone(), drive.server().map(ToString::to_string), component, deflated(drive)?));
         }
         let fleet = fleet.map(deflated).transpose()?;
         if rows.is_empty() && gone.is_empty() && fleet.is_none() {
@@ -73,7 +75,7 @@ impl Drives for SqliteStore {
             let sql = "INSERT INTO drive VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE
                        SET server = excluded.server, component = excluded.component, body = excluded.body";
             let mut put = db.prepare_cached(sql).during(DOING)?;
-            for (key, (server, component), body) in &rows {
+            for (key, server, component, body) in &rows {
                 put.execute((key, server, component, body)).during(DOING)?;
             }
             let mut drop = db.prepare_cached("DELETE FROM drive WHERE key = ?1").during(DOING)?;

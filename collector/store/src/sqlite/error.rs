@@ -17,8 +17,15 @@ impl<T> During<T> for Result<T, rusqlite::Error> {
     }
 }
 
+/// What has happened where a checksum does not fit, and what to do.
+pub(super) const CHANGED: &str = "bytes of the file changed on the disk after they were written: keep the file, restore a backup \
+                                  (outband-collector restore), look after the disk";
+
 /// Whether it may pass (the disk, the lock), is damage, or is our own mistake.
 pub(super) fn classify(doing: &'static str, error: rusqlite::Error) -> StoreError {
+    if error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_DATA) {
+        return StoreError::Damaged { what: doing.to_owned(), detail: CHANGED.to_owned() };
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Damaged { what: doing.to_owned(), detail: error.to_string() }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 impl Grants for SqliteStore {
     fn reserve_grant(&self) -> Result<u64, StoreError> {
-        self.inner.writer.write(|db, _| ticket::reserve(db, "grant"))
+        self.inner.writer.write(|db, _| ticket::reserve(db, "grant", 1))
     }
 
     fn add_grant(&self, write: GrantWrite, digest: Sha256Hash) -> Result<(), StoreError> {

@@ -1,27 +1,33 @@
 //! Readings that are asked for: latest values and history.
 
 use super::error::{During, damaged, from_json, parsed};
+use super::files::Look;
 use super::query::{next_token, series_where};
+use super::recent::Recent;
 use super::seal::{stored_chunk, unreadable};
 use crate::StoreError;
 use crate::chunk::{self, Point};
 use crate::head::{WINDOW_MS, window_start};
+use crate::history::{Run, Wanted};
 use crate::query::{HistoryFilter, Listing, Page, SeriesFilter};
 use crate::record::{HistoryPoint, LatestReading};
+use crate::volume::Class;
 use outband_schemas::{ComponentId, Reading, SensorKind, ServerId, Source, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use std::collections::BTreeMap;
 
-struct Series {
-    id: i64,
-    server: ServerId,
-    component: ComponentId,
-    kind: SensorKind,
-    sensor: String,
-    source: Source,
+/// A sensor and its number.
+pub(super) struct Series {
+    pub(super) id: i64,
+    pub(super) server: ServerId,
+    pub(super) component: ComponentId,
+    pub(super) kind: SensorKind,
+    pub(super) sensor: String,
+    pub(super) source: Source,
 }
 
-fn series_of(r: &rusqlite::Row<'_>) -> Result<Series, StoreError> {
+/// The sensor of a row that begins with its number, server, component, kind, name and source.
+pub(super) fn series_of(r: &rusqlite::Row<'_>) -> Result<Series, StoreError> {
     let doing = "reading a series";
     let text = |i: usize| r.get_ref(i).and_then(|v| Ok(v.as_str()?)).during(doing);
     let kind: u16 = r.get(3).during(doing)?;
@@ -35,9 +41,10 @@ fn series_of(r: &rusqlite::Row<'_>) -> Result<Series, StoreError> {
     })
 }
 
-/// The newest value of each sensor.
+/// The newest value of each sensor: in memory until it is sealed, else in the file.
 pub(super) fn latest(
     db: &Connection,
+    recent: &Recent<'_>,
     filter: &SeriesFilter,
     page: &Page,
 ) -> Result<Listing<LatestReading>, StoreError> {
@@ -50,24 +57,40 @@ pub(super) fn latest(
         params.extend([key.0.into(), key.1.into(), i64::from(key.2).into(), key.3.into(), key.4.into()]);
     }
     let limit = page.limit.max(1);
-    params.push(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1).into());
     let sql = format!(
-        "SELECT s.id, s.server, s.component, s.kind, s.sensor, s.source, s.thresholds, l.received_at, l.body, l.observed_at
-         FROM series s JOIN latest l ON l.series = s.id WHERE {clause}
-         ORDER BY s.server, s.component, s.kind, s.sensor, s.source LIMIT ?"
+        "SELECT s.id, s.server, s.component, s.kind, s.sensor, s.source, s.thresholds, l.observed_at, l.received_at, l.body
+         FROM series s LEFT JOIN latest l ON l.series = s.id WHERE {clause}
+         ORDER BY s.server, s.component, s.kind, s.sensor, s.source"
     );
     let mut query = db.prepare_cached(&sql).during(doing)?;
     let mut rows = query.query(params_from_iter(params)).during(doing)?;
     let mut out = Vec::new();
-    while let Some(r) = rows.next().during(doing)? {
+    while out.len() <= limit
+        && let Some(r) = rows.next().during(doing)?
+    {
+        let id = r.get(0).during(doing)?;
+        let observed: Option<i64> = r.get(7).during(doing)?;
+        let received: Option<i64> = r.get(8).during(doing)?;
+        let fresh = recent.with(|head| head.newest(id)).filter(|f| match f.received_at {
+            Some(_) => observed.is_none_or(|o| o <= f.point.at.as_millis()),
+            // Of an older version, which stored the latest value as well, and when it came.
+            None => observed.is_none_or(|o| o < f.point.at.as_millis()),
+        });
+        let (point, received) = match (fresh, observed) {
+            (Some(fresh), _) => (fresh.point.clone(), fresh.received_at.unwrap_or(fresh.point.at)),
+            (None, Some(observed)) => {
+                let body = r.get_ref(9).and_then(|v| Ok(v.as_blob()?)).during(doing)?;
+                let point = chunk::decode(body).ok().and_then(|mut points| points.pop()).unwrap_or_else(|| {
+                    tracing::error!(series = id, "the latest value of a sensor is damaged");
+                    unreadable(observed)
+                });
+                (point, Timestamp::from_millis(received.unwrap_or(observed)))
+            }
+            // Nothing was read of it for as long as readings are kept.
+            (None, None) => continue,
+        };
         let series = series_of(r)?;
         let thresholds: Option<String> = r.get(6).during(doing)?;
-        let body = r.get_ref(8).and_then(|v| Ok(v.as_blob()?)).during(doing)?;
-        let observed: i64 = r.get(9).during(doing)?;
-        let point = chunk::decode(body).ok().and_then(|mut points| points.pop()).unwrap_or_else(|| {
-            tracing::error!(series = series.id, "the latest value of a sensor is damaged");
-            unreadable(observed)
-        });
         out.push(LatestReading {
             server: series.server,
             reading: Reading {
@@ -80,7 +103,7 @@ pub(super) fn latest(
                 source: series.source,
                 thresholds: thresholds.map(|t| from_json("thresholds", &t)).transpose()?,
             },
-            received_at: Timestamp::from_millis(r.get(7).during(doing)?),
+            received_at: received,
         });
     }
     next_token(out, limit, |last: &LatestReading| {
@@ -90,28 +113,45 @@ pub(super) fn latest(
     })
 }
 
-/// History, sensor by sensor.
-pub(super) fn history(
-    db: &Connection,
-    head: &dyn Fn(i64, Timestamp, Timestamp) -> Vec<Point>,
-    filter: &HistoryFilter,
-    page: &Page,
-) -> Result<Listing<HistoryPoint>, StoreError> {
-    let doing = "reading history";
-    // Where the page before ended: the series, and the time of its last point.
+/// The sensors that a page has still to tell of, and how far the page before came in the first of them.
+pub(super) struct Rest {
+    pub(super) after: Option<(i64, i64)>,
+    pub(super) sql: String,
+    pub(super) params: Vec<rusqlite::types::Value>,
+}
+
+pub(super) fn rest(filter: &HistoryFilter, page: &Page) -> Result<Rest, StoreError> {
     let after: Option<(i64, i64)> = match &page.token {
         Some(token) => Some(serde_json::from_str(token).map_err(|_| StoreError::BadToken)?),
         None => None,
     };
     let (mut clause, mut params) = series_where(&filter.series);
+    // A server's sensors are few, and found by its name. Left to itself, SQLite would go through those of all servers that have the kind, since
+    // these lie in the order that is asked for: with `+` it cannot. Of all servers, that is the way, since a page ends early.
+    let id = if filter.series.server.is_some() { "+s.id" } else { "s.id" };
     if let Some((series, _)) = after {
-        clause.push_str(" AND s.id >= ?");
+        clause.push_str(&format!(" AND {id} >= ?"));
         params.push(series.into());
     }
-    let windows = windows(db, filter)?;
     let sql = format!(
-        "SELECT s.id, s.server, s.component, s.kind, s.sensor, s.source FROM series s WHERE {clause} ORDER BY s.id"
+        "SELECT s.id, s.server, s.component, s.kind, s.sensor, s.source FROM series s WHERE {clause} ORDER BY {id}"
     );
+    Ok(Rest { after, sql, params })
+}
+
+/// History, sensor by sensor.
+pub(super) fn history(
+    db: &Connection,
+    look: &Look<'_>,
+    recent: &Recent<'_>,
+    filter: &HistoryFilter,
+    page: &Page,
+) -> Result<Listing<HistoryPoint>, StoreError> {
+    let doing = "reading history";
+    // Where the page before ended: the series, and the time of its last point.
+    let Rest { after, sql, params } = rest(filter, page)?;
+    let windows = windows(db, look, filter)?;
+    let lost = look.lost(filter.from, filter.to)?;
     let mut query = db.prepare_cached(&sql).during(doing)?;
     let mut rows = query.query(params_from_iter(params)).during(doing)?;
     let mut out: Vec<(i64, HistoryPoint)> = Vec::new();
@@ -124,8 +164,10 @@ pub(super) fn history(
             Some((id, at)) if id == series.id => filter.from.max(Timestamp::from_millis(at.saturating_add(1))),
             _ => filter.from,
         };
-        let fresh = head(series.id, from, filter.to);
-        for point in span(db, &windows, series.id, from, filter.to, fresh, limit + 1 - out.len())? {
+        let mut fresh = recent.with(|head| head.of_series(series.id, from, filter.to));
+        // Where a file is lost, every sensor says so once.
+        fresh.extend(lost.iter().filter(|at| from <= **at).map(|at| unreadable(at.as_millis())));
+        for point in span(db, look, &windows, series.id, (from, filter.to), fresh, limit + 1 - out.len())? {
             let point = HistoryPoint {
                 server: series.server.clone(),
                 component: series.component.clone(),
@@ -143,8 +185,48 @@ pub(super) fn history(
     Ok(Listing { rows: listing.rows.into_iter().map(|(_, p)| p).collect(), next: listing.next })
 }
 
+/// The readings of those sensors of a server that are wanted.
+pub(super) fn runs(
+    db: &Connection,
+    look: &Look<'_>,
+    recent: &Recent<'_>,
+    server: &ServerId,
+    (from, to): (Timestamp, Timestamp),
+    wanted: Wanted<'_>,
+) -> Result<Vec<Run>, StoreError> {
+    let doing = "reading history";
+    let series = SeriesFilter { server: Some(server.clone()), ..SeriesFilter::default() };
+    let filter = HistoryFilter { series, from, to };
+    let Rest { sql, params, .. } = rest(&filter, &Page::first(1))?;
+    let windows = windows(db, look, &filter)?;
+    let lost = look.lost(from, to)?;
+    let mut query = db.prepare_cached(&sql).during(doing)?;
+    let mut rows = query.query(params_from_iter(params)).during(doing)?;
+    let mut out = Vec::new();
+    while let Some(r) = rows.next().during(doing)? {
+        let Series { id, component, kind, sensor, source, .. } = series_of(r)?;
+        if !wanted(&component, kind, &sensor) {
+            continue;
+        }
+        let mut fresh = recent.with(|head| head.of_series(id, from, to));
+        fresh.extend(lost.iter().map(|at| unreadable(at.as_millis())));
+        let points = span(db, look, &windows, id, (from, to), fresh, usize::MAX)?;
+        out.push(Run { component, kind, sensor, source, points });
+    }
+    Ok(out)
+}
+
 /// The windows that have chunks in the span.
-fn windows(db: &Connection, filter: &HistoryFilter) -> Result<Vec<i64>, StoreError> {
+fn windows(db: &Connection, look: &Look<'_>, filter: &HistoryFilter) -> Result<Vec<i64>, StoreError> {
+    let mut all = in_main(db, filter)?;
+    all.extend(look.starts(Class::Raw, filter.from, filter.to)?);
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
+/// The windows in the span of which the main file has chunks: of wrong clocks, and of an older version.
+pub(super) fn in_main(db: &Connection, filter: &HistoryFilter) -> Result<Vec<i64>, StoreError> {
     let doing = "reading history";
     let (low, high): (Option<i64>, Option<i64>) = db
         .query_row(
@@ -172,10 +254,10 @@ fn windows(db: &Connection, filter: &HistoryFilter) -> Result<Vec<i64>, StoreErr
 /// Points of one series, oldest first, at most `most`.
 fn span(
     db: &Connection,
+    look: &Look<'_>,
     windows: &[i64],
     series: i64,
-    from: Timestamp,
-    to: Timestamp,
+    (from, to): (Timestamp, Timestamp),
     fresh: Vec<Point>,
     most: usize,
 ) -> Result<Vec<Point>, StoreError> {
@@ -188,7 +270,7 @@ fn span(
     }
     let mut out = Vec::new();
     for (start, fresh) in by_window {
-        let mut points = stored_chunk(db, (start, series))?;
+        let mut points = stored_chunk(db, look, (start, series))?;
         points.extend(fresh);
         out.extend(chunk::normalise(points).into_iter().filter(|p| from <= p.at && p.at < to));
         if out.len() >= most {
@@ -197,4 +279,43 @@ fn span(
         }
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::Options;
+    use crate::{SqliteStore, Store};
+
+    fn plan(db: &Connection, series: SeriesFilter, token: Option<&str>) -> String {
+        let filter = HistoryFilter { series, from: Timestamp::EPOCH, to: Timestamp::EPOCH };
+        let page = Page { limit: 10, token: token.map(str::to_owned) };
+        let Rest { sql, params, .. } = rest(&filter, &page).unwrap();
+        let mut query = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = query.query_map(params_from_iter(params), |r| r.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn one_servers_sensors_are_not_looked_for_among_those_of_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&Options::new(dir.path())).unwrap();
+        let (server, component) = (ServerId::new("srv-1").unwrap(), "fan/1".parse().unwrap());
+        let of = SeriesFilter {
+            server: Some(server),
+            component: Some(component),
+            class: None,
+            kind: Some(SensorKind::Temperature),
+        };
+        let read = |series: SeriesFilter, token| store.read(|db| Ok(plan(db, series, token))).unwrap();
+        for token in [None, Some("[7,1000]")] {
+            for component in [of.component.clone(), None] {
+                let found = read(SeriesFilter { component, ..of.clone() }, token);
+                assert!(found.contains("(server=?"), "{token:?}: {found}");
+            }
+            let found = read(SeriesFilter { server: None, ..of.clone() }, token);
+            assert!(found.contains("series_by_kind") && !found.contains("TEMP B-TREE"), "{token:?}: {found}");
+        }
+        store.close().unwrap();
+    }
 }

@@ -4,11 +4,13 @@ use super::error::{During, damaged, from_json, parsed, to_json};
 use super::query::next_token;
 use super::writer::{Memory, Staged};
 use crate::StoreError;
-use crate::ingest::{Admission, AgentHello, AgentRecord, Committed, Epoch, IncomingBatch, LaneRecord, LogRow, Skipped};
+use crate::ingest::{
+    Admission, AgentHello, AgentRecord, Committed, Epoch, IncomingBatch, KnownEntry, LaneRecord, LogRow, Skipped,
+};
 use crate::query::{Listing, Page};
-use crate::record::QuarantinedRow;
-use outband_schemas::{AgentId, Gap, Lane, Source, SpoolId, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row};
+use crate::record::{Poisoned, QuarantinedRow};
+use outband_schemas::{AgentId, Cause, Gap, Lane, Source, SpoolId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, Rows};
 use std::time::Duration;
 
 /// Bodies of one answer of `log_after`, in bytes, at about which it ends.
@@ -19,6 +21,7 @@ pub(super) fn hello(db: &Connection, hello: &AgentHello, at: Timestamp) -> Resul
     let doing = "admitting an agent";
     let targets = to_json(doing, &hello.targets)?;
     let interval = i64::try_from(hello.sensor_interval.as_millis()).unwrap_or(i64::MAX);
+    tell_of_other_spool(db, hello, at)?;
     let epoch = db
         .query_row(
             "INSERT INTO agent (name, site, version, targets, sensor_interval_ms, spool_id, epoch, hello_at, last_heard)
@@ -40,6 +43,7 @@ pub(super) fn hello(db: &Connection, hello: &AgentHello, at: Timestamp) -> Resul
         )
         .during(doing)?;
     let mut marks = Vec::with_capacity(Lane::ALL.len());
+    let mut known = Vec::with_capacity(Lane::ALL.len());
     for lane in Lane::ALL {
         let next = hello.lanes.iter().find(|l| l.lane == lane).map_or(1, |l| l.next);
         let committed = db
@@ -52,8 +56,52 @@ pub(super) fn hello(db: &Connection, hello: &AgentHello, at: Timestamp) -> Resul
             )
             .during(doing)?;
         marks.push((lane, committed));
+        known.extend(known_entry(db, hello, lane, committed)?);
     }
-    Ok(Admission { epoch: Epoch(epoch), marks })
+    Ok(Admission { epoch: Epoch(epoch), marks, known })
+}
+
+/// An agent that is known comes with a spool that nobody knows here: its old file was deleted, set aside or replaced, and with it went what was not sent. The
+/// agent itself may not know (a deleted file leaves nothing that could tell), or may have told a collector that was put back to a backup since.
+fn tell_of_other_spool(db: &Connection, hello: &AgentHello, at: Timestamp) -> Result<(), StoreError> {
+    let doing = "looking for the agent's last spool";
+    let name = hello.agent.as_str();
+    let spool = hello.spool_id.to_string();
+    let heard: Option<i64> = db
+        .prepare_cached(
+            "SELECT last_heard FROM agent WHERE name = ?1 AND spool_id <> ?2
+             AND NOT EXISTS (SELECT 1 FROM lane WHERE agent = ?1 AND spool_id = ?2)",
+        )
+        .and_then(|mut s| s.query_row((name, &spool), |r| r.get(0)).optional())
+        .during(doing)?;
+    let Some(heard) = heard.map(Timestamp::from_millis) else { return Ok(()) };
+    let gap = Gap {
+        component: None,
+        cause: Cause::SpoolLost,
+        detail: "the agent came with another spool than before: what only the old one held is lost".to_owned(),
+        observed_at: at,
+        source: Source(format!("spool:{spool}")),
+        span: Some((heard.min(at), heard.max(at))),
+    };
+    store_gap(db, &hello.agent, &gap, 1)
+}
+
+/// The newest entry of a lane through `mark` whose body is still in the ingest log.
+fn known_entry(db: &Connection, hello: &AgentHello, lane: Lane, mark: i64) -> Result<Option<KnownEntry>, StoreError> {
+    db.prepare_cached(
+        "SELECT g.seq, g.body, g.crc FROM ingest_log g JOIN lane l ON l.id = g.lane_id
+         WHERE l.agent = ?1 AND l.spool_id = ?2 AND l.lane = ?3 AND g.seq <= ?4 ORDER BY g.seq DESC LIMIT 1",
+    )
+    .and_then(|mut s| {
+        s.query_row((hello.agent.as_str(), hello.spool_id.to_string(), lane.number(), mark), |r| {
+            // What came, not what is there now: a bit that flipped here does not make the agent's spool another one.
+            let came: Option<u32> = r.get(2)?;
+            let crc32c = came.map_or_else(|| Ok(crc32c::crc32c(r.get_ref(1)?.as_blob()?)), Ok::<_, rusqlite::Error>)?;
+            Ok(KnownEntry { lane, seq: r.get(0)?, crc32c })
+        })
+        .optional()
+    })
+    .during("looking for the newest entry of a lane")
 }
 
 /// Notes that an agent is alive.
@@ -96,14 +144,14 @@ pub(super) fn commit(
     }
     let mut through = from.mark;
     let mut stored = 0;
+    let sql = "INSERT INTO ingest_log (lane_id, seq, received_at, body, crc) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut insert = db.prepare_cached(sql).during(doing)?;
     for (body, seq) in batch.bodies.iter().zip(batch.first_seq..) {
         if seq <= through {
             refuse_other_body(db, lane_id, batch.lane, seq, body)?;
             continue;
         }
-        db.prepare_cached("INSERT INTO ingest_log (lane_id, seq, received_at, body) VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut s| s.execute((lane_id, seq, at.as_millis(), body)))
-            .during(doing)?;
+        insert.execute((lane_id, seq, at.as_millis(), body, crc32c::crc32c(body))).during(doing)?;
         through = seq;
         stored += 1;
     }
@@ -152,14 +200,15 @@ fn follow(batch: &IncomingBatch, mark: i64) -> Result<Follows<'_>, StoreError> {
 /// A body that came before must be the same as now, as far as it is still at hand.
 fn refuse_other_body(db: &Connection, lane_id: i64, lane: Lane, seq: i64, body: &[u8]) -> Result<(), StoreError> {
     let same: Option<bool> = db
-        .prepare_cached("SELECT body = ?3 FROM ingest_log WHERE lane_id = ?1 AND seq = ?2")
-        .and_then(|mut s| s.query_row((lane_id, seq, body), |r| r.get(0)).optional())
+        .prepare_cached(
+            "SELECT CASE WHEN crc IS NULL THEN body = ?3 ELSE crc = ?4 END FROM ingest_log WHERE lane_id = ?1 AND seq = ?2",
+        )
+        .and_then(|mut s| s.query_row((lane_id, seq, body, crc32c::crc32c(body)), |r| r.get(0)).optional())
         .during("comparing a body")?;
     if same == Some(false) { Err(StoreError::DifferentBody { lane, seq }) } else { Ok(()) }
 }
 
 fn store_skip(db: &Connection, batch: &IncomingBatch, skipped: &Skipped, first: i64) -> Result<(), StoreError> {
-    let doing = "storing what was skipped";
     let gap = Gap {
         component: None,
         cause: skipped.cause,
@@ -168,15 +217,14 @@ fn store_skip(db: &Connection, batch: &IncomingBatch, skipped: &Skipped, first: 
         source: Source(format!("spool:{}/{}/{first}-{}", batch.spool_id, batch.lane.as_str(), skipped.last)),
         span: Some((skipped.from, skipped.to)),
     };
+    store_gap(db, &batch.agent, &gap, skipped.last - first + 1)
+}
+
+pub(super) fn store_gap(db: &Connection, agent: &AgentId, gap: &Gap, count: i64) -> Result<(), StoreError> {
+    let doing = "storing what an agent lost";
     db.execute(
         "INSERT INTO gap (agent, fingerprint, observed_at, last_observed, count, body) VALUES (?1, ?2, ?3, ?3, ?4, ?5)",
-        (
-            batch.agent.as_str(),
-            &gap.source.0,
-            gap.observed_at.as_millis(),
-            skipped.last - first + 1,
-            to_json(doing, &gap)?,
-        ),
+        (agent.as_str(), &gap.source.0, gap.observed_at.as_millis(), count, to_json(doing, gap)?),
     )
     .during(doing)?;
     Ok(())
@@ -187,24 +235,50 @@ pub(super) fn log_after(db: &Connection, after: i64, max_rows: usize) -> Result<
     let doing = "reading the ingest log";
     let mut query = db
         .prepare_cached(
-            "SELECT g.id, l.agent, l.spool_id, l.lane, g.seq, g.received_at, g.body
+            "SELECT g.id, l.agent, l.spool_id, l.lane, g.seq, g.received_at, g.body, g.crc, g.seq <= l.assessed
              FROM ingest_log g JOIN lane l ON l.id = g.lane_id WHERE g.id > ?1 ORDER BY g.id LIMIT ?2",
         )
         .during(doing)?;
-    let mut rows = query.query((after, i64::try_from(max_rows).unwrap_or(i64::MAX))).during(doing)?;
+    some(query.query((after, i64::try_from(max_rows).unwrap_or(i64::MAX))).during(doing)?)
+}
+
+/// Rows of the event lane that were not assessed yet, oldest first. Found by the lanes' sequences, without a look at the telemetry between them.
+pub(super) fn urgent(db: &Connection, max_rows: usize) -> Result<Vec<LogRow>, StoreError> {
+    let doing = "reading the ingest log";
+    let mut query = db
+        .prepare_cached(
+            "SELECT g.id, l.agent, l.spool_id, l.lane, g.seq, g.received_at, g.body, g.crc, 0
+             FROM ingest_log g JOIN lane l ON l.id = g.lane_id
+             WHERE g.id IN (SELECT e.id FROM lane o CROSS JOIN ingest_log e ON e.lane_id = o.id AND e.seq > o.assessed
+                            WHERE o.lane = ?1 AND e.id > (SELECT cursor FROM state) ORDER BY e.id LIMIT ?2)
+             ORDER BY g.id",
+        )
+        .during(doing)?;
+    some(query.query((Lane::Event.number(), i64::try_from(max_rows).unwrap_or(i64::MAX))).during(doing)?)
+}
+
+/// The rows, as far as a bound on their bodies lets.
+fn some(mut rows: Rows<'_>) -> Result<Vec<LogRow>, StoreError> {
     let (mut out, mut bytes) = (Vec::new(), 0);
     while bytes < LOG_BYTES
-        && let Some(r) = rows.next().during(doing)?
+        && let Some(r) = rows.next().during("reading the ingest log")?
     {
-        let row = log_row(r)?;
+        let row = checked_row(r)?;
         bytes += row.body.len();
-        out.push(row);
+        out.push(LogRow { assessed: r.get(8).during("reading the ingest log")?, ..row });
     }
     Ok(out)
 }
 
+/// A row of the ingest log and, as its eighth column, the checksum of the body that came.
+pub(super) fn checked_row(r: &Row<'_>) -> Result<LogRow, StoreError> {
+    let came: Option<u32> = r.get(7).during("reading the ingest log")?;
+    let row = log_row(r)?;
+    Ok(LogRow { damaged: came.is_some_and(|crc| crc != crc32c::crc32c(&row.body)), ..row })
+}
+
 /// The columns of a row of the ingest log, in the order of the queries here.
-pub(super) fn log_row(r: &Row<'_>) -> Result<LogRow, StoreError> {
+fn log_row(r: &Row<'_>) -> Result<LogRow, StoreError> {
     let doing = "reading the ingest log";
     let text = |i: usize| r.get_ref(i).and_then(|v| Ok(v.as_str()?)).during(doing);
     Ok(LogRow {
@@ -215,7 +289,33 @@ pub(super) fn log_row(r: &Row<'_>) -> Result<LogRow, StoreError> {
         seq: r.get(4).during(doing)?,
         received_at: Timestamp::from_millis(r.get(5).during(doing)?),
         body: r.get(6).during(doing)?,
+        damaged: false,
+        assessed: false,
     })
+}
+
+/// Agents of whose bodies some were kept apart since then. Looks at no more than so many rows of the log that nobody could read all of them in a night.
+pub(super) fn poisoned(db: &Connection, since: Timestamp) -> Result<Vec<Poisoned>, StoreError> {
+    let doing = "looking for what was kept apart";
+    // `error` is that of the row with the maximum.
+    let mut query = db
+        .prepare_cached(
+            "SELECT l.agent, count(*), min(q.at), max(q.row_id), q.error
+             FROM (SELECT row_id, lane_id, at, error FROM quarantine ORDER BY row_id DESC LIMIT 10000) q
+             JOIN lane l ON l.id = q.lane_id WHERE q.at >= ?1 GROUP BY l.agent ORDER BY l.agent",
+        )
+        .during(doing)?;
+    let mut rows = query.query([since.as_millis()]).during(doing)?;
+    let mut out = Vec::new();
+    while let Some(r) = rows.next().during(doing)? {
+        out.push(Poisoned {
+            agent: parsed("an agent's name", &r.get::<_, String>(0).during(doing)?)?,
+            count: r.get::<_, i64>(1).during(doing)?.unsigned_abs(),
+            since: Timestamp::from_millis(r.get(2).during(doing)?),
+            error: r.get(4).during(doing)?,
+        });
+    }
+    Ok(out)
 }
 
 /// Bodies that could not be understood, oldest first.

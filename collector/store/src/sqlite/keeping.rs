@@ -8,6 +8,7 @@ pub(super) use rows::{loosened, with_column};
 
 use super::decision::{bodies, signed};
 use super::error::{During, to_json};
+use super::files::forget_due;
 use super::{SqliteStore, audit};
 use crate::StoreError;
 use crate::audit::{Actor, Deed, Note};
@@ -58,7 +59,16 @@ impl Keeping for SqliteStore {
         deed: Deed,
     ) -> Result<CustomerErased, StoreError> {
         let erasure = erasure.clone();
-        self.inner.writer.write(move |db, _| customer::erase(db, &erasure, &actor, deed))
+        // The files of history first: what fails after them is done again, and finds less.
+        let _turn = self.inner.files.turn();
+        let history = if erasure.records { self.erase_history(&erasure.servers, erasure.dry_run)? } else { 0 };
+        self.inner.writer.write(move |db, _| {
+            let erased = customer::erase(db, &erasure, history, &actor, deed)?;
+            if erasure.records && !erasure.dry_run {
+                forget_due(db, &erasure.servers)?;
+            }
+            Ok(erased)
+        })
     }
 }
 

@@ -23,6 +23,14 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (17, include_str!("../../../../schemas/sql/sqlite/0017_outcome.sql")),
     (18, include_str!("../../../../schemas/sql/sqlite/0018_parts.sql")),
     (19, include_str!("../../../../schemas/sql/sqlite/0019_checks.sql")),
+    (20, include_str!("../../../../schemas/sql/sqlite/0020_volumes.sql")),
+    (21, include_str!("../../../../schemas/sql/sqlite/0021_other_part.sql")),
+    (22, include_str!("../../../../schemas/sql/sqlite/0022_erasure.sql")),
+    (23, include_str!("../../../../schemas/sql/sqlite/0023_usage.sql")),
+    (24, include_str!("../../../../schemas/sql/sqlite/0024_enrolment.sql")),
+    (25, include_str!("../../../../schemas/sql/sqlite/0025_put_away.sql")),
+    (27, include_str!("../../../../schemas/sql/sqlite/0027_body_checksum.sql")),
+    (30, include_str!("../../../../schemas/sql/sqlite/0030_event_lane_first.sql")),
 ];
 
 /// The newest schema that this version knows.

@@ -10,48 +10,61 @@ mod decision;
 mod drift;
 mod drill;
 mod drives;
+mod enrol;
+mod erasure;
 mod error;
+mod files;
+mod fill;
 mod grant;
 mod history;
 mod ingest;
 mod keeping;
 mod maintenance;
 mod migrate;
+mod numbers;
 mod open;
 mod order;
 mod outbox;
 mod outcome;
 mod parts;
 mod pool;
+mod putaway;
 mod query;
 mod readings;
 mod recall;
+mod recent;
+mod roll;
 mod seal;
 mod series;
+mod summary;
 mod threshold;
 mod ticket;
 mod upkeep;
+mod usage;
 mod writer;
 
-pub use copy::copy;
+pub use copy::{copy, history as history_files, still};
 pub use open::Options;
 
 use crate::error::StoreError;
 use crate::head::Head;
-use crate::ingest::{Admission, AgentHello, AgentRecord, IncomingBatch, LogRow};
+use crate::ingest::{AgentHello, AgentRecord, IncomingBatch, LogRow};
 use crate::query::{EventFilter, GapFilter, HistoryFilter, Listing, Page, Scope, SeriesFilter, TicketFilter};
 use crate::record::{
-    Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, QuarantinedRow,
+    Applied, EventRecord, GapRecord, HealthRecord, HistoryPoint, LatestReading, PartRecord, Poisoned, QuarantinedRow,
     ServerRecord, TicketRecord, TicketWrite,
 };
 use crate::retention::Retention;
-use crate::store::{OnCommitted, Sealed, Sequence, Store};
+use crate::store::{OnAdmitted, OnCommitted, Sealed, Sequence, Store};
 use error::During;
+use files::Files;
+use numbers::Numbers;
 use outband_health::Incident;
 use outband_schemas::{AgentId, LogEvent, ServerId, SiteId, Timestamp};
 use outband_ticket::TicketNumber;
 use pool::Pool;
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use writer::Writer;
 
@@ -66,8 +79,12 @@ struct Inner {
     writer: Writer,
     pool: Pool,
     head: Arc<RwLock<Head>>,
-    max_head_points: usize,
+    max_head_bytes: usize,
     damage: open::Damage,
+    files: Arc<Files>,
+    stuck: AtomicBool,
+    queued: fill::Queued,
+    numbers: Numbers,
     _lock: File,
 }
 
@@ -86,8 +103,28 @@ impl SqliteStore {
         let head = Arc::new(RwLock::new(readings::load_head(&db)?));
         let writer = Writer::start(db, Arc::clone(&head))?;
         let pool = Pool::new(options.file(), options.readers);
-        let inner = Inner { writer, pool, head, max_head_points: options.max_head_points, damage, _lock: lock };
-        Ok(Self { inner: Arc::new(inner) })
+        let files = Arc::new(Files::new(&options.data_dir));
+        let inner = Inner {
+            writer,
+            pool,
+            head,
+            max_head_bytes: options.max_head_bytes,
+            damage,
+            files,
+            stuck: AtomicBool::new(false),
+            queued: fill::Queued::default(),
+            numbers: Numbers::default(),
+            _lock: lock,
+        };
+        let store = Self { inner: Arc::new(inner) };
+        store.look_after_files()?;
+        store.check_files_later(options.check_up_to_bytes)?;
+        Ok(store)
+    }
+
+    /// Whether sealing fails while memory is full: then agents keep what they have.
+    fn is_stuck(&self) -> bool {
+        self.inner.stuck.load(Ordering::Relaxed) && self.head().bytes() > self.inner.max_head_bytes
     }
 
     fn head(&self) -> RwLockReadGuard<'_, Head> {
@@ -100,12 +137,17 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn hello(&self, hello: &AgentHello, at: Timestamp) -> Result<Admission, StoreError> {
-        let hello = hello.clone();
-        self.inner.writer.write(move |db, _| ingest::hello(db, &hello, at))
+    fn hello_then(&self, hello: AgentHello, at: Timestamp, done: OnAdmitted) {
+        let done = self.inner.queued.count(done);
+        self.inner.writer.submit(false, move |db, _| ingest::hello(db, &hello, at), done);
     }
 
     fn commit_then(&self, batch: IncomingBatch, at: Timestamp, done: OnCommitted) {
+        if self.is_stuck() {
+            let source = "history cannot be sealed, and no more of it fits into memory".into();
+            return done(Err(StoreError::Unavailable { doing: "storing a batch", source }));
+        }
+        let done = self.inner.queued.count(done);
         self.inner.writer.submit(false, move |db, memory| ingest::commit(db, memory, &batch, at), done);
     }
 
@@ -126,6 +168,10 @@ impl Store for SqliteStore {
         self.read(|db| ingest::log_after(db, after, max_rows))
     }
 
+    fn urgent(&self, max_rows: usize) -> Result<Vec<LogRow>, StoreError> {
+        self.read(|db| ingest::urgent(db, max_rows))
+    }
+
     fn cursor(&self) -> Result<i64, StoreError> {
         self.read(|db| db.query_row("SELECT cursor FROM state", [], |r| r.get(0)).during("reading the cursor"))
     }
@@ -139,15 +185,15 @@ impl Store for SqliteStore {
     }
 
     fn reserve(&self, sequence: Sequence) -> Result<u64, StoreError> {
-        let name = match sequence {
-            Sequence::Ticket => "ticket",
-            Sequence::Server => "server",
-        };
-        self.inner.writer.write(move |db, _| ticket::reserve(db, name))
+        self.inner.numbers.next(sequence, &self.inner.writer)
     }
 
     fn open_incidents(&self) -> Result<Vec<Incident>, StoreError> {
         self.read(ticket::open_incidents)
+    }
+
+    fn poisoned(&self, since: Timestamp) -> Result<Vec<Poisoned>, StoreError> {
+        self.read(|db| ingest::poisoned(db, since))
     }
 
     fn quarantined(&self, page: &Page) -> Result<Listing<QuarantinedRow>, StoreError> {
@@ -187,25 +233,11 @@ impl Store for SqliteStore {
     }
 
     fn latest(&self, filter: &SeriesFilter, page: &Page) -> Result<Listing<LatestReading>, StoreError> {
-        self.read(|db| history::latest(db, filter, page))
+        self.whole(|db, _, recent| history::latest(db, recent, filter, page))
     }
 
     fn history(&self, filter: &HistoryFilter, page: &Page) -> Result<Listing<HistoryPoint>, StoreError> {
-        // What is sealed between a look at the file and one at the head is in neither: then look again.
-        for _ in 0..3 {
-            let before = self.head().seals();
-            let of_series = |id, from, to| self.head().of_series(id, from, to);
-            let answer = self.read(|db| history::history(db, &of_series, filter, page))?;
-            if self.head().seals() == before {
-                return Ok(answer);
-            }
-        }
-        // The head is locked before the read transaction takes its snapshot, and after the connection is taken: the other
-        // way round, queries that wait for a connection would hold up those that have one.
-        self.read(|db| {
-            let head = self.head();
-            history::history(db, &|id, from, to| head.of_series(id, from, to), filter, page)
-        })
+        self.whole(|db, look, recent| history::history(db, look, recent, filter, page))
     }
 
     fn events(&self, filter: &EventFilter, page: &Page) -> Result<Listing<EventRecord>, StoreError> {
@@ -225,30 +257,26 @@ impl Store for SqliteStore {
     }
 
     fn seal(&self, now: Timestamp) -> Result<Sealed, StoreError> {
-        let mut total = Sealed::default();
-        loop {
-            let (head, limit) = (Arc::clone(&self.inner.head), self.inner.max_head_points);
-            let some = self.inner.writer.write_alone(move |db, memory| seal::seal(db, memory, &head, now, limit))?;
-            total.chunks += some.chunks;
-            total.points += some.points;
-            total.bytes += some.bytes;
-            if some.chunks < seal::SEAL_AT_ONCE {
-                return Ok(total);
-            }
-        }
+        let _turn = self.inner.files.turn();
+        let sealed = self.seal_windows(Some(now));
+        self.inner.stuck.store(sealed.is_err(), Ordering::Relaxed);
+        let sealed = sealed?;
+        self.move_chunks()?;
+        Ok(Sealed { rolled: self.roll(now)?, ..sealed })
     }
 
     fn expire(&self, now: Timestamp, retention: &Retention) -> Result<(), StoreError> {
         let limits = retention.limits(now);
         loop {
             if !self.inner.writer.write(move |db, _| upkeep::expire(db, &limits))? {
-                return Ok(());
+                break;
             }
         }
+        self.drop_old_files(&limits)
     }
 
     fn damage(&self) -> Option<String> {
-        self.inner.damage.get().cloned()
+        self.inner.damage.get().cloned().or_else(|| self.inner.files.damage())
     }
 
     fn close(&self) -> Result<(), StoreError> {

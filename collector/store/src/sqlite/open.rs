@@ -1,5 +1,7 @@
 //! The file: where it is, who may read it, how it is opened.
 
+pub(super) mod anew;
+
 use super::error::{During, damaged};
 use super::migrate::migrate;
 use super::outcome;
@@ -23,8 +25,8 @@ pub struct Options {
     /// A file up to this size, in bytes, is checked whole before it is opened (about a tenth of a second for 32 MiB, on a machine that
     /// has nothing else to do). A larger one is checked while it is used, so that a restart keeps no deadline waiting.
     pub check_up_to_bytes: u64,
-    /// With more points than this in memory, sealing does not wait for windows to finish.
-    pub max_head_points: usize,
+    /// With more bytes of points than this in memory, sealing does not wait for windows to finish.
+    pub max_head_bytes: usize,
 }
 
 impl Options {
@@ -35,7 +37,7 @@ impl Options {
             readers: 8,
             max_bytes: None,
             check_up_to_bytes: 32 << 20,
-            max_head_points: 4_000_000,
+            max_head_bytes: 192 << 20,
         }
     }
 
@@ -72,10 +74,29 @@ pub(super) fn take_directory(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// What the check of a large file found, once it did.
-pub(super) type Damage = Arc<OnceLock<String>>;
+/// What is known to be wrong with the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Damage(Arc<(OnceLock<PathBuf>, OnceLock<String>)>);
 
-/// Opens the file for writing, checked and at the newest schema; a large one is checked while it is used, and what is found goes into `damage`.
+impl Damage {
+    /// Remembers the first that was found.
+    fn is(&self, what: String) {
+        self.0.1.get_or_init(|| what);
+    }
+
+    /// What was found first: by the check of a large file, in its log, or by whoever read a page.
+    pub(super) fn get(&self) -> Option<&String> {
+        if self.0.1.get().is_none()
+            && let Some(fault) = self.0.0.get().and_then(|file| outband_pages::fault(file))
+        {
+            self.is(format!("store.db: {fault}"));
+        }
+        self.0.1.get()
+    }
+}
+
+/// Opens the file for writing, with checksums of its pages, checked and at the newest schema; a large one is checked while it is used, and what is found goes
+/// into `damage`.
 pub(super) fn open_writer(options: &Options, damage: &Damage) -> Result<Connection, StoreError> {
     let doing = "opening the store";
     let path = options.file();
@@ -91,16 +112,22 @@ pub(super) fn open_writer(options: &Options, damage: &Damage) -> Result<Connecti
     let size = file.metadata().map_err(unavailable(doing))?.len();
     drop(file);
 
-    let mut db =
-        Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .during(doing)?;
+    outband_pages::install().map_err(|e| StoreError::Refused { doing, source: e.into() })?;
+    outband_pages::forget(&path);
+    damage.0.0.get_or_init(|| path.clone());
+    look_at_log(&path, damage);
+    anew::convert(&path);
+    let mut db = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if size == 0 {
+        anew::reserve(&db)?;
+    }
     common(&db)?;
     let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |r| r.get(0)).during(doing)?;
     if mode != "wal" {
         return Err(damaged("journal mode", format!("asked for wal, got {mode}")));
     }
     db.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;
+        "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;
          PRAGMA cell_size_check = ON;",
     )
     .during(doing)?;
@@ -121,11 +148,34 @@ pub(super) fn open_writer(options: &Options, damage: &Damage) -> Result<Connecti
 
 /// Opens the file for queries.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).during("opening the store for reading")?;
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     common(&db)?;
     db.execute_batch("PRAGMA query_only = ON").during("opening the store for reading")?;
     Ok(db)
+}
+
+/// A connection that compares what it reads with its checksums.
+pub(super) fn connect(path: &Path, how: OpenFlags) -> Result<Connection, StoreError> {
+    let doing = "opening the store";
+    outband_pages::install().map_err(|e| StoreError::Refused { doing, source: e.into() })?;
+    Connection::open_with_flags_and_vfs(path, how | OpenFlags::SQLITE_OPEN_NO_MUTEX, outband_pages::PAGES).during(doing)
+}
+
+/// SQLite takes a log up to the first frame that is not whole, as after a crash. Where commits lie beyond, it says nothing.
+fn look_at_log(path: &Path, damage: &Damage) {
+    match outband_pages::cut(&anew::with(path, "-wal")) {
+        Ok(None) => {}
+        Ok(Some(cut)) => {
+            let what = format!(
+                "store.db-wal: frame {} is not what was written there, and {} or more commits after it are lost: agents \
+                 send again what they had sent, what people did in the last moments before the stop is to be looked at",
+                cut.frame, cut.commits
+            );
+            tracing::error!(what, "the store's log was damaged");
+            damage.is(what);
+        }
+        Err(error) => tracing::warn!(%error, "the store's log cannot be looked at"),
+    }
 }
 
 fn common(db: &Connection) -> Result<(), StoreError> {
@@ -141,7 +191,7 @@ fn check_later(path: PathBuf, damage: Damage) {
         Ok(()) => tracing::debug!("the store was checked whole"),
         Err(error) => {
             tracing::error!(%error, "the store is damaged: stop the collector, keep the file, restore a backup");
-            damage.get_or_init(|| error.to_string());
+            damage.is(error.to_string());
         }
     };
     if let Err(error) = std::thread::Builder::new().name("store-check".to_owned()).spawn(looking) {
@@ -151,5 +201,10 @@ fn check_later(path: PathBuf, damage: Damage) {
 
 fn check(db: &Connection) -> Result<(), StoreError> {
     let found: String = db.query_row("PRAGMA quick_check(1)", [], |r| r.get(0)).during("checking the store")?;
-    if found == "ok" { Ok(()) } else { Err(damaged("the file", found)) }
+    if found == "ok" {
+        return Ok(());
+    }
+    // A page that cannot be read says more than that something could not be.
+    let fault = db.path().and_then(|path| outband_pages::fault(Path::new(path)));
+    Err(damaged("the file", fault.map_or(found, |fault| format!("{fault}: {}", super::error::CHANGED))))
 }

@@ -4,7 +4,7 @@ use super::error::{During, from_json, to_json};
 use super::query::next_token;
 use super::{SqliteStore, audit, ingest};
 use crate::StoreError;
-use crate::audit::{Actor, Deed};
+use crate::audit::Note;
 use crate::ingest::LogRow;
 use crate::order::{Order, OrderChange, OrderFile, OrderFilter, OrderSwitch, Orders};
 use crate::query::{Listing, Page};
@@ -18,9 +18,13 @@ impl Orders for SqliteStore {
         order: Order,
         change: OrderChange,
         file: Option<OrderFile>,
-        by: Option<(Actor, Deed)>,
+        note: Option<Note<Order>>,
     ) -> Result<Order, StoreError> {
-        self.inner.writer.write(move |db, _| put(db, order, &change, file.as_ref(), by))
+        self.inner.writer.write(move |db, _| {
+            let order = put(db, order, &change, file.as_ref())?;
+            audit::note(db, note, &order)?;
+            Ok(order)
+        })
     }
 
     fn order(&self, id: u64) -> Result<Option<(Order, Vec<OrderChange>)>, StoreError> {
@@ -66,14 +70,15 @@ impl Orders for SqliteStore {
         })
     }
 
-    fn set_order_switch(&self, switch: OrderSwitch, actor: Actor, deed: Deed) -> Result<(), StoreError> {
+    fn set_order_switch(&self, switch: OrderSwitch, note: Note<OrderSwitch>) -> Result<OrderSwitch, StoreError> {
         self.inner.writer.write(move |db, _| {
             db.execute(
                 "INSERT OR REPLACE INTO remediation_switch (one, stopped, who, why, at) VALUES (1, ?1, ?2, ?3, ?4)",
                 (switch.stopped, &switch.who, &switch.why, switch.at.as_millis()),
             )
             .during("turning the switch of orders")?;
-            audit::append(db, &actor, &deed).map(|_| ())
+            audit::note(db, Some(note), &switch)?;
+            Ok(switch)
         })
     }
 
@@ -152,7 +157,7 @@ fn event_rows(db: &Connection, agent: &AgentId, after: i64, max_rows: usize) -> 
     let doing = "reading the event lane";
     let mut query = db
         .prepare_cached(
-            "SELECT g.id, l.agent, l.spool_id, l.lane, g.seq, g.received_at, g.body
+            "SELECT g.id, l.agent, l.spool_id, l.lane, g.seq, g.received_at, g.body, g.crc
              FROM ingest_log g JOIN lane l ON l.id = g.lane_id
              WHERE g.id > ?1 AND l.agent = ?2 AND l.lane = ?3 ORDER BY g.id LIMIT ?4",
         )
@@ -161,18 +166,16 @@ fn event_rows(db: &Connection, agent: &AgentId, after: i64, max_rows: usize) -> 
         query.query((after, agent.as_str(), i64::from(Lane::Event.number()), limit(max_rows))).during(doing)?;
     let mut out = Vec::new();
     while let Some(r) = rows.next().during(doing)? {
-        out.push(ingest::log_row(r)?);
+        let row = ingest::checked_row(r)?;
+        // What the disk made of it is no answer.
+        if !row.damaged {
+            out.push(row);
+        }
     }
     Ok(out)
 }
 
-fn put(
-    db: &Connection,
-    mut order: Order,
-    change: &OrderChange,
-    file: Option<&OrderFile>,
-    by: Option<(Actor, Deed)>,
-) -> Result<Order, StoreError> {
+fn put(db: &Connection, mut order: Order, change: &OrderChange, file: Option<&OrderFile>) -> Result<Order, StoreError> {
     let doing = "storing an order";
     if order.id == 0 {
         // The numbers are in the body, so the row comes first.
@@ -224,9 +227,5 @@ fn put(
         (signed(order.id), signed(order.revision), change.at.as_millis(), &change.who, &change.what),
     )
     .during(doing)?;
-    if let Some((actor, mut deed)) = by {
-        deed.resource = format!("orders/{}", order.id);
-        audit::append(db, &actor, &deed)?;
-    }
     Ok(order)
 }

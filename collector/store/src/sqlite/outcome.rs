@@ -4,11 +4,11 @@ use super::SqliteStore;
 use super::error::{During, damaged, from_json, parsed};
 use super::ticket;
 use crate::StoreError;
-use crate::outcome::{OutcomeFilter, Outcomes, TicketOutcome};
-use outband_schemas::{Part, Timestamp};
+use crate::outcome::{OtherPart, OutcomeFilter, Outcomes, TicketOutcome};
+use outband_schemas::{ComponentId, Part, Timestamp};
 use outband_ticket::{Action, Answer, Basis, Outcome, Ticket, TicketNumber, Transition};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 const DOING: &str = "storing what became of a ticket";
 const READING: &str = "reading what became of tickets";
@@ -35,7 +35,7 @@ impl Outcomes for SqliteStore {
         }
         let sql = format!(
             "SELECT ticket, rule, fault, site, server, component, serial, model, predictor, predicted, answer, basis, opened_at,
-                known_at, seen_at FROM outcome WHERE {clause} ORDER BY ticket"
+                known_at, seen_at, other, other_component, other_serial, other_model FROM outcome WHERE {clause} ORDER BY ticket"
         );
         self.read(|db| {
             let mut query = db.prepare_cached(&sql).during(READING)?;
@@ -71,6 +71,12 @@ fn read(row: &Row<'_>) -> Result<TicketOutcome, StoreError> {
             opened_at: Timestamp::from_millis(row.get(12).during(READING)?),
             known_at: time(13)?,
             seen_at: time(14)?,
+            other: maybe(15)?,
+        },
+        other: OtherPart {
+            component: maybe(16)?.map(|place| parsed("a component", &place)).transpose()?,
+            serial: maybe(17)?,
+            model: maybe(18)?,
         },
     })
 }
@@ -109,16 +115,18 @@ fn keep(db: &Connection, ticket: &Ticket, log: &[Transition]) -> Result<(), Stor
     let Some(outcome) = Outcome::of(log) else { return Ok(()) };
     let component = ticket.component.to_string();
     let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
+    let other = outcome.other.as_deref().map(|named| other(db, ticket, named)).transpose()?.unwrap_or_default();
     db.prepare_cached(
         "INSERT INTO outcome (ticket, rule, fault, site, server, component, serial, model, predictor, predicted, answer, basis,
-            opened_at, known_at, seen_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+            opened_at, known_at, seen_at, other, other_component, other_serial, other_model)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
          ON CONFLICT (ticket) DO UPDATE SET serial = excluded.serial, model = coalesce(model, excluded.model),
             predicted = excluded.predicted, answer = excluded.answer, basis = excluded.basis, known_at = excluded.known_at,
-            seen_at = excluded.seen_at",
+            seen_at = excluded.seen_at, other = excluded.other, other_component = excluded.other_component,
+            other_serial = excluded.other_serial, other_model = excluded.other_model",
     )
     .and_then(|mut s| {
-        s.execute((
+        s.execute(params![
             i64::try_from(ticket.number.0).unwrap_or(i64::MAX),
             &ticket.rule,
             &ticket.fault,
@@ -134,7 +142,11 @@ fn keep(db: &Connection, ticket: &Ticket, log: &[Transition]) -> Result<(), Stor
             outcome.opened_at.as_millis(),
             millis(outcome.known_at),
             millis(outcome.seen_at),
-        ))
+            outcome.other,
+            other.component.map(|place| place.to_string()),
+            other.serial,
+            other.model,
+        ])
     })
     .during(DOING)?;
     Ok(())
@@ -159,6 +171,21 @@ fn model(db: &Connection, ticket: &Ticket, component: &str) -> Result<Option<Str
         })
         .during(DOING)?;
     Ok(body.map(|body| from_json::<Part>("a part", &body)).transpose()?.and_then(|part| part.model))
+}
+
+/// Which part of the ticket's server a verdict names, by its serial or its place: what was there last.
+fn other(db: &Connection, ticket: &Ticket, named: &str) -> Result<OtherPart, StoreError> {
+    let sql = "SELECT body FROM part WHERE server = ?1 AND (serial = ?2 OR component = ?2)
+               ORDER BY serial = ?2 DESC, last_seen DESC LIMIT 1";
+    let body: Option<String> = db
+        .prepare_cached(sql)
+        .and_then(|mut s| s.query_row((ticket.server.as_str(), named), |r| r.get(0)).optional())
+        .during(DOING)?;
+    let part = body.map(|body| from_json::<Part>("a part", &body)).transpose()?;
+    Ok(match part {
+        Some(Part { component, serial, model, .. }) => OtherPart { component: Some(component), serial, model },
+        None => OtherPart { component: named.parse::<ComponentId>().ok(), ..OtherPart::default() },
+    })
 }
 
 /// Makes what is missing anew from the logs: of tickets from before outcomes were kept.

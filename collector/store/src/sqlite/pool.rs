@@ -3,7 +3,7 @@
 use super::open::open_reader;
 use crate::StoreError;
 use rusqlite::Connection;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// A pool of read-only connections.
@@ -24,6 +24,11 @@ impl Pool {
     /// Opens nothing yet.
     pub(super) fn new(path: PathBuf, most: usize) -> Self {
         Self { path, state: Mutex::new(Idle { idle: Vec::new(), left: most.max(1) }), freed: Condvar::new() }
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Runs a query on a connection of the pool, in one read transaction: all of it sees the same state of the store.

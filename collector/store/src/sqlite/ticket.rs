@@ -120,7 +120,9 @@ pub(super) fn list(db: &Connection, filter: &TicketFilter, page: &Page) -> Resul
     }
     if !filter.triage.is_empty() {
         let marks = vec!["?"; filter.triage.len()].join(", ");
-        clause.push_str(&format!(" AND json_extract(body, '$.triage.class') IN ({marks})"));
+        clause.push_str(&format!(
+            " AND coalesce(json_extract(body, '$.triage_set.class'), json_extract(body, '$.triage.class')) IN ({marks})"
+        ));
         params.extend(filter.triage.iter().map(|class| Value::from(class.as_str().to_owned())));
     }
     if let Some(parent) = filter.parent {
@@ -193,13 +195,13 @@ pub(super) fn open_incidents(db: &Connection) -> Result<Vec<outband_health::Inci
     Ok(out)
 }
 
-/// Gives out the next number of a sequence.
-pub(super) fn reserve(db: &Connection, name: &'static str) -> Result<u64, StoreError> {
+/// Takes the next so many numbers of a sequence; answers the last of them.
+pub(super) fn reserve(db: &Connection, name: &'static str, count: u64) -> Result<u64, StoreError> {
     let last: i64 = db
         .query_row(
-            "INSERT INTO sequence (name, last) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET last = last + 1
+            "INSERT INTO sequence (name, last) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET last = last + ?2
              RETURNING last",
-            [name],
+            (name, i64::try_from(count).unwrap_or(i64::MAX)),
             |r| r.get(0),
         )
         .during("giving out a number")?;

@@ -4,9 +4,9 @@
 use super::error::{During, classify};
 use super::series::SeriesCache;
 use crate::StoreError;
-use crate::chunk::Point;
-use crate::head::{Head, WindowKey};
+use crate::head::{Arrival, Head, PageKey};
 use rusqlite::Connection;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SendError, Sender};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -30,10 +30,12 @@ pub(super) struct Memory {
 pub(super) enum Staged {
     /// Rows came into the ingest log.
     Logged,
+    /// A target came to a server.
+    Moved,
     /// Points were written to this row of the journal.
-    Points(i64, Vec<(i64, Point)>),
-    /// Windows were sealed.
-    Sealed(Vec<WindowKey>),
+    Points(i64, Vec<Arrival>),
+    /// So many points of pages were sealed.
+    Sealed(Vec<(PageKey, usize)>),
 }
 
 type Finish = Box<dyn FnOnce(Result<(), StoreError>)>;
@@ -55,6 +57,8 @@ enum Job {
 /// A handle of the writer's thread.
 pub(super) struct Writer {
     jobs: Sender<Job>,
+    moves: Arc<AtomicU64>,
+    commits: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -62,11 +66,28 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn start(db: Connection, head: Arc<RwLock<Head>>) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel();
+        let moves = Arc::<AtomicU64>::default();
+        let moved = Arc::clone(&moves);
+        let commits = Arc::<AtomicU64>::default();
+        let committed = Arc::clone(&commits);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Loop { db, head, memory: Memory::default(), wakes: Vec::new() }.run(&queue))
+            .spawn(move || {
+                Loop { db, head, memory: Memory::default(), wakes: Vec::new(), moves: moved, commits: committed }
+                    .run(&queue);
+            })
             .map_err(|e| StoreError::Unavailable { doing: "starting the writer", source: e.into() })?;
-        Ok(Self { jobs, thread: Some(thread) })
+        Ok(Self { jobs, moves, commits, thread: Some(thread) })
+    }
+
+    /// Grows whenever a target came to a server.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::Acquire)
+    }
+
+    /// How many transactions were made durable.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Has `run` write, and `done` called once that is durable or refused.
@@ -151,6 +172,8 @@ struct Loop {
     head: Arc<RwLock<Head>>,
     memory: Memory,
     wakes: Vec<Wake>,
+    moves: Arc<AtomicU64>,
+    commits: Arc<AtomicU64>,
 }
 
 impl Loop {
@@ -190,7 +213,10 @@ impl Loop {
         let committed = self.commit();
         let staged = std::mem::take(&mut self.memory.staged);
         match &committed {
-            Ok(()) => self.settle(staged),
+            Ok(()) => {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                self.settle(staged);
+            }
             // Ids that the cache holds may never have been written.
             Err(_) => self.memory.series.clear(),
         }
@@ -250,11 +276,10 @@ impl Loop {
         for change in staged {
             match change {
                 Staged::Logged => logged = true,
-                Staged::Points(row, points) => {
-                    for (series, point) in points {
-                        head.add(row, series, point);
-                    }
+                Staged::Moved => {
+                    self.moves.fetch_add(1, Ordering::Release);
                 }
+                Staged::Points(row, arrivals) => head.add(row, &arrivals),
                 Staged::Sealed(keys) => head.forget(&keys),
             }
         }

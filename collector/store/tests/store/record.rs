@@ -1,7 +1,7 @@
 //! What was kept by an older version is still whole, and what was tampered with is named.
 
 use super::conformance::audit::{actor, deed};
-use super::conformance::make::at;
+use super::conformance::make::{at, on_disk};
 use outband_store::audit::{Audit, Wrong};
 use outband_store::deadline::Deadlines;
 use outband_store::drill::Drills;
@@ -34,7 +34,7 @@ const LOG: [&str; 2] = [
 ];
 
 fn of_the_first_version(dir: &Path) {
-    let db = Connection::open(dir.join("store.db")).unwrap();
+    let db = on_disk(&dir.join("store.db"));
     db.execute_batch("CREATE TABLE schema_version (number INTEGER PRIMARY KEY, checksum TEXT NOT NULL) STRICT")
         .unwrap();
     db.execute_batch(FIRST).unwrap();
@@ -75,7 +75,7 @@ fn audited(dir: &Path, entries: i64) -> Connection {
         store.audit(actor("li"), deed(at(n), &format!("tickets/{n}"))).unwrap();
     }
     store.close().unwrap();
-    Connection::open(dir.join("store.db")).unwrap()
+    on_disk(&dir.join("store.db"))
 }
 
 fn tampered(how: &str) -> Option<(i64, Wrong)> {
@@ -103,15 +103,12 @@ fn whatever_is_changed_in_the_audit_log_the_first_break_is_named() {
 }
 
 #[test]
-fn a_byte_that_flips_in_the_file_is_named() {
+fn an_entry_that_somebody_changes_in_the_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    drop(audited(dir.path(), 9));
-    let file = dir.path().join("store.db");
-    let mut bytes = std::fs::read(&file).unwrap();
-    let needle = b"tickets/5";
-    let place = bytes.windows(needle.len()).position(|w| w == needle).unwrap();
-    bytes[place + needle.len() - 1] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
+    let db = audited(dir.path(), 9);
+    db.execute_batch("DROP TRIGGER audit_stays; UPDATE audit SET body = replace(body, 'tickets/5', 'tickets/4')")
+        .unwrap();
+    drop(db);
     assert_eq!(open(dir.path()).verify_audit(None).unwrap().broken, Some((5, Wrong::Changed)));
 }
 
@@ -145,7 +142,7 @@ fn a_log_is_append_only_again_after_somebody_was_erased() {
     assert_eq!(record.ticket.comments[0].who, erased.pseudonym);
     assert_eq!(Ticket::fold(TicketNumber(1), &record.log), Some(record.ticket));
     store.close().unwrap();
-    let db = Connection::open(dir.path().join("store.db")).unwrap();
+    let db = on_disk(&dir.path().join("store.db"));
     assert!(db.execute_batch("UPDATE ticket_transition SET at = 0").is_err());
     let left: i64 =
         db.query_row("SELECT count(*) FROM ticket WHERE instr(body, '\"li\"') > 0", [], |r| r.get(0)).unwrap();
@@ -166,7 +163,7 @@ const WINDOW: &str = r#"{"id":1,"kind":"mute","name":"noisy fan","selector":{"se
 
 /// A store with these migrations and no others, and a row or two in each room that people would miss.
 fn of_an_older_version(dir: &Path, numbers: &[i64]) {
-    let db = Connection::open(dir.join("store.db")).unwrap();
+    let db = on_disk(&dir.join("store.db"));
     db.execute_batch("CREATE TABLE schema_version (number INTEGER PRIMARY KEY, checksum TEXT NOT NULL) STRICT")
         .unwrap();
     let migrate = |wanted: &dyn Fn(i64) -> bool| {
@@ -224,7 +221,7 @@ fn a_store_of_an_older_version_opens_whole_with_all_the_rooms_of_this_one() {
         store.audit(actor("li"), deed(at(10), "tickets/1")).unwrap();
         assert_eq!(store.verify_audit(None).unwrap().entries, 1);
         store.close().unwrap();
-        let db = Connection::open(dir.path().join("store.db")).unwrap();
+        let db = on_disk(&dir.path().join("store.db"));
         let applied: i64 = db
             .query_row("SELECT count(*) FROM schema_version WHERE number IN (1,2,3,4,5,6,7,8,9,11)", [], |r| r.get(0))
             .unwrap();

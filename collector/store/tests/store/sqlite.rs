@@ -2,7 +2,9 @@
 
 use super::conformance::make::*;
 use outband_schemas::{Lane, SensorKind};
+use outband_store::ServerReadings;
 use outband_store::sqlite::Options;
+use outband_store::volume::{Class, Volume};
 use outband_store::{Applied, HistoryFilter, Page, Retention, Sequence, SeriesFilter, SqliteStore, Store, StoreError};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,6 +22,16 @@ fn crash_copy(from: &Path, to: &Path) {
             fs::copy(from.join(name), to.join(name)).unwrap();
         }
     }
+    let Ok(files) = fs::read_dir(from.join("history")) else { return };
+    fs::create_dir_all(to.join("history")).unwrap();
+    for file in files.map(Result::unwrap) {
+        fs::copy(file.path(), to.join("history").join(file.file_name())).unwrap();
+    }
+}
+
+/// The file of history that holds the readings of a moment.
+fn week(dir: &Path, secs: i64) -> std::path::PathBuf {
+    dir.join("history").join(Volume::holding(Class::Raw, at(secs)).unwrap().file_name())
 }
 
 #[test]
@@ -112,9 +124,9 @@ fn a_damaged_chunk_is_shown_as_such_and_holds_up_nothing() {
     put(600);
     put(600 + 2 * 3600);
     store.seal(at(24 * 3600)).unwrap();
-    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
-    let start: i64 = db.query_row("SELECT min(start) FROM chunk", [], |r| r.get(0)).unwrap();
-    db.execute("UPDATE chunk SET body = x'0102030405' WHERE start = ?1", [start]).unwrap();
+    let file = rusqlite::Connection::open(week(dir.path(), 0)).unwrap();
+    let first: i64 = file.query_row("SELECT min(key) FROM chunk", [], |r| r.get(0)).unwrap();
+    file.execute("UPDATE chunk SET body = x'0102030405' WHERE key = ?1", [first]).unwrap();
     let seen = || -> Vec<bool> {
         store.history(&everything(), &Page::first(9)).unwrap().rows.iter().map(|p| p.value.is_some()).collect()
     };
@@ -122,6 +134,7 @@ fn a_damaged_chunk_is_shown_as_such_and_holds_up_nothing() {
     put(700);
     assert_eq!(store.seal(at(24 * 3600)).unwrap().chunks, 1);
     assert_eq!(seen(), [false, true, true]);
+    let db = on_disk(&dir.path().join("store.db"));
     let kept: i64 = db.query_row("SELECT count(*) FROM damaged_chunk", [], |r| r.get(0)).unwrap();
     assert_eq!(kept, 1);
 }
@@ -135,16 +148,50 @@ fn a_damaged_row_of_the_journal_loses_itself_and_no_other() {
         store.apply(Applied { readings: vec![readings("s1", list)], ..applied(&["s1"]) }, at(0)).unwrap();
     }
     drop(store);
-    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    let db = on_disk(&dir.path().join("store.db"));
     db.execute("UPDATE journal SET body = x'01ff02' WHERE id = 2", []).unwrap();
     drop(db);
     assert_eq!(open(dir.path()).history(&everything(), &Page::first(9)).unwrap().rows.len(), 2);
 }
 
 #[test]
+fn the_latest_values_are_the_same_after_a_crash_before_between_and_after_sealing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let take = |name: &str, secs: i64| {
+        let set =
+            ServerReadings { received_at: at(secs + 7), ..readings("s1", vec![reading(fan(name), secs, secs as f64)]) };
+        store.apply(Applied { readings: vec![set], ..applied(&["s1"]) }, at(secs)).unwrap();
+    };
+    let told = |store: &SqliteStore| store.latest(&SeriesFilter::default(), &Page::first(9)).unwrap().rows;
+    let check = |expected: [i64; 2]| {
+        let now = told(&store);
+        let of = |l: &outband_store::LatestReading| (l.reading.observed_at, l.received_at);
+        assert_eq!(now.iter().map(of).collect::<Vec<_>>(), expected.map(|secs| (at(secs), at(secs + 7))));
+        let after = tempfile::tempdir().unwrap();
+        crash_copy(dir.path(), after.path());
+        assert_eq!(told(&open(after.path())), now);
+    };
+    take("Fan 1", 1);
+    take("Fan 2", 2);
+    check([1, 2]);
+    assert_eq!(store.seal(at(4 * 3600)).unwrap().points, 2);
+    check([1, 2]);
+    // One is newer, in another window than one that came late.
+    take("Fan 1", 5 * 3600);
+    take("Fan 1", 60);
+    take("Fan 2", 1);
+    check([5 * 3600, 2]);
+    assert_eq!(store.seal(at(4 * 3600)).unwrap().chunks, 2);
+    check([5 * 3600, 2]);
+    store.seal(at(24 * 3600)).unwrap();
+    check([5 * 3600, 2]);
+}
+
+#[test]
 fn with_too_many_points_in_memory_sealing_does_not_wait() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { max_head_points: 5, ..Options::new(dir.path()) };
+    let options = Options { max_head_bytes: 5, ..Options::new(dir.path()) };
     let store = SqliteStore::open(&options).unwrap();
     let few: Vec<_> = (0..10).map(|n| reading(fan("Fan 1"), n, n as f64)).collect();
     store.apply(Applied { readings: vec![readings("s1", few)], ..applied(&["s1"]) }, at(0)).unwrap();
@@ -211,7 +258,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
     let path = dir.path().join("store.db");
-    let db = rusqlite::Connection::open(&path).unwrap();
+    let db = on_disk(&path);
     db.execute("INSERT INTO schema_version VALUES (999, 'of the future')", []).unwrap();
     drop(db);
     let error = SqliteStore::open(&Options::new(dir.path())).unwrap_err();
@@ -222,7 +269,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
 fn a_changed_migration_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
-    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    let db = on_disk(&dir.path().join("store.db"));
     db.execute("UPDATE schema_version SET checksum = 'other' WHERE number = 1", []).unwrap();
     drop(db);
     let error = SqliteStore::open(&Options::new(dir.path())).unwrap_err();
@@ -286,7 +333,7 @@ fn a_ticket_log_can_be_neither_rewritten_nor_cut() {
     let ticket = new_ticket(&store, "s1", "Bay 1");
     store.apply(Applied { tickets: vec![ticket], ..applied(&["s1"]) }, at(3)).unwrap();
     drop(store);
-    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    let db = on_disk(&dir.path().join("store.db"));
     for sql in ["UPDATE ticket_transition SET body = '{}'", "DELETE FROM ticket_transition"] {
         let error = db.execute(sql, []).unwrap_err().to_string();
         assert!(error.contains("append-only"), "{error}");
@@ -390,7 +437,7 @@ fn what_became_of_the_tickets_of_an_older_store_is_read_from_their_logs() {
     assert_eq!(known.len(), 700);
     store.close().unwrap();
     drop(store);
-    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    let db = on_disk(&dir.path().join("store.db"));
     assert_eq!(db.execute("DELETE FROM outcome", []).unwrap(), 700);
     drop(db);
     assert_eq!(open(dir.path()).outcomes(&OutcomeFilter::default()).unwrap(), known);
@@ -406,7 +453,7 @@ fn a_drive_whose_row_is_damaged_is_named_and_the_others_are_read() {
     store.keep_drives(&[(key(1), &drive), (key(2), &drive)], &[], Some(&Default::default())).unwrap();
     store.close().unwrap();
     drop(store);
-    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    let db = on_disk(&dir.path().join("store.db"));
     db.execute_batch("UPDATE drive SET body = x'00' WHERE key = 'serial:1'; UPDATE drive_fleet SET body = x'00';")
         .unwrap();
     drop(db);

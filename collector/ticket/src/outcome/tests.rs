@@ -152,7 +152,7 @@ fn a_ticket_that_has_not_ended_is_pending_and_one_that_ended_by_itself_is_not_kn
     assert_eq!(Tale::opened(true).answer(), (Answer::Pending, ""));
     let recovered = Tale::opened(true).then(1, resolve(Resolution::Recovered));
     assert_eq!(recovered.answer(), (Answer::Pending, ""));
-    assert_eq!(recovered.then(2, Action::Close).answer(), (Answer::Unknown, ""));
+    assert_eq!(recovered.then(2, Action::Close).answer(), (Answer::Unknown, "recovered"));
 }
 
 #[test]
@@ -160,7 +160,8 @@ fn words_read_back() {
     for answer in Answer::ALL {
         assert_eq!(Answer::from_word(answer.as_str()), Some(answer));
     }
-    for basis in [Basis::Nothing, Basis::Seen, Basis::FalseAlarm].into_iter().chain(Verdict::ALL.map(Basis::Verdict)) {
+    let others = [Basis::Nothing, Basis::Seen, Basis::FalseAlarm, Basis::Recovered];
+    for basis in others.into_iter().chain(Verdict::ALL.map(Basis::Verdict)) {
         assert_eq!(Basis::from_word(basis.as_str()), Some(basis));
     }
 }
@@ -173,4 +174,63 @@ fn a_log_from_before_openings_were_kept_is_read_by_its_import() {
     let imported = tale.then(1, Action::Import { snapshot });
     assert!(imported.outcome().predicted);
     assert_eq!(Outcome::of(&imported.log[1..]), None);
+}
+
+#[test]
+fn a_ticket_that_nobody_said_anything_of_lacks_a_verdict_and_one_that_ended_by_itself_does_not() {
+    let closed = |tale: Tale| tale.then(6, Action::Close).outcome();
+    let silent = closed(Tale::opened(false).then(5, resolve(Resolution::Repaired)));
+    assert!(silent.lacks_verdict() && silent.answer == Answer::Unknown);
+    let recovered = closed(Tale::opened(false).then(5, resolve(Resolution::Recovered)));
+    assert_eq!((recovered.lacks_verdict(), recovered.basis), (false, Basis::Recovered));
+    assert!(!closed(repaired().said(6, Verdict::ReplacedWithoutTest)).lacks_verdict());
+    assert!(!repaired().outcome().lacks_verdict(), "it is not closed yet");
+}
+
+#[test]
+fn the_part_that_was_at_fault_instead_failed_when_that_was_seen_or_said() {
+    let other = |tale: Tale| {
+        tale.then(
+            9,
+            Action::Verdict { verdict: Verdict::OtherPart, detail: String::new(), part: Some("PSU7".to_owned()) },
+        )
+    };
+    let foretold = other(Tale::opened(true)).outcome();
+    assert_eq!((foretold.other.as_deref(), foretold.other_failed_at()), (Some("PSU7"), Some(at(9))));
+    assert_eq!((foretold.answer, foretold.failed_at()), (Answer::Wrong, None), "its own part did not fail");
+    assert_eq!(other(Tale::opened(false)).outcome().other_failed_at(), Some(at(0)), "a failure was seen at once");
+    let taken_back = other(Tale::opened(true)).said(10, Verdict::Confirmed).outcome();
+    assert_eq!((taken_back.other.as_deref(), taken_back.other_failed_at()), (None, None));
+    assert_eq!(
+        other(Tale::opened(true)).then(10, resolve(Resolution::Repaired)).then(11, Action::Reopen).outcome().other,
+        None
+    );
+}
+
+#[test]
+fn a_kind_that_a_person_set_counts_until_it_is_cleared_whatever_is_computed_meanwhile() {
+    use outband_schemas::{Confidence, Triage, TriageClass};
+    let computed =
+        |class| Action::Triage { triage: Triage { class, confidence: Confidence::Strong, because: Vec::new() } };
+    let set = |class| Command {
+        who: "wang".to_owned(),
+        why: "the switch is down".to_owned(),
+        action: Action::SetTriage { class },
+    };
+    let mut ticket = Tale::opened(true).then(1, computed(TriageClass::Hardware)).ticket;
+    let unsaid = Command { why: " ".to_owned(), ..set(Some(TriageClass::Network)) };
+    assert_eq!(apply(&ticket, unsaid, at(2)), Err(Rejected::Empty { what: "why it is of another kind" }));
+    ticket = ticket.after(&apply(&ticket, set(Some(TriageClass::Network)), at(2)).unwrap());
+    let again =
+        Command { who: "collector".to_owned(), why: String::new(), action: computed(TriageClass::EnvironmentPower) };
+    ticket = ticket.after(&apply(&ticket, again, at(3)).unwrap());
+    let kind = ticket.kind().unwrap();
+    assert_eq!(
+        (kind.class, kind.confidence, ticket.class()),
+        (TriageClass::Network, Confidence::Set, Some(TriageClass::Network))
+    );
+    assert_eq!(kind.because, ["the switch is down"]);
+    assert_eq!(ticket.triage_set.as_ref().map(|set| set.who.as_str()), Some("wang"));
+    ticket = ticket.after(&apply(&ticket, set(None), at(4)).unwrap());
+    assert_eq!(ticket.class(), Some(TriageClass::EnvironmentPower), "what was computed meanwhile");
 }

@@ -2,11 +2,12 @@
 
 use super::sel;
 use super::session::Sessions;
-use super::{Bmc, fru};
+use super::{Bmc, Quirk, fru};
 use crate::sim::machine::{Happening, Machine};
 
 /// Completion codes of table 5-2.
 const INVALID_COMMAND: u8 = 0xc1;
+const TIMED_OUT: u8 = 0xc3;
 const RESERVATION_CANCELLED: u8 = 0xc5;
 const REQUEST_TOO_SHORT: u8 = 0xc7;
 const OUT_OF_RANGE: u8 = 0xc9;
@@ -31,7 +32,9 @@ pub(super) struct Request<'a> {
 /// Answers a request; `None`: says nothing.
 pub(super) fn answer(bmc: &mut Bmc, request: &Request<'_>) -> Option<Vec<u8>> {
     let outcome = match (request.net_fn, request.command) {
-        (0x06, 0x54) if bmc.options.ignore_cipher_query => return None,
+        (0x06, 0x54) if bmc.options.ignore_cipher_query || bmc.options.quirks.has(Quirk::SilentAboutSuites) => {
+            return None;
+        }
         (0x06, 0x38) => channel_authentication(request.data),
         (0x06, 0x54) => cipher_suites(&bmc.sessions, request.data),
         (0x06, 0x37) => Ok(bmc.guid.to_vec()),
@@ -113,7 +116,7 @@ fn in_session(bmc: &mut Bmc, session: u32, request: &Request<'_>) -> Outcome {
         (0x04, 0x27) => bmc.sensor(data).map(|s| s.raw_limits()).map(|(mask, raw)| [&[mask][..], &raw].concat()),
         (0x04, 0x25) => bmc.sensor(data).map(|_| vec![1, 1]),
         (0x04, 0x29) => bmc.sensor(data).map(|_| vec![0xc0, 0, 0, 0, 0]),
-        (0x04, 0x2d) => bmc.sensor(data).map(|s| s.reading(&machine).to_vec()),
+        (0x04, 0x2d) => bmc.sensor(data).and_then(|s| bmc.options.quirks.reading(s, s.reading(&machine))),
         (0x0a, 0x20..=0x23) => repository(bmc, request.command, data),
         (0x0a, 0x10 | 0x11) => fru_inventory(&machine, request.command, data),
         (0x0a, 0x40..=0x49) => event_log(bmc, &mut machine, request.command, data),
@@ -143,7 +146,7 @@ fn repository(bmc: &mut Bmc, command: u8, data: &[u8]) -> Outcome {
     match command {
         0x20 => {
             let mut out = vec![0x51];
-            out.extend((records.len() as u16).to_le_bytes());
+            out.extend(bmc.options.quirks.announced(records.len()).to_le_bytes());
             out.extend(0x4000u16.to_le_bytes());
             out.extend(bmc.repository_stamp.to_le_bytes());
             out.extend(0u32.to_le_bytes());
@@ -160,11 +163,20 @@ fn repository(bmc: &mut Bmc, command: u8, data: &[u8]) -> Outcome {
             if offset > 0 && reservation != bmc.sdr_reservation {
                 return Err(RESERVATION_CANCELLED);
             }
+            let quirks = &bmc.options.quirks;
+            bmc.record_reads += 1;
+            if quirks.has(Quirk::ReservationsLost) && bmc.record_reads.is_multiple_of(3) {
+                bmc.sdr_reservation = bmc.sdr_reservation % 0xffff + 1;
+                return Err(RESERVATION_CANCELLED);
+            }
             let index = match id {
                 0 => 0,
                 0xffff => records.len().saturating_sub(1),
                 id => usize::from(id) - 1,
             };
+            if index + 1 == records.len() && quirks.has(Quirk::LastRecordTimesOut) {
+                return Err(TIMED_OUT);
+            }
             let record = records.get(index).ok_or(NOT_PRESENT)?;
             let count = count.min(record.len().saturating_sub(offset));
             if count == 0 {
@@ -173,7 +185,8 @@ fn repository(bmc: &mut Bmc, command: u8, data: &[u8]) -> Outcome {
             if count > bmc.options.max_read {
                 return Err(CANNOT_RETURN);
             }
-            let next = if index + 1 < records.len() { index as u16 + 2 } else { 0xffff };
+            let last = quirks.after_the_last(records.len());
+            let next = if index + 1 < records.len() { index as u16 + 2 } else { last };
             Ok([&next.to_le_bytes()[..], &record[offset..offset + count]].concat())
         }
         _ => Err(INVALID_COMMAND),
@@ -218,10 +231,17 @@ fn event_log(bmc: &mut Bmc, machine: &mut Machine, command: u8, data: &[u8]) -> 
             let index = match id {
                 0 => 0,
                 0xffff => entries.len().saturating_sub(1),
-                id => entries.iter().position(|e| e.id == id).ok_or(NOT_PRESENT)?,
+                id => {
+                    let own = |id| entries.iter().position(|e| e.id == id);
+                    let twice = bmc.options.quirks.has(Quirk::EntryUnderTwoIds);
+                    own(id).or_else(|| own(id & 0x7fff).filter(|_| twice)).ok_or(NOT_PRESENT)?
+                }
             };
             let record = sel::record(entries.get(index).ok_or(NOT_PRESENT)?);
-            let next = entries.get(index + 1).map_or(0xffff, |e| e.id);
+            let mut next = entries.get(index + 1).map_or(0xffff, |e| e.id);
+            if bmc.options.quirks.has(Quirk::EntryUnderTwoIds) && id & 0x8000 == 0 {
+                next = entries.get(index).map_or(next, |e| e.id | 0x8000);
+            }
             let rest = record.get(offset..).filter(|r| !r.is_empty()).ok_or(OUT_OF_RANGE)?;
             Ok([&next.to_le_bytes()[..], &rest[..count.min(rest.len())]].concat())
         }

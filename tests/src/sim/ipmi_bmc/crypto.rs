@@ -1,4 +1,4 @@
-//! The algorithms of cipher suites 3 and 17 (IPMI 2.0 §13.28), seen from the BMC.
+//! The algorithms of cipher suites 1 to 3 and 15 to 17 (IPMI 2.0 §13.28, table 22-20), seen from the BMC.
 
 use aes::Aes128;
 use aes::cipher::block_padding::NoPadding;
@@ -10,17 +10,33 @@ use sha2::Sha256;
 /// A cipher suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suite {
+    /// RAKP-HMAC-SHA1; packets are neither signed nor encrypted.
+    One,
+    /// RAKP-HMAC-SHA1, HMAC-SHA1-96; packets are not encrypted.
+    Two,
     /// RAKP-HMAC-SHA1, HMAC-SHA1-96, AES-CBC-128.
     Three,
+    /// RAKP-HMAC-SHA256; packets are neither signed nor encrypted.
+    Fifteen,
+    /// RAKP-HMAC-SHA256, HMAC-SHA256-128; packets are not encrypted.
+    Sixteen,
     /// RAKP-HMAC-SHA256, HMAC-SHA256-128, AES-CBC-128.
     Seventeen,
 }
 
 impl Suite {
+    /// All of them.
+    pub const ALL: [Suite; 6] =
+        [Suite::One, Suite::Two, Suite::Three, Suite::Fifteen, Suite::Sixteen, Suite::Seventeen];
+
     /// Its number.
     pub fn id(self) -> u8 {
         match self {
+            Suite::One => 1,
+            Suite::Two => 2,
             Suite::Three => 3,
+            Suite::Fifteen => 15,
+            Suite::Sixteen => 16,
             Suite::Seventeen => 17,
         }
     }
@@ -28,7 +44,11 @@ impl Suite {
     /// Numbers of the authentication, integrity and confidentiality algorithms.
     pub(super) fn algorithms(self) -> [u8; 3] {
         match self {
+            Suite::One => [1, 0, 0],
+            Suite::Two => [1, 1, 0],
             Suite::Three => [1, 1, 1],
+            Suite::Fifteen => [3, 0, 0],
+            Suite::Sixteen => [3, 4, 0],
             Suite::Seventeen => [3, 4, 1],
         }
     }
@@ -36,17 +56,32 @@ impl Suite {
     /// The whole HMAC over the parts, one after the other.
     pub(super) fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
         match self {
-            Suite::Three => digest::<Hmac<Sha1>>(key, parts),
-            Suite::Seventeen => digest::<Hmac<Sha256>>(key, parts),
+            Suite::One | Suite::Two | Suite::Three => digest::<Hmac<Sha1>>(key, parts),
+            Suite::Fifteen | Suite::Sixteen | Suite::Seventeen => digest::<Hmac<Sha256>>(key, parts),
         }
     }
 
     /// As many bytes of an HMAC as integrity checks carry.
     pub(super) fn check_len(self) -> usize {
         match self {
-            Suite::Three => 12,
-            Suite::Seventeen => 16,
+            Suite::One | Suite::Two | Suite::Three => 12,
+            Suite::Fifteen | Suite::Sixteen | Suite::Seventeen => 16,
         }
+    }
+
+    /// Whether packets end with an integrity check.
+    pub(super) fn signs(self) -> bool {
+        !matches!(self, Suite::One | Suite::Fifteen)
+    }
+
+    /// Whether payloads are encrypted.
+    pub(super) fn encrypts(self) -> bool {
+        matches!(self, Suite::Three | Suite::Seventeen)
+    }
+
+    /// The payload type of an IPMI message in a session: encrypted, authenticated, or neither (table 13-8).
+    pub(super) fn payload_type(self) -> u8 {
+        u8::from(self.encrypts()) << 7 | u8::from(self.signs()) << 6
     }
 }
 

@@ -3,14 +3,18 @@
 mod command;
 mod crypto;
 mod fru;
+mod host;
 mod lies;
+mod quirk;
 mod sdr;
 mod sel;
 mod sensors;
 mod session;
 
 pub use crypto::Suite;
+pub use host::SystemInterface;
 pub use lies::Lies;
+pub use quirk::{Quirk, Quirks};
 pub use session::User;
 
 use crate::sim::machine::Shared;
@@ -39,6 +43,10 @@ pub struct Options {
     pub latency: Duration,
     /// Whether it says nothing to Get Channel Cipher Suites, as some do.
     pub ignore_cipher_query: bool,
+    /// What it does otherwise than the specification says.
+    pub quirks: Quirks,
+    /// Sensors, by name, that have no reading: what they belong to is not there.
+    pub absent: Vec<String>,
     /// What is wrong with its answers.
     pub lies: Lies,
 }
@@ -54,6 +62,8 @@ impl Options {
             max_read: 255,
             latency: Duration::ZERO,
             ignore_cipher_query: false,
+            quirks: Quirks::default(),
+            absent: Vec::new(),
             lies: Lies::default(),
         }
     }
@@ -78,6 +88,7 @@ struct Bmc {
     records: Vec<Vec<u8>>,
     repository_stamp: u32,
     sdr_reservation: u16,
+    record_reads: u64,
     sel_reservation: u16,
     /// How many entries had been written when the log was reserved.
     sel_written: u64,
@@ -92,12 +103,19 @@ impl IpmiBmc {
         let socket = UdpSocket::bind(("127.0.0.1", options.port)).await?;
         let addr = socket.local_addr()?;
         let spec = machine.now().spec.clone();
-        let sensors = sensors::table(&spec);
-        let records = sdr::repository(&spec, &sensors);
+        let mut sensors = sensors::table(&spec);
+        for sensor in &mut sensors {
+            sensor.is_absent = options.absent.contains(&sensor.name);
+        }
+        options.quirks.rename(&mut sensors);
+        let mut records = sdr::repository(&spec, &sensors);
+        options.quirks.spoil(&mut records);
         // On the wire a GUID stands with its least significant byte first (§20.8).
         let mut guid = spec.uuid;
         guid.reverse();
-        let sessions = Sessions::new(options.users.clone(), options.suites.clone(), options.max_sessions, guid);
+        let mut sessions = Sessions::new(options.users.clone(), options.suites.clone(), options.max_sessions, guid);
+        sessions.step = options.quirks.step();
+        sessions.is_on_paper = options.quirks.has(Quirk::SuiteOnPaper);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as u32;
         let bmc = Arc::new(Mutex::new(Bmc {
             options,
@@ -108,6 +126,7 @@ impl IpmiBmc {
             records,
             repository_stamp: now,
             sdr_reservation: 1,
+            record_reads: 0,
             sel_reservation: 1,
             sel_written: 0,
             resets: false,
@@ -259,7 +278,8 @@ impl Bmc {
         let mut out = vec![head[0], head[1], checksum(&head)];
         let mut body = vec![*to, sequence & 0xfc | net_fn & 0x03, *code];
         body.extend(answer);
-        body.push(checksum(&body));
+        let wrong = u8::from(session.is_some() && self.options.quirks.has(Quirk::WrongChecksums));
+        body.push(checksum(&body).wrapping_add(wrong));
         out.extend(body);
         Some(out)
     }

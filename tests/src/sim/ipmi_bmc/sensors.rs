@@ -58,6 +58,8 @@ pub(super) struct Sensor {
     pub(super) entity: (u8, u8),
     pub(super) form: Form,
     pub(super) from: From,
+    /// What it belongs to is not there.
+    pub(super) is_absent: bool,
 }
 
 /// Sensor types.
@@ -87,7 +89,7 @@ pub(super) fn table(spec: &Spec) -> Vec<Sensor> {
     let mut all = Vec::new();
     let celsius = |upper| Form::Analog { unit: 1, per_cent: false, scale: Scale::ONE, upper: Some(upper), lower: None };
     let mut add = |number: u8, name: &str, kind, entity, form, from| {
-        all.push(Sensor { number, name: name.to_owned(), kind, entity, form, from });
+        all.push(Sensor { number, name: name.to_owned(), kind, entity, form, from, is_absent: false });
     };
     add(INLET, "Inlet Temp", TEMPERATURE, (0x37, 1), celsius(Thermal::INLET), From::Inlet);
     add(2, "Exhaust Temp", TEMPERATURE, (0x38, 1), celsius(Thermal::EXHAUST), From::Exhaust);
@@ -175,6 +177,9 @@ pub(super) enum Shown {
 
 impl Sensor {
     pub(super) fn read(&self, machine: &Machine) -> Shown {
+        if self.is_absent {
+            return Shown::Nothing;
+        }
         let thermal = &machine.thermal;
         let number = |value: Option<f64>| value.map_or(Shown::Nothing, Shown::Number);
         match self.from {

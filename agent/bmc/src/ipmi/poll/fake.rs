@@ -59,6 +59,15 @@ pub(super) struct Table {
     pub(super) sel_by_place: bool,
     /// The id after which Get SEL Entry is not answered any more.
     pub(super) sel_silent_after: Option<u16>,
+    /// What a controller behind the BMC answers to Get Sensor Reading, by its address; others are not carried to.
+    pub(super) behind: Option<(u8, Vec<u8>)>,
+    /// The answers to Get Chassis Status and to DCMI's Get Power Reading.
+    pub(super) chassis: Option<Vec<u8>>,
+    pub(super) dcmi: Option<Vec<u8>>,
+    /// The answer to Get Sensor Hysteresis.
+    pub(super) hysteresis: Option<[u8; 2]>,
+    /// So many requests are answered; then the time of the poll is over.
+    pub(super) time_for: usize,
     pub(super) asked: Vec<Request>,
     pub(super) reservation: u16,
     pub(super) get_sdrs: u32,
@@ -82,6 +91,11 @@ impl Table {
             sel_in_parts: false,
             sel_by_place: false,
             sel_silent_after: None,
+            behind: None,
+            chassis: None,
+            dcmi: None,
+            hysteresis: None,
+            time_for: usize::MAX,
             asked: Vec::new(),
             reservation: 0,
             get_sdrs: 0,
@@ -187,6 +201,16 @@ impl Table {
                 Some(Says::Nothing) => return None,
                 None => vec![0xCB],
             },
+            (6, 0x34) => match (&self.behind, data) {
+                (Some((address, answer)), [_, to, function, _, us, sequence, command, ..]) if to == address => {
+                    let head = [0, *us, function | 4, 0, *to, *sequence, *command, 0];
+                    [&head[..], answer, &[0]].concat()
+                }
+                _ => vec![0x83],
+            },
+            (0, 0x01) => self.chassis.as_ref().map_or(vec![0xC1], |data| [&[0][..], data].concat()),
+            (0x2C, 0x02) => self.dcmi.as_ref().map_or(vec![0xC1], |data| [&[0][..], data].concat()),
+            (4, 0x25) => self.hysteresis.map_or(vec![0xC9], |h| [&[0][..], &h].concat()),
             (4, 0x23) => match self.factors {
                 Some(factors) => [&[0][..], &factors].concat(),
                 None => vec![0xC1],
@@ -201,6 +225,7 @@ impl Ask for Table {
         let answer = self.answer(&request);
         self.asked.push(request);
         std::future::ready(match answer {
+            _ if self.asked.len() > self.time_for => Err(RequestError::OutOfTime),
             None => Err(RequestError::Timeout(Duration::from_secs(1))),
             Some(bytes) => Ok(Response { completion: bytes[0], data: bytes[1..].to_vec() }),
         })

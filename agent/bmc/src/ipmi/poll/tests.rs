@@ -2,7 +2,7 @@
 
 use super::fake::{Says, Table, events, full_record, gaps, readings};
 use super::*;
-use outband_schemas::{Quality, SensorKind, Suspicion, Value};
+use outband_schemas::{Quality, Reading, SensorKind, State, Suspicion, Value};
 
 fn good(value: u8) -> Says {
     Says::Data(vec![value, 0xC0, 0, 0x80])
@@ -315,4 +315,203 @@ fn events_name_their_sensor_and_its_place() {
     let outcome = table.log(None).unwrap();
     assert_eq!(events(&outcome)[0].component.to_string(), "board/T7");
     assert!(events(&outcome)[0].message.starts_with("T7: Drive Fault"));
+}
+
+/// A shelf in memory.
+#[derive(Clone, Default)]
+struct Board(Arc<std::sync::Mutex<std::collections::HashMap<String, Vec<u8>>>>);
+
+impl super::super::library::Shelf for Board {
+    fn take_down(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.lock().unwrap().get(name).cloned()
+    }
+
+    fn put_up(&self, name: &str, bytes: &[u8]) {
+        self.0.lock().unwrap().insert(name.to_owned(), bytes.to_vec());
+    }
+}
+
+fn nine() -> Table {
+    (1..=9).fold(Table::new(), |table, n| table.temperature(n, good(n)))
+}
+
+/// A poll in a new process, as it were; how many records were asked for.
+fn polled_anew(board: &Board, table: &mut Table, name: &str) -> (Polled, u32) {
+    let before = table.get_sdrs;
+    let mut poller = Poller::knowing(&Library::on(Box::new(board.clone())), name.to_owned());
+    let polled = table.poll(&mut poller, Section::Sensors).unwrap();
+    (polled, table.get_sdrs - before)
+}
+
+#[test]
+fn after_a_restart_a_few_records_are_compared_and_none_is_read_again() {
+    let (board, mut table) = (Board::default(), nine());
+    let (first, whole) = polled_anew(&board, &mut table, "a");
+    let (second, samples) = polled_anew(&board, &mut table, "a");
+    assert_eq!(values(&first), values(&second));
+    assert!(whole >= 9 && samples < whole, "{whole} {samples}");
+    let (_, of_another) = polled_anew(&board, &mut table, "b");
+    assert_eq!(of_another, whole);
+}
+
+#[test]
+fn what_was_asked_of_sensors_beyond_their_records_is_kept_with_them() {
+    let (board, mut table) = (Board::default(), Table { hysteresis: Some([5, 3]), ..nine() });
+    table.sdrs.iter_mut().for_each(|record| record[11] = 0x50);
+    let (_, whole) = polled_anew(&board, &mut table, "a");
+    let (_, samples) = polled_anew(&board, &mut table, "a");
+    assert!(samples < whole, "the record of the BMC is still the one that is kept");
+    assert_eq!(table.count(4, 0x25), 9);
+}
+
+#[test]
+fn a_repository_that_changed_is_read_again_though_it_says_that_it_did_not() {
+    let (board, mut table) = (Board::default(), nine());
+    polled_anew(&board, &mut table, "a");
+    // Another server behind the same address, with the same count and time stamp.
+    table.sdrs.iter_mut().for_each(|record| record[24] = 2);
+    let (polled, _) = polled_anew(&board, &mut table, "a");
+    assert_eq!(values(&polled)[8], Some(Value::Number(18.0)));
+}
+
+#[test]
+fn a_repository_whose_stamp_moved_is_read_again() {
+    let (board, mut table) = (Board::default(), nine());
+    let (_, whole) = polled_anew(&board, &mut table, "a");
+    table.sdr_stamp += 1;
+    assert_eq!(polled_anew(&board, &mut table, "a").1, whole);
+}
+
+#[test]
+fn what_is_spoilt_on_the_shelf_is_read_again() {
+    let (board, mut table) = (Board::default(), nine());
+    let (first, whole) = polled_anew(&board, &mut table, "a");
+    board.0.lock().unwrap().get_mut("a").unwrap()[40] ^= 1;
+    let (second, again) = polled_anew(&board, &mut table, "a");
+    assert_eq!((values(&second), again), (values(&first), whole));
+}
+
+/// A temperature sensor whose record gives these capabilities of its hysteresis, and these values.
+fn with_hysteresis(capability: u8, values: [u8; 2]) -> Table {
+    let mut table = Table::new().temperature(1, good(21));
+    table.sdrs[0][11] = 0x40 | capability << 4;
+    table.sdrs[0][42..44].copy_from_slice(&values);
+    table
+}
+
+#[test]
+fn hysteresis_that_a_record_calls_readable_and_does_not_hold_is_asked_of_the_sensor() {
+    let told = |table: &mut Table| {
+        let mut poller = Poller::default();
+        (0..3).for_each(|_| drop(table.poll(&mut poller, Section::Sensors).unwrap()));
+        let precision = poller.precisions().next().unwrap().1;
+        (precision.positive_hysteresis, precision.negative_hysteresis, table.count(4, 0x25))
+    };
+    // Once, while the repository is read.
+    for capability in [1, 2] {
+        for none in [0, 0xFF] {
+            let mut table = Table { hysteresis: Some([5, 3]), ..with_hysteresis(capability, [none; 2]) };
+            assert_eq!(told(&mut table), (Some(5.0), Some(3.0), 1));
+        }
+    }
+    // What the record holds, and what it says that there is none of, is not asked for.
+    let mut table = Table { hysteresis: Some([5, 3]), ..with_hysteresis(2, [2, 0]) };
+    assert_eq!(told(&mut table), (Some(2.0), Some(0.0), 0));
+    let mut table = Table { hysteresis: Some([5, 3]), ..with_hysteresis(0, [0, 0]) };
+    assert_eq!(told(&mut table), (None, None, 0));
+    // A sensor that does not tell has none.
+    assert_eq!(told(&mut with_hysteresis(1, [0xFF, 0xFF])), (None, None, 1));
+}
+
+#[test]
+fn when_the_time_of_a_poll_is_over_what_was_read_is_told_and_the_rest_has_the_reason() {
+    let mut table = (1..=9).fold(Table::new(), |table, n| table.temperature(n, Says::Data(vec![n, 0xC0])));
+    let mut poller = Poller::default();
+    table.poll(&mut poller, Section::Sensors).unwrap();
+    let whole = table.asked.len();
+    // Get SDR Repository Info, four sensors, and no more.
+    (table.asked, table.time_for) = (Vec::new(), 5);
+    let outcome = table.poll(&mut poller, Section::Sensors).unwrap();
+    let read: Vec<_> = readings(&outcome).into_iter().map(|r| (r.value.clone(), r.quality.clone())).collect();
+    let value = |n: i32| (Some(Value::Number(n.into())), Quality::Good);
+    assert_eq!(read[..4], (1..=4).map(value).collect::<Vec<_>>()[..]);
+    assert!(read[4..].iter().all(|r| *r == (None, Quality::Unavailable(Cause::Cancelled))) && read.len() == 9);
+    assert_eq!((gaps(&outcome), table.asked.len()), (1, 6));
+    // Whenever it is over: no panic, no value that is not there, and where nothing was read an error that says so.
+    for time_for in 0..whole {
+        (table.asked, table.time_for) = (Vec::new(), time_for);
+        match table.poll(&mut Poller::default(), Section::Sensors) {
+            Ok(polled) => assert!(readings(&polled).iter().all(|r| r.value.is_none() || r.quality == Quality::Good)),
+            Err(error) => assert_eq!(error.cause, Cause::Cancelled, "{error}"),
+        }
+    }
+}
+
+/// A table with one sensor of the BMC and one of a controller behind it.
+fn with_a_controller() -> Table {
+    let mut table = Table::new().temperature(1, Says::Data(vec![40, 0xC0]));
+    let mut record = full_record(7, 0);
+    record[5] = 0x2C;
+    table.sdrs.push(record);
+    table
+}
+
+#[test]
+fn a_sensor_of_a_controller_behind_the_bmc_is_read_through_it() {
+    let mut table = Table { behind: Some((0x2C, vec![49, 0xC0])), ..with_a_controller() };
+    let outcome = table.poll(&mut Poller::default(), Section::Sensors).unwrap();
+    let foreign = readings(&outcome).into_iter().find(|r| r.source.0 == "ipmi:2c.0.07").unwrap();
+    assert_eq!((&foreign.value, gaps(&outcome)), (&Some(Value::Number(49.0)), 0));
+}
+
+#[test]
+fn a_controller_that_cannot_be_reached_is_told_once_and_tried_again_much_later() {
+    let (mut table, mut poller) = (with_a_controller(), Poller::default());
+    let mut told = Vec::new();
+    for _ in 0..60 {
+        let outcome = table.poll(&mut poller, Section::Sensors).unwrap();
+        let foreign = readings(&outcome).into_iter().find(|r| r.source.0 == "ipmi:2c.0.07").unwrap();
+        assert_eq!(foreign.quality, Quality::Unavailable(Cause::NotReadable));
+        // It may be behind yet another one, for all that the records say.
+        let says_why =
+            |o: &Observation| matches!(o, Observation::Gap(g) if g.detail.contains("yet another controller"));
+        assert_eq!(outcome.observations.iter().filter(|o| says_why(o)).count(), gaps(&outcome));
+        told.push(gaps(&outcome));
+    }
+    // At first, and after 16 and 32 polls of rest.
+    assert_eq!(told.iter().enumerate().filter(|(_, n)| **n == 1).map(|(at, _)| at).collect::<Vec<_>>(), [0, 17, 50]);
+    assert_eq!(table.count(6, 0x34), 3);
+    // Once it is there it is read with every poll.
+    table.behind = Some((0x2C, vec![49, 0xC0]));
+    for _ in 0..80 {
+        table.poll(&mut poller, Section::Sensors).unwrap();
+    }
+    assert!(table.count(6, 0x34) > 10);
+}
+
+#[test]
+fn a_chassis_tells_its_faults_and_one_that_cannot_is_asked_once() {
+    let mut table = Table { chassis: Some(vec![1, 0, 4]), ..Table::new().temperature(1, Says::Data(vec![40, 0xC0])) };
+    let outcome = table.poll(&mut Poller::default(), Section::Sensors).unwrap();
+    let status = readings(&outcome).into_iter().find(|r| r.sensor == "chassis_status").unwrap();
+    assert_eq!(status.value, Some(Value::State { state: State::Critical, text: "Drive fault".to_owned() }));
+    let (mut table, mut poller) = (Table { chassis: None, ..table }, Poller::default());
+    table.asked.clear();
+    for _ in 0..3 {
+        assert_eq!(readings(&table.poll(&mut poller, Section::Sensors).unwrap()).len(), 1);
+    }
+    assert_eq!((table.count(0, 0x01), table.count(0x2C, 0x02)), (1, 1));
+}
+
+#[test]
+fn what_dcmi_measures_is_a_power_and_a_later_failure_is_told() {
+    let mut data = vec![0xDC, 0xF4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40];
+    let mut table = Table { dcmi: Some(data.clone()), ..Table::new().temperature(1, Says::Data(vec![40, 0xC0])) };
+    let mut poller = Poller::default();
+    let power = |outcome: &Polled| readings(outcome).into_iter().find(|r| r.sensor == "DCMI power").cloned();
+    assert_eq!(power(&table.poll(&mut poller, Section::Sensors).unwrap()).unwrap().value, Some(Value::Number(500.0)));
+    data[17] = 0;
+    table.dcmi = Some(data);
+    let later = power(&table.poll(&mut poller, Section::Sensors).unwrap()).unwrap();
+    assert_eq!(later.quality, Quality::Unavailable(Cause::Disabled));
 }

@@ -52,13 +52,17 @@ fn a_record_that_ends_before_its_name_has_an_empty_one() {
 }
 
 #[test]
-fn names_come_in_four_codes() {
-    assert_eq!(text(3, b"Plain"), "Plain");
-    assert_eq!(text(3, &[b'T', 0xB0]), "T°");
-    assert_eq!(text(0, "温度".as_bytes()), "温度");
-    assert_eq!(text(1, &[0x12, 0xB3, 0xC4]), "12-3.4");
-    // "IPMI" in six bits: 29h 30h 2Dh 29h, packed from the low end.
-    assert_eq!(text(2, &[0x29, 0xDC, 0xA6]), "IPMI");
+fn exactness_is_spread_over_the_bytes_of_the_factors() {
+    let mut record = full_record(-300, 0, 0, b"\xC1x");
+    record[25] |= 5;
+    record[27] = 0x21;
+    record[28] = 0x9 << 4 | 2 << 2;
+    let exactness = sensor(&record).analog.unwrap().exactness;
+    assert_eq!((exactness.tolerance, exactness.accuracy, exactness.accuracy_exponent), (5, 9 << 6 | 0x21, 2));
+    assert_eq!((exactness.positive_hysteresis, exactness.negative_hysteresis), (Some(2), Some(2)));
+    // No hysteresis, whatever stands in its place.
+    record[11] &= !0x30;
+    assert_eq!(sensor(&record).analog.unwrap().exactness.positive_hysteresis, None);
 }
 
 /// A compact record of `count` drive slots.
@@ -102,7 +106,7 @@ fn a_record_shorter_than_its_type_says_so() {
 
 proptest! {
     #[test]
-    fn random_records_never_panic(kind in prop_oneof![Just(1u8), Just(2), Just(3), Just(0x11), Just(0x12), any::<u8>()],
+    fn random_records_never_panic(kind in prop_oneof![Just(1u8), Just(2), Just(3), Just(8), Just(9), Just(0x10), Just(0xC0), Just(0x11), Just(0x12), any::<u8>()],
                                   body in proptest::collection::vec(any::<u8>(), 0..80)) {
         let mut record = vec![1, 0, 0x51, kind, body.len() as u8];
         record.extend(&body);

@@ -2,13 +2,17 @@
 
 use super::super::crypto::{Exchange, Hash, Keys, same};
 use super::super::handshake::{self, Capabilities, Malformed, Opened, Status};
-use super::super::message::{self, Response, payload};
+use super::super::message::{self, payload};
 use super::super::refusal;
-use super::{Event, MAX_HANDSHAKES, Open, Purpose, RequestError, Session, State, Step};
+use super::window::{Reach, Window};
+use super::{Event, MAX_HANDSHAKES, Open, Purpose, RequestError, Secured, Session, State, Step};
 use crate::{CipherSuite, ConnectError, Rung, RungReport};
 use ipmi_rs_core::connection::NetFn;
 use rand::Rng as _;
 use std::time::Instant;
+
+/// Portions of 16 bytes, each of three suites or more, that are asked for at most.
+const MOST_PORTIONS: u8 = 15;
 
 impl Session {
     pub(super) fn open_datagram(&mut self, tag: u8) -> Option<Vec<u8>> {
@@ -29,6 +33,7 @@ impl Session {
             role: self.privilege.role(),
             user: self.config.user.clone().into_bytes(),
             password: self.config.password.expose().as_bytes().to_vec(),
+            bmc_key: self.config.bmc_key.as_ref().map(|key| key.expose().to_vec()).unwrap_or_default(),
         });
         let body = handshake::open_request(tag, self.privilege, console_session, suite);
         Some(message::wrap_plain(payload::OPEN_REQUEST, &body))
@@ -41,25 +46,36 @@ impl Session {
         Some(message::wrap_plain(payload::RAKP1, &body))
     }
 
-    /// An IPMI message outside a session: only the two queries before the handshake have one.
+    /// An IPMI message outside a session: the queries before the handshake, the challenge of IPMI 1.5, and the refusal to answer one.
     pub(super) fn take_outside_session(&mut self, body: &[u8], now: Instant) -> bool {
         let Some(answer) = message::decode(body).filter(|a| a.checksums_hold && a.netfn == NetFn::App) else {
             return false;
         };
         let Some(awaiting) = self.awaiting.as_ref().filter(|a| a.token == answer.rq_seq) else { return false };
-        let Response { completion, data } = answer.response;
+        let response = answer.response;
+        let (completion, data) = (response.completion, &response.data);
         match awaiting.step {
             Step::Capabilities { ask_for_rmcp_plus } if answer.command == 0x38 => {
                 self.finish_awaiting(now);
                 if self.ponged.is_none() {
                     self.ponged = Some(true);
                 }
-                self.took_capabilities(ask_for_rmcp_plus, completion, &data, now);
+                self.took_capabilities(ask_for_rmcp_plus, completion, data, now);
                 true
             }
             Step::Suites { portion } if answer.command == 0x54 => {
                 self.finish_awaiting(now);
-                self.took_suites(portion, completion, &data, now);
+                self.took_suites(portion, completion, data, now);
+                true
+            }
+            Step::Challenge if answer.command == 0x39 => {
+                self.finish_awaiting(now);
+                self.took_challenge(&response, now);
+                true
+            }
+            Step::Activate if answer.command == 0x3A && completion != 0 => {
+                self.finish_awaiting(now);
+                self.activation_refused(completion, now);
                 true
             }
             _ => false,
@@ -71,12 +87,21 @@ impl Session {
             self.climb(Rung::Reach, "the BMC answers".to_owned());
         }
         match (completion, Capabilities::parse(data)) {
+            (0, Ok(found)) if let Some(wanted) = self.v15() => {
+                self.climb(Rung::Protocol, "IPMI 1.5".to_owned());
+                let offered = found.auth_types();
+                if offered.contains(&wanted) {
+                    self.begin(Step::Challenge, now);
+                } else {
+                    self.refuse(refusal::auth_not_offered(wanted, &offered), now);
+                }
+            }
             (0, Ok(found)) if found.rmcp_plus => {
                 self.bmc_key = found.bmc_key;
                 self.climb(Rung::Protocol, "RMCP+ (IPMI 2.0)".to_owned());
                 self.begin(Step::Suites { portion: 0 }, now);
             }
-            (0, Ok(_)) => self.refuse(refusal::ipmi_1_5(), now),
+            (0, Ok(found)) => self.refuse(refusal::ipmi_1_5(&found.auth_types()), now),
             (0, Err(Malformed)) => {
                 self.refuse(refusal::malformed("answer to Get Channel Authentication Capabilities"), now)
             }
@@ -91,8 +116,8 @@ impl Session {
     pub(super) fn took_suites(&mut self, portion: u8, completion: u8, data: &[u8], now: Instant) {
         let records = if completion == 0 { data.get(1..).unwrap_or_default() } else { &[] };
         self.suite_records.extend(records);
-        // The list comes in portions of 16 bytes; a shorter one is the last (§22.15).
-        if records.len() == 16 && portion < 0x3F {
+        // The list comes in portions of 16 bytes; a shorter one is the last (§22.15). Of one that does not end enough is known soon.
+        if records.len() == 16 && portion < MOST_PORTIONS {
             self.begin(Step::Suites { portion: portion + 1 }, now);
         } else {
             self.suites_known(now);
@@ -102,8 +127,9 @@ impl Session {
     pub(super) fn suites_known(&mut self, now: Instant) {
         let ids = handshake::suite_ids(&self.suite_records);
         if !ids.is_empty() {
-            if self.config.cipher.is_none() && self.suites.iter().any(|s| ids.contains(&s.id())) {
-                self.suites.retain(|s| ids.contains(&s.id()));
+            let listed = |suite: &CipherSuite| suite.id().is_some_and(|id| ids.contains(&id));
+            if self.config.cipher.is_none() && self.suites.iter().any(listed) {
+                self.suites.retain(listed);
             }
             self.offered = Some(ids);
         }
@@ -112,7 +138,9 @@ impl Session {
 
     pub(super) fn took_opened(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
         let Some(&suite) = self.suites.first() else { return Err(Malformed) };
-        match handshake::parse_opened(body, suite)? {
+        let opened = handshake::parse_opened(body, suite)?;
+        self.finish_awaiting(now);
+        match opened {
             Opened::Open(bmc_session) => {
                 if let Some(exchange) = &mut self.exchange {
                     exchange.bmc_session = bmc_session;
@@ -134,23 +162,33 @@ impl Session {
             Some(ids) => format!("offered: {}", ids.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
             None => "the BMC lists none".to_owned(),
         };
-        format!("cipher suite {} ({offered})", suite.id())
+        match (suite, suite.weakness()) {
+            (CipherSuite::V15(_), weakness) => format!("{suite}; weak: {}", weakness.unwrap_or_default()),
+            (_, None) => format!("cipher suite {suite} ({offered})"),
+            (_, Some(weakness)) => format!("cipher suite {suite} ({offered}); weak: {weakness}"),
+        }
     }
 
     pub(super) fn took_rakp2(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
+        let Some(hash) = self.exchange.as_ref().map(|e| e.hash) else { return Err(Malformed) };
+        let rakp2 = handshake::parse_rakp2(body, hash)?;
+        self.finish_awaiting(now);
         let Some(exchange) = &mut self.exchange else { return Err(Malformed) };
-        match handshake::parse_rakp2(body, exchange.hash)? {
+        match rakp2 {
             Ok(rakp2) => {
                 exchange.bmc_random = rakp2.random;
                 exchange.guid = rakp2.guid;
                 if same(&exchange.rakp2_code(), &rakp2.code) {
                     self.begin(Step::Rakp3, now);
+                    return Ok(());
+                }
+                let bmc_session = exchange.bmc_session;
+                if self.doubts_refusal() {
+                    // A BMC that counts wrong passwords must not count this one.
+                    self.leave_half_open(bmc_session, Status::NO_RESOURCES);
+                    self.begin(Step::Open, now);
                 } else {
-                    // Lets the BMC free the half-open session.
-                    let bmc_session = exchange.bmc_session;
-                    self.next_tag = self.next_tag.wrapping_add(1);
-                    let farewell = handshake::rakp3(self.next_tag, Status::INVALID_CODE.0, bmc_session, &[]);
-                    self.outbox.push_back(message::wrap_plain(payload::RAKP3, &farewell));
+                    self.leave_half_open(bmc_session, Status::INVALID_CODE);
                     let error = self.wrong_password("the BMC's key exchange code (RAKP message 2) does not fit it");
                     self.try_other_suite_or_refuse(error, now);
                 }
@@ -160,21 +198,41 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a refusal by something that nothing vouches for, a bit of which the network may have turned, is worth another handshake: once in a login. A wrong
+    /// password is told, and stops the polls of a BMC, only where it repeats; and never is it tried more than three times, of which a BMC can count two.
+    fn doubts_refusal(&mut self) -> bool {
+        !std::mem::replace(&mut self.doubted, true) && self.handshakes < MAX_HANDSHAKES
+    }
+
+    /// Lets the BMC free a session that is not opened any further.
+    fn leave_half_open(&mut self, bmc_session: u32, why: Status) {
+        self.next_tag = self.next_tag.wrapping_add(1);
+        let farewell = handshake::rakp3(self.next_tag, why.0, bmc_session, &[]);
+        self.outbox.push_back(message::wrap_plain(payload::RAKP3, &farewell));
+    }
+
     pub(super) fn took_rakp4(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
+        let (Some(hash), Some(&suite)) = (self.exchange.as_ref().map(|e| e.hash), self.suites.first()) else {
+            return Err(Malformed);
+        };
+        let rakp4 = handshake::parse_rakp4(body, hash)?;
+        self.finish_awaiting(now);
         let Some(exchange) = &self.exchange else { return Err(Malformed) };
-        match handshake::parse_rakp4(body, exchange.hash)? {
+        match rakp4 {
             Ok(code) => {
                 let session_key = exchange.session_key();
                 if same(&exchange.rakp4_code(&session_key), &code) {
+                    let keys = Box::new(Keys::derive(suite, &session_key));
                     self.open = Some(Open {
-                        keys: Keys::derive(exchange.hash, &session_key),
-                        console_session: exchange.console_session,
+                        received: Window::after(0, Reach::plus(keys.sign())),
+                        secured: Secured::Plus { keys, console_session: exchange.console_session },
                         bmc_session: exchange.bmc_session,
                         sent: 0,
-                        received: 0,
                     });
                     self.exchange = None;
                     self.opened(now);
+                } else if self.suites.len() == 1 && self.doubts_refusal() {
+                    self.begin(Step::Open, now);
                 } else {
                     let how = "the user's key holds, but the session key (RAKP message 4) does not";
                     let error = self.wrong_password(how);
@@ -201,6 +259,7 @@ impl Session {
         }
         self.state = State::Up;
         self.handshakes = 0;
+        self.doubted = false;
         self.kept = None;
         self.start_next(now);
     }
@@ -217,7 +276,8 @@ impl Session {
         self.renewed_for_head = true;
         // What worked once is what works.
         self.suites.truncate(1);
-        self.begin(Step::Open, now);
+        self.lapsed = false;
+        self.begin_login(now);
     }
 
     pub(super) fn next_suite(&mut self, reason: &str, now: Instant) {
@@ -247,6 +307,9 @@ impl Session {
     pub(super) fn status_refused(&mut self, step: &str, status: Status, now: Instant) {
         match status {
             Status::NO_RESOURCES | Status::NO_RESOURCES_FOR_ROLE => self.refuse(refusal::out_of_sessions(status), now),
+            Status::UNAUTHORIZED_NAME | Status::INVALID_NAME_LENGTH if self.doubts_refusal() => {
+                self.begin(Step::Open, now);
+            }
             Status::UNAUTHORIZED_NAME | Status::INVALID_NAME_LENGTH => {
                 self.refuse(refusal::unknown_user(&self.config.user, status), now);
             }
@@ -254,6 +317,8 @@ impl Session {
                 let how = format!("{step} is answered with {} (status {:#04x})", status.text(), status.0);
                 self.privilege_refused(&how, now);
             }
+            // Another suite is as good a second try.
+            Status::INVALID_CODE if self.suites.len() == 1 && self.doubts_refusal() => self.begin(Step::Open, now),
             Status::INVALID_CODE => {
                 let error = self.wrong_password("the BMC refuses its code (RAKP message 4, status 0x0f)");
                 self.try_other_suite_or_refuse(error, now);
@@ -274,14 +339,15 @@ impl Session {
             Some(higher) if self.purpose == Purpose::FirstLogin && self.handshakes < MAX_HANDSHAKES => {
                 self.kept.get_or_insert(error);
                 self.privilege = higher;
-                self.begin(Step::Open, now);
+                self.begin_login(now);
             }
             _ => self.refuse(error, now),
         }
     }
 
     pub(super) fn wrong_password(&self, how: &str) -> ConnectError {
-        refusal::wrong_password(how, self.config.password.expose().len(), self.bmc_key)
+        let ours = self.config.bmc_key.is_some();
+        refusal::wrong_password(how, self.config.password.expose().len(), self.bmc_key, ours)
     }
 
     pub(super) fn climb(&mut self, rung: Rung, found: String) {
@@ -305,7 +371,7 @@ impl Session {
             self.privilege = from;
             self.purpose = Purpose::Renew;
             self.answer_head(Err(RequestError::Denied), now);
-            self.begin(Step::Open, now);
+            self.begin_login(now);
             return;
         }
         let mut error = self.kept.take().unwrap_or(error);
@@ -313,7 +379,7 @@ impl Session {
         self.state = State::Dead;
         self.kept = Some(error.clone());
         for (id, _) in self.queue.drain(..) {
-            self.events.push_back(Event::Answered(id, Err(RequestError::Lost(error.clone()))));
+            self.events.push_back(Event::Answered(id, Err(RequestError::Lost(Box::new(error.clone())))));
         }
         if self.purpose == Purpose::FirstLogin {
             self.events.push_back(Event::Refused(error));

@@ -1,9 +1,10 @@
 //! What comes back: which answers are taken, and what happens when none comes.
 
+use super::super::bridge;
 use super::super::handshake::Malformed;
-use super::super::message::{self, Answer, Plus, Response, payload};
+use super::super::message::{self, Answer, Plus, Request, Response, payload};
 use super::super::refusal;
-use super::{Event, Purpose, RequestError, Session, State, Step};
+use super::{Event, Purpose, RequestError, Secured, Session, State, Step};
 use ipmi_rs_core::connection::NetFn;
 use std::time::Instant;
 
@@ -34,42 +35,55 @@ impl Session {
         if !for_us {
             return false;
         }
-        let step = awaiting.step;
-        self.finish_awaiting(now);
-        let done = match step {
+        let done = match awaiting.step {
             Step::Open => self.took_opened(packet.payload, now),
             Step::Rakp1 => self.took_rakp2(packet.payload, now),
             _ => self.took_rakp4(packet.payload, now),
         };
+        // Nothing vouches for it: it may have been cut off on its way, so the answer is still waited for.
         if let Err(Malformed) = done {
-            self.refuse(refusal::malformed("answer in the session's handshake"), now);
+            self.malformed = true;
         }
-        true
+        done.is_ok()
     }
 
     pub(super) fn take_inside_session(&mut self, packet: &Plus<'_>, now: Instant) -> bool {
         let Some(open) = &mut self.open else { return false };
-        let fits = packet.session == open.console_session
-            && packet.encrypted
-            && packet.sequence > open.received
-            && packet.is_authentic(&open.keys);
-        if !fits {
+        let Secured::Plus { keys, console_session } = &open.secured else { return false };
+        if packet.session != *console_session || !packet.is_authentic(keys) {
             return false;
         }
-        open.received = packet.sequence;
-        // The packet is authentic, so the message's own checksums, which some BMCs get wrong, add nothing.
-        let Some(answer) = open.keys.open(packet.payload).and_then(|plain| message::decode(&plain)) else {
-            return false;
-        };
-        self.take_answer(answer, now)
+        // Where the packet is authentic, the message's own checksums, which some BMCs get wrong, add nothing.
+        let plain = keys.open(packet.payload).filter(|plain| keys.sign() || message::sums_hold(plain));
+        let Some(plain) = plain.filter(|_| open.received.take(packet.sequence)) else { return false };
+        self.take_message(&plain, now)
+    }
+
+    /// A message in the session that is as good as it will get.
+    pub(super) fn take_message(&mut self, message: &[u8], now: Instant) -> bool {
+        if self.asks_controller(|request, token| bridge::answers(request, token, message)) {
+            self.finish_awaiting(now);
+            self.answer_head(Ok(Response { completion: 0, data: message.to_vec() }), now);
+            return true;
+        }
+        message::decode(message).is_some_and(|answer| self.take_answer(answer, now))
+    }
+
+    /// Whether what is awaited is the answer of a controller behind the BMC, of which, and of the number it was sent under, `holds`.
+    pub(super) fn asks_controller(&self, holds: impl FnOnce(&Request, u8) -> bool) -> bool {
+        let awaiting = self.awaiting.as_ref().filter(|a| a.step == Step::Request);
+        awaiting
+            .zip(self.head())
+            .is_some_and(|(awaiting, request)| bridge::is_wrapped(request) && holds(request, awaiting.token))
     }
 
     pub(super) fn take_answer(&mut self, answer: Answer, now: Instant) -> bool {
         let Some(awaiting) = self.awaiting.as_ref().filter(|a| a.token == answer.rq_seq) else { return false };
         let asked = match awaiting.step {
             Step::Privilege => Some((NetFn::App, 0x3B)),
+            Step::KeepAlive => Some((NetFn::App, 0x01)),
             Step::Close => Some((NetFn::App, 0x3C)),
-            Step::Request => self.queue.front().map(|(_, r)| (r.netfn, r.command)),
+            Step::Request => self.head().map(|r| (r.netfn, r.command)),
             _ => None,
         };
         // Functions beyond those that have a name come back as their answer's number.
@@ -95,6 +109,8 @@ impl Session {
                 let how = format!("Set Session Privilege Level is answered with completion code {code:#04x}");
                 self.privilege_refused(&how, now);
             }
+            // The BMC carried it; the answer proper is a message of its own.
+            (Step::Request, 0) if answer.response.data.is_empty() && self.asks_controller(|_, _| true) => {}
             (Step::Request, 0xD4) => {
                 self.finish_awaiting(now);
                 match self.privilege.raised().filter(|p| *p <= self.ceiling) {
@@ -110,6 +126,8 @@ impl Session {
                 self.finish_awaiting(now);
                 self.answer_head(Ok(answer.response), now);
             }
+            // Whatever it says, the session is there.
+            (Step::KeepAlive, _) => self.finish_awaiting(now),
             _ => {
                 self.finish_awaiting(now);
                 self.open = None;
@@ -130,10 +148,11 @@ impl Session {
 
     pub(super) fn finish_awaiting(&mut self, now: Instant) {
         if let Some(done) = self.awaiting.take() {
-            if let Some(sample) = done.sample(now) {
-                self.round_trip.learn(sample);
+            match done.sample(now) {
+                Some(sample) => self.round_trip.learn(sample),
+                None => self.round_trip.keep_back(done.last_timeout(), self.config.request_deadline),
             }
-            if !matches!(done.step, Step::Open | Step::Rakp1 | Step::Rakp3) {
+            if !done.step.is_handshake() {
                 self.numbers.done(done.token, done.owed_answers(), now);
             }
         }
@@ -142,8 +161,13 @@ impl Session {
     pub(super) fn expire(&mut self, now: Instant) {
         let Some(over) = self.awaiting.take() else { return };
         let waited = now.duration_since(over.begun);
-        if !matches!(over.step, Step::Open | Step::Rakp1 | Step::Rakp3) {
+        if !over.step.is_handshake() {
             self.numbers.done(over.token, over.transmissions, now);
+        }
+        if self.malformed && (over.step.is_handshake() || over.step == Step::Activate) {
+            let error = refusal::malformed("answer in the session's handshake");
+            self.try_other_suite_or_refuse(error, now);
+            return;
         }
         match over.step {
             Step::Capabilities { .. } => {
@@ -157,8 +181,18 @@ impl Session {
             Step::Open => self.try_other_suite_or_refuse(refusal::silent_at("Open Session", waited), now),
             Step::Rakp1 => self.try_other_suite_or_refuse(refusal::silent_at("RAKP message 1", waited), now),
             Step::Rakp3 => self.try_other_suite_or_refuse(refusal::silent_at("RAKP message 3", waited), now),
+            Step::Challenge => self.refuse(refusal::silent_at("Get Session Challenge", waited), now),
+            Step::Activate => self.refuse(refusal::silent_at_activation(waited), now),
+            Step::KeepAlive => {
+                self.lapsed = true;
+                self.start_next(now);
+            }
             Step::Privilege => self.refuse(refusal::silent_at("Set Session Privilege Level", waited), now),
             Step::Request if over.was_busy => self.answer_head(Err(RequestError::Busy), now),
+            // The BMC is well, and it is a controller behind it that is silent.
+            Step::Request if self.head().is_some_and(bridge::is_wrapped) => {
+                self.answer_head(Err(RequestError::Timeout(waited)), now);
+            }
             Step::Request if !self.renewed_for_head => self.log_in_again(Purpose::Renew, now),
             Step::Request => self.answer_head(Err(RequestError::Timeout(waited)), now),
             Step::Close => {

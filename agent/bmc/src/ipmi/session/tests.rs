@@ -1,8 +1,15 @@
 //! One behaviour each, with a time of their own and a network that does what the test says.
 
+mod bridged;
+mod doubt;
+mod idle;
+mod ipmitool;
+mod time;
+pub(super) mod weak;
+
 use super::fake::{DEADLINE, FakeBmc, Pair, config};
 use super::*;
-use crate::Rung;
+use crate::{Rung, Secret};
 use proptest::prelude::*;
 
 /// The value in the answer to the given request; the fake BMC answers a sensor's number.
@@ -368,6 +375,19 @@ fn an_unknown_user_and_a_wrong_password_are_told_apart() {
 fn a_bmc_key_is_named_as_what_stands_in_the_way() {
     let error = refused(FakeBmc { has_bmc_key: true, ..FakeBmc::new() }, config());
     assert!(error.rung == Rung::Login && error.remedy.contains("K_G"), "{error}");
+}
+
+#[test]
+fn with_the_bmc_key_the_session_opens_and_with_another_it_does_not() {
+    let with = |key: &str| Config { bmc_key: Some(key.parse().unwrap()), ..config() };
+    for suite in [CipherSuite::Three, CipherSuite::Seventeen] {
+        let bmc = FakeBmc { has_bmc_key: true, suites: vec![suite], ..FakeBmc::new() };
+        let mut pair = Pair::new(with("b00c51"), bmc);
+        assert!(pair.run().contains(&Event::Up), "{suite:?}");
+    }
+    let error = refused(FakeBmc { has_bmc_key: true, ..FakeBmc::new() }, with("b00c52"));
+    assert!(error.rung == Rung::Login && error.remedy.contains("K_G"), "{error}");
+    assert!(refused(FakeBmc::new(), with("b00c51")).remedy.contains("does not say"));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn covered(usage: &Usage, ahead: usize, writes: bool, seed: u64) -> (f64, u32) {
         let days = 200.0 + 500.0 * dice.even();
         let told = worn(usage, days, &mut dice);
         let Some(today) = told.len().checked_sub(1 + ahead) else { continue };
-        let mut drive = Drive::default();
+        let mut drive = Endurance::default();
         for (day, (life, bytes)) in told.iter().enumerate().take(today + 1) {
             if day < today && dice.even() < 0.2 {
                 continue;
@@ -82,8 +82,8 @@ fn the_interval_holds_the_last_day_of_about_eighty_drives_of_a_hundred_a_month_a
 }
 
 /// A drive that loses a percent every `every` days, from `life` on, for `days`.
-fn steady(life: f64, every: i32, days: i32) -> Drive {
-    let mut drive = Drive::default();
+fn steady(life: f64, every: i32, days: i32) -> Endurance {
+    let mut drive = Endurance::default();
     for day in 0..days {
         for _ in 0..3 {
             drive.live("l", life - f64::from(day / every), DAY_ONE + day);
@@ -92,7 +92,7 @@ fn steady(life: f64, every: i32, days: i32) -> Drive {
     drive
 }
 
-fn told(drive: &Drive, day: i32) -> Result<WearOut, Refusal> {
+fn told(drive: &Endurance, day: i32) -> Result<WearOut, Refusal> {
     drive.foresee(DAY_ONE + day).unwrap().1
 }
 
@@ -142,7 +142,7 @@ fn life_that_goes_up_is_another_drive_and_begins_anew() {
 
 #[test]
 fn single_bad_reads_pass_no_percent_and_begin_nothing_anew() {
-    let mut drive = Drive::default();
+    let mut drive = Endurance::default();
     for day in 0..101 {
         let life = 60.0 - f64::from(day / 5);
         for value in [life, if day % 3 == 0 { 0.0 } else { 255.0 }, life, life] {
@@ -155,7 +155,7 @@ fn single_bad_reads_pass_no_percent_and_begin_nothing_anew() {
 #[test]
 fn a_drive_that_is_not_read_for_a_fortnight_is_foretold_all_the_same_and_less_surely() {
     let whole = told(&steady(60.0, 5, 101), 100).unwrap();
-    let mut drive = Drive::default();
+    let mut drive = Endurance::default();
     for day in (0..101).filter(|day| !(40..54).contains(day)) {
         for _ in 0..3 {
             drive.live("l", 60.0 - f64::from(day / 5), DAY_ONE + day);
@@ -182,7 +182,7 @@ fn a_drive_that_is_written_no_more_is_given_longer_with_every_day() {
 
 #[test]
 fn with_the_bytes_written_a_date_needs_fewer_passages_and_says_how_much_is_written() {
-    let mut drive = Drive::default();
+    let mut drive = Endurance::default();
     for day in 0..121 {
         for _ in 0..3 {
             drive.write("w", 1e15 + f64::from(day) * 5e10, DAY_ONE + day);
@@ -196,7 +196,7 @@ fn with_the_bytes_written_a_date_needs_fewer_passages_and_says_how_much_is_writt
 
 #[test]
 fn a_count_of_bytes_that_begins_anew_is_no_negative_usage() {
-    let mut drive = Drive::default();
+    let mut drive = Endurance::default();
     for day in 0..131 {
         let bytes = if day < 60 { 1e15 + f64::from(day) * 1e12 } else { f64::from(day - 60) * 1e12 };
         for _ in 0..3 {
@@ -209,72 +209,96 @@ fn a_count_of_bytes_that_begins_anew_is_no_negative_usage() {
     assert!((days_to(wear.expected, 130) - 170).abs() < 10, "{wear:?}");
 }
 
+/// A drive that is read at these hours of a day: a percent every five days, from 60 on.
+fn read(drive: &mut Endurance, day: i32, hours: &[i64]) {
+    for hour in hours {
+        drive.take(K::LifeLeft, "l", 60.0 - f64::from(day / 5), at(day, *hour));
+    }
+}
+
+fn outlook(drive: &Endurance, before: Option<&Outlook>) -> Option<Outlook> {
+    drive.outlook(&name("disk/1"), before)
+}
+
 #[test]
 fn a_clock_that_was_a_year_ahead_for_an_hour_leaves_nothing_behind() {
-    let mut course = Course::default();
-    let disk = name("disk/1");
-    let take = |course: &mut Course, day: i32, hour: i64, life: f64| {
-        course.take(&disk, K::LifeLeft, "l", life, at(day, hour));
-    };
+    let mut drive = Endurance::default();
     for day in 0..101 {
-        for hour in [1, 9, 17] {
-            take(&mut course, day, hour, 60.0 - f64::from(day / 5));
-        }
+        read(&mut drive, day, &[1, 9, 17]);
         if day == 50 {
             for hour in [1, 2, 3] {
-                take(&mut course, day + 365, hour, 49.0);
+                drive.take(K::LifeLeft, "l", 49.0, at(day + 365, hour));
             }
         }
     }
-    let outlooks = course.outlooks(&[]);
-    let Foresight::WearOut(wear) = &outlooks[0].foresight else { panic!("{outlooks:?}") };
+    let told = outlook(&drive, None).unwrap();
+    let Foresight::WearOut(wear) = &told.foresight else { panic!("{told:?}") };
     assert!((days_to(wear.expected, 100) - 200).abs() < 10, "{wear:?}");
     assert!(days_to(wear.late, 100) - days_to(wear.early, 100) < 60, "{wear:?}");
     assert_eq!(wear.then, (at(5, 0), 59.0), "and nothing is forgotten");
 }
 
 #[test]
-fn another_part_in_the_place_is_foretold_nothing_of_the_old_one() {
-    let mut course = Course::default();
+fn what_comes_a_little_late_counts_for_the_day_that_is_open_and_forgets_nothing() {
+    let (mut in_order, mut late) = (Endurance::default(), Endurance::default());
     for day in 0..101 {
-        for hour in [1, 9, 17] {
-            course.take(&name("disk/1"), K::LifeLeft, "l", 60.0 - f64::from(day / 5), at(day, hour));
-        }
+        read(&mut in_order, day, &[1, 9, 17]);
+        read(&mut late, day, &[1, 9, 17, 16, 15]);
     }
-    assert_eq!(course.outlooks(&[]).len(), 1);
-    course.renew(&name("disk/1"));
-    assert_eq!(course.outlooks(&[]), []);
+    assert_eq!(outlook(&late, None), outlook(&in_order, None));
 }
 
 #[test]
-fn what_was_told_stands_until_the_date_has_moved_by_a_week() {
-    let mut course = Course::default();
-    let mut told: Vec<Outlook> = Vec::new();
+fn what_was_told_stands_until_the_date_has_moved_by_a_week_and_goes_with_the_drive() {
+    let mut drive = Endurance::default();
+    let mut told: Option<Outlook> = None;
     let mut days = std::collections::BTreeSet::new();
     let mut dice = Dice::new(3);
     let mut life = 60.0;
     for day in 0..200 {
         life -= 0.4 * dice.even();
         for hour in [1, 9, 17] {
-            course.take(&name("disk/1"), K::LifeLeft, "l", life, at(day, hour));
+            drive.take(K::LifeLeft, "l", life, at(day, hour));
         }
-        told = course.outlooks(&told);
+        told = outlook(&drive, told.as_ref());
         days.extend(told.iter().filter(|o| matches!(o.foresight, Foresight::WearOut(_))).map(|o| o.told_at));
     }
     assert!((2..30).contains(&days.len()), "{}", days.len());
+    let moved = drive.outlook(&name("disk/2"), told.as_ref()).unwrap();
+    assert_eq!(Outlook { component: name("disk/1"), ..moved }, told.unwrap());
 }
 
 #[test]
-fn a_course_that_was_stored_and_read_again_foresees_the_same() {
-    let mut course = Course::default();
+fn of_other_kinds_and_of_no_numbers_nothing_is_taken() {
+    let mut drive = Endurance::default();
+    drive.take(K::Temperature, "t", 40.0, at(0, 0));
+    drive.take(K::LifeLeft, "l", f64::NAN, at(0, 0));
+    assert_eq!(drive, Endurance::default());
+}
+
+#[test]
+fn what_was_stored_and_read_again_foresees_the_same() {
+    let (mut course, mut drive) = (Course::default(), Endurance::default());
     for day in 0..101 {
         for hour in [1, 9, 17] {
-            course.take(&name("disk/1"), K::BytesWritten, "w", 1e15 + f64::from(day) * 1e12, at(day, hour));
-            course.take(&name("disk/1"), K::LifeLeft, "l", 60.0 - f64::from(day / 5), at(day, hour));
+            drive.take(K::BytesWritten, "w", 1e15 + f64::from(day) * 1e12, at(day, hour));
+            drive.take(K::LifeLeft, "l", 60.0 - f64::from(day / 5), at(day, hour));
             course.take(&name("cpu/1"), K::Temperature, "CPU1", 60.0 + f64::from(day) * 0.1, at(day, hour));
         }
     }
     let read: Course = serde_json::from_str(&serde_json::to_string(&course).unwrap()).unwrap();
     assert_eq!(read, course);
     assert_eq!(read.outlooks(&[]), course.outlooks(&[]));
+    let read: Endurance = serde_json::from_str(&serde_json::to_string(&drive).unwrap()).unwrap();
+    assert_eq!(read, drive);
+    assert_eq!(outlook(&read, None), outlook(&drive, None));
+}
+
+#[test]
+fn what_was_kept_by_places_is_handed_out_once() {
+    let kept = serde_json::json!({"hour": 480_000, "date": 20_000, "drives": {"disk/1": steady(60.0, 5, 101)}});
+    let mut course: Course = serde_json::from_value(kept).unwrap();
+    let drives = course.take_drives();
+    assert_eq!(drives.into_iter().collect::<Vec<_>>(), [(name("disk/1"), steady(60.0, 5, 101))]);
+    assert!(!serde_json::to_string(&course).unwrap().contains("drives"));
 }

@@ -1,7 +1,7 @@
 //! Drives.
 
 use super::*;
-use crate::outlook::Course;
+use crate::outlook::Endurance;
 
 #[test]
 fn counters_that_keep_growing_predict_a_failure() {
@@ -140,20 +140,19 @@ fn a_log_entry_that_the_drive_will_fail_holds_until_it_is_taken_back() {
     server.quiet();
 }
 
-/// A window that foresees of disk/1 what its course over so many days tells: a percent every `every` days, from `life` on.
+/// A window that foresees of disk/1 what it told over so many days: a percent every `every` days, from `life` on.
 fn foreseen(server: &mut Server, life: f64, every: i32, days: i32) {
-    let mut course = Course::default();
+    let mut drive = Endurance::default();
     for day in 0..days {
         for hour in [1_u64, 9, 17] {
             let at = server
                 .now
                 .minus(Duration::from_secs(u64::try_from(days - day).unwrap() * 86_400))
                 .plus(Duration::from_secs(hour * 3600));
-            course.take(&component("disk/1"), SensorKind::LifeLeft, "disk/1", life - f64::from(day / every), at);
+            drive.take(SensorKind::LifeLeft, "disk/1", life - f64::from(day / every), at);
         }
     }
-    let outlooks = course.outlooks(&[]);
-    server.window.foresees(outlooks);
+    server.window.foresees(drive.outlook(&component("disk/1"), None).into_iter().collect());
 }
 
 #[test]

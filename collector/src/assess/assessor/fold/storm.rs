@@ -2,10 +2,12 @@
 
 use super::Assessor;
 use crate::assess::draft::Draft;
+use crate::assess::live::Live;
 use crate::assess::synthetic::is_drill;
 use crate::assess::{Error, Kept};
 use crate::react::WHO;
-use outband_health::incident::storm::{Suspect, embrace, is_over, parent, storms};
+use outband_health::config::FoldingConfig;
+use outband_health::incident::storm::{Storm, Suspect, cause_of, embrace, is_over, parent, storms};
 use outband_health::{Evidence, Hold, Incident, IncidentChange, IncidentKey, Stage, Verdict, What};
 use outband_schemas::{ServerId, Timestamp};
 use outband_ticket::{Action, LinkKind, TicketNumber};
@@ -14,6 +16,12 @@ use std::time::Duration;
 
 /// A storm's ticket is told of its growing and shrinking no more often than this.
 const TELL: Duration = Duration::from_secs(30);
+/// What still seems to hold when a storm is over, by nothing newer than that, is waited for so long: its next reading may be late.
+const STRAGGLERS: Duration = Duration::from_secs(3600);
+/// And for so many readings, where those are further apart.
+const STRAGGLING: u32 = 12;
+/// What befell servers at once shows within so many readings: it is read a second time to be believed, and a body may come late.
+const READINGS_APART: u32 = 3;
 /// So many members are named in one entry of a ticket; all are kept with the incident.
 const NAMED: usize = 200;
 
@@ -49,7 +57,7 @@ impl<S: Kept> Assessor<S> {
                 continue;
             }
             let causes = self.causes(&key, now);
-            if let Some(into) = causes.iter().find_map(|c| self.storms.get(c)).filter(|s| s.is_on).map(|s| s.ticket) {
+            if let Some(into) = self.running(&causes).filter(|s| s.is_on).map(|s| s.ticket) {
                 self.put(Incident { hold: Some(Hold::Folded { into }), ..incident }, draft);
                 continue;
             }
@@ -59,23 +67,40 @@ impl<S: Kept> Assessor<S> {
         let Some(first) = suspects.iter().map(|s| s.onset).min() else { return Ok(()) };
         // What got its ticket before the others showed may have the same cause: a feed takes minutes to go where supplies hold out for long.
         let mut told = BTreeMap::new();
-        for incident in self.told_alone(first.minus(Duration::from_secs(self.folding.window_secs))) {
+        let folding = self.folding_of(suspects.iter().map(|s| &s.key.server));
+        for incident in self.told_alone(first.minus(Duration::from_secs(folding.window_secs))) {
             let causes = self.causes(&incident.key, now);
             if !causes.is_empty() {
                 suspects.push(Suspect { key: incident.key.clone(), onset: incident.onset, causes });
                 told.insert(incident.key.clone(), incident);
             }
         }
+        // What is a part of a storm already may have a wider cause: servers on two feeds show the one first of which fewer servers were enough.
+        let since = first.minus(Duration::from_secs(folding.window_secs));
+        let mut taken = self.taken(now)?;
+        taken.retain(|(_, incident)| incident.onset >= since);
+        for (cause, incident) in &taken {
+            // A feed may be wider than a feed; that a rack is, is another matter.
+            let mut causes = self.causes(&incident.key, now);
+            causes.retain(|wider| wider.fault == cause.fault);
+            suspects.push(Suspect { key: incident.key.clone(), onset: incident.onset, causes });
+        }
         if suspects.len() < 2 {
             return Ok(());
         }
-        for storm in storms(&suspects, |cause| self.size(cause, now), &self.folding) {
+        for storm in storms(&suspects, |cause| self.size(cause, now), &folding) {
             let members: Vec<&Incident> = storm.members.iter().filter_map(|key| watched.get(key)).collect();
-            if members.is_empty() {
+            if members.is_empty() || (!is_due(&members, now) && self.may_be_wider(&storm, &suspects, now)) {
                 continue;
             }
             let children: Vec<Incident> = storm.members.iter().filter_map(|key| told.get(key)).cloned().collect();
-            let all: Vec<&Incident> = members.iter().copied().chain(&children).collect();
+            let narrower = self.narrower(&storm.cause, now)?;
+            let is_of = |i: &&Incident| {
+                storm.members.contains(&i.key)
+                    && narrower.iter().any(|n| matches!(i.hold, Some(Hold::Folded { into }) if n.ticket == Some(into)))
+            };
+            let moved: Vec<&Incident> = taken.iter().map(|(_, i)| i).filter(is_of).collect();
+            let all: Vec<&Incident> = members.iter().copied().chain(&children).chain(moved.iter().copied()).collect();
             let mut parent = parent(&storm, &all, now);
             parent.reason = self.in_words(&parent, &all, now);
             parent.evidence = vec![self.names(&all, now)];
@@ -87,11 +112,66 @@ impl<S: Kept> Assessor<S> {
             running.told.1 = servers(&all);
             self.storms.insert(parent.key.clone(), running);
             self.adopt(&children, into, draft, now)?;
-            for member in members {
+            let theirs = self.adopted_by(&narrower, now)?;
+            self.adopt(&narrower, into, draft, now)?;
+            self.adopt(&theirs, into, draft, now)?;
+            for member in members.into_iter().chain(moved) {
                 self.put(Incident { hold: Some(Hold::Folded { into }), ..member.clone() }, draft);
             }
         }
         Ok(())
+    }
+
+    /// The storm of one of these causes, by whatever of it was seen first.
+    fn running(&self, causes: &[IncidentKey]) -> Option<&Running> {
+        let of = |cause: &IncidentKey| {
+            let storm = self.storms.iter().find(|(storm, _)| cause_of(storm) == *cause);
+            self.storms.get(cause).or(storm.map(|(_, running)| running))
+        };
+        causes.iter().find_map(of)
+    }
+
+    /// The terms of folding for these servers: the slower they are read, the further apart they show what befell them at once.
+    fn folding_of<'a>(&self, servers: impl Iterator<Item = &'a ServerId>) -> FoldingConfig {
+        let slowest = servers.filter_map(|server| self.live.get(server)?.cadence).max().unwrap_or_default();
+        let window_secs = self.folding.window_secs.max((slowest * READINGS_APART).as_secs());
+        FoldingConfig { window_secs, ..self.folding.clone() }
+    }
+
+    /// What is folded into storms that are on, each with its storm's cause.
+    fn taken(&mut self, now: Timestamp) -> Result<Vec<(IncidentKey, Incident)>, Error> {
+        let on = self.storms.iter().filter(|(_, s)| s.is_on);
+        let storms: Vec<(IncidentKey, u64)> = on.map(|(storm, s)| (cause_of(storm), s.ticket)).collect();
+        let mut taken = Vec::new();
+        for (cause, ticket) in storms {
+            let open = self.members(ticket, now)?.into_iter().filter(|i| i.stage == Stage::Open);
+            taken.extend(open.map(|i| (cause.clone(), i)));
+        }
+        Ok(taken)
+    }
+
+    /// Storms that are on and that a wider cause explains whole: fewer servers were enough for them to be seen first.
+    fn narrower(&mut self, wider: &IncidentKey, now: Timestamp) -> Result<Vec<Incident>, Error> {
+        let cause = cause_of(wider);
+        let of_its_kind = |storm: &&IncidentKey| *storm != wider && cause_of(storm).fault == cause.fault;
+        let others: Vec<IncidentKey> = self.storms.keys().filter(of_its_kind).cloned().collect();
+        let mut found = Vec::new();
+        for storm in others {
+            let parent = self.find(&storm, now)?.filter(|parent| parent.stage == Stage::Open);
+            found.extend(parent.filter(|p| p.members.iter().all(|member| self.causes(member, now).contains(&cause))));
+        }
+        Ok(found)
+    }
+
+    /// Whether another cause explains all that this one does, and could reach more: then the others are waited for, as long as any ticket would wait. Servers on
+    /// two feeds show first where their neighbours were read first.
+    fn may_be_wider(&self, storm: &Storm, suspects: &[Suspect], now: Timestamp) -> bool {
+        let mut of = suspects.iter().filter(|s| storm.members.binary_search(&s.key).is_ok());
+        let Some(first) = of.next() else { return false };
+        let mut common: Vec<&IncidentKey> = first.causes.iter().filter(|c| **c != storm.cause).collect();
+        of.for_each(|s| common.retain(|cause| s.causes.contains(cause)));
+        let reach = self.size(&storm.cause, now);
+        common.into_iter().any(|cause| self.size(cause, now) > reach)
     }
 
     /// Looks at each storm that is on: who came, who is well again, whether it is over.
@@ -137,9 +217,13 @@ impl<S: Kept> Assessor<S> {
             self.adopt(&late, before.ticket.unwrap_or_default(), draft, now)?;
             children.extend(late);
         }
+        let slowest = members.iter().filter_map(|m| self.live.get(&m.key.server)?.cadence).max().unwrap_or_default();
+        let patience = STRAGGLERS.max(slowest * STRAGGLING);
         let Some(running) = self.storms.get_mut(&before.key) else { return Ok(()) };
         running.is_on = true;
-        let open: Vec<&Incident> = members.iter().chain(&children).filter(|m| m.stage == Stage::Open).collect();
+        let open = members.iter().chain(&children).filter(|m| m.stage == Stage::Open);
+        // A narrower storm has members of its own.
+        let open: Vec<&Incident> = open.filter(|m| m.members.is_empty()).collect();
         let mut parent = before.clone();
         for member in &open {
             embrace(&mut parent, member);
@@ -148,7 +232,10 @@ impl<S: Kept> Assessor<S> {
         let (ever, holding) = (ever.len(), servers(&open));
         if !is_over(holding, ever, &self.folding) {
             running.still_at = now;
-        } else if now.since(running.still_at) >= Duration::from_secs(self.folding.hold_secs) {
+        } else if now.since(running.still_at) >= Duration::from_secs(self.folding.hold_secs)
+            && (now.since(running.still_at) >= patience
+                || open.iter().all(|m| shown_at(&self.live, m) > running.still_at))
+        {
             let ticket = running.ticket;
             let ended = Incident { stage: Stage::Ended { at: now }, newest: now, ..parent };
             self.storms.remove(&ended.key);
@@ -251,9 +338,11 @@ impl<S: Kept> Assessor<S> {
 
     /// Incidents that have a ticket of their own though the cause of a storm that is on explains them.
     fn explained(&self, parent: &Incident, now: Timestamp) -> Vec<Incident> {
-        let window = Duration::from_secs(self.folding.window_secs);
+        let folding = self.folding_of(parent.members.iter().map(|member| &member.server));
+        let window = Duration::from_secs(folding.window_secs);
+        let cause = cause_of(&parent.key);
         let mut found = self.told_alone(parent.onset.minus(window));
-        found.retain(|i| i.onset <= parent.onset.plus(window) && self.causes(&i.key, now).contains(&parent.key));
+        found.retain(|i| i.onset <= parent.onset.plus(window) && self.causes(&i.key, now).contains(&cause));
         found
     }
 
@@ -284,14 +373,28 @@ impl<S: Kept> Assessor<S> {
         Ok(children)
     }
 
+    /// What these storms took under them by themselves.
+    fn adopted_by(&mut self, storms: &[Incident], now: Timestamp) -> Result<Vec<Incident>, Error> {
+        let mut adopted = Vec::new();
+        for ticket in storms.iter().filter_map(|storm| storm.ticket) {
+            adopted.extend(self.children(ticket, now)?);
+        }
+        adopted.retain(|child| child.ticket.is_some_and(|number| self.is_put_there_by_us(TicketNumber(number))));
+        Ok(adopted)
+    }
+
+    /// Whether an open ticket is under another one, and no person put it there.
+    fn is_put_there_by_us(&self, number: TicketNumber) -> bool {
+        self.tickets.get(&number).filter(|r| r.ticket.is_open()).is_some_and(|record| {
+            let put = record.log.iter().rev().find(|e| matches!(e.action, Action::Parent { .. }));
+            put.is_some_and(|entry| entry.who == WHO)
+        })
+    }
+
     /// The storm is over, or never was: tickets that were taken under it stand for themselves again. Those that a person put there stay.
     fn disown(&mut self, children: &[Incident], ticket: u64, draft: &mut Draft, now: Timestamp) -> Result<(), Error> {
         for number in children.iter().filter_map(|child| child.ticket.map(TicketNumber)) {
-            let Some(record) = self.tickets.get(&number).filter(|r| r.ticket.is_open()) else { continue };
-            let kept = record.log.iter().rev().find(|e| matches!(e.action, Action::Parent { .. }));
-            if kept.is_none_or(|entry| entry.who != WHO) {
-                continue;
-            }
+            let Some(record) = self.tickets.get(&number).filter(|_| self.is_put_there_by_us(number)) else { continue };
             let mut actions = vec![Action::Parent { number: None }];
             if record.ticket.suppressed.as_ref().is_some_and(|s| s.by == by_storm(ticket)) {
                 actions.push(Action::Release);
@@ -331,6 +434,18 @@ impl<S: Kept> Assessor<S> {
         }
         Evidence { observed_at: now, text: names.join(", ") }
     }
+}
+
+/// Whether the ticket of one of them is due.
+fn is_due(members: &[&Incident], now: Timestamp) -> bool {
+    members.iter().any(|m| matches!(m.hold, Some(Hold::Watched { until }) if until <= now))
+}
+
+/// When an incident was last seen to hold: that it goes on is kept with what is found of its server alone.
+fn shown_at(live: &BTreeMap<ServerId, Box<Live>>, incident: &Incident) -> Timestamp {
+    let IncidentKey { server, component, fault } = &incident.key;
+    let found = live.get(server).and_then(|live| live.shown_at(component, *fault));
+    found.map_or(incident.newest, |at| at.max(incident.newest))
 }
 
 /// Why nobody is paged for a ticket that was taken under a storm's.

@@ -6,6 +6,7 @@ use crate::StoreError;
 use crate::audit::{Actor, Deed, Sha256Hash};
 use crate::keeping::{CustomerErased, CustomerErasure};
 use crate::sqlite::audit::append;
+use crate::sqlite::erasure::{TAKEN_OUT, note};
 use crate::sqlite::error::{During, from_json, to_json};
 use outband_ticket::{Action, State, Ticket, TicketNumber, Transition};
 use rusqlite::Connection;
@@ -16,10 +17,11 @@ const DOING: &str = "erasing a customer";
 /// What stands in place of what was erased.
 const ERASED: &str = "[erased]";
 
-/// Erases what is to be erased, or counts it.
+/// Erases what is to be erased, or counts it. `history`: so many rows of the files of history go with it.
 pub(super) fn erase(
     db: &Connection,
     erasure: &CustomerErasure,
+    history: usize,
     actor: &Actor,
     deed: Deed,
 ) -> Result<CustomerErased, StoreError> {
@@ -38,7 +40,7 @@ pub(super) fn erase(
     notices(db, erasure, &tickets, &mut erased)?;
     audit(db, erasure, &pseudonym, &mut erased)?;
     if erasure.records {
-        erased.rows = records(db, erasure, &going)?;
+        erased.rows = history + records(db, erasure, &going)?;
     }
     if erasure.dry_run {
         return Ok(erased);
@@ -165,6 +167,9 @@ fn silenced(entry: &Transition, erasure: &CustomerErasure) -> Transition {
         for comment in snapshot.comments.iter_mut().filter(|c| erasure.people.contains(&c.who)) {
             ERASED.clone_into(&mut comment.text);
         }
+        for set in snapshot.triage_set.iter_mut().filter(|set| erasure.people.contains(&set.who)) {
+            ERASED.clone_into(&mut set.why);
+        }
     }
     entry
 }
@@ -215,6 +220,8 @@ fn records(db: &Connection, erasure: &CustomerErasure, going: &[i64]) -> Result<
         ("gap", "server = ?1"),
         ("drift", "server = ?1"),
         ("drive", "server = ?1"),
+        ("drive", TAKEN_OUT),
+        ("usage_day", "server = ?1"),
         // One whose ticket stays is told of by it.
         ("incident", "server = ?1 AND ended = 1 AND json_extract(body, '$.ticket') IS NULL"),
         ("chunk", "series IN (SELECT id FROM series WHERE server = ?1)"),
@@ -222,6 +229,9 @@ fn records(db: &Connection, erasure: &CustomerErasure, going: &[i64]) -> Result<
     ];
     let mut rows = 0;
     for server in &erasure.servers {
+        if !erasure.dry_run {
+            note(db, server)?;
+        }
         for (table, which) in of {
             if erasure.dry_run {
                 let sql = format!("SELECT count(*) FROM {table} WHERE {which}");

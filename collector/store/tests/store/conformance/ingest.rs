@@ -1,7 +1,9 @@
 use crate::behaviours;
 use crate::conformance::make::*;
 use outband_schemas::{AgentId, Cause, Lane};
-use outband_store::{Committed, GapFilter, Page, Retention, Skipped, Store, StoreError};
+use outband_store::{
+    Applied, Committed, GapFilter, IncomingBatch, KnownEntry, Page, Retention, Skipped, Store, StoreError,
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
@@ -16,11 +18,14 @@ behaviours![
     a_skip_that_begins_before_the_mark_counts_from_the_mark,
     a_newer_hello_fences_the_older_stream,
     a_new_spool_of_the_same_agent_counts_from_one,
+    another_spool_of_a_known_agent_is_told_as_a_gap_once,
+    a_hello_is_told_the_newest_entry_that_is_at_hand,
     another_body_under_a_stored_sequence_is_refused,
     lanes_count_apart,
     one_refused_batch_takes_no_other_with_it,
     whoever_waits_for_rows_is_woken_after_they_are_there,
     agents_are_listed_with_how_far_they_are,
+    what_is_urgent_is_told_until_it_is_applied,
     an_expired_row_does_not_let_its_sequence_in_again,
     what_was_not_assessed_never_expires,
 ];
@@ -132,6 +137,33 @@ fn a_new_spool_of_the_same_agent_counts_from_one<S: Store>(store: &S) {
     assert_eq!(store.hello(&hello("a1", 1), at(4)).unwrap().marks[0], (Lane::Event, 1));
 }
 
+fn another_spool_of_a_known_agent_is_told_as_a_gap_once<S: Store>(store: &S) {
+    store.hello(&hello("a1", 1), at(0)).unwrap();
+    store.hello(&hello("a1", 1), at(1)).unwrap();
+    store.hello(&hello("a2", 9), at(1)).unwrap();
+    store.heard(&agent("a1"), at(5)).unwrap();
+    let gaps = || store.gaps(&GapFilter::default(), &Page::first(10)).unwrap().rows;
+    assert_eq!(gaps(), vec![], "neither a first hello nor a second of the same spool is a loss");
+    for second in [8, 9] {
+        store.hello(&hello("a1", 2), at(second)).unwrap();
+    }
+    store.hello(&hello("a1", 1), at(10)).unwrap();
+    let told = gaps();
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0].agent, told[0].gap.cause), (&Some(agent("a1")), Cause::SpoolLost));
+    assert_eq!(told[0].gap.span, Some((at(5), at(8))));
+}
+
+fn a_hello_is_told_the_newest_entry_that_is_at_hand<S: Store>(store: &S) {
+    let first = store.hello(&hello("a1", 1), at(0)).unwrap();
+    assert_eq!(first.known, vec![]);
+    store.commit(batch(first.epoch, Lane::Telemetry, 1, &["one", "two"]), at(1)).unwrap();
+    let skip = IncomingBatch { skipped: Some(skipped(3, 5)), ..batch(first.epoch, Lane::Telemetry, 6, &[]) };
+    store.commit(skip, at(2)).unwrap();
+    let known = store.hello(&hello("a1", 1), at(3)).unwrap().known;
+    assert_eq!(known, vec![KnownEntry { lane: Lane::Telemetry, seq: 2, crc32c: crc32c::crc32c(b"two") }]);
+}
+
 fn another_body_under_a_stored_sequence_is_refused<S: Store>(store: &S) {
     let epoch = store.hello(&hello("a1", 1), at(0)).unwrap().epoch;
     store.commit(batch(epoch, Lane::Event, 1, &["one"]), at(1)).unwrap();
@@ -198,6 +230,27 @@ fn agents_are_listed_with_how_far_they_are<S: Store>(store: &S) {
     assert_eq!((agents[1].last_heard, agents[1].hello_at), (at(9), at(0)));
     let lane = agents[1].lanes.iter().find(|l| l.lane == Lane::Telemetry).unwrap();
     assert_eq!((lane.committed, lane.announced, lane.newest_observed), (2, 10, Some(at(7))));
+}
+
+fn what_is_urgent_is_told_until_it_is_applied<S: Store>(store: &S) {
+    let epoch = store.hello(&hello("a1", 1), at(0)).unwrap().epoch;
+    store.commit(batch(epoch, Lane::Event, 1, &["x"]), at(1)).unwrap();
+    store.commit(batch(epoch, Lane::Telemetry, 1, &["t", "u"]), at(1)).unwrap();
+    store.commit(batch(epoch, Lane::Event, 2, &["y", "z"]), at(1)).unwrap();
+    let urgent = |most| store.urgent(most).unwrap().into_iter().map(|r| r.body).collect::<Vec<_>>();
+    assert_eq!(urgent(9), vec![b"x", b"y", b"z"]);
+    assert_eq!(urgent(2), vec![b"x", b"y"]);
+    let spool = store.urgent(1).unwrap()[0].spool_id;
+    let through = |seq| Applied { urgent: [((agent("a1"), spool), seq)].into(), ..applied(&[]) };
+    store.apply(through(2), at(2)).unwrap();
+    assert_eq!(urgent(9), vec![b"z"]);
+    assert!(matches!(store.apply(through(2), at(3)), Err(StoreError::Conflict { .. })), "once");
+    let assessed = |after| store.log_after(after, 9).unwrap().iter().map(|r| r.assessed).collect::<Vec<_>>();
+    assert_eq!(assessed(0), [true, false, false, true, false], "the log still tells of it, in its place");
+    // What the cursor has passed is not urgent, whoever passed it.
+    let last = store.log_after(0, 9).unwrap()[4].id;
+    store.apply(Applied { through: Some(last), ..applied(&[]) }, at(4)).unwrap();
+    assert_eq!(urgent(9), Vec::<Vec<u8>>::new());
 }
 
 fn an_expired_row_does_not_let_its_sequence_in_again<S: Store>(store: &S) {

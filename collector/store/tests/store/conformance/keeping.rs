@@ -87,7 +87,15 @@ fn noticed<S: Outbox>(store: &S, number: TicketNumber, recipient: &str) {
 }
 
 fn limits(tickets: i64, audit: i64) -> Limits {
-    Limits { ingest_log: at(0), raw: at(0), events: at(0), tickets: at(tickets), audit: at(audit) }
+    Limits {
+        ingest_log: at(0),
+        raw: at(0),
+        five_minutes: at(0),
+        hours: at(0),
+        events: at(0),
+        tickets: at(tickets),
+        audit: at(audit),
+    }
 }
 
 fn nobody() -> BTreeSet<outband_schemas::ServerId> {

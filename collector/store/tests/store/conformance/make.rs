@@ -17,6 +17,12 @@ pub(crate) fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_800_000_000 + secs)
 }
 
+/// The file of a store, for a test that changes what is in it behind the store's back.
+pub(crate) fn on_disk(file: &std::path::Path) -> rusqlite::Connection {
+    outband_pages::install().unwrap();
+    rusqlite::Connection::open_with_flags_and_vfs(file, rusqlite::OpenFlags::default(), outband_pages::PAGES).unwrap()
+}
+
 pub(crate) fn agent(name: &str) -> AgentId {
     AgentId::new(name).unwrap()
 }

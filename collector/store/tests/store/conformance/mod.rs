@@ -7,6 +7,9 @@ mod deadline;
 mod decision;
 mod drift;
 mod drives;
+mod enrol;
+mod erasure;
+mod fill;
 mod grant;
 mod history;
 mod ingest;
@@ -17,7 +20,9 @@ mod order;
 mod outbox;
 mod outcome;
 mod parts;
+mod summary;
 mod ticket;
+mod usage;
 
 use outband_store::audit::Audit;
 use outband_store::maintenance::Maintenance;
@@ -41,10 +46,15 @@ pub(crate) fn conformance<
         + outband_store::drift::Drifts
         + outband_store::outcome::Outcomes
         + outband_store::drives::Drives
+        + outband_store::enrol::Enrolments
+        + outband_store::erasure::Erasures
+        + outband_store::fill::Fill
         + outband_store::grant::Grants
         + outband_store::parts::Parts
+        + outband_store::history::History
         + outband_store::check::Checks
-        + outband_store::change::Changes,
+        + outband_store::change::Changes
+        + outband_store::usage::Usage,
 >(
     make: impl Fn(&str) -> S,
 ) {
@@ -56,6 +66,9 @@ pub(crate) fn conformance<
         .chain(decision::all())
         .chain(drift::all())
         .chain(drives::all())
+        .chain(enrol::all())
+        .chain(erasure::all())
+        .chain(fill::all())
         .chain(grant::all())
         .chain(history::all())
         .chain(maintenance::all())
@@ -64,8 +77,10 @@ pub(crate) fn conformance<
         .chain(outbox::all())
         .chain(outcome::all())
         .chain(parts::all())
+        .chain(summary::all())
         .chain(audit::all())
         .chain(check::all())
+        .chain(usage::all())
         .collect();
     for (name, behaviour) in all {
         eprintln!("  {name}");

@@ -3,7 +3,7 @@
 use crate::conformance::Behaviour;
 use crate::conformance::make;
 use outband_schemas::{AgentId, OrderKind, ServerId, SiteId, TargetId, Timestamp};
-use outband_store::audit::{Actor, Audit, AuditFilter, Deed, Outcome};
+use outband_store::audit::{Actor, Answer, Audit, AuditFilter, Deed, Note, Noted, Outcome, Sha256Hash};
 use outband_store::order::{Order, OrderChange, OrderFile, OrderFilter, OrderState, OrderSwitch, Orders};
 use outband_store::{IncomingBatch, Page, Store, StoreError};
 use outband_ticket::TicketNumber;
@@ -60,6 +60,16 @@ fn by(what: &str) -> (Actor, Deed) {
     (Actor { name: "ann".to_owned(), peer: None }, deed)
 }
 
+/// Who did it, and what is answered: the order's number.
+fn noted(method: &'static str, request_id: &'static str) -> Note<Order> {
+    Box::new(move |stored: &Order| {
+        let (actor, deed) = by(method);
+        let deed = Deed { resource: format!("orders/{}", stored.id), request_id: Some(request_id.to_owned()), ..deed };
+        let (request_id, body) = (request_id.to_owned(), stored.id.to_be_bytes().to_vec());
+        Noted { actor, deed, answer: Some(Answer { request_id, digest: Sha256Hash([7; 32]), body }) }
+    })
+}
+
 /// The behaviours of this file.
 pub(crate) fn all<S: Store + Orders + Audit>() -> Vec<Behaviour<S>> {
     vec![
@@ -71,7 +81,7 @@ pub(crate) fn all<S: Store + Orders + Audit>() -> Vec<Behaviour<S>> {
 }
 
 fn kept<S: Store + Orders + Audit>(store: &S) {
-    let made = store.put_order(asked(), change("request"), None, Some(by("Request"))).unwrap();
+    let made = store.put_order(asked(), change("request"), None, Some(noted("Request", "r-1"))).unwrap();
     let other = store.put_order(asked(), change("request"), None, None).unwrap();
     assert!(made.id > 0 && made.revision == 1 && other.id != made.id);
     assert!(made.wire_id.len() == 32 && made.wire_id != other.wire_id);
@@ -79,9 +89,15 @@ fn kept<S: Store + Orders + Audit>(store: &S) {
     let sent = store.put_order(sent, change("send"), None, None).unwrap();
     let late = store.put_order(Order { state: OrderState::Rejected, ..made.clone() }, change("reject"), None, None);
     assert!(matches!(late, Err(StoreError::Conflict { .. })));
+    let lost = Order { state: OrderState::Rejected, ..made.clone() };
+    let lost = store.put_order(lost, change("reject"), None, Some(noted("Reject", "r-3")));
+    assert!(matches!(lost, Err(StoreError::Conflict { .. })));
+    let answered = |id: &str| store.answered("ann", id, at(1)).unwrap().map(|answer| answer.body);
+    assert_eq!(answered("r-1"), Some(made.id.to_be_bytes().to_vec()), "with the order");
+    assert_eq!(answered("r-3"), None, "nor is what was not done");
     let file = OrderFile { media_type: "application/json".to_owned(), content: b"{}".to_vec() };
     let done = Order { state: OrderState::Done, told: true, ..sent };
-    let done = store.put_order(done, change("done"), Some(file.clone()), Some(by("Answer"))).unwrap();
+    let done = store.put_order(done, change("done"), Some(file.clone()), Some(noted("Answer", "r-2"))).unwrap();
     assert_eq!((done.content_bytes, store.order_file(done.id).unwrap()), (2, Some(file)));
     let (order, changes) = store.order(done.id).unwrap().unwrap();
     assert_eq!(order, done);
@@ -115,8 +131,11 @@ fn switch<S: Store + Orders + Audit>(store: &S) {
     assert_eq!(store.order_switch().unwrap(), None);
     for stopped in [true, false] {
         let switch = OrderSwitch { stopped, who: "ann".to_owned(), why: "odd answers".to_owned(), at: at(4) };
-        let (actor, deed) = by("Stop");
-        store.set_order_switch(switch.clone(), actor, deed).unwrap();
+        let note = Box::new(move |_: &OrderSwitch| {
+            let (actor, deed) = by("Stop");
+            Noted { actor, deed, answer: None }
+        });
+        assert_eq!(store.set_order_switch(switch.clone(), note).unwrap(), switch);
         assert_eq!(store.order_switch().unwrap(), Some(switch));
     }
     assert_eq!(store.audited(&AuditFilter::default(), &Page::first(9)).unwrap().rows.len(), 2);

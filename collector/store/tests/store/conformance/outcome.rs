@@ -11,6 +11,7 @@ pub(super) fn all<S: Store + Outcomes>() -> Vec<Behaviour<S>> {
     vec![
         ("what became of a ticket is known as soon as somebody says it", follows),
         ("the part that a ticket is about is known by its serial and model", parts),
+        ("a verdict that names another part says which one of the server that is", others),
         ("outcomes are found by rule, by when they were opened, and by when they were verified", filters),
     ]
 }
@@ -88,4 +89,37 @@ fn filters<S: Store + Outcomes>(store: &S) {
     let known = |secs| OutcomeFilter { known_since: Some(at(secs)), predicted: true, ..all.clone() };
     assert_eq!(numbers(known(50)), [one.number.0]);
     assert!(numbers(known(51)).is_empty());
+}
+
+fn others<S: Store + Outcomes>(store: &S) {
+    let ticket = open(store, "Bay 1");
+    let inventory = Inventory {
+        identity: Default::default(),
+        parts: vec![part(disk("Bay 2"), "Z2")],
+        bmc_clock_offset_ms: None,
+        observed_at: at(1),
+        source: Source::default(),
+    };
+    let mut told = applied(&["srv-1"]);
+    told.inventories = vec![ServerInventory { server: server_id("srv-1"), inventory }];
+    store.apply(told, at(2)).unwrap();
+    let says = |ticket: &Ticket, named: &str, secs| {
+        let part = Some(named.to_owned());
+        then(store, ticket, Action::Verdict { verdict: Verdict::OtherPart, detail: String::new(), part }, secs)
+    };
+    let mut ticket = says(&ticket, "Z2", 10);
+    for (secs, named) in [(11, "Z2"), (12, "disk/Bay 2")] {
+        ticket = says(&ticket, named, secs);
+        let TicketOutcome { outcome, other, .. } = only(store);
+        assert_eq!((outcome.answer, outcome.other.as_deref()), (Answer::Wrong, Some(named)));
+        assert_eq!((other.component, other.serial.as_deref()), (Some(disk("Bay 2")), Some("Z2")), "{named}");
+        assert_eq!(other.model.as_deref(), Some("ST4000NM"));
+    }
+    // A place of which nothing is known, a word that is none, and a verdict that takes it back.
+    ticket = says(&ticket, "fan/3", 13);
+    assert_eq!(only(store).other.component.map(|place| place.to_string()).as_deref(), Some("fan/3"));
+    ticket = says(&ticket, "the cable", 14);
+    assert_eq!((only(store).outcome.other.as_deref(), only(store).other.component), (Some("the cable"), None));
+    said(store, &ticket, Verdict::Confirmed, 15);
+    assert_eq!((only(store).outcome.other, only(store).other.serial), (None, None));
 }

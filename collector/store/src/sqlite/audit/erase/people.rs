@@ -135,6 +135,7 @@ mod tests {
             "sla_policy",
             "ticket",
             "ticket_transition",
+            "usage_day",
         ];
         let mut db = Connection::open_in_memory().unwrap();
         crate::sqlite::migrate::migrate(&mut db).unwrap();
