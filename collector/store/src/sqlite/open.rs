@@ -89,7 +89,7 @@ impl Damage {
         if self.0.1.get().is_none()
             && let Some(fault) = self.0.0.get().and_then(|file| outband_pages::fault(file))
         {
-            self.is(format!("store.db: {fault}"));
+            self.is(changed(fault).to_string());
         }
         self.0.1.get()
     }
@@ -206,5 +206,10 @@ fn check(db: &Connection) -> Result<(), StoreError> {
     }
     // A page that cannot be read says more than that something could not be.
     let fault = db.path().and_then(|path| outband_pages::fault(Path::new(path)));
-    Err(damaged("the file", fault.map_or(found, |fault| format!("{fault}: {}", super::error::CHANGED))))
+    Err(fault.map_or_else(|| damaged("the file", found), changed))
+}
+
+/// The same words whoever met it first: the check, or somebody who read the page.
+fn changed(fault: outband_pages::Fault) -> StoreError {
+    damaged("store.db", format!("{fault}: {}", super::error::CHANGED))
 }

@@ -48,7 +48,8 @@ fn another_letter_in_a_name_is_an_error_that_says_what_to_do_and_the_store_says_
     let error = store.servers(None, &Page::first(9)).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("restore a backup (outband-collector restore)"), "{error}");
-    assert!(store.damage().unwrap().contains("page"), "{:?}", store.damage());
+    let said = store.damage().unwrap();
+    assert!(said.contains("page") && said.contains("is damaged") && said.contains("outband-collector restore"), "{said}");
     assert_eq!(store.log_after(0, 100).unwrap().len(), 50, "what lies elsewhere is read");
 }
 
