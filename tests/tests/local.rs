@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test, outside of its functions")]
 
 use outband_bmc::client::Bmc;
-use outband_bmc::ipmi::message::{Request, Response};
+use outband_bmc::ipmi::message::{Data, Request, Response};
 use outband_bmc::ipmi::poll::Poller;
 use outband_bmc::local::device::Device;
 use outband_bmc::local::drives::Places;
@@ -44,12 +44,12 @@ impl Wire for Driver {
             return Err(io::Error::other("the driver was unloaded"));
         }
         if self.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            return Ok(Response { completion: 0xC0, data: Vec::new() });
+            return Ok(Response { completion: 0xC0, data: Data::new() });
         }
         let answer = self.bmc.put(request.netfn.request_value(), request.command, &request.data);
         let answer = answer.ok_or(io::ErrorKind::TimedOut)?;
         let (completion, data) = answer.split_first().unwrap();
-        Ok(Response { completion: *completion, data: data.to_vec() })
+        Ok(Response { completion: *completion, data: data[..].into() })
     }
 }
 

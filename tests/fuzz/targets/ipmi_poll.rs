@@ -6,7 +6,7 @@
 
 use ipmi_rs_core::connection::NetFn;
 use libfuzzer_sys::fuzz_target;
-use outband_bmc::ipmi::message::{Request, Response};
+use outband_bmc::ipmi::message::{Data, Request, Response};
 use outband_bmc::ipmi::poll::{Ask, Poller};
 use outband_bmc::ipmi::session::RequestError;
 use outband_fuzz::script::Script;
@@ -30,8 +30,8 @@ impl Ask for Table<'_> {
         assert!(self.asked < MOST_REQUESTS, "a poll that does not end");
         let mut honest = self.answer(&request);
         match self.mischief.byte() {
-            code @ 0xC0..=0xDF => Ok(Response { completion: code, data: Vec::new() }),
-            0xE0 => Ok(Response { completion: 0, data: self.mischief.slice().to_vec() }),
+            code @ 0xC0..=0xDF => Ok(Response { completion: code, data: Data::new() }),
+            0xE0 => Ok(Response { completion: 0, data: self.mischief.slice().into() }),
             0xE1 => Err(RequestError::Timeout(Duration::from_secs(4))),
             0xE2 => {
                 honest.data.truncate(usize::from(self.mischief.byte()));
@@ -56,11 +56,11 @@ impl Ask for Table<'_> {
 }
 
 fn ok(data: Vec<u8>) -> Response {
-    Response { completion: 0, data }
+    Response { completion: 0, data: data.into() }
 }
 
 fn refused(completion: u8) -> Response {
-    Response { completion, data: Vec::new() }
+    Response { completion, data: Data::new() }
 }
 
 impl Table<'_> {

@@ -14,7 +14,7 @@ fuzz_target!(init: seeds::plant(seeds::sdr_record), |data: &[u8]| {
     let mut script = Script(data);
     let record = script.slice();
     let Ok(records) = sdr::parse(record) else { return };
-    let answer = Ok(Response { completion: script.byte(), data: script.slice().to_vec() });
+    let answer = Ok(Response { completion: script.byte(), data: script.slice().into() });
     let raw = sensor::raw(&answer);
     let factors = script.take(6).first_chunk().map(sdr::Factors::parse);
     let asked = sensor::parse_thresholds(script.0);

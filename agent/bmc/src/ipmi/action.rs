@@ -1,6 +1,6 @@
 //! What may be done over IPMI: the chassis' light, a cold reset of the BMC, and clearing the event log.
 
-use super::message::{Request, Response};
+use super::message::{Data, Request, Response};
 use super::poll::Ask;
 use super::sel::Info;
 use super::session::RequestError;
@@ -23,7 +23,7 @@ fn refused(what: &str, completion: u8) -> ActionError {
 }
 
 /// An answer, or why there is none. What is not answered may have been done.
-async fn put(ask: &mut impl Ask, what: &str, request: Request) -> Result<Vec<u8>, ActionError> {
+async fn put(ask: &mut impl Ask, what: &str, request: Request) -> Result<Data, ActionError> {
     match ask.ask(request).await {
         Ok(Response { completion: 0, data }) => Ok(data),
         Ok(Response { completion, .. }) => Err(refused(what, completion)),

@@ -60,7 +60,7 @@ pub(super) fn unwrap(wrapped: &Request, carried: Response) -> Result<Response, U
     match message.get(HEAD..).and_then(|rest| rest.split_first()) {
         // A checksum stands at the end.
         Some((&completion, [data @ .., _])) if is_from_controller(wrapped, message) => {
-            Ok(Response { completion, data: data.to_vec() })
+            Ok(Response { completion, data: data.into() })
         }
         _ => Err(Undelivered::Strange),
     }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn carried(data: &[u8]) -> Response {
-        Response { completion: 0, data: data.to_vec() }
+        Response { completion: 0, data: data.into() }
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
         let mut renumbered = message;
         renumbered[4] = 6 << 2;
         assert!(answers(&reading(), 6, &renumbered) && !answers(&reading(), 9, &renumbered));
-        let expected = Response { completion: 0, data: vec![0x31, 0xC0, 0, 0] };
+        let expected = Response { completion: 0, data: [0x31, 0xC0, 0, 0].as_slice().into() };
         assert_eq!(unwrap(&reading(), carried(&message)), Ok(expected));
     }
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_refusal_of_the_bmc_is_not_one_of_the_controller() {
-        let nobody = Response { completion: 0x83, data: Vec::new() };
+        let nobody = Response { completion: 0x83, data: [].as_slice().into() };
         assert_eq!(unwrap(&reading(), nobody), Err(Undelivered::Refused(0x83)));
         assert_eq!(unwrap(&reading(), carried(&[])), Err(Undelivered::Strange));
     }

@@ -154,7 +154,7 @@ mod tests {
     const AT: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn said(data: &[u8]) -> Vec<(String, Option<Value>)> {
-        let answer = Ok(Response { completion: 0, data: data.to_vec() });
+        let answer = Ok(Response { completion: 0, data: data.into() });
         status(answer, false, AT).into_iter().map(|r| (r.sensor, r.value)).collect()
     }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_status_that_is_cut_is_no_status() {
-        let answer = Ok(Response { completion: 0, data: vec![1] });
+        let answer = Ok(Response { completion: 0, data: [1].as_slice().into() });
         let qualities: Vec<_> = status(answer, false, AT).into_iter().map(|r| r.quality).collect();
         assert_eq!(qualities, [Quality::Unavailable(Cause::Malformed), Quality::Unavailable(Cause::Malformed)]);
     }

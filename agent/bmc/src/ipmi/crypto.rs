@@ -171,6 +171,15 @@ impl Keys {
         Self { code_len: signs.code_len(), signer: Signer::new(signs, &integrity), cipher }
     }
 
+    pub(super) fn touch(&self) -> usize {
+        let signer = match &self.signer {
+            Signer::None => 0,
+            Signer::Sha1(keyed) => keyed.touch(),
+            Signer::Sha256(keyed) => keyed.touch(),
+        };
+        self.code_len ^ signer ^ usize::from(self.cipher.is_some())
+    }
+
     /// Whether packets end with a code.
     pub(super) fn sign(&self) -> bool {
         self.code_len > 0
@@ -189,6 +198,19 @@ impl Keys {
     /// The code that ends a packet.
     pub(super) fn code(&self, signed: &[u8]) -> Code {
         self.signer.sign(signed).truncated(self.code_len)
+    }
+
+    /// The initialisation vector of the packet of a number that no other packet of the session has: nobody without the key can foresee it (NIST SP 800-38A,
+    /// appendix C: the cipher itself over a nonce). Zeros without a cipher.
+    pub(super) fn vector(&self, sequence: u32) -> [u8; BLOCK] {
+        let mut vector = [0; BLOCK];
+        if let Some(cipher) = &self.cipher {
+            if let Some(begin) = vector.first_chunk_mut() {
+                *begin = sequence.to_le_bytes();
+            }
+            cipher.encrypt_block(GenericArray::from_mut_slice(&mut vector));
+        }
+        vector
     }
 
     /// Pads and encrypts what stands in `packet` from `start` on: the initialisation vector, and the payload after it (§13.29). Nothing without a cipher.
@@ -372,6 +394,20 @@ mod tests {
         // RFC 4231, test case 6.
         let code = Hash::Sha256.hmac(&[0xAA; 131], &[b"Test Using Larger Than Block-Size Key - Hash Key First"]);
         assert_eq!(hex(&code), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    }
+
+    #[test]
+    fn no_two_packets_of_a_session_have_the_same_vector_and_other_keys_make_others() {
+        let (ours, others) = (Keys::derive(CipherSuite::Three, &[1; 20]), Keys::derive(CipherSuite::Three, &[2; 20]));
+        let mut vectors: Vec<_> = (1..=300).flat_map(|number| [ours.vector(number), others.vector(number)]).collect();
+        vectors.sort_unstable();
+        vectors.dedup();
+        assert_eq!(vectors.len(), 600);
+        // The cipher itself over the number.
+        let cipher = ours.cipher.as_ref().unwrap();
+        let mut number = GenericArray::from(ours.vector(0x0102_0304));
+        cipher.decrypt_block(&mut number);
+        assert_eq!(number.as_slice(), [4, 3, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

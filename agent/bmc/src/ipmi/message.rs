@@ -42,13 +42,16 @@ impl Request {
     }
 }
 
+/// The data of an answer. Nearly all are short, and need no memory of their own.
+pub type Data = smallvec::SmallVec<[u8; 24]>;
+
 /// What the BMC answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The completion code; 0 is success (§5.2).
     pub completion: u8,
     /// The data after it.
-    pub data: Vec<u8>,
+    pub data: Data,
 }
 
 /// An IPMI message from the BMC, with all that it is matched by.
@@ -221,7 +224,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Answer> {
         command,
         rq_seq: seq_lun >> 2,
         checksums_hold: from == BMC_ADDRESS && checksum(&[to, netfn_lun]) == first_sum && second == last,
-        response: Response { completion, data: data.to_vec() },
+        response: Response { completion, data: data.into() },
     })
 }
 

@@ -8,7 +8,7 @@ mod tests;
 
 use super::chassis::{self, Chassis};
 use super::library::{Kept, Library};
-use super::message::{Request, Response};
+use super::message::{Data, Request, Response};
 use super::repository::{self, Repository, Stamp};
 use super::session::RequestError;
 use super::{convert, inventory, log, sensor};
@@ -118,7 +118,7 @@ impl PollError {
 }
 
 /// A request whose data a section cannot do without.
-pub(super) async fn require(ask: &mut impl Ask, what: &str, request: Request) -> Result<Vec<u8>, PollError> {
+pub(super) async fn require(ask: &mut impl Ask, what: &str, request: Request) -> Result<Data, PollError> {
     match ask.ask(request).await {
         Ok(Response { completion: 0, data }) => Ok(data),
         Ok(Response { completion, .. }) => Err(PollError::refused(what, completion)),

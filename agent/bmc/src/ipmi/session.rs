@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 pub(super) mod fake;
+mod few;
 mod login;
 mod receive;
 #[cfg(test)]
@@ -23,8 +24,8 @@ use super::message::{self, Packet, Request};
 use super::refusal;
 use super::timing::{Awaiting, RequestNumbers, RoundTrip};
 use crate::{AuthType, CipherSuite, ConnectError, RungReport};
+use few::Few;
 use rand::rngs::StdRng;
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +89,15 @@ struct Open {
     received: Window,
 }
 
+impl Open {
+    fn touch(&self) -> usize {
+        match &self.secured {
+            Secured::Plus { keys, .. } => keys.touch() ^ self.sent as usize,
+            Secured::V15 { .. } => 0,
+        }
+    }
+}
+
 /// How packets of a session are made and believed.
 enum Secured {
     Plus { keys: Box<Keys>, console_session: u32 },
@@ -110,30 +120,17 @@ impl Asked {
     }
 }
 
-/// A session with one BMC.
-pub struct Session {
+/// What only a login looks at: kept away from what every answer touches, which with a thousand sessions is what a poll costs.
+struct Login {
     config: Config,
     random: StdRng,
-    state: State,
     purpose: Purpose,
-    awaiting: Option<Awaiting<Step>>,
-    queue: VecDeque<(RequestId, Asked)>,
-    outbox: VecDeque<Vec<u8>>,
-    /// The memory of a datagram that was sent, for the next one.
-    spare: Vec<u8>,
-    events: VecDeque<Event>,
-    next_id: u64,
-    next_tag: u8,
-    numbers: RequestNumbers,
-    round_trip: RoundTrip,
-    last_heard: Option<Instant>,
     ponged: Option<bool>,
     bmc_key: bool,
     suite_records: Vec<u8>,
     offered: Option<Vec<u8>>,
     suites: Vec<CipherSuite>,
     tried: Vec<CipherSuite>,
-    privilege: Privilege,
     ceiling: Privilege,
     handshakes: u32,
     /// A refusal was doubted in this login: the next one is believed.
@@ -143,6 +140,26 @@ pub struct Session {
     climbed: Vec<RungReport>,
     exchange: Option<Exchange>,
     activation: Option<Activation>,
+}
+
+/// A session with one BMC.
+pub struct Session {
+    state: State,
+    privilege: Privilege,
+    awaiting: Option<Awaiting<Step>>,
+    queue: Few<(RequestId, Asked)>,
+    outbox: Few<Vec<u8>>,
+    /// Memory for the next datagram.
+    spare: Vec<u8>,
+    events: Few<Event>,
+    next_id: u64,
+    next_tag: u8,
+    numbers: RequestNumbers,
+    round_trip: RoundTrip,
+    /// As configured.
+    request_deadline: Duration,
+    keep_alive: Option<Duration>,
+    last_heard: Option<Instant>,
     open: Option<Open>,
     /// When the time of whoever asks is over.
     finish_by: Option<Instant>,
@@ -156,14 +173,15 @@ pub struct Session {
     at_most_once: bool,
     ignored: u64,
     logins: u64,
+    login: Box<Login>,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("user", &self.config.user)
+            .field("user", &self.login.config.user)
             .field("state", &self.state)
-            .field("suites", &self.suites)
+            .field("suites", &self.login.suites)
             .field("privilege", &self.privilege)
             .field("awaiting", &self.awaiting)
             .finish_non_exhaustive()
@@ -174,29 +192,17 @@ impl Session {
     /// Begins to log in. `random` must be cryptographically strong: nonces and session ids come from it.
     pub fn connect(config: Config, random: StdRng, now: Instant) -> Self {
         let suites = config.cipher.map_or_else(|| vec![CipherSuite::Seventeen, CipherSuite::Three], |s| vec![s]);
-        let privilege = config.privilege;
-        let mut session = Self {
+        let (privilege, request_deadline, keep_alive) = (config.privilege, config.request_deadline, config.keep_alive);
+        let login = Login {
             config,
             random,
-            state: State::Connecting,
             purpose: Purpose::FirstLogin,
-            awaiting: None,
-            queue: VecDeque::new(),
-            outbox: VecDeque::new(),
-            spare: Vec::new(),
-            events: VecDeque::new(),
-            next_id: 0,
-            next_tag: 0,
-            numbers: RequestNumbers::default(),
-            round_trip: RoundTrip::default(),
-            last_heard: None,
             ponged: None,
             bmc_key: false,
             suite_records: Vec::new(),
             offered: None,
             suites,
             tried: Vec::new(),
-            privilege,
             ceiling: Privilege::Administrator,
             handshakes: 0,
             doubted: false,
@@ -204,6 +210,22 @@ impl Session {
             climbed: Vec::new(),
             exchange: None,
             activation: None,
+        };
+        let mut session = Self {
+            state: State::Connecting,
+            privilege,
+            awaiting: None,
+            queue: Few::default(),
+            outbox: Few::default(),
+            spare: Vec::new(),
+            events: Few::default(),
+            next_id: 0,
+            next_tag: 0,
+            numbers: RequestNumbers::default(),
+            round_trip: RoundTrip::default(),
+            request_deadline,
+            keep_alive,
+            last_heard: None,
             open: None,
             finish_by: None,
             lapsed: false,
@@ -212,8 +234,9 @@ impl Session {
             at_most_once: false,
             ignored: 0,
             logins: 0,
+            login: Box::new(login),
         };
-        let (user_len, password_len) = (session.config.user.len(), session.config.password.expose().len());
+        let (user_len, password_len) = (session.login.config.user.len(), session.login.config.password.expose().len());
         let most = if session.v15().is_some() { 16 } else { 20 };
         if password_len > most {
             session.refuse(refusal::password_too_long(password_len, most), now);
@@ -240,10 +263,10 @@ impl Session {
         self.next_id += 1;
         if matches!(self.state, State::Dead | State::Closing) {
             let gone = refusal::silent_at("the session's end", Duration::ZERO);
-            let error = self.kept.clone().unwrap_or(gone);
-            self.events.push_back(Event::Answered(id, Err(RequestError::Lost(Box::new(error)))));
+            let error = self.login.kept.clone().unwrap_or(gone);
+            self.events.push(Event::Answered(id, Err(RequestError::Lost(Box::new(error)))));
         } else {
-            self.queue.push_back((id, asked));
+            self.queue.push((id, asked));
             if self.is_out_of_time(now) {
                 self.give_up_requests(now);
                 return id;
@@ -281,8 +304,8 @@ impl Session {
         if let Some(over) = self.awaiting.take_if(|a| a.step == Step::Request) {
             self.numbers.done(over.token, over.transmissions, now);
         }
-        for (id, _) in self.queue.drain(..) {
-            self.events.push_back(Event::Answered(id, Err(RequestError::OutOfTime)));
+        for (id, _) in self.queue.take() {
+            self.events.push(Event::Answered(id, Err(RequestError::OutOfTime)));
         }
         self.renewed_for_head = false;
     }
@@ -295,7 +318,7 @@ impl Session {
         } else {
             self.state = State::Dead;
             self.awaiting = None;
-            self.events.push_back(Event::Closed);
+            self.events.push(Event::Closed);
         }
     }
 
@@ -310,29 +333,29 @@ impl Session {
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.outbox.pop_front()
+        self.outbox.pop()
     }
 
-    /// A datagram was sent, and its memory may be used again.
-    pub fn sent(&mut self, datagram: Vec<u8>) {
-        self.spare = datagram;
+    /// Memory for the next datagram: that of one which was sent.
+    pub fn lend(&mut self, memory: Vec<u8>) {
+        self.spare = memory;
     }
 
     /// Nothing is asked for a while: gives back what memory only work needs. A session is idle nearly all of the time.
     pub fn rest(&mut self) {
         self.spare = Vec::new();
-        self.outbox.shrink_to_fit();
-        self.queue.shrink_to_fit();
-        self.events.shrink_to_fit();
+        self.outbox.shrink();
+        self.queue.shrink();
+        self.events.shrink();
         if self.state == State::Up {
-            self.exchange = None;
-            self.suite_records = Vec::new();
+            self.login.exchange = None;
+            self.login.suite_records = Vec::new();
         }
     }
 
     /// The request at the head of the queue.
     fn head(&self) -> Option<&Request> {
-        self.queue.front().and_then(|(_, asked)| asked.request())
+        self.queue.first().and_then(|(_, asked)| asked.request())
     }
 
     /// When [`Session::handle_timeout`] wants to be called.
@@ -346,7 +369,7 @@ impl Session {
 
     fn keep_alive_at(&self) -> Option<Instant> {
         let idle = self.state == State::Up && self.awaiting.is_none() && !self.lapsed;
-        Some(self.last_heard.filter(|_| idle)? + self.config.keep_alive?)
+        Some(self.last_heard.filter(|_| idle)? + self.keep_alive?)
     }
 
     /// The privilege that it has, or asks for.
@@ -356,12 +379,12 @@ impl Session {
 
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// The rungs that hold.
     pub fn climbed(&self) -> &[RungReport] {
-        &self.climbed
+        &self.login.climbed
     }
 
     /// How many datagrams were not what was waited for, and were not believed.
@@ -386,7 +409,7 @@ impl Session {
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool {
         let taken = match message::parse(datagram) {
             Some(Packet::Pong { ipmi }) => {
-                self.ponged = Some(ipmi);
+                self.login.ponged = Some(ipmi);
                 true
             }
             Some(Packet::V15(packet)) => self.take_v15(&packet, now),
@@ -400,6 +423,18 @@ impl Session {
             tracing::debug!(bytes = datagram.len(), "datagram ignored: not what was waited for");
         }
         taken
+    }
+
+    /// Reads a little of all that an answer will need, so that the memory of many sessions is waited for at once and not one after the other.
+    pub fn touch(&self) -> usize {
+        let awaited = self.awaiting.as_ref().map_or(0, |a| usize::from(a.token) ^ a.transmissions as usize);
+        let open = self.open.as_ref().map_or(0, |open| open.touch());
+        awaited
+            ^ open
+            ^ usize::from(self.events.is_empty())
+            ^ usize::from(self.queue.is_empty())
+            ^ usize::from(self.lapsed)
+            ^ self.logins as usize
     }
 
     /// Does what is due by now.

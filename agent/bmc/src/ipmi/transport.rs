@@ -44,7 +44,7 @@ impl Client {
         loop {
             match own.next_event().await {
                 Event::Up => return Ok(Self { link: Link::Own(Box::new(own)), poller: Poller::default() }),
-                Event::Refused(error) => return Err(error),
+                Event::Refused(error) => return Err(*error),
                 Event::Climbed(_) | Event::Closed | Event::Answered(..) => {}
             }
         }

@@ -203,7 +203,7 @@ mod tests {
                 8 => return Err(io::Error::other("broken")),
                 _ => {}
             }
-            Ok(Response { completion: 0, data: vec![request.command] })
+            Ok(Response { completion: 0, data: [request.command].as_slice().into() })
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(device.turn.available_permits(), 0);
         free.send(()).unwrap();
         let until = Instant::now() + Duration::from_secs(20);
-        assert_eq!(device.put(request(2), until).await.unwrap().data, [2]);
+        assert_eq!(device.put(request(2), until).await.unwrap().data.as_slice(), [2]);
     }
 
     #[tokio::test]

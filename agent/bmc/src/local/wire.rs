@@ -66,7 +66,7 @@ impl Wire for Driver {
                     (Some(sequence), RequestTargetAddress::BmcOrIpmb(Address(controller), ..)) => {
                         delivered(&answer, controller, sequence)
                     }
-                    _ => Response { completion: answer.cc(), data: answer.data().to_vec() },
+                    _ => Response { completion: answer.cc(), data: answer.data().into() },
                 });
             }
             if now() >= until {
@@ -95,7 +95,7 @@ fn delivered(answer: &RawResponse, controller: u8, sequence: u8) -> Response {
     data.extend(answer.data());
     // The sums were looked at by the driver.
     data.push(0);
-    Response { completion: 0, data }
+    Response { completion: 0, data: data.into() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this waits for a device, and knows no other clock")]
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(target, RequestTargetAddress::BmcOrIpmb(Address(0x2C), Channel::Primary, LogicalUnit::Zero));
         let answer = RawResponse::new(Message::new_raw(0x05, 0x2D, vec![0, 42, 0xC0]), 1).unwrap();
         let back = delivered(&answer, 0x2C, sequence.unwrap());
-        assert_eq!((back.completion, back.data), (0, vec![0x20, 0x14, 0, 0x2C, 0x14, 0x2D, 0, 42, 0xC0, 0]));
+        assert_eq!((back.completion, back.data.to_vec()), (0, vec![0x20, 0x14, 0, 0x2C, 0x14, 0x2D, 0, 42, 0xC0, 0]));
     }
 
     #[test]

@@ -49,7 +49,10 @@ fn another_letter_in_a_name_is_an_error_that_says_what_to_do_and_the_store_says_
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("restore a backup (outband-collector restore)"), "{error}");
     let said = store.damage().unwrap();
-    assert!(said.contains("page") && said.contains("is damaged") && said.contains("outband-collector restore"), "{said}");
+    assert!(
+        said.contains("page") && said.contains("is damaged") && said.contains("outband-collector restore"),
+        "{said}"
+    );
     assert_eq!(store.log_after(0, 100).unwrap().len(), 50, "what lies elsewhere is read");
 }
 

@@ -58,6 +58,12 @@ impl Replies {
         });
     }
 
+    /// Reads where the next one will stand.
+    pub(super) fn touch(&self) -> usize {
+        let (entry, byte) = (self.list.last().map_or(0, |e| e.completion), self.data.last().copied().unwrap_or(0));
+        usize::from(entry ^ byte)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
@@ -76,7 +82,7 @@ impl Replies {
             from = to;
             let result = match failed.next_if(|(at, _)| *at == number) {
                 Some((_, error)) => Err(error),
-                None => Ok(Response { completion: entry.completion, data: bytes.to_vec() }),
+                None => Ok(Response { completion: entry.completion, data: bytes.into() }),
             };
             (result, begun + Duration::from_millis(entry.after.into()))
         })
@@ -92,7 +98,7 @@ mod tests {
     fn reply() -> impl Strategy<Value = Result<Response, RequestError>> {
         let answer = (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..20));
         prop_oneof![
-            answer.prop_map(|(completion, data)| Ok(Response { completion, data })),
+            answer.prop_map(|(completion, data)| Ok(Response { completion, data: data.into() })),
             Just(Err(RequestError::Busy)),
             (0u64..9).prop_map(|s| Err(RequestError::Timeout(Duration::from_secs(s)))),
         ]

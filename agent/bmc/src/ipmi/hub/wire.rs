@@ -181,17 +181,16 @@ impl<S: Family> Wire<S> {
         let fd = socket.as_raw_fd();
         let mut slices: Vec<_> = buffer.chunks_mut(LONGEST_DATAGRAM).map(|part| [IoSliceMut::new(part)]).collect();
         socket.try_io(Interest::READABLE, || {
-            let mut count = 0;
-            for message in recvmmsg(fd, inbound, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)? {
-                count += 1;
-                if let Some(from) = message.address.map(S::address)
-                    && let Some(datagram) = message.iovs().next()
-                    && !table.handle_datagram(at, from, datagram)
-                {
+            let messages = recvmmsg(fd, inbound, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+            let datagrams: Vec<_> =
+                messages.map(|message| Some((S::address(message.address?), message.iovs().next()?))).collect();
+            table.expect(datagrams.iter().flatten().map(|(from, _)| *from));
+            for (from, datagram) in datagrams.iter().flatten() {
+                if !table.handle_datagram(at, *from, datagram) {
                     tracing::debug!(%from, bytes = datagram.len(), "a datagram of nobody we wait for");
                 }
             }
-            Ok(count)
+            Ok(datagrams.len())
         })
     }
 

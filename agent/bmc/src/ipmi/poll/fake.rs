@@ -227,7 +227,7 @@ impl Ask for Table {
         std::future::ready(match answer {
             _ if self.asked.len() > self.time_for => Err(RequestError::OutOfTime),
             None => Err(RequestError::Timeout(Duration::from_secs(1))),
-            Some(bytes) => Ok(Response { completion: bytes[0], data: bytes[1..].to_vec() }),
+            Some(bytes) => Ok(Response { completion: bytes[0], data: bytes[1..].into() }),
         })
     }
 }

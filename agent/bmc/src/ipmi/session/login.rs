@@ -16,14 +16,14 @@ const MOST_PORTIONS: u8 = 15;
 
 impl Session {
     pub(super) fn open_datagram(&mut self, tag: u8) -> Option<Vec<u8>> {
-        let suite = *self.suites.first()?;
+        let suite = *self.login.suites.first()?;
         let console_session = loop {
-            match self.random.next_u32() {
+            match self.login.random.next_u32() {
                 0 => {}
                 id => break id,
             }
         };
-        self.exchange = Some(Exchange {
+        self.login.exchange = Some(Exchange {
             hash: Hash::of(suite),
             console_session,
             bmc_session: 0,
@@ -31,17 +31,17 @@ impl Session {
             bmc_random: [0; 16],
             guid: [0; 16],
             role: self.privilege.role(),
-            user: self.config.user.clone().into_bytes(),
-            password: self.config.password.expose().as_bytes().to_vec(),
-            bmc_key: self.config.bmc_key.as_ref().map(|key| key.expose().to_vec()).unwrap_or_default(),
+            user: self.login.config.user.clone().into_bytes(),
+            password: self.login.config.password.expose().as_bytes().to_vec(),
+            bmc_key: self.login.config.bmc_key.as_ref().map(|key| key.expose().to_vec()).unwrap_or_default(),
         });
         let body = handshake::open_request(tag, self.privilege, console_session, suite);
         Some(message::wrap_plain(payload::OPEN_REQUEST, &body))
     }
 
     pub(super) fn rakp1_datagram(&mut self, tag: u8) -> Option<Vec<u8>> {
-        let exchange = self.exchange.as_mut()?;
-        self.random.fill_bytes(&mut exchange.console_random);
+        let exchange = self.login.exchange.as_mut()?;
+        self.login.random.fill_bytes(&mut exchange.console_random);
         let body = handshake::rakp1(tag, exchange.bmc_session, &exchange.console_random, exchange.role, &exchange.user);
         Some(message::wrap_plain(payload::RAKP1, &body))
     }
@@ -57,8 +57,8 @@ impl Session {
         match awaiting.step {
             Step::Capabilities { ask_for_rmcp_plus } if answer.command == 0x38 => {
                 self.finish_awaiting(now);
-                if self.ponged.is_none() {
-                    self.ponged = Some(true);
+                if self.login.ponged.is_none() {
+                    self.login.ponged = Some(true);
                 }
                 self.took_capabilities(ask_for_rmcp_plus, completion, data, now);
                 true
@@ -83,7 +83,7 @@ impl Session {
     }
 
     pub(super) fn took_capabilities(&mut self, asked_for_rmcp_plus: bool, completion: u8, data: &[u8], now: Instant) {
-        if self.purpose == Purpose::FirstLogin && self.climbed.is_empty() {
+        if self.login.purpose == Purpose::FirstLogin && self.login.climbed.is_empty() {
             self.climb(Rung::Reach, "the BMC answers".to_owned());
         }
         match (completion, Capabilities::parse(data)) {
@@ -97,7 +97,7 @@ impl Session {
                 }
             }
             (0, Ok(found)) if found.rmcp_plus => {
-                self.bmc_key = found.bmc_key;
+                self.login.bmc_key = found.bmc_key;
                 self.climb(Rung::Protocol, "RMCP+ (IPMI 2.0)".to_owned());
                 self.begin(Step::Suites { portion: 0 }, now);
             }
@@ -115,7 +115,7 @@ impl Session {
 
     pub(super) fn took_suites(&mut self, portion: u8, completion: u8, data: &[u8], now: Instant) {
         let records = if completion == 0 { data.get(1..).unwrap_or_default() } else { &[] };
-        self.suite_records.extend(records);
+        self.login.suite_records.extend(records);
         // The list comes in portions of 16 bytes; a shorter one is the last (§22.15). Of one that does not end enough is known soon.
         if records.len() == 16 && portion < MOST_PORTIONS {
             self.begin(Step::Suites { portion: portion + 1 }, now);
@@ -125,27 +125,27 @@ impl Session {
     }
 
     pub(super) fn suites_known(&mut self, now: Instant) {
-        let ids = handshake::suite_ids(&self.suite_records);
+        let ids = handshake::suite_ids(&self.login.suite_records);
         if !ids.is_empty() {
             let listed = |suite: &CipherSuite| suite.id().is_some_and(|id| ids.contains(&id));
-            if self.config.cipher.is_none() && self.suites.iter().any(listed) {
-                self.suites.retain(listed);
+            if self.login.config.cipher.is_none() && self.login.suites.iter().any(listed) {
+                self.login.suites.retain(listed);
             }
-            self.offered = Some(ids);
+            self.login.offered = Some(ids);
         }
         self.begin(Step::Open, now);
     }
 
     pub(super) fn took_opened(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
-        let Some(&suite) = self.suites.first() else { return Err(Malformed) };
+        let Some(&suite) = self.login.suites.first() else { return Err(Malformed) };
         let opened = handshake::parse_opened(body, suite)?;
         self.finish_awaiting(now);
         match opened {
             Opened::Open(bmc_session) => {
-                if let Some(exchange) = &mut self.exchange {
+                if let Some(exchange) = &mut self.login.exchange {
                     exchange.bmc_session = bmc_session;
                 }
-                if self.purpose == Purpose::FirstLogin {
+                if self.login.purpose == Purpose::FirstLogin {
                     self.climb(Rung::Security, self.suite_found(suite));
                 }
                 self.begin(Step::Rakp1, now);
@@ -158,7 +158,7 @@ impl Session {
     }
 
     pub(super) fn suite_found(&self, suite: CipherSuite) -> String {
-        let offered = match &self.offered {
+        let offered = match &self.login.offered {
             Some(ids) => format!("offered: {}", ids.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
             None => "the BMC lists none".to_owned(),
         };
@@ -170,10 +170,10 @@ impl Session {
     }
 
     pub(super) fn took_rakp2(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
-        let Some(hash) = self.exchange.as_ref().map(|e| e.hash) else { return Err(Malformed) };
+        let Some(hash) = self.login.exchange.as_ref().map(|e| e.hash) else { return Err(Malformed) };
         let rakp2 = handshake::parse_rakp2(body, hash)?;
         self.finish_awaiting(now);
-        let Some(exchange) = &mut self.exchange else { return Err(Malformed) };
+        let Some(exchange) = &mut self.login.exchange else { return Err(Malformed) };
         match rakp2 {
             Ok(rakp2) => {
                 exchange.bmc_random = rakp2.random;
@@ -201,23 +201,24 @@ impl Session {
     /// Whether a refusal by something that nothing vouches for, a bit of which the network may have turned, is worth another handshake: once in a login. A wrong
     /// password is told, and stops the polls of a BMC, only where it repeats; and never is it tried more than three times, of which a BMC can count two.
     fn doubts_refusal(&mut self) -> bool {
-        !std::mem::replace(&mut self.doubted, true) && self.handshakes < MAX_HANDSHAKES
+        !std::mem::replace(&mut self.login.doubted, true) && self.login.handshakes < MAX_HANDSHAKES
     }
 
     /// Lets the BMC free a session that is not opened any further.
     fn leave_half_open(&mut self, bmc_session: u32, why: Status) {
         self.next_tag = self.next_tag.wrapping_add(1);
         let farewell = handshake::rakp3(self.next_tag, why.0, bmc_session, &[]);
-        self.outbox.push_back(message::wrap_plain(payload::RAKP3, &farewell));
+        self.outbox.push(message::wrap_plain(payload::RAKP3, &farewell));
     }
 
     pub(super) fn took_rakp4(&mut self, body: &[u8], now: Instant) -> Result<(), Malformed> {
-        let (Some(hash), Some(&suite)) = (self.exchange.as_ref().map(|e| e.hash), self.suites.first()) else {
+        let (Some(hash), Some(&suite)) = (self.login.exchange.as_ref().map(|e| e.hash), self.login.suites.first())
+        else {
             return Err(Malformed);
         };
         let rakp4 = handshake::parse_rakp4(body, hash)?;
         self.finish_awaiting(now);
-        let Some(exchange) = &self.exchange else { return Err(Malformed) };
+        let Some(exchange) = &self.login.exchange else { return Err(Malformed) };
         match rakp4 {
             Ok(code) => {
                 let session_key = exchange.session_key();
@@ -229,9 +230,9 @@ impl Session {
                         bmc_session: exchange.bmc_session,
                         sent: 0,
                     });
-                    self.exchange = None;
+                    self.login.exchange = None;
                     self.opened(now);
-                } else if self.suites.len() == 1 && self.doubts_refusal() {
+                } else if self.login.suites.len() == 1 && self.doubts_refusal() {
                     self.begin(Step::Open, now);
                 } else {
                     let how = "the user's key holds, but the session key (RAKP message 4) does not";
@@ -246,21 +247,21 @@ impl Session {
 
     pub(super) fn opened(&mut self, now: Instant) {
         self.logins += 1;
-        if self.purpose == Purpose::FirstLogin {
-            self.climb(Rung::Login, format!("user {}", self.config.user));
+        if self.login.purpose == Purpose::FirstLogin {
+            self.climb(Rung::Login, format!("user {}", self.login.config.user));
         }
         self.begin(Step::Privilege, now);
     }
 
     pub(super) fn came_up(&mut self, now: Instant) {
-        if self.purpose == Purpose::FirstLogin {
+        if self.login.purpose == Purpose::FirstLogin {
             self.climb(Rung::Privilege, self.privilege.name().to_owned());
-            self.events.push_back(Event::Up);
+            self.events.push(Event::Up);
         }
         self.state = State::Up;
-        self.handshakes = 0;
-        self.doubted = false;
-        self.kept = None;
+        self.login.handshakes = 0;
+        self.login.doubted = false;
+        self.login.kept = None;
         self.start_next(now);
     }
 
@@ -272,21 +273,21 @@ impl Session {
         self.open = None;
         self.awaiting = None;
         self.state = State::Connecting;
-        self.purpose = purpose;
+        self.login.purpose = purpose;
         self.renewed_for_head = true;
         // What worked once is what works.
-        self.suites.truncate(1);
+        self.login.suites.truncate(1);
         self.lapsed = false;
         self.begin_login(now);
     }
 
     pub(super) fn next_suite(&mut self, reason: &str, now: Instant) {
-        if !self.suites.is_empty() {
-            self.tried.push(self.suites.remove(0));
+        if !self.login.suites.is_empty() {
+            self.login.tried.push(self.login.suites.remove(0));
         }
-        if self.suites.is_empty() {
-            let error = refusal::suite_refused(&self.tried, self.offered.as_deref(), reason);
-            self.suites.extend(self.tried.last());
+        if self.login.suites.is_empty() {
+            let error = refusal::suite_refused(&self.login.tried, self.login.offered.as_deref(), reason);
+            self.login.suites.extend(self.login.tried.last());
             self.refuse(error, now);
         } else {
             self.begin(Step::Open, now);
@@ -295,9 +296,9 @@ impl Session {
 
     /// For what a broken implementation of one suite can look like too.
     pub(super) fn try_other_suite_or_refuse(&mut self, error: ConnectError, now: Instant) {
-        if self.suites.len() > 1 {
-            self.kept.get_or_insert(error);
-            self.tried.push(self.suites.remove(0));
+        if self.login.suites.len() > 1 {
+            self.login.kept.get_or_insert(error);
+            self.login.tried.push(self.login.suites.remove(0));
             self.begin(Step::Open, now);
         } else {
             self.refuse(error, now);
@@ -311,33 +312,35 @@ impl Session {
                 self.begin(Step::Open, now);
             }
             Status::UNAUTHORIZED_NAME | Status::INVALID_NAME_LENGTH => {
-                self.refuse(refusal::unknown_user(&self.config.user, status), now);
+                self.refuse(refusal::unknown_user(&self.login.config.user, status), now);
             }
             Status::INVALID_ROLE | Status::UNAUTHORIZED_ROLE => {
                 let how = format!("{step} is answered with {} (status {:#04x})", status.text(), status.0);
                 self.privilege_refused(&how, now);
             }
             // Another suite is as good a second try.
-            Status::INVALID_CODE if self.suites.len() == 1 && self.doubts_refusal() => self.begin(Step::Open, now),
+            Status::INVALID_CODE if self.login.suites.len() == 1 && self.doubts_refusal() => {
+                self.begin(Step::Open, now)
+            }
             Status::INVALID_CODE => {
                 let error = self.wrong_password("the BMC refuses its code (RAKP message 4, status 0x0f)");
                 self.try_other_suite_or_refuse(error, now);
             }
             // A lost answer and a repeated message leave some BMCs with a session that they no longer know.
-            Status::INVALID_SESSION if self.handshakes < MAX_HANDSHAKES => self.begin(Step::Open, now),
+            Status::INVALID_SESSION if self.login.handshakes < MAX_HANDSHAKES => self.begin(Step::Open, now),
             other => self.refuse(refusal::login_refused(step, other), now),
         }
     }
 
     /// Some BMCs match a user only at the very privilege that he has, so a refused one is followed by the next higher.
     pub(super) fn privilege_refused(&mut self, how: &str, now: Instant) {
-        let error = refusal::privilege_too_low(&self.config.user, self.privilege, how);
+        let error = refusal::privilege_too_low(&self.login.config.user, self.privilege, how);
         let farewell = self.close_datagram();
         self.outbox.extend(farewell);
         self.open = None;
         match self.privilege.raised() {
-            Some(higher) if self.purpose == Purpose::FirstLogin && self.handshakes < MAX_HANDSHAKES => {
-                self.kept.get_or_insert(error);
+            Some(higher) if self.login.purpose == Purpose::FirstLogin && self.login.handshakes < MAX_HANDSHAKES => {
+                self.login.kept.get_or_insert(error);
                 self.privilege = higher;
                 self.begin_login(now);
             }
@@ -346,43 +349,43 @@ impl Session {
     }
 
     pub(super) fn wrong_password(&self, how: &str) -> ConnectError {
-        let ours = self.config.bmc_key.is_some();
-        refusal::wrong_password(how, self.config.password.expose().len(), self.bmc_key, ours)
+        let ours = self.login.config.bmc_key.is_some();
+        refusal::wrong_password(how, self.login.config.password.expose().len(), self.login.bmc_key, ours)
     }
 
     pub(super) fn climb(&mut self, rung: Rung, found: String) {
         let report = RungReport { rung, found };
         // A second attempt, with another suite or privilege, climbs a rung anew.
-        self.climbed.retain(|held| held.rung < rung);
-        self.climbed.push(report.clone());
-        self.events.push_back(Event::Climbed(report));
+        self.login.climbed.retain(|held| held.rung < rung);
+        self.login.climbed.push(report.clone());
+        self.events.push(Event::Climbed(report));
     }
 
     /// A handshake failed.
     pub(super) fn refuse(&mut self, error: ConnectError, now: Instant) {
         self.awaiting = None;
-        self.exchange = None;
+        self.login.exchange = None;
         self.open = None;
-        if let Purpose::Raise { from } = self.purpose
-            && self.handshakes < MAX_HANDSHAKES
+        if let Purpose::Raise { from } = self.login.purpose
+            && self.login.handshakes < MAX_HANDSHAKES
         {
             tracing::debug!(%error, "a higher privilege cannot be had");
-            self.ceiling = from;
+            self.login.ceiling = from;
             self.privilege = from;
-            self.purpose = Purpose::Renew;
+            self.login.purpose = Purpose::Renew;
             self.answer_head(Err(RequestError::Denied), now);
             self.begin_login(now);
             return;
         }
-        let mut error = self.kept.take().unwrap_or(error);
-        error.climbed.clone_from(&self.climbed);
+        let mut error = self.login.kept.take().unwrap_or(error);
+        error.climbed.clone_from(&self.login.climbed);
         self.state = State::Dead;
-        self.kept = Some(error.clone());
-        for (id, _) in self.queue.drain(..) {
-            self.events.push_back(Event::Answered(id, Err(RequestError::Lost(Box::new(error.clone())))));
+        self.login.kept = Some(error.clone());
+        for (id, _) in self.queue.take() {
+            self.events.push(Event::Answered(id, Err(RequestError::Lost(Box::new(error.clone())))));
         }
-        if self.purpose == Purpose::FirstLogin {
-            self.events.push_back(Event::Refused(error));
+        if self.login.purpose == Purpose::FirstLogin {
+            self.events.push(Event::Refused(Box::new(error)));
         }
     }
 }

@@ -30,7 +30,7 @@ impl Session {
             && packet.payload.first() == Some(&awaiting.token)
             && packet.payload.get(4..8).is_none_or(|id| {
                 // A refusal need not repeat our session id; zeros stand for "none".
-                id == [0; 4] || self.exchange.as_ref().is_some_and(|e| e.console_session.to_le_bytes() == *id)
+                id == [0; 4] || self.login.exchange.as_ref().is_some_and(|e| e.console_session.to_le_bytes() == *id)
             });
         if !for_us {
             return false;
@@ -63,7 +63,7 @@ impl Session {
     pub(super) fn take_message(&mut self, message: &[u8], now: Instant) -> bool {
         if self.asks_controller(|request, token| bridge::answers(request, token, message)) {
             self.finish_awaiting(now);
-            self.answer_head(Ok(Response { completion: 0, data: message.to_vec() }), now);
+            self.answer_head(Ok(Response { completion: 0, data: message.into() }), now);
             return true;
         }
         message::decode(message).is_some_and(|answer| self.take_answer(answer, now))
@@ -113,7 +113,7 @@ impl Session {
             (Step::Request, 0) if answer.response.data.is_empty() && self.asks_controller(|_, _| true) => {}
             (Step::Request, 0xD4) => {
                 self.finish_awaiting(now);
-                match self.privilege.raised().filter(|p| *p <= self.ceiling) {
+                match self.privilege.raised().filter(|p| *p <= self.login.ceiling) {
                     Some(higher) => {
                         let from = self.privilege;
                         self.privilege = higher;
@@ -132,15 +132,15 @@ impl Session {
                 self.finish_awaiting(now);
                 self.open = None;
                 self.state = State::Dead;
-                self.events.push_back(Event::Closed);
+                self.events.push(Event::Closed);
             }
         }
         true
     }
 
     pub(super) fn answer_head(&mut self, result: Result<Response, RequestError>, now: Instant) {
-        if let Some((id, _)) = self.queue.pop_front() {
-            self.events.push_back(Event::Answered(id, result));
+        if let Some((id, _)) = self.queue.pop() {
+            self.events.push(Event::Answered(id, result));
         }
         self.renewed_for_head = false;
         self.start_next(now);
@@ -150,7 +150,7 @@ impl Session {
         if let Some(done) = self.awaiting.take() {
             match done.sample(now) {
                 Some(sample) => self.round_trip.learn(sample),
-                None => self.round_trip.keep_back(done.last_timeout(), self.config.request_deadline),
+                None => self.round_trip.keep_back(done.last_timeout(), self.request_deadline),
             }
             if !done.step.is_handshake() {
                 self.numbers.done(done.token, done.owed_answers(), now);
@@ -171,7 +171,7 @@ impl Session {
         }
         match over.step {
             Step::Capabilities { .. } => {
-                let error = match self.ponged {
+                let error = match self.login.ponged {
                     Some(claims_ipmi) => refusal::no_ipmi(waited, claims_ipmi),
                     None => refusal::no_answer(waited),
                 };
@@ -198,7 +198,7 @@ impl Session {
             Step::Close => {
                 self.open = None;
                 self.state = State::Dead;
-                self.events.push_back(Event::Closed);
+                self.events.push(Event::Closed);
             }
         }
     }

@@ -252,7 +252,7 @@ impl Rig {
             _ => None,
         });
         match answer {
-            Some(Ok(response)) if response.completion == 0 && response.data == expected(sensor, nonce) => {
+            Some(Ok(response)) if response.completion == 0 && response.data.as_slice() == expected(sensor, nonce) => {
                 self.toll.answered += 1;
             }
             Some(Ok(_)) => self.toll.wrong += 1,

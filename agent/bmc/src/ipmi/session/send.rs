@@ -4,23 +4,21 @@ use super::super::handshake;
 use super::super::message::{self, Request, payload};
 use super::super::timing::Awaiting;
 use super::{Open, Purpose, Secured, Session, State, Step};
-use rand::Rng as _;
-use rand::rngs::StdRng;
 use std::time::{Duration, Instant};
 
 /// How long a close may take before the BMC is left to expire the session itself.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the list of cipher suites is waited for: some BMCs never send one.
 const SUITES_DEADLINE: Duration = Duration::from_millis(600);
+
 impl Open {
     /// The packet of a request, in the memory of `out`.
-    fn seal(&mut self, random: &mut StdRng, request: &Request, rq_seq: u8, out: Vec<u8>) -> Vec<u8> {
+    fn seal(&mut self, request: &Request, rq_seq: u8, out: Vec<u8>) -> Vec<u8> {
         // A repetition has a sequence number of its own, else the BMC takes it for a replay.
         self.sent = self.sent.checked_add(1).unwrap_or(1);
         match &self.secured {
             Secured::Plus { keys, .. } => {
-                let mut iv = [0; 16];
-                random.fill_bytes(&mut iv);
+                let iv = keys.vector(self.sent);
                 message::wrap_request(keys, self.bmc_session, self.sent, iv, request, rq_seq, out)
             }
             Secured::V15 { auth, password } => {
@@ -51,16 +49,16 @@ impl Session {
     }
 
     pub(super) fn begin(&mut self, step: Step, now: Instant) {
-        let whole = self.config.request_deadline;
+        let whole = self.request_deadline;
         let deadline = match step {
             Step::Suites { .. } => whole.min(SUITES_DEADLINE),
             Step::Close => whole.min(CLOSE_DEADLINE),
             _ => whole,
         };
         if matches!(step, Step::Open | Step::Challenge) {
-            self.handshakes += 1;
-            self.exchange = None;
-            self.activation = None;
+            self.login.handshakes += 1;
+            self.login.exchange = None;
+            self.login.activation = None;
         }
         self.malformed = false;
         self.awaiting = Some(Awaiting::new(step, now, deadline, self.round_trip.timeout()));
@@ -83,7 +81,7 @@ impl Session {
         let datagram = match awaiting.step {
             Step::Capabilities { ask_for_rmcp_plus } => {
                 if awaiting.transmissions > 0 {
-                    self.outbox.push_back(message::ping(token));
+                    self.outbox.push(message::ping(token));
                 }
                 let request = handshake::capabilities_request(ask_for_rmcp_plus, self.privilege);
                 Some(message::wrap_v15(&message::encode(&request, token)))
@@ -94,19 +92,17 @@ impl Session {
             }
             Step::Open => self.open_datagram(token),
             Step::Rakp1 => self.rakp1_datagram(token),
-            Step::Rakp3 => self.exchange.as_ref().map(|e| {
+            Step::Rakp3 => self.login.exchange.as_ref().map(|e| {
                 message::wrap_plain(payload::RAKP3, &handshake::rakp3(token, 0, e.bmc_session, &e.rakp3_code()))
             }),
             Step::Challenge => self.v15().map(|auth| {
-                let request = handshake::challenge_request(auth, self.config.user.as_bytes());
+                let request = handshake::challenge_request(auth, self.login.config.user.as_bytes());
                 message::wrap_v15(&message::encode(&request, token))
             }),
             Step::Activate => self.activation_datagram(token),
             Step::Privilege => self.sealed(&handshake::privilege_request(self.privilege), token),
-            Step::Request => match (&mut self.open, self.queue.front().and_then(|(_, asked)| asked.request())) {
-                (Some(open), Some(request)) => {
-                    Some(open.seal(&mut self.random, request, token, std::mem::take(&mut self.spare)))
-                }
+            Step::Request => match (&mut self.open, self.queue.first().and_then(|(_, asked)| asked.request())) {
+                (Some(open), Some(request)) => Some(open.seal(request, token, std::mem::take(&mut self.spare))),
                 _ => None,
             },
             Step::KeepAlive => self.sealed(&handshake::device_request(), token),
@@ -121,7 +117,7 @@ impl Session {
     }
 
     fn sealed(&mut self, request: &Request, rq_seq: u8) -> Option<Vec<u8>> {
-        Some(self.open.as_mut()?.seal(&mut self.random, request, rq_seq, Vec::new()))
+        Some(self.open.as_mut()?.seal(request, rq_seq, Vec::new()))
     }
 
     pub(super) fn close_datagram(&mut self) -> Option<Vec<u8>> {

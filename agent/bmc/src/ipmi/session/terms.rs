@@ -74,7 +74,7 @@ pub enum Event {
     /// The session is open; the whole ladder up to the privilege holds.
     Up,
     /// The first login failed. Nothing more will happen.
-    Refused(ConnectError),
+    Refused(Box<ConnectError>),
     /// A request is done.
     Answered(RequestId, Result<Response, RequestError>),
     /// The session is closed. Nothing more will happen.

@@ -29,7 +29,7 @@ fn failure(events: &[Event], id: RequestId) -> Option<RequestError> {
 
 fn refused(bmc: FakeBmc, config: Config) -> ConnectError {
     let events = Pair::new(config, bmc).run();
-    events.iter().find_map(|e| if let Event::Refused(error) = e { Some(error.clone()) } else { None }).unwrap()
+    events.iter().find_map(|e| if let Event::Refused(error) = e { Some((**error).clone()) } else { None }).unwrap()
 }
 
 #[test]
@@ -406,7 +406,7 @@ fn a_password_that_ipmi_cannot_carry_is_refused_before_anything_is_sent() {
 #[test]
 fn debug_output_holds_no_password() {
     let pair = Pair::up(FakeBmc::new());
-    assert!(!format!("{:?} {:?}", pair.session, pair.session.config).contains(super::fake::PASSWORD));
+    assert!(!format!("{:?} {:?}", pair.session, pair.session.login.config).contains(super::fake::PASSWORD));
 }
 
 proptest! {

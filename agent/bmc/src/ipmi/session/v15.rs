@@ -21,7 +21,7 @@ pub(super) struct Activation {
 impl Session {
     /// How packets of IPMI 1.5 are authenticated, where the configuration names such a session.
     pub(super) fn v15(&self) -> Option<AuthType> {
-        match self.config.cipher {
+        match self.login.config.cipher {
             Some(CipherSuite::V15(auth)) => Some(auth),
             _ => None,
         }
@@ -30,14 +30,14 @@ impl Session {
     /// The password as packets of IPMI 1.5 are made with it.
     pub(super) fn padded_password(&self) -> [u8; 16] {
         let mut padded = [0; 16];
-        for (to, from) in padded.iter_mut().zip(self.config.password.expose().bytes()) {
+        for (to, from) in padded.iter_mut().zip(self.login.config.password.expose().bytes()) {
             *to = from;
         }
         padded
     }
 
     pub(super) fn activation_datagram(&mut self, rq_seq: u8) -> Option<Vec<u8>> {
-        let (auth, activation) = (self.v15()?, self.activation?);
+        let (auth, activation) = (self.v15()?, self.login.activation?);
         let request = handshake::activate_request(auth, self.privilege, &activation.challenge, activation.first);
         let message = message::encode(&request, rq_seq);
         Some(message::wrap_v15_authentic(auth, &self.padded_password(), activation.temporary, 0, &message))
@@ -47,12 +47,12 @@ impl Session {
         match (response.completion, handshake::parse_challenge(&response.data)) {
             (0, Ok((temporary, challenge))) => {
                 // Not 0, and so far from the end that no session comes there.
-                let first = (self.random.next_u32() & 0x3FFF_FFFF) | 1;
-                self.activation = Some(Activation { temporary, challenge, first });
+                let first = (self.login.random.next_u32() & 0x3FFF_FFFF) | 1;
+                self.login.activation = Some(Activation { temporary, challenge, first });
                 self.begin(Step::Activate, now);
             }
             (0, Err(Malformed)) => self.refuse(refusal::malformed("answer to Get Session Challenge"), now),
-            (code, _) => self.refuse(refusal::no_challenge(&self.config.user, code), now),
+            (code, _) => self.refuse(refusal::no_challenge(&self.login.config.user, code), now),
         }
     }
 
@@ -60,7 +60,7 @@ impl Session {
     pub(super) fn activation_refused(&mut self, completion: u8, now: Instant) {
         match completion {
             // An answer was lost, and the message that repeats the request is a stranger's.
-            0x85 if self.handshakes < super::MAX_HANDSHAKES => self.begin_login(now),
+            0x85 if self.login.handshakes < super::MAX_HANDSHAKES => self.begin_login(now),
             0x86 => self.privilege_refused("Activate Session is answered with completion code 0x86", now),
             code => self.refuse(refusal::not_activated("Activate Session", code), now),
         }
@@ -81,7 +81,9 @@ impl Session {
 
     fn take_activation(&mut self, packet: &V15<'_>, auth: AuthType, now: Instant) -> bool {
         let password = self.padded_password();
-        let Some(activation) = self.activation.filter(|_| packet.is_authentic(auth, &password)) else { return false };
+        let Some(activation) = self.login.activation.filter(|_| packet.is_authentic(auth, &password)) else {
+            return false;
+        };
         let token = self.awaiting.as_ref().map(|a| a.token);
         let answer = message::decode(packet.payload)
             .filter(|a| a.checksums_hold && a.command == 0x3A && Some(a.rq_seq) == token);
@@ -96,12 +98,12 @@ impl Session {
             return false;
         };
         self.finish_awaiting(now);
-        self.activation = None;
+        self.login.activation = None;
         if activated.auth != auth.id() {
             self.refuse(refusal::unauthenticated_after_login(auth), now);
             return true;
         }
-        if self.purpose == super::Purpose::FirstLogin {
+        if self.login.purpose == super::Purpose::FirstLogin {
             self.climb(Rung::Security, self.suite_found(CipherSuite::V15(auth)));
         }
         self.open = Some(Open {

@@ -38,7 +38,7 @@ fn the_controllers_answer_comes_as_a_message_of_its_own_or_within_the_bmcs() {
             let whole = carried(&mut pair, &ANSWER);
             pair.deliver(&whole);
         }
-        let response = Response { completion: 0, data: ANSWER.to_vec() };
+        let response = Response { completion: 0, data: ANSWER.as_slice().into() };
         assert_eq!(pair.events(), [Event::Answered(id, Ok(response))], "apart: {apart}");
     }
 }
