@@ -99,6 +99,7 @@ impl Keyed<8> {
 }
 
 impl<const N: usize> Keyed<N> {
+    /// Reads both states.
     pub(super) fn touch(&self) -> usize {
         self.inner.first().zip(self.outer.last()).map_or(0, |(a, b)| (a ^ b) as usize)
     }

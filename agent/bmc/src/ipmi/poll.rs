@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub(super) const BMC: u8 = 0x20;
 /// After so many requests without any answer the rest of a poll is given up.
 const MAX_TIMEOUTS: u32 = 2;
+/// About as many readings has a chassis beside those of its sensors.
+const OF_THE_CHASSIS: usize = 8;
 /// An incomplete repository is read again after 1, 2, 4 polls and so on, and then after so many.
 const MOST_TO_MAKE_DO: u32 = 64;
 
@@ -269,7 +271,7 @@ impl Poller {
         let Some(repository) = self.known.as_ref().map(|known| known.repository.clone()) else {
             return Ok(Polled::default());
         };
-        let mut observations = Vec::with_capacity(repository.sensors.len());
+        let mut observations = Vec::with_capacity(repository.sensors.len() + OF_THE_CHASSIS);
         for failure in &repository.unread {
             observations.push(gap("SDR repository", failure.clone(), "sdr", clock.now()));
         }
@@ -310,7 +312,7 @@ impl Poller {
                 Ok(factors) => (raw, factors),
                 Err(cause) => (Err(cause), None),
             };
-            observations.extend(sensor::readings_of(named, raw, factors, at).into_iter().map(Observation::Reading));
+            observations.extend(sensor::readings_of(named, raw, factors, at).map(Observation::Reading));
         }
         if given_up.is_none() {
             observations.extend(self.chassis.read(ask, clock).await.into_iter().map(Observation::Reading));

@@ -115,11 +115,16 @@ pub fn readings(
         source: Source(sensor.key.to_string()),
         sensor: sensor.clone(),
     };
-    readings_of(&named, raw, factors, at)
+    readings_of(&named, raw, factors, at).collect()
 }
 
 /// The readings of one sensor: one, or two where a number stands behind a discrete type.
-pub fn readings_of(named: &Named, raw: Result<Raw, Cause>, factors: Option<Factors>, at: Timestamp) -> Vec<Reading> {
+pub fn readings_of(
+    named: &Named,
+    raw: Result<Raw, Cause>,
+    factors: Option<Factors>,
+    at: Timestamp,
+) -> impl Iterator<Item = Reading> {
     let Named { sensor, component, kind: measured, name, thresholds, source } = named;
     let reading = |kind, value, quality, thresholds| Reading {
         component: component.clone(),
@@ -131,7 +136,7 @@ pub fn readings_of(named: &Named, raw: Result<Raw, Cause>, factors: Option<Facto
         source: source.clone(),
         thresholds,
     };
-    let mut out = Vec::with_capacity(1);
+    let mut number = None;
     if let (Some(analog), Some(kind)) = (&sensor.analog, *measured) {
         let (_, to_unit) = convert::unit(analog);
         let (value, quality) = match raw {
@@ -143,9 +148,9 @@ pub fn readings_of(named: &Named, raw: Result<Raw, Cause>, factors: Option<Facto
                 Some(number) => (Some(Value::Number(number)), trust(kind, number, raw.scanning)),
             },
         };
-        out.push(reading(kind, value, quality, thresholds.filter(|t| !t.is_empty())));
+        number = Some(reading(kind, value, quality, thresholds.filter(|t| !t.is_empty())));
     }
-    if sensor.event_type != states::THRESHOLD {
+    let state = if sensor.event_type != states::THRESHOLD {
         let (value, quality) = match raw {
             Err(cause) => (None, Quality::Unavailable(cause)),
             Ok(raw) if !raw.scanning && raw.states == 0 => (None, Quality::Unavailable(Cause::Disabled)),
@@ -156,7 +161,7 @@ pub fn readings_of(named: &Named, raw: Result<Raw, Cause>, factors: Option<Facto
                 (Some(Value::State { state, text }), quality)
             }
         };
-        out.push(reading(SensorKind::State, value, quality, None));
+        Some(reading(SensorKind::State, value, quality, None))
     } else if sensor.analog.is_none() {
         // A threshold sensor without a number still says which thresholds are crossed (bits 0 to 5).
         let (value, quality) = match raw {
@@ -167,9 +172,11 @@ pub fn readings_of(named: &Named, raw: Result<Raw, Cause>, factors: Option<Facto
                 (Some(Value::State { state, text }), Quality::Good)
             }
         };
-        out.push(reading(SensorKind::State, value, quality, None));
-    }
-    out
+        Some(reading(SensorKind::State, value, quality, None))
+    } else {
+        None
+    };
+    number.into_iter().chain(state)
 }
 
 fn trust(kind: SensorKind, number: f64, scanning: bool) -> Quality {
