@@ -38,7 +38,7 @@ impl Ask for Table<'_> {
                 Ok(honest)
             }
             0xE3 => {
-                honest.data.extend(self.mischief.slice());
+                honest.data.extend_from_slice(self.mischief.slice());
                 Ok(honest)
             }
             0xE4 => {
