@@ -9,6 +9,7 @@ mod tests;
 use outband_schemas::{Clock, Lane, SpoolId, Timestamp};
 use outband_spool as spool;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Why a request to the spool failed.
@@ -42,6 +43,9 @@ pub struct Options {
     pub path: PathBuf,
     /// Quota and keeping.
     pub spool: spool::Options,
+    /// At least so long from one transaction of appends to the next: where appends come thick, those of that time share one sync of the disk. Zero: each goes at
+    /// once, with those that came during the one before.
+    pub gather: Duration,
 }
 
 /// What is to be sent: one body, i.e. one encoded observation set.
@@ -103,7 +107,7 @@ impl Spooler {
         new_id: impl FnMut() -> u128 + Send + 'static,
     ) -> Result<(Self, Found, std::thread::JoinHandle<()>), Error> {
         let (spooler, found, service) = Self::open(options, clock, new_id)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Error::Thread)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Error::Thread)?;
         let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || runtime.block_on(service));
         Ok((spooler, found, thread.map_err(Error::Thread)?))
     }

@@ -79,7 +79,11 @@ impl Agent {
         let targets = Arc::new([(config.id.clone(), config)].into());
         let plan = Plan { targets, limits: Limits { at_once: 8, poll_deadline: Duration::from_secs(30) } };
 
-        let spool = SpoolOptions { path: dir.join("spool.db"), spool: outband_spool::Options::default() };
+        let spool = SpoolOptions {
+            path: dir.join("spool.db"),
+            spool: outband_spool::Options::default(),
+            gather: Duration::ZERO,
+        };
         let (spooler, ..) = Spooler::start(spool, SystemClock, || 7).unwrap();
         let push = config::Push { stream: true, log: NEVER, listener };
         let agent = AgentId::new("a1").unwrap();

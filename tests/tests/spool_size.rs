@@ -226,7 +226,8 @@ async fn how_fast_a_backlog_drains() {
     let service = IngestServiceServer::new(sink.clone()).max_decoding_message_size(16 << 20);
     tokio::spawn(Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
     let spool = Options { quota_bytes: 64 << 30, ..Options::default() };
-    let (spooler, _, _) = Spooler::start(spooler::Options { path, spool }, Fixed, || 9).unwrap();
+    let (spooler, _, _) =
+        Spooler::start(spooler::Options { path, spool, gather: Duration::ZERO }, Fixed, || 9).unwrap();
     let settings = Settings {
         options: uplink::Options {
             endpoints: vec![endpoint],

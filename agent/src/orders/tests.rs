@@ -4,6 +4,7 @@ use crate::spooler;
 use outband_bmc::{Credentials, Secret, Target, Trust};
 use outband_schemas::{SpoolId, Timestamp};
 use std::sync::Mutex;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -67,7 +68,11 @@ struct Stage {
 }
 
 fn open(dir: &tempfile::TempDir) -> Spooler {
-    let options = spooler::Options { path: dir.path().join("spool.db"), spool: outband_spool::Options::default() };
+    let options = spooler::Options {
+        path: dir.path().join("spool.db"),
+        spool: outband_spool::Options::default(),
+        gather: Duration::ZERO,
+    };
     Spooler::start(options, Fixed, || 7).unwrap().0
 }
 

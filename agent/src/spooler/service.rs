@@ -3,7 +3,9 @@
 use super::{Bookmark, Error, Found, Held, Options, Reply, Request, Spooler};
 use outband_schemas::{Clock, SpoolId};
 use outband_spool::{self as spool, Opened, Spool};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 
 /// So many requests may wait before askers have to.
 const WAITING: usize = 256;
@@ -19,11 +21,12 @@ where
     C: Clock + Send + 'static,
     N: FnMut() -> u128 + Send + 'static,
 {
+    let gather = options.gather;
     let Opened { spool, fresh, set_aside } =
         Spool::open(options.path, options.spool, new_id(), clock.now().as_millis())?;
     let (requests, inbox) = mpsc::channel(WAITING);
     let (tell, held) = watch::channel(held(&spool));
-    let service = Service { spool: Some(spool), clock, new_id, tell };
+    let service = Service { spool: Some(spool), clock, new_id, tell, gather };
     Ok((Spooler { requests, held }, Found { fresh, set_aside }, service.run(inbox)))
 }
 
@@ -37,6 +40,7 @@ struct Service<C, N> {
     clock: C,
     new_id: N,
     tell: watch::Sender<Held>,
+    gather: Duration,
 }
 
 /// Appends that go into one transaction.
@@ -47,9 +51,37 @@ struct Group {
     bytes: usize,
 }
 
+impl Group {
+    /// Takes an append; another request is given back.
+    fn take(&mut self, request: Request) -> Option<Request> {
+        match request {
+            Request::Append { lane, entries, bookmarks, reply } => {
+                self.bytes += entries.iter().map(|e| e.body.len()).sum::<usize>();
+                self.appends.push((lane, entries, bookmarks));
+                self.replies.push(reply);
+                None
+            }
+            other => Some(other),
+        }
+    }
+
+    /// Whether one of its appends sets this bookmark.
+    fn sets(&self, key: &str) -> bool {
+        self.appends.iter().any(|(_, _, bookmarks)| bookmarks.iter().any(|(mark, _)| mark == key))
+    }
+}
+
+/// What comes until then; without a time, or after it, what is there.
+async fn next(inbox: &mut mpsc::Receiver<Request>, until: Option<Instant>) -> Option<Request> {
+    match until.filter(|at| *at > Instant::now()) {
+        Some(at) => timeout_at(at, inbox.recv()).await.ok().flatten(),
+        None => inbox.try_recv().ok(),
+    }
+}
+
 impl<C: Clock, N: FnMut() -> u128> Service<C, N> {
     async fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
-        let mut waiting: Option<Request> = None;
+        let (mut waiting, mut next_group) = (None, None);
         loop {
             let request = match waiting.take() {
                 Some(request) => request,
@@ -59,20 +91,26 @@ impl<C: Clock, N: FnMut() -> u128> Service<C, N> {
                 },
             };
             let mut group = Group::default();
-            let mut next = Some(request);
-            while let Some(Request::Append { lane, entries, bookmarks, reply }) = next {
-                group.bytes += entries.iter().map(|e| e.body.len()).sum::<usize>();
-                group.appends.push((lane, entries, bookmarks));
-                group.replies.push(reply);
-                next = if group.bytes < GROUP_BYTES { inbox.try_recv().ok() } else { None };
+            if let Some(other) = group.take(request) {
+                self.serve(other);
+                continue;
             }
-            if !group.replies.is_empty() {
-                // What ended the group is served after it.
-                waiting = next;
-                self.append(group);
-            } else if let Some(request) = next {
-                self.serve(request);
+            while group.bytes < GROUP_BYTES {
+                match next(&mut inbox, next_group).await {
+                    Some(Request::Bookmark { key, reply }) if !group.sets(&key) => {
+                        self.serve(Request::Bookmark { key, reply });
+                    }
+                    Some(request) => waiting = group.take(request),
+                    None => break,
+                }
+                // What is no append may be about what the group holds: it is served after it.
+                if waiting.is_some() {
+                    break;
+                }
             }
+            // Without a gap there need not be a clock either.
+            next_group = (!self.gather.is_zero()).then(|| Instant::now() + self.gather);
+            self.append(group);
         }
     }
 

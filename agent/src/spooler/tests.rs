@@ -1,5 +1,6 @@
 use super::*;
 use std::io::{Seek, SeekFrom, Write};
+use std::time::Duration;
 
 struct Fixed;
 
@@ -10,7 +11,8 @@ impl Clock for Fixed {
 }
 
 fn start(dir: &tempfile::TempDir) -> (Spooler, std::thread::JoinHandle<()>) {
-    let options = Options { path: dir.path().join("spool.db"), spool: spool::Options::default() };
+    let options =
+        Options { path: dir.path().join("spool.db"), spool: spool::Options::default(), gather: Duration::ZERO };
     let mut ids = 0;
     let (spooler, _, thread) = Spooler::start(options, Fixed, move || {
         ids += 1;

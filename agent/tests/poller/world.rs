@@ -279,7 +279,11 @@ impl Running {
     }
 
     pub(crate) fn start_in(dir: tempfile::TempDir, bmcs: Bmcs, targets: &[TargetConfig]) -> Self {
-        let options = Options { path: dir.path().join("spool.db"), spool: outband_spool::Options::default() };
+        let options = Options {
+            path: dir.path().join("spool.db"),
+            spool: outband_spool::Options::default(),
+            gather: Duration::ZERO,
+        };
         let (spooler, ..) = Spooler::start(options, SystemClock, || 7).unwrap();
         let rng = SmallRng::seed_from_u64(1);
         let (pins, guard) = (Pins::of(dir.path()), Guard::of(dir.path()));

@@ -99,7 +99,11 @@ impl Agent {
             disk.forget_syncs();
         }
         let mut ids = StdRng::seed_from_u64(seed);
-        let options = spooler::Options { path: disk.dir().join("spool.db"), spool: world.spool_options() };
+        let options = spooler::Options {
+            path: disk.dir().join("spool.db"),
+            spool: world.spool_options(),
+            gather: Duration::ZERO,
+        };
         let (spooler, found, service) = Spooler::open(options, clock.clone(), move || ids.random())?;
         if let Some(path) = found.set_aside {
             tracing::debug!(path = %path.display(), "a spool was set aside");

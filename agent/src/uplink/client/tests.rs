@@ -12,6 +12,7 @@ use outband_proto::ingest::{
 use outband_schemas::{AgentId, Clock, Lane, SiteId, Timestamp};
 use rand::SeedableRng;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 const TOKEN: &str = "s3cret-token-of-a-test";
@@ -169,7 +170,8 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ca.pem"), ca).unwrap();
         std::fs::write(dir.path().join("token"), format!("{token}\n")).unwrap();
-        let options = spooler::Options { path: dir.path().join("spool.db"), spool: Default::default() };
+        let options =
+            spooler::Options { path: dir.path().join("spool.db"), spool: Default::default(), gather: Duration::ZERO };
         let mut ids = 0;
         let (spooler, _, _) = Spooler::start(options, Fixed, move || {
             ids += 1;

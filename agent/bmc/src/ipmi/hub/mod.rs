@@ -32,8 +32,8 @@ use table::Table;
 use tokio::sync::{mpsc, oneshot};
 use wire::Wires;
 
-/// How long datagrams may gather before they are read, where so many come that a batch saves work.
-const GATHER: Duration = Duration::from_millis(1);
+/// After such a time what the kernel had no room for is tried again.
+const AGAIN: Duration = Duration::from_millis(1);
 /// How many commands are taken in one turn of the loop.
 const COMMANDS: usize = 256;
 
@@ -159,7 +159,7 @@ impl Driver {
         loop {
             let wake = match table.poll_timeout() {
                 // What the kernel had no room for is tried again soon.
-                _ if !table.outbox().is_empty() => now() + GATHER,
+                _ if !table.outbox().is_empty() => now() + AGAIN,
                 Some(wake) => wake,
                 None => now() + Duration::from_secs(3600),
             };
@@ -181,8 +181,8 @@ impl Driver {
                     }
                 }
                 () = wires.readable() => {
-                    if pace.is_brisk() {
-                        gather();
+                    if let Some(wait) = pace.gather() {
+                        gather(wait);
                         // Whoever shares the thread, as in tests, has a turn.
                         tokio::task::yield_now().await;
                     }
@@ -197,13 +197,13 @@ impl Driver {
 }
 
 /// Lets datagrams gather. The thread sleeps, since a timer of the runtime would not let it: every datagram that comes meanwhile wakes the reactor, and thousands of
-/// wakes a second cost more than all else that is done for an answer. Whoever wants something of the loop waits a millisecond longer.
+/// wakes a second cost more than all else that is done for an answer. Whoever wants something of the loop waits as much longer.
 #[expect(
     clippy::disallowed_methods,
     reason = "the loop has a thread of its own, and this is what it does between batches"
 )]
-fn gather() {
-    std::thread::sleep(GATHER);
+fn gather(wait: Duration) {
+    std::thread::sleep(wait);
 }
 
 /// The one clock of this room; everything else is given the time.

@@ -17,7 +17,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 /// Datagrams moved by one system call.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 /// How many batches are read before others have their turn.
 const BATCHES: usize = 32;
 /// No answer of a BMC is longer: RMCP+ payloads have at most 255 bytes of data with their wrapping, a few OEM ones a kilobyte.
