@@ -1,5 +1,8 @@
 use super::*;
+use std::future::poll_fn;
 use std::io::{Seek, SeekFrom, Write};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 struct Fixed;
@@ -11,8 +14,11 @@ impl Clock for Fixed {
 }
 
 fn start(dir: &tempfile::TempDir) -> (Spooler, std::thread::JoinHandle<()>) {
-    let options =
-        Options { path: dir.path().join("spool.db"), spool: spool::Options::default(), gather: Duration::ZERO };
+    start_gathering(dir, Duration::ZERO)
+}
+
+fn start_gathering(dir: &tempfile::TempDir, gather: Duration) -> (Spooler, std::thread::JoinHandle<()>) {
+    let options = Options { path: dir.path().join("spool.db"), spool: spool::Options::default(), gather };
     let mut ids = 0;
     let (spooler, _, thread) = Spooler::start(options, Fixed, move || {
         ids += 1;
@@ -55,6 +61,49 @@ async fn appends_of_many_tasks_are_all_kept_and_told() {
     assert_eq!(seen, (0..200).collect::<Vec<u8>>());
     drop(spooler);
     thread.join().unwrap();
+}
+
+/// Asks, and sees that there is no answer yet.
+async fn waits<T>(mut asked: Pin<&mut impl Future<Output = T>>) {
+    poll_fn(|cx| match asked.as_mut().poll(cx) {
+        Poll::Pending => Poll::Ready(()),
+        Poll::Ready(_) => panic!("it was answered"),
+    })
+    .await;
+}
+
+/// So long from one transaction to the next that no test sees the end of it.
+const HOURS: Duration = Duration::from_secs(9 * 3600);
+
+#[tokio::test]
+async fn appends_that_come_thick_wait_for_each_other_and_who_asks_what_they_set_finds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spooler, _) = start_gathering(&dir, HOURS);
+    spooler.append(Lane::Event, vec![body(1, 1)], Vec::new()).await.unwrap();
+    let append = |byte: u8| spooler.append(Lane::Event, vec![body(byte, 1)], vec![(format!("k{byte}"), vec![byte])]);
+    let (mut second, mut third) = (pin!(append(2)), pin!(append(3)));
+    waits(second.as_mut()).await;
+    waits(third.as_mut()).await;
+    // A bookmark that neither of them sets is told at once, and they go on waiting.
+    assert_eq!(spooler.bookmark("other").await.unwrap(), None);
+    waits(second.as_mut()).await;
+    assert_eq!(spooler.held().borrow().lanes.event.next, 2);
+    assert_eq!(spooler.bookmark("k3").await.unwrap(), Some(vec![3]));
+    second.await.unwrap();
+    third.await.unwrap();
+    assert_eq!(spooler.held().borrow().lanes.event.next, 4);
+}
+
+#[tokio::test]
+async fn what_still_gathers_when_the_last_handle_goes_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spooler, thread) = start_gathering(&dir, HOURS);
+    spooler.append(Lane::Event, vec![body(1, 1)], Vec::new()).await.unwrap();
+    // Whoever asked does not wait for it.
+    waits(Box::pin(spooler.append(Lane::Event, vec![body(2, 1)], Vec::new())).as_mut()).await;
+    drop(spooler);
+    thread.join().unwrap();
+    assert_eq!(start(&dir).0.held().borrow().lanes.event.next, 3);
 }
 
 #[tokio::test]
