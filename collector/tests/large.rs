@@ -11,6 +11,7 @@ use outband_collector::app::Collector;
 use outband_proto::telemetry::telemetry_service_client::TelemetryServiceClient;
 use outband_proto::telemetry::{ListLatestReadingsRequest, ListReadingsRequest};
 use outband_schemas::Timestamp;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const DAY_MS: i64 = 86_400_000;
@@ -40,6 +41,8 @@ async fn what_operators_wait_for_at_a_large_site() {
     let number = |name: &str, or: i64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or);
     let (servers, raw_days) = (number("OUTBAND_SERVERS", 10_000), number("OUTBAND_RAW_DAYS", 20));
     let home = Home::new();
+    // The first midnight after its days.
+    let end: Timestamp = std::fs::read_to_string(Path::new(&dir).join("filled")).unwrap().trim().parse().unwrap();
     std::os::unix::fs::symlink(dir, home.dir()).unwrap();
     let begun = Instant::now();
     let collector = Collector::start(home.config()).await.unwrap();
@@ -52,7 +55,6 @@ async fn what_operators_wait_for_at_a_large_site() {
     }
     println!("checked after {:.1?}", begun.elapsed());
     let mut client = TelemetryServiceClient::new(home.operator(&collector).await);
-    let end: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
     let ask = |n: i64, parent: String, sensor: i64, kind: &str, resolution: &str| ListReadingsRequest {
         parent,
         component: format!("board/Sensor {sensor}"),

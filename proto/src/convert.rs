@@ -51,7 +51,7 @@ pub struct DecodedSet {
 
 /// The bytes of a body, ready for the spool.
 pub fn encode_set(set: &ObservationSet) -> Vec<u8> {
-    wire::ObservationSet::from(set).encode_to_vec()
+    wire::ObservationSet::from(set.clone()).encode_to_vec()
 }
 
 /// Reads a body, packed or not. Fails only where the frame itself is broken (poison); single observations that this version does not
@@ -109,19 +109,19 @@ impl TryFrom<ingest::Lane> for Lane {
     }
 }
 
-impl From<&ObservationSet> for wire::ObservationSet {
-    fn from(set: &ObservationSet) -> Self {
+impl From<ObservationSet> for wire::ObservationSet {
+    fn from(set: ObservationSet) -> Self {
         Self {
-            target: set.target.to_string(),
+            target: set.target.into(),
             section: u32::from(set.section.number()),
             polled_at_ms: set.polled_at.as_millis(),
-            observations: set.observations.iter().map(Into::into).collect(),
+            observations: set.observations.into_iter().map(Into::into).collect(),
         }
     }
 }
 
-impl From<&Observation> for wire::Observation {
-    fn from(observation: &Observation) -> Self {
+impl From<Observation> for wire::Observation {
+    fn from(observation: Observation) -> Self {
         use wire::observation::Kind;
         let kind = match observation {
             Observation::Reading(r) => Kind::Reading(r.into()),
@@ -146,9 +146,9 @@ impl TryFrom<wire::Observation> for Observation {
     }
 }
 
-impl From<&ComponentId> for wire::Component {
-    fn from(id: &ComponentId) -> Self {
-        Self { class: u32::from(id.class().number()), slot: id.slot().to_owned() }
+impl From<ComponentId> for wire::Component {
+    fn from(id: ComponentId) -> Self {
+        Self { class: u32::from(id.class().number()), slot: id.into_slot() }
     }
 }
 
@@ -163,15 +163,13 @@ fn component(c: Option<wire::Component>) -> Result<ComponentId, ConvertError> {
     c.ok_or(ConvertError::Missing("component"))?.try_into()
 }
 
-impl From<&Reading> for wire::Reading {
-    fn from(r: &Reading) -> Self {
+impl From<Reading> for wire::Reading {
+    fn from(r: Reading) -> Self {
         use wire::reading::Value as W;
-        let value = r.value.as_ref().map(|v| match v {
-            Value::Number(n) => W::Number(*n),
-            Value::State { state, text } => {
-                W::State(wire::StateValue { state: u32::from(state.number()), text: text.clone() })
-            }
-            Value::Text(t) => W::Text(t.clone()),
+        let value = r.value.map(|v| match v {
+            Value::Number(n) => W::Number(n),
+            Value::State { state, text } => W::State(wire::StateValue { state: u32::from(state.number()), text }),
+            Value::Text(t) => W::Text(t),
         });
         let (suspicion, unavailable) = match r.quality {
             Quality::Good => (0, 0),
@@ -179,14 +177,14 @@ impl From<&Reading> for wire::Reading {
             Quality::Unavailable(c) => (0, u32::from(c.number())),
         };
         Self {
-            component: Some((&r.component).into()),
+            component: Some(r.component.into()),
             kind: u32::from(r.kind.number()),
-            sensor: r.sensor.clone(),
+            sensor: r.sensor,
             value,
             suspicion,
             unavailable,
             observed_at_ms: r.observed_at.as_millis(),
-            source: r.source.0.clone(),
+            source: r.source.0,
             thresholds: r.thresholds.map(Into::into),
         }
     }
@@ -251,21 +249,21 @@ impl From<wire::Thresholds> for Thresholds {
     }
 }
 
-impl From<&LogEvent> for wire::LogEvent {
-    fn from(e: &LogEvent) -> Self {
+impl From<LogEvent> for wire::LogEvent {
+    fn from(e: LogEvent) -> Self {
         Self {
-            component: Some((&e.component).into()),
-            log: e.log.clone(),
-            id: e.id.clone(),
+            component: Some(e.component.into()),
+            log: e.log,
+            id: e.id,
             kind: u32::from(e.kind.number()),
             severity: u32::from(e.severity.number()),
             deasserted: e.deasserted,
-            message: e.message.clone(),
-            code: e.code.clone(),
+            message: e.message,
+            code: e.code,
             bmc_time_ms: e.bmc_time.map(Timestamp::as_millis),
             observed_at_ms: e.observed_at.as_millis(),
-            source: e.source.0.clone(),
-            raw: e.raw.clone(),
+            source: e.source.0,
+            raw: e.raw,
         }
     }
 }
@@ -290,9 +288,9 @@ impl TryFrom<wire::LogEvent> for LogEvent {
     }
 }
 
-impl From<&Inventory> for wire::Inventory {
-    fn from(i: &Inventory) -> Self {
-        let id = i.identity.clone();
+impl From<Inventory> for wire::Inventory {
+    fn from(i: Inventory) -> Self {
+        let id = i.identity;
         Self {
             identity: Some(wire::Identity {
                 serial: id.serial,
@@ -302,10 +300,10 @@ impl From<&Inventory> for wire::Inventory {
                 hostname: id.hostname,
                 asset_tag: id.asset_tag,
             }),
-            parts: i.parts.iter().map(Into::into).collect(),
+            parts: i.parts.into_iter().map(Into::into).collect(),
             bmc_clock_offset_ms: i.bmc_clock_offset_ms,
             observed_at_ms: i.observed_at.as_millis(),
-            source: i.source.0.clone(),
+            source: i.source.0,
         }
     }
 }
@@ -331,17 +329,17 @@ impl TryFrom<wire::Inventory> for Inventory {
     }
 }
 
-impl From<&Part> for wire::Part {
-    fn from(p: &Part) -> Self {
+impl From<Part> for wire::Part {
+    fn from(p: Part) -> Self {
         Self {
-            component: Some((&p.component).into()),
-            manufacturer: p.manufacturer.clone(),
-            model: p.model.clone(),
-            part_number: p.part_number.clone(),
-            serial: p.serial.clone(),
-            firmware: p.firmware.clone(),
+            component: Some(p.component.into()),
+            manufacturer: p.manufacturer,
+            model: p.model,
+            part_number: p.part_number,
+            serial: p.serial,
+            firmware: p.firmware,
             capacity_bytes: p.capacity_bytes,
-            source: p.source.0.clone(),
+            source: p.source.0,
         }
     }
 }
@@ -362,14 +360,14 @@ impl TryFrom<wire::Part> for Part {
     }
 }
 
-impl From<&Gap> for wire::Gap {
-    fn from(g: &Gap) -> Self {
+impl From<Gap> for wire::Gap {
+    fn from(g: Gap) -> Self {
         Self {
-            component: g.component.as_ref().map(Into::into),
+            component: g.component.map(Into::into),
             cause: u32::from(g.cause.number()),
-            detail: g.detail.clone(),
+            detail: g.detail,
             observed_at_ms: g.observed_at.as_millis(),
-            source: g.source.0.clone(),
+            source: g.source.0,
             from_ms: g.span.map(|s| s.0.as_millis()),
             to_ms: g.span.map(|s| s.1.as_millis()),
         }

@@ -202,7 +202,7 @@ fn the_streams_messages_have_these_bytes() {
 #[test]
 fn one_observation_of_a_kind_unknown_here_loses_only_itself() {
     let good = set(Observation::Reading(reading(Some(Value::Number(1.0)), Quality::Good)));
-    let mut wire = outband_proto::telemetry::ObservationSet::from(&good);
+    let mut wire = outband_proto::telemetry::ObservationSet::from(good.clone());
     let mut strange = wire.observations[0].clone();
     if let Some(outband_proto::telemetry::observation::Kind::Reading(r)) = &mut strange.kind {
         r.kind = 60_000;

@@ -335,6 +335,11 @@ impl ComponentId {
     pub fn slot(&self) -> &str {
         &self.slot
     }
+
+    /// The slot's name, handed over.
+    pub fn into_slot(self) -> String {
+        self.slot
+    }
 }
 
 impl fmt::Display for ComponentId {

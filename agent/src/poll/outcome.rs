@@ -5,11 +5,12 @@ use super::schedule::Job;
 use crate::spooler::Body;
 use outband_bmc::ConnectError;
 use outband_bmc::PollError;
-use outband_proto::convert::encode_set;
 use outband_proto::pack::pack;
+use outband_proto::telemetry;
 use outband_schemas::{
     Cause, ComponentClass, ComponentId, Gap, Observation, ObservationSet, Section, Source, TargetId, Timestamp,
 };
+use prost::Message;
 
 /// A set larger than this is sent in parts: a first look at a log of many thousand entries must fit the stream's messages.
 const MAX_BODY: usize = 4 << 20;
@@ -74,34 +75,35 @@ pub fn may_be_the_session(error: &PollError) -> bool {
 
 /// A set as spool entries: one, or several where it is large.
 pub fn bodies(set: ObservationSet) -> Vec<Body> {
+    let (section, at) = (set.section, set.polled_at);
     let mut done = Vec::new();
-    let mut open = vec![set];
-    while let Some(set) = open.pop() {
-        let bytes = encode_set(&set);
-        if set.observations.len() == 1 && bytes.len() > MOST {
-            open.push(ObservationSet { observations: vec![too_large(&set, bytes.len())], ..set });
+    let mut open = vec![telemetry::ObservationSet::from(set)];
+    while let Some(mut set) = open.pop() {
+        let (bytes, observations) = (set.encoded_len(), set.observations.len());
+        if observations == 1 && bytes > MOST {
+            open.push(telemetry::ObservationSet { observations: vec![too_large(section, at, bytes).into()], ..set });
             continue;
         }
-        if bytes.len() <= MAX_BODY || set.observations.len() < 2 {
-            done.push(Body { bytes: pack(bytes), at: set.polled_at });
+        if bytes <= MAX_BODY || observations < 2 {
+            done.push(Body { bytes: pack(set.encode_to_vec()), at });
             continue;
         }
-        let ObservationSet { target, section, polled_at, mut observations } = set;
-        let rest = observations.split_off(observations.len() / 2);
-        open.push(ObservationSet { target: target.clone(), section, polled_at, observations: rest });
-        open.push(ObservationSet { target, section, polled_at, observations });
+        let observations = set.observations.split_off(observations / 2);
+        let rest = telemetry::ObservationSet { target: set.target.clone(), observations, ..set };
+        open.push(rest);
+        open.push(set);
     }
     done
 }
 
 /// What stands for an observation that no message of the stream could carry: it must not hold up those behind it.
-fn too_large(set: &ObservationSet, bytes: usize) -> Observation {
+fn too_large(section: Section, at: Timestamp, bytes: usize) -> Observation {
     Observation::Gap(Gap {
         component: None,
         cause: Cause::Malformed,
         detail: format!("one entry of {bytes} bytes was set aside: no more than {MOST} can be sent"),
-        observed_at: set.polled_at,
-        source: Source(format!("agent:{}", set.section.as_str())),
+        observed_at: at,
+        source: Source(format!("agent:{}", section.as_str())),
         span: None,
     })
 }

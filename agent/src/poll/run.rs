@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The loop turns at least this often, and says so in [`Tally::beat`].
 const BEAT: Duration = Duration::from_secs(5);
+/// What is due begins in steps: hundreds a second that begin each for itself would wake their threads each for itself.
+const STEP: Duration = Duration::from_millis(20);
 /// How soon a poll that put something off is followed by one that goes on.
 const GO_ON_AFTER: Duration = Duration::from_secs(20);
 /// How long polls and sessions may take to end when the poller stops.
@@ -140,7 +142,8 @@ impl<C: Connect, K: Clock + Clone + Send + Sync + 'static, R: Rng> Poller<C, K, 
                 self.start(job);
             }
             let beat = now + BEAT;
-            let next = self.schedule.poll_timeout().map_or(beat, |at| at.min(beat));
+            // Whatever else happens is a look at what is due, too.
+            let next = self.schedule.poll_timeout().map_or(beat, |at| at.clamp(now + STEP, beat));
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,

@@ -4,13 +4,16 @@ use super::{Bookmark, Error, Found, Held, Options, Reply, Request, Spooler};
 use outband_schemas::{Clock, SpoolId};
 use outband_spool::{self as spool, Opened, Spool};
 use std::time::Duration;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 /// So many requests may wait before askers have to.
 const WAITING: usize = 256;
 /// So many bytes of bodies go into one transaction at most, so that a peek need not wait long.
 const GROUP_BYTES: usize = 4 << 20;
+/// What comes while appends gather is looked at this often.
+const NAP: Duration = Duration::from_millis(20);
 
 pub(super) fn open<C, N>(
     options: Options,
@@ -71,11 +74,17 @@ impl Group {
     }
 }
 
-/// What comes until then; without a time, or after it, what is there.
+/// What comes until then; without a time, or after it, what is there. Looks only now and then: to be woken for each request costs more than to write it.
 async fn next(inbox: &mut mpsc::Receiver<Request>, until: Option<Instant>) -> Option<Request> {
-    match until.filter(|at| *at > Instant::now()) {
-        Some(at) => timeout_at(at, inbox.recv()).await.ok().flatten(),
-        None => inbox.try_recv().ok(),
+    loop {
+        match inbox.try_recv() {
+            Ok(request) => return Some(request),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => {}
+        }
+        let now = Instant::now();
+        let at = until.filter(|at| *at > now)?;
+        sleep_until(at.min(now + NAP)).await;
     }
 }
 

@@ -71,7 +71,7 @@ impl<S: Store + History, C: Clock + Send + Sync + 'static> TelemetryService for 
             self.ask(move |store| only(&sight, store, store.latest(&filter, &page)?, |row| Some(&row.server))).await?;
         Ok(Response::new(ListLatestReadingsResponse {
             next_page_token: pager.next(&listing),
-            readings: listing.rows.iter().map(|row| (&row.reading).into()).collect(),
+            readings: listing.rows.into_iter().map(|row| row.reading.into()).collect(),
         }))
     }
 
@@ -98,7 +98,7 @@ impl<S: Store + History, C: Clock + Send + Sync + 'static> TelemetryService for 
                 let ask = move |store: &S| only(&sight, store, store.history(&filter, &page)?, |row| Some(&row.server));
                 let listing = self.ask(ask).await?;
                 answer.next_page_token = pager.next(&listing);
-                answer.readings = listing.rows.into_iter().map(|point| wire::Reading::from(&reading(point))).collect();
+                answer.readings = listing.rows.into_iter().map(|point| reading(point).into()).collect();
             }
             Class::Rolled(resolution) => {
                 let ask = move |store: &S| {
@@ -128,12 +128,13 @@ impl<S: Store + History, C: Clock + Send + Sync + 'static> TelemetryService for 
         let filter = EventFilter { server: self.parent(&r.parent, &sight).await?, min_severity };
         let listing =
             self.ask(move |store| only(&sight, store, store.events(&filter, &page)?, |row| Some(&row.server))).await?;
-        let events = listing.rows.iter().map(|row| ServerEvent {
+        let next_page_token = pager.next(&listing);
+        let events = listing.rows.into_iter().map(|row| ServerEvent {
             name: format!("{}/events/{}", name::server(&row.server), row.id),
-            event: Some((&row.event).into()),
+            event: Some(row.event.into()),
             received_at_ms: row.received_at.as_millis(),
         });
-        Ok(Response::new(ListEventsResponse { events: events.collect(), next_page_token: pager.next(&listing) }))
+        Ok(Response::new(ListEventsResponse { events: events.collect(), next_page_token }))
     }
 
     async fn list_gaps(&self, request: Request<ListGapsRequest>) -> Result<Response<ListGapsResponse>, Status> {
@@ -144,13 +145,14 @@ impl<S: Store + History, C: Clock + Send + Sync + 'static> TelemetryService for 
         let filter = GapFilter { server: self.parent(&r.parent, &sight).await?, agent: None };
         let listing =
             self.ask(move |store| only(&sight, store, store.gaps(&filter, &page)?, |row| row.server.as_ref())).await?;
-        let gaps = listing.rows.iter().map(|row| ServerGap {
+        let next_page_token = pager.next(&listing);
+        let gaps = listing.rows.into_iter().map(|row| ServerGap {
             // A gap in an agent's stream is no server's: it may be any of them.
             server: row.server.as_ref().map(name::server).unwrap_or_default(),
             agent: row.agent.as_ref().map(name::agent).unwrap_or_default(),
-            gap: Some((&row.gap).into()),
+            gap: Some(row.gap.into()),
         });
-        Ok(Response::new(ListGapsResponse { gaps: gaps.collect(), next_page_token: pager.next(&listing) }))
+        Ok(Response::new(ListGapsResponse { gaps: gaps.collect(), next_page_token }))
     }
 }
 
@@ -199,7 +201,7 @@ fn summary(row: Summary, resolution: Resolution) -> wire::ReadingSummary {
         })
     });
     wire::ReadingSummary {
-        component: Some((&row.component).into()),
+        component: Some(row.component.into()),
         kind: row.kind.number().into(),
         sensor: row.sensor,
         source: row.source.0,

@@ -1,7 +1,7 @@
 //! What the chassis says as a whole: its status (IPMI 2.0 §28.2), why it last started (§28.11), and what it draws by DCMI (DCMI 1.5 §6.6.1).
 
 use super::message::{Request, Response};
-use super::poll::Ask;
+use super::poll::{Ask, Reply};
 use super::sensor;
 use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{
@@ -44,20 +44,25 @@ fn reading(kind: SensorKind, sensor: &str, value: Result<Value, Cause>, source: 
     }
 }
 
+/// Get Chassis Status (§28.2).
+pub(super) fn ask_status() -> Request {
+    Request::new(NetFn::Chassis, 0x01, [])
+}
+
 impl Chassis {
-    /// Whether it is on, what is wrong with it, and what it draws.
-    pub(super) async fn read(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Vec<Reading> {
-        let mut readings = Vec::new();
-        if !self.lacks_status {
-            let answer = ask.ask(Request::new(NetFn::Chassis, 0x01, [])).await;
-            self.lacks_status = matches!(&answer, Ok(r) if matches!(r.completion, 0xC1 | 0xC2));
-            readings.extend(status(answer.map_err(|e| e.cause()), self.lacks_status, clock.now()));
-        }
-        readings.extend(self.power(ask, clock).await);
-        readings
+    /// Whether it is worth being asked for its status.
+    pub(super) fn has_status(&self) -> bool {
+        !self.lacks_status
     }
 
-    async fn power(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Option<Reading> {
+    /// Whether it is on, and what is wrong with it, by its answer to [`ask_status`].
+    pub(super) fn status(&mut self, answer: Reply) -> Vec<Reading> {
+        self.lacks_status = matches!(&answer.result, Ok(r) if matches!(r.completion, 0xC1 | 0xC2));
+        status(answer.result.map_err(|e| e.cause()), self.lacks_status, answer.at)
+    }
+
+    /// What it draws.
+    pub(super) async fn power(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Option<Reading> {
         if self.power == Dcmi::Fails {
             return None;
         }

@@ -280,8 +280,11 @@ impl Poller {
             let failure = PollError { cause: Cause::NotSupported, detail };
             observations.push(gap("SDR repository", failure, "sdr", clock.now()));
         }
-        let replies = ask.ask_each(&repository.asks, clock).await;
-        // The replies are those of the BMC's own sensors, in order, and may end early.
+        // Everything in one go: whoever waits is woken once.
+        let asks = if self.chassis.has_status() { &repository.asks_with_chassis } else { &repository.asks };
+        let mut replies = ask.ask_each(asks, clock).await;
+        let status = if replies.len() > repository.asks.len() { replies.pop() } else { None };
+        // The other replies are those of the BMC's own sensors, in order, and may end early.
         let mut patience = Patience::default();
         let given_up = replies.iter().find(|r| !patience.goes_on(&r.result)).and_then(|r| r.result.clone().err());
         let is_answer = |result: &Result<Response, RequestError>| {
@@ -315,7 +318,9 @@ impl Poller {
             observations.extend(sensor::readings_of(named, raw, factors, at).map(Observation::Reading));
         }
         if given_up.is_none() {
-            observations.extend(self.chassis.read(ask, clock).await.into_iter().map(Observation::Reading));
+            let status = status.map(|reply| self.chassis.status(reply)).unwrap_or_default();
+            observations
+                .extend(status.into_iter().chain(self.chassis.power(ask, clock).await).map(Observation::Reading));
         }
         match given_up {
             Some(error) if !answered => Err(PollError::unanswered("Get Sensor Reading", &error)),

@@ -6,7 +6,7 @@ mod reader;
 use super::message::{Request, Response};
 use super::poll::{Ask, BMC, require};
 use super::sdr::{self, Association, DeviceLocator, EventOnly, FruLocator, Record, Sensor};
-use super::{fan, place, sel, sensor, states};
+use super::{chassis, fan, place, sel, sensor, states};
 use crate::PollError;
 use ipmi_rs_core::connection::NetFn;
 use outband_schemas::{ComponentId, SensorKind, Source, Thresholds};
@@ -191,6 +191,8 @@ pub struct Repository {
     pub associations: Vec<Association>,
     /// Get Sensor Reading (§35.14) of each sensor that [`is_asked`], in order.
     pub asks: Arc<[Request]>,
+    /// The same, and Get Chassis Status (§28.2) last.
+    pub asks_with_chassis: Arc<[Request]>,
     /// What of it could not be read.
     pub unread: Vec<PollError>,
     /// Whether every record was read that the list holds.
@@ -206,6 +208,7 @@ impl Repository {
             frus: Vec::new(),
             associations: Vec::new(),
             asks: Arc::from([]),
+            asks_with_chassis: Arc::from([]),
             unread: records.unread.clone(),
             complete: records.complete,
         };
@@ -258,6 +261,7 @@ impl Repository {
         repository.associations = associations;
         let asked = repository.sensors.iter().map(|named| &named.sensor).filter(|sensor| is_asked(sensor));
         repository.asks = asked.map(|sensor| sensor::ask(sensor.key)).collect();
+        repository.asks_with_chassis = repository.asks.iter().cloned().chain([chassis::ask_status()]).collect();
         repository
     }
 

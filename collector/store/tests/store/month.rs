@@ -23,21 +23,29 @@ use outband_store::{Applied, HistoryFilter, Page, SeriesFilter, ServerReadings, 
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const SENSORS: u64 = 80;
 const MADE: u64 = 200;
 const DAY_MS: i64 = 86_400_000;
-/// The first midnight after them, UTC.
-const END: &str = "2026-11-22T00:00:00Z";
+/// In the directory once it is filled: the first midnight after its days, UTC.
+const FILLED: &str = "filled";
 
 /// Days of which there are buckets.
 fn days() -> i64 {
     number("OUTBAND_DAYS", 30) as i64
 }
 
+/// The first midnight after the days that were filled in, or are to be: the last one.
 fn end() -> i64 {
-    END.parse::<Timestamp>().unwrap().as_millis()
+    static END: OnceLock<i64> = OnceLock::new();
+    *END.get_or_init(|| {
+        let said =
+            std::env::var_os("OUTBAND_DIR").and_then(|dir| std::fs::read_to_string(Path::new(&dir).join(FILLED)).ok());
+        let now = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        said.map_or_else(|| now() / DAY_MS * DAY_MS, |end| end.trim().parse::<Timestamp>().unwrap().as_millis())
+    })
 }
 
 fn server_id(n: u64) -> ServerId {
@@ -74,11 +82,14 @@ fn reading(n: u64, at: Timestamp, value: f64) -> Reading {
     }
 }
 
+fn all_of(servers: u64) -> Vec<u64> {
+    (0..servers).collect()
+}
+
 /// Servers, sensors, a latest value of each, and empty files of history, named and marked by the store.
 fn prepare(dir: &Path, servers: u64) {
     let store = SqliteStore::open(&Options::new(dir)).unwrap();
-    let all: Vec<u64> = (0..servers).collect();
-    for some in all.chunks(500) {
+    for some in all_of(servers).chunks(500) {
         let readings = |n: &u64| ServerReadings {
             server: server_id(*n),
             received_at: Timestamp::from_millis(end()),
@@ -98,6 +109,16 @@ fn prepare(dir: &Path, servers: u64) {
         ServerReadings { server: server_id(0), received_at: Timestamp::from_millis(end()), readings: days.collect() };
     store.apply(Applied { readings: vec![readings], ..Applied::default() }, Timestamp::from_millis(end())).unwrap();
     while store.seal(Timestamp::from_millis(end() + 20 * DAY_MS)).unwrap().rolled > 0 {}
+    // What a server said last is as fresh as it would be: a collector forgets values of weeks ago.
+    for some in all_of(servers).chunks(500) {
+        let readings = |n: &u64| ServerReadings {
+            server: server_id(*n),
+            received_at: Timestamp::from_millis(end()),
+            readings: (0..SENSORS).map(|k| reading(k, Timestamp::from_millis(end()), 1.0)).collect(),
+        };
+        let applied = Applied { readings: some.iter().map(readings).collect(), ..Applied::default() };
+        store.apply(applied, Timestamp::from_millis(end())).unwrap();
+    }
     store.close().unwrap();
 }
 
@@ -272,11 +293,11 @@ fn a_month_of_a_large_site() {
         return;
     };
     let (servers, raw_days) = (number("OUTBAND_SERVERS", 10_000), number("OUTBAND_RAW_DAYS", 20) as i64);
-    let (asks, done) = (number("OUTBAND_ASKS", 500), dir.join("filled"));
+    let (asks, done) = (number("OUTBAND_ASKS", 500), dir.join(FILLED));
     if !done.exists() {
         std::fs::create_dir_all(&dir).unwrap();
         fill(&dir, servers, raw_days, number("OUTBAND_FREE_GB", 8));
-        std::fs::write(&done, "").unwrap();
+        std::fs::write(&done, Timestamp::from_millis(end()).to_string()).unwrap();
     }
     let store = SqliteStore::open(&Options { check_up_to_bytes: 0, ..Options::new(&dir) }).unwrap();
     checked();
