@@ -4,7 +4,8 @@ use clap::Parser;
 use outband_agent::{args::Cli, cli};
 use std::process::ExitCode;
 
-/// A poll makes and drops some thousand short texts, on one thread and another; the system's allocator takes several times as long for them.
+/// A poll makes hundreds of short texts on one thread and drops them on another: with the system's allocator that was a third of what it costs to build and pack
+/// what was read.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -8,6 +8,8 @@ use tonic::{Request, Status};
 
 /// So long a watch is listened to.
 const LISTEN: Duration = Duration::from_millis(300);
+/// So long every other answer is waited for, on however busy a machine.
+const AT_MOST: Duration = Duration::from_secs(60);
 
 /// Bytes as they are.
 #[derive(Debug, Default, Clone, Copy)]
@@ -48,14 +50,16 @@ impl Decoder for Raw {
     }
 }
 
-/// Everything that a call answers: of a watch, what comes within a moment.
+/// Everything that a call answers: of a watch, what comes while [`LISTEN`] has not passed in silence.
 pub async fn call(client: &WithToken, method: &str, request: Vec<u8>) -> Result<Vec<u8>, Status> {
     let mut grpc = tonic::client::Grpc::new(client.clone());
     grpc.ready().await.map_err(|e| Status::unknown(e.to_string()))?;
     let path: PathAndQuery = format!("/{method}").parse().unwrap();
     let mut stream = grpc.server_streaming(Request::new(request), path, Raw).await?.into_inner();
     let mut all = Vec::new();
-    while let Ok(message) = tokio::time::timeout(LISTEN, stream.message()).await {
+    // Only a watch has no end.
+    let listen = if method.contains("/Watch") { LISTEN } else { AT_MOST };
+    while let Ok(message) = tokio::time::timeout(listen, stream.message()).await {
         match message? {
             Some(message) => all.extend(message),
             None => break,
