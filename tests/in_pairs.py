@@ -17,19 +17,19 @@ WAITING = "outband-tests"
 
 
 def programs(messages):
-    """Name, directory and package of each, in the order in which cargo built them."""
+    """Each program, the directory of its package, and whether it is one of those that mostly wait."""
     for line in messages:
         message = json.loads(line) if line.startswith("{") else {}
         if message.get("reason") == "compiler-artifact" and message["profile"]["test"] and message.get("executable"):
-            manifest = os.path.dirname(message["manifest_path"])
-            yield message["executable"], manifest, f"#{WAITING}@" in message["package_id"]
+            directory = os.path.dirname(message["manifest_path"])
+            yield message["executable"], directory, f"#{WAITING}@" in message["package_id"]
 
 
 def main():
     found = sorted(programs(sys.stdin), key=lambda program: program[2])
     if not found:
         sys.exit("tests/in_pairs.py: cargo has named no test program")
-    left, failed, telling = collections.deque(found), [], threading.Lock()
+    left, passed, failed, telling = collections.deque(found), [], [], threading.Lock()
 
     def run(take):
         while True:
@@ -44,7 +44,9 @@ def main():
                 print(f"\n     Ran {os.path.relpath(program)} in {time.monotonic() - begun:.1f} s", flush=True)
                 sys.stdout.buffer.write(done.stdout)
                 sys.stdout.flush()
-                if done.returncode != 0:
+                if done.returncode == 0:
+                    passed.append(program)
+                else:
                     failed.append(f"{os.path.relpath(program)}: exit code {done.returncode}")
 
     both = [threading.Thread(target=run, args=[take]) for take in (left.popleft, left.pop)]
@@ -54,6 +56,8 @@ def main():
         thread.join()
     if failed:
         sys.exit("\nerror: of these test programs not every test passed:\n    " + "\n    ".join(failed))
+    if len(passed) != len(found):
+        sys.exit(f"\nerror: only {len(passed)} of {len(found)} test programs could be run (why is said above)")
     print(f"\ntests/run: {len(found)} test programs, all passed")
 
 

@@ -348,7 +348,7 @@ fn a_stream_holds_one_request_in_flight_and_one_connection() {
         let stats = bmc.service.stats();
         assert!(stats.max_in_flight <= 2, "{stats:?}");
         // That of the stream and that of the polls; on a busy machine one goes back to the pool too late, and another takes its place.
-        assert!(stats.requests > 20 && stats.max_connections <= 3, "{stats:?}");
+        assert!(stats.max_connections <= 3, "{stats:?}");
         assert_eq!(stats.logins, 1);
         agent.stop().await;
     });

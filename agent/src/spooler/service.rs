@@ -74,7 +74,7 @@ impl Group {
     }
 }
 
-/// What comes until then; without a time, or after it, what is there. Looks only now and then: to be woken for each request costs more than to write it.
+/// What comes until then; without a time, or after it, what is there. Looks only now and then, since being woken for each request costs, too.
 async fn next(inbox: &mut mpsc::Receiver<Request>, until: Option<Instant>) -> Option<Request> {
     loop {
         match inbox.try_recv() {
