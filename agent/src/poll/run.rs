@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 /// The loop turns at least this often, and says so in [`Tally::beat`].
 const BEAT: Duration = Duration::from_secs(5);
 /// What is due begins in steps: hundreds a second that begin each for itself would wake their threads each for itself.
-const STEP: Duration = Duration::from_millis(20);
+const STEP: Duration = Duration::from_millis(50);
 /// How soon a poll that put something off is followed by one that goes on.
 const GO_ON_AFTER: Duration = Duration::from_secs(20);
 /// How long polls and sessions may take to end when the poller stops.

@@ -58,12 +58,15 @@ pub async fn call(client: &WithToken, method: &str, request: Vec<u8>) -> Result<
     let mut stream = grpc.server_streaming(Request::new(request), path, Raw).await?.into_inner();
     let mut all = Vec::new();
     // Only a watch has no end.
-    let listen = if method.contains("/Watch") { LISTEN } else { AT_MOST };
-    while let Ok(message) = tokio::time::timeout(listen, stream.message()).await {
-        match message? {
-            Some(message) => all.extend(message),
-            None => break,
+    let is_watch = method.contains("/Watch");
+    loop {
+        match tokio::time::timeout(if is_watch { LISTEN } else { AT_MOST }, stream.message()).await {
+            Ok(message) => match message? {
+                Some(message) => all.extend(message),
+                None => return Ok(all),
+            },
+            Err(_) if is_watch => return Ok(all),
+            Err(_) => return Err(Status::internal(format!("{method} does not end its answer"))),
         }
     }
-    Ok(all)
 }
