@@ -4,6 +4,8 @@
 mod fake;
 mod foreign;
 #[cfg(test)]
+mod goes_tests;
+#[cfg(test)]
 mod tests;
 
 use super::chassis::{self, Chassis};
@@ -42,17 +44,18 @@ pub trait Ask {
     /// Puts one request and waits for its answer.
     fn ask(&mut self, request: Request) -> impl Future<Output = Result<Response, RequestError>> + Send;
 
-    /// Puts several, one after the other. After [`Patience`] is at its end the rest is left out: there are as many replies then as requests were put.
+    /// Puts several, one after the other. After `patience` is at its end the rest is left out: there are as many replies then as requests were put.
     fn ask_each(
         &mut self,
         requests: &Arc<[Request]>,
+        mut patience: Patience,
         clock: &(impl Clock + Sync),
     ) -> impl Future<Output = Vec<Reply>> + Send
     where
         Self: Send,
     {
         async move {
-            let (mut replies, mut patience) = (Vec::with_capacity(requests.len()), Patience::default());
+            let mut replies = Vec::with_capacity(requests.len());
             for request in requests.iter() {
                 let result = self.ask(request.clone()).await;
                 let goes_on = patience.goes_on(&result);
@@ -73,6 +76,11 @@ pub struct Patience {
 }
 
 impl Patience {
+    /// With a BMC that has not answered yet: it ends with the first request, if that has no answer either.
+    pub fn untried() -> Self {
+        Self { timeouts: MAX_TIMEOUTS - 1 }
+    }
+
     /// Notes how a request ended; whether the next one is worth putting.
     pub fn goes_on(&mut self, result: &Result<Response, RequestError>) -> bool {
         match result {
@@ -159,6 +167,32 @@ pub struct Poller {
 struct Known {
     stamp: Stamp,
     repository: Arc<Repository>,
+}
+
+/// What a BMC replied to a poll of its sensors.
+#[derive(Debug)]
+struct Told {
+    repository: Arc<Repository>,
+    /// Those of [`Repository::asks`], in order; they may end early.
+    sensors: std::vec::IntoIter<Reply>,
+    chassis: Option<Reply>,
+}
+
+impl Told {
+    /// Why the sensors were given up before the last of them, if they were.
+    fn given_up(&self) -> Option<RequestError> {
+        let mut patience = Patience::default();
+        let last = self.sensors.as_slice().iter().find(|reply| !patience.goes_on(&reply.result))?;
+        last.result.clone().err()
+    }
+
+    /// Whether any sensor was.
+    fn is_answered(&self) -> bool {
+        let is_answer = |result: &Result<Response, RequestError>| {
+            !matches!(result, Err(RequestError::Timeout(_) | RequestError::Lost(_) | RequestError::OutOfTime))
+        };
+        self.sensors.as_slice().iter().any(|reply| is_answer(&reply.result))
+    }
 }
 
 impl Poller {
@@ -266,11 +300,57 @@ impl Poller {
         Ok(())
     }
 
-    async fn sensors(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Result<Polled, PollError> {
+    /// Asks for everything in one go, so that whoever waits is woken once. `None`: that cannot be, or the repository is no longer the one at hand.
+    async fn ask_at_once(
+        &self,
+        ask: &mut (impl Ask + Send),
+        clock: &(impl Clock + Sync),
+    ) -> Result<Option<Told>, PollError> {
+        let suits = |known: &&Known| known.stamp.is_of_repository() && known.repository.is_complete();
+        let Some(Known { stamp, repository }) = self.known.as_ref().filter(suits) else { return Ok(None) };
+        if !self.chassis.has_status() {
+            return Ok(None);
+        }
+        let replies = ask.ask_each(&repository.asks_of_all, Patience::untried(), clock).await;
+        let is_whole = replies.len() == repository.asks_of_all.len();
+        let mut sensors = replies.into_iter();
+        match sensors.next().map(|first| first.result) {
+            Some(Err(error)) => return Err(PollError::unanswered(repository::INFO, &error)),
+            Some(Ok(answer)) if stamp.is_confirmed_by(&answer) => {}
+            Some(Ok(_)) | None => return Ok(None),
+        }
+        let chassis = if is_whole { sensors.next_back() } else { None };
+        Ok(Some(Told { repository: repository.clone(), sensors, chassis }))
+    }
+
+    /// Asks for the repository first, and then for what it holds.
+    async fn ask_in_turn(
+        &mut self,
+        ask: &mut (impl Ask + Send),
+        clock: &(impl Clock + Sync),
+    ) -> Result<Option<Told>, PollError> {
         self.refresh(ask, clock).await?;
-        let Some(repository) = self.known.as_ref().map(|known| known.repository.clone()) else {
-            return Ok(Polled::default());
+        let Some(repository) = self.known.as_ref().map(|known| known.repository.clone()) else { return Ok(None) };
+        let mut told = Told {
+            sensors: ask.ask_each(&repository.asks, Patience::default(), clock).await.into_iter(),
+            repository,
+            chassis: None,
         };
+        if self.chassis.has_status() && told.given_up().is_none() {
+            let result = ask.ask(chassis::ask_status()).await;
+            told.chassis = Some(Reply { result, at: clock.now() });
+        }
+        Ok(Some(told))
+    }
+
+    async fn sensors(&mut self, ask: &mut (impl Ask + Send), clock: &(impl Clock + Sync)) -> Result<Polled, PollError> {
+        let told = match self.ask_at_once(ask, clock).await? {
+            Some(told) => Some(told),
+            None => Box::pin(self.ask_in_turn(ask, clock)).await?,
+        };
+        let Some(told) = told else { return Ok(Polled::default()) };
+        let (given_up, answered) = (told.given_up(), told.is_answered());
+        let Told { repository, sensors: mut replies, chassis: status } = told;
         let mut observations = Vec::with_capacity(repository.sensors.len() + OF_THE_CHASSIS);
         for failure in &repository.unread {
             observations.push(gap("SDR repository", failure.clone(), "sdr", clock.now()));
@@ -280,23 +360,12 @@ impl Poller {
             let failure = PollError { cause: Cause::NotSupported, detail };
             observations.push(gap("SDR repository", failure, "sdr", clock.now()));
         }
-        // Everything in one go: whoever waits is woken once.
-        let asks = if self.chassis.has_status() { &repository.asks_with_chassis } else { &repository.asks };
-        let mut replies = ask.ask_each(asks, clock).await;
-        let status = if replies.len() > repository.asks.len() { replies.pop() } else { None };
-        // The other replies are those of the BMC's own sensors, in order, and may end early.
-        let mut patience = Patience::default();
-        let given_up = replies.iter().find(|r| !patience.goes_on(&r.result)).and_then(|r| r.result.clone().err());
-        let is_answer = |result: &Result<Response, RequestError>| {
-            !matches!(result, Err(RequestError::Timeout(_) | RequestError::Lost(_) | RequestError::OutOfTime))
-        };
-        let answered = replies.iter().any(|reply| is_answer(&reply.result));
         let (foreign, gaps) = match &given_up {
             None => Box::pin(self.controllers.read(ask, &repository, clock)).await,
             Some(_) => Default::default(),
         };
         observations.extend(gaps);
-        let (mut replies, mut foreign) = (replies.into_iter(), foreign.into_iter());
+        let mut foreign = foreign.into_iter();
         for named in &repository.sensors {
             let sensor = &named.sensor;
             let said = match repository::is_asked(sensor) {

@@ -48,6 +48,14 @@ impl Store {
     }
 }
 
+/// What [`ask_info`] is called in errors.
+pub(super) const INFO: &str = "Get SDR Repository Info";
+
+/// Get SDR Repository Info (§33.9).
+fn ask_info() -> Request {
+    Request::new(NetFn::Storage, 0x20, [])
+}
+
 /// What changes when the repository does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamp {
@@ -59,6 +67,11 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Whether [`Repository::asks_of_all`] asks for it: not where the records are the device's.
+    pub(super) fn is_of_repository(self) -> bool {
+        self.store == Store::Repository
+    }
+
     pub(super) fn encode(self) -> Vec<u8> {
         let mut out = vec![u8::from(self.store == Store::Device)];
         out.extend(self.count.to_le_bytes());
@@ -80,16 +93,24 @@ impl Stamp {
         Some((stamp, rest))
     }
 
+    /// What the answer to Get SDR Repository Info says.
+    fn parse(data: &[u8]) -> Option<Self> {
+        let data: &[u8; 13] = data.first_chunk()?;
+        let le32 = |at: usize| u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
+        let count = u16::from_le_bytes([data[1], data[2]]);
+        Some(Self { store: Store::Repository, count, added: le32(5), erased: le32(9) })
+    }
+
+    /// Whether this answer to Get SDR Repository Info says that all is as it was. Any other answer than a plain yes is a no.
+    pub(super) fn is_confirmed_by(self, answer: &Response) -> bool {
+        answer.completion == 0 && Self::parse(&answer.data) == Some(self)
+    }
+
     /// Get SDR Repository Info (§33.9), or Get Device SDR Info (§35.2) where there is no repository.
     pub async fn read(ask: &mut (impl Ask + Send)) -> Result<Self, PollError> {
-        let what = "Get SDR Repository Info";
-        match ask.ask(Request::new(NetFn::Storage, 0x20, [])).await {
-            Ok(Response { completion: 0, data }) => {
-                let data: &[u8; 13] = data.first_chunk().ok_or_else(|| PollError::malformed(what))?;
-                let le32 = |at: usize| u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
-                let count = u16::from_le_bytes([data[1], data[2]]);
-                Ok(Self { store: Store::Repository, count, added: le32(5), erased: le32(9) })
-            }
+        let what = INFO;
+        match ask.ask(ask_info()).await {
+            Ok(Response { completion: 0, data }) => Self::parse(&data).ok_or_else(|| PollError::malformed(what)),
             Ok(Response { completion, .. }) => {
                 match require(ask, what, Request::new(NetFn::SensorEvent, 0x20, [])).await {
                     Ok(data) => {
@@ -191,8 +212,8 @@ pub struct Repository {
     pub associations: Vec<Association>,
     /// Get Sensor Reading (§35.14) of each sensor that [`is_asked`], in order.
     pub asks: Arc<[Request]>,
-    /// The same, and Get Chassis Status (§28.2) last.
-    pub asks_with_chassis: Arc<[Request]>,
+    /// The same between Get SDR Repository Info (§33.9), whose answer tells whether they are still the BMC's sensors, and Get Chassis Status (§28.2).
+    pub asks_of_all: Arc<[Request]>,
     /// What of it could not be read.
     pub unread: Vec<PollError>,
     /// Whether every record was read that the list holds.
@@ -208,7 +229,7 @@ impl Repository {
             frus: Vec::new(),
             associations: Vec::new(),
             asks: Arc::from([]),
-            asks_with_chassis: Arc::from([]),
+            asks_of_all: Arc::from([]),
             unread: records.unread.clone(),
             complete: records.complete,
         };
@@ -261,7 +282,8 @@ impl Repository {
         repository.associations = associations;
         let asked = repository.sensors.iter().map(|named| &named.sensor).filter(|sensor| is_asked(sensor));
         repository.asks = asked.map(|sensor| sensor::ask(sensor.key)).collect();
-        repository.asks_with_chassis = repository.asks.iter().cloned().chain([chassis::ask_status()]).collect();
+        let (first, last) = ([ask_info()], [chassis::ask_status()]);
+        repository.asks_of_all = first.iter().chain(&*repository.asks).chain(&last).cloned().collect();
         repository
     }
 

@@ -1,7 +1,7 @@
 //! A client's end of one session in a hub.
 
 use super::super::message::{Request, Response};
-use super::super::poll::{Ask, Reply};
+use super::super::poll::{Ask, Patience, Reply};
 use super::super::refusal;
 use super::super::session::{Config, RequestError};
 use super::replies::Replies;
@@ -98,9 +98,9 @@ impl Line {
     }
 
     /// Puts requests, one after the other; `None` where the loop has ended.
-    async fn put(&mut self, requests: Arc<[Request]>) -> Option<Replies> {
+    async fn put(&mut self, requests: Arc<[Request]>, patience: Patience) -> Option<Replies> {
         let (tell, told) = oneshot::channel();
-        self.commands.send(Command::Ask { line: self.id, requests, until: self.until, tell }).ok()?;
+        self.commands.send(Command::Ask { line: self.id, requests, patience, until: self.until, tell }).ok()?;
         let told = told.await.ok()?;
         self.facts = told.facts;
         Some(told.replies)
@@ -113,13 +113,18 @@ fn lost() -> RequestError {
 
 impl Ask for Line {
     async fn ask(&mut self, request: Request) -> Result<Response, RequestError> {
-        let replies = self.put(Arc::from([request])).await;
+        let replies = self.put(Arc::from([request]), Patience::default()).await;
         replies.and_then(|replies| replies.into_each().last()).map_or_else(|| Err(lost()), |(result, _)| result)
     }
 
     /// All of them in one go: the loop puts one after the other, and nobody is woken before the last is answered.
-    async fn ask_each(&mut self, requests: &Arc<[Request]>, clock: &(impl Clock + Sync)) -> Vec<Reply> {
-        let replies = self.put(requests.clone()).await;
+    async fn ask_each(
+        &mut self,
+        requests: &Arc<[Request]>,
+        patience: Patience,
+        clock: &(impl Clock + Sync),
+    ) -> Vec<Reply> {
+        let replies = self.put(requests.clone(), patience).await;
         let (instant, stamp) = (now(), clock.now());
         let Some(replies) = replies.filter(|replies| !replies.is_empty() || requests.is_empty()) else {
             return vec![Reply { result: Err(lost()), at: stamp }];

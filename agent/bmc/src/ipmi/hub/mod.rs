@@ -18,6 +18,7 @@ pub use line::Line;
 
 use super::library::Library;
 use super::message::Request;
+use super::poll::Patience;
 use super::refusal;
 use super::session::Config;
 use crate::{ConnectError, PollStats, RungReport};
@@ -65,10 +66,11 @@ enum Command {
         login: Box<(Config, StdRng)>,
         tell: oneshot::Sender<Opened>,
     },
-    /// Requests, and when the time for them is over.
+    /// Requests, how long a BMC that does not answer is asked on, and when the time for them is over.
     Ask {
         line: LineId,
         requests: Arc<[Request]>,
+        patience: Patience,
         until: Option<Instant>,
         tell: oneshot::Sender<Told>,
     },

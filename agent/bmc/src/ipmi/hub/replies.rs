@@ -26,6 +26,8 @@ struct Entry {
 
 /// About as many bytes of data has the answer to Get Sensor Reading.
 const USUAL: usize = 4;
+/// A longer one or two are among them.
+const BEYOND: usize = 16;
 
 impl Replies {
     /// Room for the replies to so many requests, the first of which is put now.
@@ -33,7 +35,7 @@ impl Replies {
         Self {
             begun: now,
             list: Vec::with_capacity(requests),
-            data: Vec::with_capacity(requests * USUAL),
+            data: Vec::with_capacity(requests * USUAL + BEYOND),
             failed: Vec::new(),
         }
     }

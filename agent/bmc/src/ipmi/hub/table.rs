@@ -93,11 +93,11 @@ impl Table {
                 let place = self.add(slot);
                 self.settle(place, now);
             }
-            Command::Ask { line, requests, until, tell } => {
+            Command::Ask { line, requests, patience, until, tell } => {
                 // A line that is gone drops `tell`, which tells as much.
                 let Some((place, slot)) = self.find(line) else { return };
                 slot.session.finish_by(until);
-                slot.ask(requests, tell, now);
+                slot.ask(requests, patience, tell, now);
                 self.settle(place, now);
             }
             Command::AtMostOnce(line) => {
@@ -299,7 +299,7 @@ impl Slot {
         Facts { stats: PollStats { connections: self.session.logins(), ..self.stats }, refused: self.refused }
     }
 
-    fn ask(&mut self, requests: Arc<[Request]>, tell: oneshot::Sender<Told>, now: Instant) {
+    fn ask(&mut self, requests: Arc<[Request]>, patience: Patience, tell: oneshot::Sender<Told>, now: Instant) {
         let Some(id) = self.session.request_of(&requests, 0, now) else {
             // Nobody to tell is somebody who no longer wants to know.
             tell.send(Told { replies: Replies::of(0, now), facts: self.facts() }).ok();
@@ -307,7 +307,7 @@ impl Slot {
         };
         self.stats.requests += 1;
         let replies = Replies::of(requests.len(), now);
-        self.work = Work::Asking(Asking { requests, id, replies, patience: Patience::default(), tell });
+        self.work = Work::Asking(Asking { requests, id, replies, patience, tell });
     }
 
     /// Takes an event; whether it was the last.

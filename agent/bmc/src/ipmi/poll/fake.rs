@@ -66,6 +66,10 @@ pub(super) struct Table {
     pub(super) dcmi: Option<Vec<u8>>,
     /// The answer to Get Sensor Hysteresis.
     pub(super) hysteresis: Option<[u8; 2]>,
+    /// It has device SDRs and no repository.
+    pub(super) is_device: bool,
+    /// Nothing is answered.
+    pub(super) is_silent: bool,
     /// So many requests are answered; then the time of the poll is over.
     pub(super) time_for: usize,
     pub(super) asked: Vec<Request>,
@@ -95,6 +99,8 @@ impl Table {
             chassis: None,
             dcmi: None,
             hysteresis: None,
+            is_device: false,
+            is_silent: false,
             time_for: usize::MAX,
             asked: Vec::new(),
             reservation: 0,
@@ -170,7 +176,16 @@ impl Table {
 
     fn answer(&mut self, request: &Request) -> Option<Vec<u8>> {
         let data = request.data.as_slice();
+        if self.is_silent {
+            return None;
+        }
         Some(match (request.netfn.request_value(), request.command) {
+            (0x0A, 0x20 | 0x22 | 0x23) if self.is_device => vec![0xC1],
+            (4, 0x20 | 0x21 | 0x22) if !self.is_device => vec![0xC1],
+            (4, 0x20) => {
+                let head = [0, u8::try_from(self.sdrs.len()).unwrap(), 0x81];
+                head.into_iter().chain(self.sdr_stamp.to_le_bytes()).collect()
+            }
             (0x0A, 0x20) => {
                 let count = self.announced.unwrap_or(u16::try_from(self.sdrs.len()).unwrap());
                 let mut out = vec![0, 0x51];
@@ -180,11 +195,11 @@ impl Table {
                 out.extend([0; 5]);
                 out
             }
-            (0x0A, 0x22) => {
+            (0x0A | 4, 0x22) => {
                 self.reservation += 1;
                 [0].into_iter().chain(self.reservation.to_le_bytes()).collect()
             }
-            (0x0A, 0x23) => self.get_sdr(data),
+            (0x0A, 0x23) | (4, 0x21) => self.get_sdr(data),
             (0x0A, 0x40) => {
                 let mut out = vec![0, 0x51];
                 out.extend(u16::try_from(self.sel.len()).unwrap().to_le_bytes());
