@@ -230,15 +230,30 @@ fn a_bmc_that_falls_silent_ends_its_list_early_and_says_so() {
     rig.run(LONG);
     assert!(opened.try_recv().unwrap().is_ok());
     rig.bmcs.clear();
+    let mut told = rig.ask(0, &readings(0..10));
+    rig.run(LONG);
+    let told = told.try_recv().unwrap();
+    assert!(told.replies.len() < 10);
+    let (last, _) = told.replies.into_each().last().unwrap();
+    assert!(matches!(last, Err(RequestError::Timeout(_) | RequestError::Lost(_))));
+}
+
+#[test]
+fn a_list_ends_after_as_many_requests_without_an_answer_as_there_is_patience() {
     for (patience, most) in [(Patience::untried(), 1), (Patience::default(), 2)] {
+        let mut rig = Rig::new(1, 6);
+        let mut opened = rig.open(0, peer(0));
+        rig.run(LONG);
+        assert!(opened.try_recv().unwrap().is_ok());
+        // It answers everything else, so that the session holds.
+        rig.bmcs.values_mut().for_each(|bmc| bmc.leaves_out = Some(0x2D));
         let (tell, mut told) = oneshot::channel();
         let requests = readings(0..10);
         rig.table.command(Command::Ask { line: LineId(0), requests, patience, until: None, tell }, rig.now);
         rig.run(LONG);
-        let told = told.try_recv().unwrap();
-        assert!((1..=most).contains(&told.replies.len()), "{}", told.replies.len());
-        let (last, _) = told.replies.into_each().last().unwrap();
-        assert!(matches!(last, Err(RequestError::Timeout(_) | RequestError::Lost(_))));
+        let replies: Vec<_> = told.try_recv().unwrap().replies.into_each().map(|(result, _)| result).collect();
+        assert!(replies.iter().all(|r| matches!(r, Err(RequestError::Timeout(_)))), "{replies:?}");
+        assert_eq!(replies.len(), most);
     }
 }
 

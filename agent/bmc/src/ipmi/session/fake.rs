@@ -40,6 +40,8 @@ pub(in crate::ipmi) struct FakeBmc {
     pub(in crate::ipmi) has_bmc_key: bool,
     /// How many times to say "node busy".
     pub(in crate::ipmi) busy: u32,
+    /// The command that it does not answer in a session.
+    pub(in crate::ipmi) leaves_out: Option<u8>,
     pub(in crate::ipmi) seen: Vec<Seen>,
     pub(in crate::ipmi) opened: u32,
     /// The status of each RAKP message 3 that ended a handshake.
@@ -68,6 +70,7 @@ impl FakeBmc {
             open_status: 0,
             has_bmc_key: false,
             busy: 0,
+            leaves_out: None,
             seen: Vec::new(),
             opened: 0,
             farewells: Vec::new(),
@@ -227,7 +230,7 @@ impl FakeBmc {
             }
             (6, 0x39) => vec![0x81],
             // Everything else is for those who are logged in.
-            _ if sequence.is_none() => return None,
+            _ if sequence.is_none() || self.leaves_out == Some(command) => return None,
             _ if self.busy > 0 => {
                 self.busy -= 1;
                 vec![0xC0]
