@@ -15,6 +15,9 @@ use prost::Message;
 /// A set larger than this is sent in parts: a first look at a log of many thousand entries must fit the stream's messages.
 const MAX_BODY: usize = 4 << 20;
 
+/// About as many bytes has an observation.
+const USUAL: usize = 80;
+
 /// A single observation larger than this cannot be sent at all.
 const MOST: usize = 12 << 20;
 
@@ -74,25 +77,32 @@ pub fn may_be_the_session(error: &PollError) -> bool {
 }
 
 /// A set as spool entries: one, or several where it is large.
+///
+/// Each observation goes into the bytes by itself, since the message of a whole poll is more than a cache holds between two polls: a message is also what its
+/// parts are one after the other (Protobuf's encoding, "Last One Wins").
 pub fn bodies(set: ObservationSet) -> Vec<Body> {
-    let (section, at) = (set.section, set.polled_at);
+    let ObservationSet { target, section, polled_at: at, observations } = set;
+    let mut part =
+        telemetry::ObservationSet::from(ObservationSet { target, section, polled_at: at, observations: Vec::new() });
+    let head = part.encode_to_vec();
+    part.clear();
+    let mut bytes = Vec::with_capacity(head.len() + observations.len() * USUAL);
+    bytes.extend_from_slice(&head);
     let mut done = Vec::new();
-    let mut open = vec![telemetry::ObservationSet::from(set)];
-    while let Some(mut set) = open.pop() {
-        let (bytes, observations) = (set.encoded_len(), set.observations.len());
-        if observations == 1 && bytes > MOST {
-            open.push(telemetry::ObservationSet { observations: vec![too_large(section, at, bytes).into()], ..set });
-            continue;
+    for observation in observations {
+        part.observations.push(observation.into());
+        let mut more = part.encode_to_vec();
+        if more.len() > MOST {
+            part.observations = vec![too_large(section, at, more.len()).into()];
+            more = part.encode_to_vec();
         }
-        if bytes <= MAX_BODY || observations < 2 {
-            done.push(Body { bytes: pack(set.encode_to_vec()), at });
-            continue;
+        part.observations.clear();
+        if bytes.len() > head.len() && bytes.len() + more.len() > MAX_BODY {
+            done.push(Body { bytes: pack(std::mem::replace(&mut bytes, head.clone())), at });
         }
-        let observations = set.observations.split_off(observations / 2);
-        let rest = telemetry::ObservationSet { target: set.target.clone(), observations, ..set };
-        open.push(rest);
-        open.push(set);
+        bytes.extend_from_slice(&more);
     }
+    done.push(Body { bytes: pack(bytes), at });
     done
 }
 
@@ -116,7 +126,7 @@ pub fn set(target: &TargetId, section: Section, at: Timestamp, observations: Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use outband_proto::convert::{DecodedSet, decode_set};
+    use outband_proto::convert::{DecodedSet, decode_set, encode_set};
     use outband_proto::pack::unpack;
 
     fn read(body: &Body) -> DecodedSet {
@@ -146,6 +156,14 @@ mod tests {
         assert!(bodies.len() > 4 && bodies.iter().all(|b| b.bytes.len() <= MAX_BODY));
         let back: Vec<Observation> = bodies.iter().flat_map(|b| read(b).set.observations).collect();
         assert_eq!(back, all);
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_whole_message() {
+        let id = TargetId::new("t").unwrap();
+        let set = set(&id, Section::Log, Timestamp::from_secs(1), (0..20).map(gap).collect());
+        let body = &bodies(set.clone())[0];
+        assert_eq!(unpack(&body.bytes, &mut Vec::new()).unwrap(), encode_set(&set));
     }
 
     #[test]
