@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 /// Kept free beside the spool for a full disk: room for its write-ahead log, and for that log folded into the file.
 const SPOOL_SPARE: u64 = 6 << 20;
 /// A sync of the disk costs as much as the work of a poll, and nobody waits for a poll by the millisecond.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(200);
 /// How long the spool may take to reach the collector when the agent stops; what is left goes after the next start.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// The poller turns every few seconds; silent for this long it hangs, and the watchdog is no longer fed.
