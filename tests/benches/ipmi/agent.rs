@@ -37,10 +37,11 @@ pub(crate) fn run(args: &Args) {
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     // What the program takes without any BMC is not theirs.
     let suite = args.value("--suite").unwrap_or("17");
-    let none = one(0, period, Duration::from_secs(15), suite);
+    let fleet = |bmcs| if args.has("--awake") { Fleet::bmcs(bmcs, Sick::default()) } else { Fleet::napping(bmcs) };
+    let none = one(&fleet(0), period, Duration::from_secs(15), suite);
     println!("without BMCs: {:.1} MB, of that {:.1} anonymous", none.resident_kb / 1000.0, none.anonymous_kb / 1000.0);
     for bmcs in args.list("--bmcs", "1000,10000") {
-        let with = one(bmcs, period, lasts, suite);
+        let with = one(&fleet(bmcs), period, lasts, suite);
         let each = |of: fn(&Look) -> f64| (of(&with) - of(&none)) / bmcs as f64;
         let (resident, anonymous) = (each(|l| l.resident_kb), each(|l| l.anonymous_kb));
         println!(
@@ -59,9 +60,9 @@ fn put(dir: &Path, name: &str, content: &str) {
 }
 
 /// Runs the agent at a fleet and tells of it; the last look at it.
-fn one(bmcs: usize, period: Duration, lasts: Duration, suite: &str) -> Look {
+fn one(fleet: &Fleet, period: Duration, lasts: Duration, suite: &str) -> Look {
+    let bmcs = fleet.at.len();
     let dir = tempfile::tempdir_in(std::env::var_os("OUTBAND_DIR").unwrap_or_else(|| "/var/tmp".into())).unwrap();
-    let fleet = Fleet::bmcs(bmcs, Sick::default());
     let mut targets = "id,url,credentials,cipher\n".to_owned();
     for (n, at) in fleet.at.iter().enumerate() {
         writeln!(targets, "b{n:05},ipmi://{at},c,{suite}").unwrap();
@@ -98,7 +99,6 @@ fn one(bmcs: usize, period: Duration, lasts: Duration, suite: &str) -> Look {
     }
     let ended = now();
     agent.stop(Duration::from_secs(30)).unwrap();
-    drop(fleet);
     let spool = dir.path().join("data/spool.db");
     let size = std::fs::metadata(&spool).unwrap().len() as f64 / 1e6;
     let seen = Seen::read(&spool, ended);

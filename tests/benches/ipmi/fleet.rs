@@ -12,6 +12,9 @@ pub(crate) const PASSWORD: &str = "poll-secret";
 /// How long a slow BMC takes for each answer.
 const SLOW: Duration = Duration::from_secs(3);
 
+/// How long BMCs that nap look away.
+const NAP: Duration = Duration::from_millis(1);
+
 /// Of every hundred BMCs the first so many are slow, and the next so many dead.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Sick {
@@ -41,6 +44,11 @@ impl Fleet {
         Self::start(&["--serve", &count.to_string(), "--slow", &sick.slow.to_string()])
     }
 
+    /// The same, whose process sleeps for a millisecond before it waits for more: whoever sends to it need not wake it each time.
+    pub(crate) fn napping(count: usize) -> Self {
+        Self::start(&["--serve", &count.to_string(), "--slow", "0", "--naps"])
+    }
+
     /// So many sockets that answer every datagram with one of `length` bytes.
     pub(crate) fn echoes(count: usize, length: usize) -> Self {
         Self::start(&["--echo", &count.to_string(), "--length", &length.to_string()])
@@ -68,8 +76,8 @@ impl Drop for Fleet {
 }
 
 /// The process of [`Fleet::bmcs`]; it ends with its standard input.
-pub(crate) fn serve(count: usize, sick: Sick) {
-    run(async {
+pub(crate) fn serve(count: usize, sick: Sick, naps: bool) {
+    run(naps, async {
         let mut bmcs = Vec::with_capacity(count);
         for n in 0..count {
             let spec =
@@ -88,7 +96,7 @@ pub(crate) fn serve(count: usize, sick: Sick) {
 
 /// The process of [`Fleet::echoes`]. Its sockets are read and written as those of the BMCs are.
 pub(crate) fn echo(count: usize, length: usize) {
-    run(async move {
+    run(false, async move {
         let mut at = Vec::with_capacity(count);
         for _ in 0..count {
             let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -104,8 +112,12 @@ pub(crate) fn echo(count: usize, length: usize) {
     });
 }
 
-fn run<T>(start: impl Future<Output = (Vec<SocketAddr>, T)>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+fn run<T>(naps: bool, start: impl Future<Output = (Vec<SocketAddr>, T)>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    if naps {
+        runtime.on_thread_park(|| std::thread::sleep(NAP));
+    }
+    let runtime = runtime.enable_all().build().unwrap();
     runtime.block_on(async {
         let (at, _running) = start.await;
         let mut out = std::io::stdout().lock();

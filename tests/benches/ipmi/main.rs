@@ -3,11 +3,11 @@
 //!
 //! ```text
 //! cargo bench -p outband-tests --bench ipmi -- [--bmcs 1,200,1000,10000] [--rounds 3] [--seconds 5] [--suites 3,17] [--every SECONDS] [--no-bare] [--no-peers]
-//! cargo bench -p outband-tests --bench ipmi -- --agent [--bmcs 1000,10000] [--every 60] [--minutes 6]
+//! cargo bench -p outband-tests --bench ipmi -- --agent [--bmcs 1000,10000] [--every 60] [--minutes 6] [--awake]
 //! cargo bench -p outband-tests --bench ipmi -- --sick [--rounds 5] [--seconds 10] [--every 5]
 //! ```
 //! Each BMC has 102 sensors. Without `--every` each is polled again as soon as it was polled: what is told then is the work of a poll, not the time that it takes at a
-//! BMC of the field. Client and bare loop take turns, `--rounds` times; a row is the round in the middle, with the least and the most times bare. CPU time is that of the client alone, user and system. `--agent` runs the agent's program, spool and all; `--sick` looks at what dead and slow
+//! BMC of the field. Client and bare loop take turns, `--rounds` times; a row is the round in the middle, with the least and the most times bare. CPU time is that of the client alone, user and system. `--agent` runs the agent's program, spool and all, at BMCs that nap for a millisecond, or with `--awake` do not; `--sick` looks at what dead and slow
 //! BMCs cost the others.
 #![allow(clippy::unwrap_used, reason = "a measurement: it stops where its input is wrong")]
 #![allow(clippy::print_stdout, reason = "a measurement tells what it found")]
@@ -55,7 +55,7 @@ impl Args {
 fn main() {
     let args = Args(std::env::args().collect());
     if let Some(count) = args.number("--serve") {
-        return fleet::serve(count, Sick { slow: args.number("--slow").unwrap(), dead: 0 });
+        return fleet::serve(count, Sick { slow: args.number("--slow").unwrap(), dead: 0 }, args.has("--naps"));
     }
     if let Some(count) = args.number("--echo") {
         return fleet::echo(count, args.number("--length").unwrap());
