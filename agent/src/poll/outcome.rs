@@ -153,7 +153,9 @@ mod tests {
         let id = TargetId::new("t").unwrap();
         let all: Vec<Observation> = (0..3000).map(gap).collect();
         let bodies = bodies(set(&id, Section::Log, Timestamp::from_secs(1), all.clone()));
-        assert!(bodies.len() > 4 && bodies.iter().all(|b| b.bytes.len() <= MAX_BODY));
+        let sizes: Vec<_> = bodies.iter().map(|b| unpack(&b.bytes, &mut Vec::new()).unwrap().len()).collect();
+        assert!(sizes.iter().all(|size| *size <= MAX_BODY), "{sizes:?}");
+        assert!(sizes.windows(2).all(|two| two[0] + two[1] > MAX_BODY), "no part is needless: {sizes:?}");
         let back: Vec<Observation> = bodies.iter().flat_map(|b| read(b).set.observations).collect();
         assert_eq!(back, all);
     }
