@@ -181,7 +181,7 @@ impl Table {
         }
         Some(match (request.netfn.request_value(), request.command) {
             (0x0A, 0x20 | 0x22 | 0x23) if self.is_device => vec![0xC1],
-            (4, 0x20 | 0x21 | 0x22) if !self.is_device => vec![0xC1],
+            (4, 0x20..=0x22) if !self.is_device => vec![0xC1],
             (4, 0x20) => {
                 let head = [0, u8::try_from(self.sdrs.len()).unwrap(), 0x81];
                 head.into_iter().chain(self.sdr_stamp.to_le_bytes()).collect()
